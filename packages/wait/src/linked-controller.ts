@@ -1,0 +1,27 @@
+/** A controller that follows other signals. */
+
+export interface LinkedController {
+  readonly controller: AbortController
+  /** Stops following; to be called when the work is over, or the sources keep the controller alive. */
+  dispose(): void
+}
+
+/**
+ * Makes a controller that is aborted, with the same reason, as soon as one of `signals` is; it can also be aborted
+ * by itself. Used in place of `AbortSignal.any`, whose result stays referenced by long-lived sources on Node 20.
+ */
+export function linkedController(...signals: readonly AbortSignal[]): LinkedController {
+  const controller = new AbortController()
+  const listeners = signals.map(signal => {
+    const onAbort = () => controller.abort(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) onAbort()
+    return () => signal.removeEventListener('abort', onAbort)
+  })
+  return {
+    controller,
+    dispose() {
+      for (const remove of listeners) remove()
+    },
+  }
+}

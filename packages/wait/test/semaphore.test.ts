@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
+import { test } from 'node:test'
+import { Semaphore } from '../src/index.js'
+
+const { signal } = new AbortController()
+
+test('never more than the given number run at a time, and all run', async () => {
+  const semaphore = new Semaphore(2)
+  let running = 0
+  let most = 0
+  const results = await Promise.all(
+    [1, 2, 3, 4, 5].map(n =>
+      semaphore.run(signal, async () => {
+        running += 1
+        most = Math.max(most, running)
+        await new Promise(resolve => setImmediate(resolve))
+        running -= 1
+        return n
+      }),
+    ),
+  )
+  assert.deepEqual(results, [1, 2, 3, 4, 5])
+  assert.equal(most, 2)
+})
+
+test('places are given out in the order in which they were asked for', async () => {
+  const semaphore = new Semaphore(1)
+  const order: number[] = []
+  await Promise.all([1, 2, 3, 4].map(n => semaphore.run(signal, async () => void order.push(n))))
+  assert.deepEqual(order, [1, 2, 3, 4])
+})
+
+test('a place given back twice is free once', async () => {
+  const semaphore = new Semaphore(1)
+  const release = await semaphore.acquire(signal)
+  release()
+  release()
+  await semaphore.acquire(signal)
+  const controller = new AbortController()
+  const third = semaphore.acquire(controller.signal)
+  controller.abort(new Error('no place'))
+  await assert.rejects(third, /no place/)
+})
+
+test('an aborted wait rejects with the reason, leaves no listener and takes no place', async () => {
+  const semaphore = new Semaphore(1)
+  const release = await semaphore.acquire(signal)
+  const controller = new AbortController()
+  const aborted = semaphore.acquire(controller.signal)
+  const next = semaphore.acquire(signal)
+  controller.abort(new Error('stop'))
+  await assert.rejects(aborted, /stop/)
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
+  release()
+  const releaseNext = await next
+  releaseNext()
+})
+
+test('an aborted signal gets no place even when one is free', async () => {
+  await assert.rejects(new Semaphore(1).acquire(AbortSignal.abort(new Error('stopped'))), /stopped/)
+})
+
+test('a function that throws gives its place back', async () => {
+  const semaphore = new Semaphore(1)
+  const failing = semaphore.run(signal, async () => {
+    throw new Error('boom')
+  })
+  await assert.rejects(failing, /boom/)
+  assert.equal(await semaphore.run(signal, async () => 'went on'), 'went on')
+})
+
+for (const places of [0, -1, 1.5, Number.NaN]) {
+  test(`a semaphore of ${places} places is refused`, () => assert.throws(() => new Semaphore(places), RangeError))
+}
