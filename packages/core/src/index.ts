@@ -1,1 +1,66 @@
-export {}
+export { Publisher, UndeliverableError } from './broker/publisher.js'
+export { declareQueue, type OwnQueue, QueueMismatchError } from './broker/queues.js'
+export { loadConfig } from './config.js'
+export {
+  ChannelLost,
+  ConfigError,
+  describeError,
+  errorCode,
+  HoldLimitReached,
+  InvalidMessageError,
+  PermanentError,
+  ServiceError,
+  StopRequested,
+  toError,
+} from './errors.js'
+export {
+  type FailedFields,
+  type FailureEntry,
+  type HeaderTable,
+  type Progress,
+  readTrail,
+  type Trail,
+  writeTrail,
+} from './headers.js'
+export { Intake } from './intake.js'
+export { createLogger, type Logger } from './logger.js'
+export {
+  type CritsData,
+  CritsDataWire,
+  critsDataFromWire,
+  decodeFailedMessage,
+  decodeTask,
+  encodeFailedMessage,
+  encodeTask,
+  type FailedMessage,
+  findCritsData,
+  parseJson,
+  type TaskMessage,
+} from './messages.js'
+export { type ProcessDefinition, type ProcessEnvironment, runProcess } from './process.js'
+export { firstProblem, shapeOf, validator } from './schema.js'
+export { type OpenService, runService, type ServiceDefinition, type ServiceDependencies } from './service.js'
+export {
+  type Afterwards,
+  type BoundStage,
+  bindStage,
+  type Delivery,
+  done,
+  forward,
+  later,
+  type Outcome,
+  type StageContext,
+  type StageDefinition,
+} from './stage.js'
+export {
+  AllowedCritsURLs,
+  AllowedCuckooURLs,
+  type BrokerConfig,
+  BrokerKeys,
+  CritsURL,
+  prefetchKey,
+  type StageConfig,
+  StageKeys,
+  TmpDir,
+  VerifySSL,
+} from './stage-config.js'

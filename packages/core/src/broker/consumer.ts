@@ -1,0 +1,161 @@
+// Consumes one queue for one stage: each delivery is handled at once (prefetch is the concurrency) and settled.
+import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib'
+import { StopRequested } from '../errors.js'
+import type { Logger } from '../logger.js'
+import type { BoundStage } from '../stage.js'
+import { LiveDelivery, Session } from './delivery.js'
+import { type Result, type SettleOptions, settle } from './settle.js'
+
+export interface ConsumerOptions extends SettleOptions {
+  readonly log: Logger
+  readonly holdLimitMs: number
+  /** Ends working on every delivery. */
+  readonly force: AbortSignal
+  /** Told when the consumer has lost its channel or was cancelled by the broker, and needs to be set up again. */
+  onLost(cause: Error): void
+}
+
+export class Consumer {
+  readonly #stage: BoundStage
+  readonly #options: ConsumerOptions
+  readonly #inWork = new Set<LiveDelivery>()
+  readonly #idleWaiters = new Set<() => void>()
+  #session: Session | undefined
+  #tag: string | undefined
+  #switching: Promise<void> = Promise.resolve()
+
+  constructor(stage: BoundStage, options: ConsumerOptions) {
+    this.#stage = stage
+    this.#options = options
+    stage.intake?.onChange(() => this.#follow())
+    options.stop.addEventListener('abort', () => this.#stop(), { once: true })
+    options.force.addEventListener('abort', () => this.#force(), { once: true })
+  }
+
+  /** Deliveries that are not settled yet. */
+  get inWork(): number {
+    return this.#inWork.size
+  }
+
+  /** Opens the channel and starts to consume; runs on every new connection. */
+  async setUp(connection: ChannelModel): Promise<void> {
+    const channel = await connection.createChannel()
+    const session = new Session(channel, this.#stage.prefetch)
+    this.#watch(channel, session)
+    await channel.prefetch(this.#stage.prefetch)
+    this.#session = session
+    this.#tag = undefined
+    await this.#follow()
+  }
+
+  /** The connection is gone: nothing that came over it can be settled any more. */
+  lose(cause: Error): void {
+    this.#session?.lose(cause)
+    this.#session = undefined
+    this.#tag = undefined
+  }
+
+  /** Resolves when no delivery is in work. */
+  async idle(): Promise<void> {
+    await this.#switching
+    if (this.#inWork.size === 0) return
+    await new Promise<void>(resolve => this.#idleWaiters.add(resolve))
+  }
+
+  #watch(channel: Channel, session: Session): void {
+    const lose = (cause: Error) => {
+      if (session.lost) return
+      session.lose(cause)
+      this.#options.onLost(cause)
+    }
+    channel.on('error', error => lose(error))
+    channel.on('close', () => lose(new Error('the broker closed the channel')))
+  }
+
+  /** Consumes while the stage wants messages, and cancels the consumer while it does not. */
+  #follow(): Promise<void> {
+    this.#switching = this.#switching
+      .then(() => this.#switch())
+      .catch(error => {
+        this.#options.onLost(error)
+      })
+    return this.#switching
+  }
+
+  async #switch(): Promise<void> {
+    const session = this.#session
+    if (!session || session.lost) return
+    const wanted = (this.#stage.intake?.isOpen ?? true) && !this.#options.stop.aborted
+    if (wanted && this.#tag === undefined) {
+      const { consumerTag } = await session.channel.consume(this.#stage.queue, message =>
+        this.#receive(session, message),
+      )
+      this.#tag = consumerTag
+    } else if (!wanted && this.#tag !== undefined) {
+      const tag = this.#tag
+      this.#tag = undefined
+      await session.channel.cancel(tag)
+    }
+  }
+
+  #receive(session: Session, message: ConsumeMessage | null): void {
+    if (message === null) {
+      this.#options.onLost(new Error(`the broker cancelled the consumer of "${this.#stage.queue}"`))
+      return
+    }
+    // What still arrives while the process stops is left to the broker.
+    if (!this.#options.stop.aborted) void this.#work(session, message)
+  }
+
+  async #work(session: Session, message: ConsumeMessage): Promise<void> {
+    const { queue } = this.#stage
+    const delivery = new LiveDelivery(session, message, {
+      queue,
+      holdLimitMs: this.#stage.holdLimitMs ?? this.#options.holdLimitMs,
+      log: this.#options.log.child({ queue }),
+    })
+    this.#inWork.add(delivery)
+    try {
+      delivery.log.debug({ bytes: delivery.body.length, redelivered: delivery.redelivered }, 'received')
+      await settle(delivery, await this.#handle(delivery), this.#options)
+    } finally {
+      delivery.dispose()
+      this.#inWork.delete(delivery)
+      if (this.#inWork.size === 0) this.#announceIdle()
+    }
+  }
+
+  async #handle(delivery: LiveDelivery): Promise<Result> {
+    const context = {
+      delivery,
+      trail: delivery.trail,
+      log: delivery.log,
+      waiting: delivery.waiting,
+      working: delivery.working,
+    }
+    try {
+      return await this.#stage.run(context)
+    } catch (error) {
+      return { kind: 'threw', error }
+    } finally {
+      delivery.log = context.log
+    }
+  }
+
+  #stop(): void {
+    void this.#follow()
+    for (const delivery of this.#inWork) delivery.endWaiting(new StopRequested())
+  }
+
+  #force(): void {
+    for (const delivery of this.#inWork) {
+      delivery.log.warn('the drain time is over; the message is given back')
+      delivery.end(new StopRequested())
+    }
+  }
+
+  #announceIdle(): void {
+    for (const resolve of this.#idleWaiters) resolve()
+    this.#idleWaiters.clear()
+  }
+}

@@ -1,0 +1,128 @@
+// A delivery in work: the message, the channel that brought it, and the two signals that end waiting and working on it.
+import type { Channel, ConsumeMessage } from 'amqplib'
+import { ChannelLost, HoldLimitReached, toError } from '../errors.js'
+import { readTrail, type Trail } from '../headers.js'
+import type { Logger } from '../logger.js'
+import type { Delivery } from '../stage.js'
+
+/** One channel with a consumer, from its opening to its loss. A delivery may only be acknowledged on its own session. */
+export class Session {
+  readonly channel: Channel
+  readonly prefetch: number
+  readonly #deliveries = new Set<LiveDelivery>()
+  #lost: ChannelLost | undefined
+
+  constructor(channel: Channel, prefetch: number) {
+    this.channel = channel
+    this.prefetch = prefetch
+  }
+
+  get lost(): ChannelLost | undefined {
+    return this.#lost
+  }
+
+  /** The channel is gone: the broker gives every unsettled delivery to someone else, so work on them must end. */
+  lose(cause: unknown): void {
+    this.#lost ??= new ChannelLost(cause)
+    for (const delivery of this.#deliveries) delivery.end(this.#lost)
+  }
+
+  add(delivery: LiveDelivery): void {
+    this.#deliveries.add(delivery)
+  }
+
+  remove(delivery: LiveDelivery): void {
+    this.#deliveries.delete(delivery)
+  }
+
+  /** Resolves when the broker has read everything sent on this channel so far, acks included. */
+  async roundTrip(): Promise<void> {
+    await this.channel.prefetch(this.prefetch)
+  }
+}
+
+export class LiveDelivery implements Delivery {
+  readonly queue: string
+  readonly body: Buffer
+  readonly redelivered: boolean
+  readonly trail: Trail
+  readonly #session: Session
+  readonly #message: ConsumeMessage
+  readonly #waiting = new AbortController()
+  readonly #working = new AbortController()
+  readonly #holdEnds: number
+  readonly #holdTimer: NodeJS.Timeout | undefined
+  log: Logger
+
+  constructor(session: Session, message: ConsumeMessage, options: { queue: string; holdLimitMs: number; log: Logger }) {
+    this.queue = options.queue
+    this.body = message.content
+    this.redelivered = message.fields.redelivered
+    this.trail = readTrail(message.properties.headers)
+    this.log = options.log
+    this.#session = session
+    this.#message = message
+    this.#holdEnds = performance.now() + options.holdLimitMs
+    if (Number.isFinite(options.holdLimitMs)) {
+      this.#holdTimer = setTimeout(() => this.endWaiting(new HoldLimitReached()), options.holdLimitMs)
+    }
+    session.add(this)
+  }
+
+  get waiting(): AbortSignal {
+    return this.#waiting.signal
+  }
+
+  get working(): AbortSignal {
+    return this.#working.signal
+  }
+
+  get lost(): ChannelLost | undefined {
+    return this.#session.lost
+  }
+
+  /** Milliseconds until `HoldLimit` is over; negative afterwards. */
+  get holdLeftMs(): number {
+    return this.#holdEnds - performance.now()
+  }
+
+  endWaiting(reason: Error): void {
+    this.#waiting.abort(reason)
+  }
+
+  end(reason: Error): void {
+    this.#waiting.abort(reason)
+    this.#working.abort(reason)
+  }
+
+  /** Must be called when nothing more will be done with the delivery. */
+  dispose(): void {
+    clearTimeout(this.#holdTimer)
+    this.#session.remove(this)
+  }
+
+  /** False when the channel is gone and the broker will deliver the message again. */
+  ack(): boolean {
+    return this.#onChannel(channel => channel.ack(this.#message))
+  }
+
+  /** Hands the message back to its queue without ending the channel. False when the channel is gone. */
+  giveBack(): boolean {
+    return this.#onChannel(channel => channel.nack(this.#message, false, true))
+  }
+
+  roundTrip(): Promise<void> {
+    return this.#session.roundTrip()
+  }
+
+  #onChannel(settle: (channel: Channel) => void): boolean {
+    if (this.#session.lost) return false
+    try {
+      settle(this.#session.channel)
+      return true
+    } catch (thrown) {
+      this.#session.lose(toError(thrown)) // amqplib throws only when the channel is closed
+      return false
+    }
+  }
+}

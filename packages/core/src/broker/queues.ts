@@ -1,0 +1,53 @@
+// How the suite's queues are declared. The Go suite declares them durable and without arguments; so do we by default.
+import type { Channel } from 'amqplib'
+import { errorCode, ServiceError, toError } from '../errors.js'
+
+export type QueueType = 'classic' | 'quorum'
+
+/** A queue that this process's configuration names. `deadLetterTo` matters for quorum queues only. */
+export interface OwnQueue {
+  readonly name: string
+  readonly deadLetterTo?: string
+}
+
+/** An existing queue has other arguments than ours would have (AMQP 406). */
+export class QueueMismatchError extends ServiceError {
+  constructor(queue: string, type: QueueType, cause: Error) {
+    super(
+      'QUEUE_MISMATCH',
+      `queue "${queue}" exists with other arguments than QueueType "${type}" declares: ` +
+        `either set "QueueType" to what it is, or delete the empty queue and start again`,
+      { cause },
+    )
+  }
+}
+
+const DELIVERY_LIMIT = 1000
+
+/**
+ * The arguments of a declaration. Quorum queues refuse publishes rather than drop, dead-letter at least once, and have
+ * an explicit delivery limit: RabbitMQ 4 has 20 by default and drops what exceeds it
+ * (`rabbitmq/rabbitmq-server:release-notes/4.0.1.md`); `-1` drops at the first return on 3.10.
+ */
+function queueArguments(queue: OwnQueue, type: QueueType): Record<string, unknown> | undefined {
+  if (type === 'classic') return undefined
+  const base = { 'x-queue-type': 'quorum', 'x-overflow': 'reject-publish', 'x-delivery-limit': DELIVERY_LIMIT }
+  if (queue.deadLetterTo === undefined) return base
+  return {
+    ...base,
+    'x-dead-letter-exchange': '',
+    'x-dead-letter-routing-key': queue.deadLetterTo,
+    'x-dead-letter-strategy': 'at-least-once',
+  }
+}
+
+/** Declares one queue. Throws QueueMismatchError; the channel is dead then, as it is after any other error. */
+export async function declareQueue(channel: Channel, queue: OwnQueue, type: QueueType): Promise<void> {
+  const args = queueArguments(queue, type)
+  try {
+    await channel.assertQueue(queue.name, { durable: true, ...(args && { arguments: args }) })
+  } catch (thrown) {
+    const error = toError(thrown)
+    throw errorCode(error) === '406' ? new QueueMismatchError(queue.name, type, error) : error
+  }
+}

@@ -1,0 +1,126 @@
+// The only code that acknowledges. What became of a message decides what the broker is told, and in which order.
+import { backOff, delay, linkedController } from '@cuckoo-distributed/wait'
+import { describeError, HoldLimitReached, toError } from '../errors.js'
+import { nextStageHeaders, withSeen, writeTrail } from '../headers.js'
+import type { Afterwards, Outcome } from '../stage.js'
+import type { LiveDelivery } from './delivery.js'
+import { failedPublish } from './failed.js'
+import { type Publisher, UndeliverableError } from './publisher.js'
+
+export type Result = Outcome | { readonly kind: 'threw'; readonly error: unknown }
+
+export interface SettleOptions {
+  readonly service: string
+  readonly failedQueue: string
+  readonly maxMessageSize: number
+  readonly publisher: Publisher
+  /** Aborted once the process stops; a throw is no failure of the message then. */
+  readonly stop: AbortSignal
+}
+
+/** A publish is tried for at least this long, even when `HoldLimit` is over by the time there is something to publish. */
+const LEAST_PUBLISH_MS = 30_000
+
+/** Carries out the table of outcomes for one delivery. Never throws. */
+export async function settle(delivery: LiveDelivery, result: Result, options: SettleOptions): Promise<void> {
+  if (delivery.lost) {
+    delivery.log.warn({ outcome: result.kind }, 'finished after its channel was lost; the broker delivers it again')
+    return
+  }
+  const limit = publishLimit(delivery)
+  try {
+    await carryOut(delivery, result, options, limit.signal)
+  } catch (error) {
+    if (limit.signal.aborted) giveBack(delivery, limit.signal.reason)
+    else await carryOut(delivery, { kind: 'threw', error }, options, limit.signal).catch(why => giveBack(delivery, why))
+  } finally {
+    limit.dispose()
+  }
+}
+
+async function carryOut(
+  delivery: LiveDelivery,
+  result: Result,
+  options: SettleOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  switch (result.kind) {
+    case 'forward': {
+      const headers = result.carry === 'all' ? writeTrail(delivery.trail) : nextStageHeaders(delivery.trail)
+      await options.publisher.publish(result.queue, result.body, headers, signal)
+      return ackThen(delivery, result.afterwards)
+    }
+    case 'done':
+      return ackThen(delivery, result.afterwards)
+    case 'later':
+      return backToItsQueue(delivery, options, signal)
+    case 'threw':
+      if (result.error instanceof HoldLimitReached) return backToItsQueue(delivery, options, signal)
+      if (options.stop.aborted) return delivery.log.info('given back: the process is stopping')
+      return fail(delivery, result.error, options, signal)
+  }
+}
+
+async function ackThen(delivery: LiveDelivery, afterwards: Afterwards | undefined): Promise<void> {
+  if (!delivery.ack()) {
+    delivery.log.warn('the channel was lost before the ack; the broker delivers the message again')
+    return
+  }
+  if (!afterwards) return
+  try {
+    await delivery.roundTrip()
+    await afterwards(delivery.working)
+  } catch (error) {
+    delivery.log.warn({ err: error }, 'what was to follow the ack could not be done')
+  }
+}
+
+async function backToItsQueue(delivery: LiveDelivery, options: SettleOptions, signal: AbortSignal): Promise<void> {
+  const headers = writeTrail(withSeen(delivery.trail, delivery.redelivered))
+  await options.publisher.publish(delivery.queue, delivery.body, headers, signal)
+  delivery.ack()
+  delivery.log.debug('back to the end of its queue')
+}
+
+async function fail(
+  delivery: LiveDelivery,
+  thrown: unknown,
+  options: SettleOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const error = toError(thrown)
+  delivery.log.warn({ err: error, attempts: delivery.trail.attempts + 1 }, 'failed; the message goes to FailedQueue')
+  const { body, headers } = failedPublish(delivery, error, options)
+  const pause = backOff({ initialMs: 500, maxMs: 15_000 })
+  for (;;) {
+    try {
+      await options.publisher.publish(options.failedQueue, body, headers, signal)
+      break
+    } catch (refusal) {
+      // There is nowhere else to put a failed message: insist, within HoldLimit, then leave it where it was.
+      if (!(refusal instanceof UndeliverableError)) throw refusal
+      delivery.log.warn({ cause: describeError(refusal) }, 'FailedQueue does not take the message; trying again')
+    }
+    await delay(pause.next(), signal)
+  }
+  delivery.ack()
+}
+
+function giveBack(delivery: LiveDelivery, why: unknown): void {
+  const given = delivery.working.aborted || delivery.giveBack()
+  delivery.log.warn({ cause: describeError(why) }, given ? 'given back to its queue' : 'the broker delivers it again')
+}
+
+/** Ends publishing: the channel is lost, the drain time is over, or the message was held for `HoldLimit`. */
+function publishLimit(delivery: LiveDelivery): { signal: AbortSignal; dispose(): void } {
+  const { controller, dispose } = linkedController(delivery.working)
+  const leftMs = Math.max(delivery.holdLeftMs, LEAST_PUBLISH_MS)
+  const timer = Number.isFinite(leftMs) ? setTimeout(() => controller.abort(new HoldLimitReached()), leftMs) : undefined
+  return {
+    signal: controller.signal,
+    dispose() {
+      clearTimeout(timer)
+      dispose()
+    },
+  }
+}

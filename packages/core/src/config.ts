@@ -1,0 +1,128 @@
+// Reads a configuration file: every problem at once, unknown keys refused, environment variables filled in, result frozen.
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import type { Static, TObject } from 'typebox'
+import { ConfigError, describeError } from './errors.js'
+import { type Problem, problemsOf, validator } from './schema.js'
+
+/**
+ * The file a service reads when no path is given: `<service>.conf.json` in the current directory, then beside the
+ * executable. Throws ConfigError when there is neither.
+ */
+export function findConfigFile(service: string, executable: string): string {
+  const name = `${service}.conf.json`
+  const candidates = [resolve(name), join(dirname(executable), name)]
+  const found = candidates.find(path => existsSync(path))
+  if (found === undefined) {
+    throw new ConfigError(name, [`there is no ${candidates.join(' and no ')}; name the file with --config PATH`])
+  }
+  return found
+}
+
+/**
+ * Loads a file against a schema. `${NAME}` in a text is replaced from `env`; defaults are filled in.
+ * Throws ConfigError with all problems.
+ */
+export async function loadConfig<S extends TObject>(
+  path: string,
+  schema: S,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Readonly<Static<S>>> {
+  const problems: Problem[] = []
+  const value = fillEnvironment(await readJson(path), env, '', problems)
+  const isValid = validator(schema, { fillDefaults: true })
+  const valid = isValid(value)
+  if (!valid) problems.push(...problemsOf(isValid.errors))
+  if (valid && problems.length === 0) return deepFreeze(value)
+  throw new ConfigError(
+    path,
+    problems.map(problem => `"${problem.field}" ${problem.problem}${hint(problem, schema)}`),
+  )
+}
+
+async function readJson(path: string): Promise<unknown> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    throw new ConfigError(path, [`cannot be read: ${describeError(error)}`])
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new ConfigError(path, [`is not JSON: ${withoutExcerpt(describeError(error))}`])
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ConfigError(path, ['must hold one JSON object'])
+  }
+  return value
+}
+
+/** V8 quotes the text around the fault, and that text may be a password. */
+function withoutExcerpt(message: string): string {
+  const position = /position (\d+)(?: \(line (\d+) column (\d+)\))?/.exec(message)
+  if (!position) return 'it ends too early'
+  return position[2] ? `see line ${position[2]}, column ${position[3]}` : `see character ${position[1]}`
+}
+
+function fillEnvironment(
+  value: unknown,
+  env: Readonly<Record<string, string | undefined>>,
+  field: string,
+  problems: Problem[],
+): unknown {
+  if (typeof value === 'string') {
+    return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (whole, name: string) => {
+      const found = env[name]
+      if (found === undefined)
+        problems.push({ field, problem: `names the environment variable ${name}, which is not set` })
+      return found ?? whole
+    })
+  }
+  if (Array.isArray(value)) return value.map((item, i) => fillEnvironment(item, env, `${field}.${i}`, problems))
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).map(([key, item]) => {
+    return [key, fillEnvironment(item, env, field === '' ? key : `${field}.${key}`, problems)] as const
+  })
+  return Object.fromEntries(entries)
+}
+
+function hint({ field, problem }: Problem, schema: TObject): string {
+  if (problem !== 'is unknown') return ''
+  const nearest = nearestName(field, Object.keys(schema.properties))
+  return nearest === undefined ? '; this service has no such key' : `; did you mean "${nearest}"?`
+}
+
+/** The known name that is at most three edits away, case not counted. */
+export function nearestName(name: string, known: readonly string[]): string | undefined {
+  const ranked = known
+    .map(candidate => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance)
+  const [best] = ranked
+  return best && best.distance <= 3 ? best.candidate : undefined
+}
+
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (const [i, letter] of [...a].entries()) {
+    const row = [i + 1]
+    for (const [j, other] of [...b].entries()) {
+      const above = previous[j + 1] ?? 0
+      const left = row[j] ?? 0
+      const diagonal = previous[j] ?? 0
+      row.push(Math.min(above + 1, left + 1, diagonal + (letter === other ? 0 : 1)))
+    }
+    previous = row
+  }
+  return previous[b.length] ?? 0
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const inner of Object.values(value)) deepFreeze(inner)
+    Object.freeze(value)
+  }
+  return value
+}

@@ -1,0 +1,73 @@
+// The error classes that carry meaning across the suite, and the two helpers that turn anything thrown into text.
+
+/** An error with a stable `code` for logs and for the `Desc` field of a failed message. */
+export class ServiceError extends Error {
+  readonly code: string
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+    this.code = code
+  }
+}
+
+/** A failure that no retry can mend; the overseer dumps such a message at once (`x-permanent`). */
+export class PermanentError extends ServiceError {}
+
+/** A message body that cannot be used. `field` is the path of the offending part in its wire spelling. */
+export class InvalidMessageError extends PermanentError {
+  readonly field: string
+  constructor(field: string, problem: string, options?: ErrorOptions) {
+    super('INVALID_MESSAGE', `invalid message: ${field} ${problem}`, options)
+    this.field = field
+  }
+}
+
+/** Everything that is wrong with a configuration, one line each. Ends the process with exit code 2. */
+export class ConfigError extends ServiceError {
+  readonly problems: readonly string[]
+  constructor(source: string, problems: readonly string[], options?: ErrorOptions) {
+    super('CONFIG', `${source}:\n${problems.map(problem => `  ${problem}`).join('\n')}`, options)
+    this.problems = problems
+  }
+}
+
+/** The reasons a wait can be ended for. They are never failures of the message. */
+export class StopRequested extends ServiceError {
+  constructor() {
+    super('STOPPING', 'the process is stopping')
+  }
+}
+export class ChannelLost extends ServiceError {
+  constructor(cause?: unknown) {
+    super('CHANNEL_LOST', 'the channel that brought the message is gone', { cause })
+  }
+}
+export class HoldLimitReached extends ServiceError {
+  constructor() {
+    super('HOLD_LIMIT', 'the message was held for HoldLimit')
+  }
+}
+
+/** Whatever was thrown, as an Error; libraries also throw strings and undefined. */
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new ServiceError('NOT_AN_ERROR', String(thrown))
+}
+
+/** The `code` of an error: a string code as it is, AMQP's numbers as text, else `UNEXPECTED`. */
+export function errorCode(error: Error): string {
+  const code: unknown = 'code' in error ? error.code : undefined
+  return typeof code === 'string' || typeof code === 'number' ? String(code) : 'UNEXPECTED'
+}
+
+/** The message of an error and of its causes (at most three), in one line of at most `limit` characters (default 1000). */
+export function describeError(thrown: unknown, limit = 1000): string {
+  const parts: string[] = []
+  let current: unknown = thrown
+  while (current !== undefined && current !== null && parts.length < 4) {
+    const error = toError(current)
+    if (!parts.some(part => part.includes(error.message))) parts.push(error.message)
+    current = error.cause
+  }
+  const line = parts.join(': ').replace(/\s*\n\s*/g, ' | ')
+  return line.length > limit ? `${line.slice(0, limit - 1)}…` : line
+}

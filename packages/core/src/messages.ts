@@ -1,0 +1,174 @@
+// The messages on the wire, in the Go suite's exact spelling; nothing else in the suite knows these names.
+import Type, { type Static } from 'typebox'
+import { InvalidMessageError, toError } from './errors.js'
+import type { FailedFields } from './headers.js'
+import { firstProblem, validator } from './schema.js'
+
+/** What CRITs says about an analysis; the same in every message. `critsUrl` and `source` are `''` when CRITs sent none. */
+export interface CritsData {
+  readonly critsUrl: string
+  readonly analysisId: string
+  readonly objectType: string
+  readonly objectId: string
+  readonly username: string
+  readonly apiKey: string
+  readonly md5: string
+  readonly source: string
+}
+
+/** A task in a Cuckoo: feed_cuckoo → check_results → parse_and_submit → … */
+export interface TaskMessage {
+  readonly taskId: number
+  readonly cuckooUrl: string
+  readonly crits: CritsData
+}
+
+/** A message that failed, as the overseer gets it. */
+export interface FailedMessage extends FailedFields {
+  /** The message as its stage had received it. */
+  readonly body: Buffer
+}
+
+const text = Type.String({ minLength: 1 })
+const optionalText = Type.Optional(Type.Union([Type.String(), Type.Null()]))
+
+/** `crits_data` as CRITs sends it (cynexit/cuckoo_distributed:etc/cuckoo_distributed_service/__init__.py). */
+export const CritsDataWire = Type.Object({
+  crits_url: optionalText,
+  analysis_id: text,
+  object_type: text,
+  object_id: text,
+  username: text,
+  api_key: text,
+  md5: optionalText,
+  source: optionalText,
+})
+
+const TaskWire = Type.Object({
+  CuckooURL: text,
+  TaskId: Type.Integer({ minimum: 1 }),
+  CritsData: CritsDataWire,
+})
+
+const FailedWire = Type.Object({
+  Service: Type.String(),
+  Queue: text,
+  Error: Type.String(),
+  Desc: Type.String(),
+  Msg: Type.String(),
+  FailedAt: Type.Optional(Type.String()),
+})
+
+const isTask = validator(TaskWire)
+const isFailed = validator(FailedWire)
+
+export function critsDataFromWire(wire: Static<typeof CritsDataWire>): CritsData {
+  return {
+    critsUrl: wire.crits_url ?? '',
+    analysisId: wire.analysis_id,
+    objectType: wire.object_type,
+    objectId: wire.object_id,
+    username: wire.username,
+    apiKey: wire.api_key,
+    md5: (wire.md5 ?? '').toLowerCase(),
+    source: wire.source ?? '',
+  }
+}
+
+function critsDataToWire(crits: CritsData): Static<typeof CritsDataWire> {
+  return {
+    crits_url: crits.critsUrl,
+    analysis_id: crits.analysisId,
+    object_type: crits.objectType,
+    object_id: crits.objectId,
+    username: crits.username,
+    api_key: crits.apiKey,
+    md5: crits.md5,
+    source: crits.source,
+  }
+}
+
+/** Throws InvalidMessageError. */
+export function decodeTask(body: Buffer): TaskMessage {
+  const wire = parseJson(body)
+  if (!isTask(wire)) throw invalid(isTask)
+  return { taskId: wire.TaskId, cuckooUrl: wire.CuckooURL, crits: critsDataFromWire(wire.CritsData) }
+}
+
+/** Keys in the order in which the Go suite writes them. */
+export function encodeTask(task: TaskMessage): Buffer {
+  const wire = { TaskId: task.taskId, CuckooURL: task.cuckooUrl, CritsData: critsDataToWire(task.crits) }
+  return Buffer.from(JSON.stringify(wire))
+}
+
+/**
+ * Reads a wrapped failed message. The Go suite's overseer also took a `Msg` that is itself a quoted string
+ * (`strconv.Unquote`); so does this. Throws InvalidMessageError.
+ */
+export function decodeFailedMessage(body: Buffer): FailedMessage {
+  const wire = parseJson(body)
+  if (!isFailed(wire)) throw invalid(isFailed)
+  return {
+    service: wire.Service,
+    queue: wire.Queue,
+    error: wire.Error,
+    desc: wire.Desc,
+    failedAt: wire.FailedAt ?? '',
+    body: Buffer.from(unquote(wire.Msg)),
+  }
+}
+
+export function encodeFailedMessage(failed: FailedFields, message: string): Buffer {
+  return Buffer.from(
+    JSON.stringify({
+      Service: failed.service,
+      Queue: failed.queue,
+      Error: failed.error,
+      Desc: failed.desc,
+      Msg: message,
+      FailedAt: failed.failedAt,
+    }),
+  )
+}
+
+/** What can be learnt about the analysis from any stage's message, valid or not; undefined when nothing can. */
+export function findCritsData(body: Buffer): CritsData | undefined {
+  let wire: unknown
+  try {
+    wire = parseJson(body)
+  } catch {
+    return undefined // not one of our messages: there is nothing to find
+  }
+  if (typeof wire !== 'object' || wire === null) return undefined
+  const data: unknown = 'CritsData' in wire ? wire.CritsData : 'crits_data' in wire ? wire.crits_data : undefined
+  return isCritsData(data) ? critsDataFromWire(data) : undefined
+}
+
+const isCritsData = validator(CritsDataWire)
+
+/** Parses JSON, or throws an InvalidMessageError that shows none of the content: it may hold a sample or a key. */
+export function parseJson(body: Buffer): unknown {
+  if (body.length === 0) throw new InvalidMessageError('body', 'is empty')
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body))
+  } catch (thrown) {
+    const position = /position (\d+)/.exec(toError(thrown).message)?.[1]
+    const where = position === undefined ? '' : ` (byte ${position} of ${body.length})`
+    throw new InvalidMessageError('body', `is not JSON in UTF-8${where}`)
+  }
+}
+
+function invalid(check: { readonly errors?: Parameters<typeof firstProblem>[0] }): InvalidMessageError {
+  const { field, problem } = firstProblem(check.errors)
+  return new InvalidMessageError(field, problem)
+}
+
+function unquote(message: string): string {
+  if (!message.startsWith('"')) return message
+  try {
+    const inner: unknown = JSON.parse(message)
+    return typeof inner === 'string' ? inner : message
+  } catch {
+    return message // starts with a quote without being a quoted string: it is the message itself
+  }
+}

@@ -1,0 +1,119 @@
+// From the command line to the exit code: arguments, configuration, logger, signals. The only file that sets the code.
+import { realpathSync } from 'node:fs'
+import type { Static, TObject } from 'typebox'
+import yargs, { type Options } from 'yargs'
+import { BrokerRefusedError } from './broker/link.js'
+import { findConfigFile, loadConfig } from './config.js'
+import { ConfigError, describeError } from './errors.js'
+import { createLogger, type LogConfig, type Logger } from './logger.js'
+import { Shutdown } from './shutdown.js'
+
+export type Arguments = Readonly<Record<string, unknown>>
+
+export interface ProcessDefinition<S extends TObject> {
+  /** Also the name of the default configuration file and of the executable. */
+  readonly name: string
+  /** One sentence for `--help`. */
+  readonly summary: string
+  readonly schema: S
+  /** Further command-line options. */
+  readonly options?: Readonly<Record<string, Options>>
+  /**
+   * Names what cannot be used although it is well-formed, e.g. a URL that is still a placeholder: an error at start,
+   * a warning of `--check-config`.
+   */
+  check?(config: Readonly<Static<S>>): string[]
+  /** Does the work until `shutdown.stop`; resolves with the exit code. */
+  run(config: Readonly<Static<S>>, environment: ProcessEnvironment): Promise<number>
+}
+
+export interface ProcessEnvironment {
+  readonly log: Logger
+  readonly shutdown: Shutdown
+  readonly args: Arguments
+}
+
+const EXIT = { ok: 0, failed: 1, unusable: 2 } as const
+
+/**
+ * Runs a service as this process. Exit codes: 0 all done, 1 something was left undone, 2 wrong arguments, configuration
+ * or broker account (nothing was started).
+ */
+export async function runProcess<S extends TObject>(definition: ProcessDefinition<S>): Promise<void> {
+  try {
+    process.exitCode = await start(definition)
+  } catch (error) {
+    process.stderr.write(`${definition.name}: ${describeError(error, 10_000).replaceAll(' | ', '\n')}\n`)
+    process.exitCode = error instanceof ConfigError || error instanceof BrokerRefusedError ? EXIT.unusable : EXIT.failed
+  }
+}
+
+async function start<S extends TObject>(definition: ProcessDefinition<S>): Promise<number> {
+  const args = await parseArguments(definition)
+  const path = typeof args.config === 'string' ? args.config : findConfigFile(definition.name, executable())
+  const config = await loadConfig(path, definition.schema, process.env)
+  const unusable = definition.check?.(config) ?? []
+  if (args['check-config'] === true) {
+    for (const problem of unusable) process.stdout.write(`warning: ${problem}\n`)
+    process.stdout.write(`${path}: ok\n`)
+    return EXIT.ok
+  }
+  if (unusable.length > 0) throw new ConfigError(path, unusable)
+  const log = createLogger(definition.name, logConfig(config))
+  const shutdown = new Shutdown(
+    () => drainMs(config),
+    (signal, meaning) =>
+      log.info({ signal }, meaning === 'stop' ? 'stopping: work in progress may end' : 'stopping now'),
+  )
+  const crash = (error: unknown) => {
+    log.fatal({ err: error }, 'crashed')
+    process.exit(EXIT.failed)
+  }
+  process.on('uncaughtException', crash)
+  try {
+    return await definition.run(config, { log, shutdown, args })
+  } finally {
+    shutdown.dispose()
+    process.off('uncaughtException', crash)
+  }
+}
+
+async function parseArguments<S extends TObject>(definition: ProcessDefinition<S>): Promise<Arguments> {
+  const parser = yargs(process.argv.slice(2))
+    .scriptName(definition.name)
+    // The Go suite's flags have one dash: `-config` is not `-c -o -n …`.
+    .parserConfiguration({ 'short-option-groups': false, 'camel-case-expansion': false })
+    .usage(`$0 [options]\n\n${definition.summary}`)
+    .option('config', {
+      type: 'string',
+      requiresArg: true,
+      describe: `Configuration file; default ${definition.name}.conf.json here, then beside the executable`,
+    })
+    .option('check-config', { type: 'boolean', describe: 'Check the configuration file and end' })
+    .options(definition.options ?? {})
+    .version(process.env.SERVICE_VERSION ?? 'development')
+    .strict()
+    .fail((message, error) => {
+      throw error ?? new ConfigError('arguments', [`${message}; see ${definition.name} --help`])
+    })
+  return parser.parseAsync()
+}
+
+function executable(): string {
+  const script = process.argv[1]
+  return script === undefined ? process.execPath : realpathSync(script)
+}
+
+function logConfig(config: object): LogConfig {
+  const file: unknown = 'LogFile' in config ? config.LogFile : ''
+  const level: unknown = 'LogLevel' in config ? config.LogLevel : 'info'
+  return {
+    LogFile: typeof file === 'string' ? file : '',
+    LogLevel: level === 'debug' || level === 'warning' ? level : 'info',
+  }
+}
+
+function drainMs(config: object): number {
+  const seconds: unknown = 'DrainTime' in config ? config.DrainTime : 0
+  return typeof seconds === 'number' ? seconds * 1000 : 0
+}

@@ -1,0 +1,102 @@
+// What a stage is: it gets one message at a time and says what shall become of it. It never touches a channel.
+import type { Trail } from './headers.js'
+import type { Intake } from './intake.js'
+import type { Logger } from './logger.js'
+
+/** Work that may only be done once the broker has surely read the ack; its failure is logged and harms nothing. */
+export type Afterwards = (signal: AbortSignal) => Promise<void>
+
+/**
+ * What `handle` wants done with a message; a throw is the fourth one, *fail*.
+ * - `forward`: publish `body` to `queue`, then ack. `carry` says which own headers go along: those meant for the next
+ *   stage (default), or all of them (the overseer, whose hops are not stages of the message's way).
+ * - `done`: ack.
+ * - `later`: back to the end of its own queue; no failure is counted.
+ */
+export type Outcome =
+  | {
+      readonly kind: 'forward'
+      readonly queue: string
+      readonly body: Buffer
+      readonly carry: 'next-stage' | 'all'
+      readonly afterwards?: Afterwards | undefined
+    }
+  | { readonly kind: 'done'; readonly afterwards?: Afterwards | undefined }
+  | { readonly kind: 'later' }
+
+export function forward(
+  queue: string,
+  body: Buffer,
+  options: { carry?: 'next-stage' | 'all'; afterwards?: Afterwards | undefined } = {},
+): Outcome {
+  return { kind: 'forward', queue, body, carry: options.carry ?? 'next-stage', afterwards: options.afterwards }
+}
+
+export function done(afterwards?: Afterwards): Outcome {
+  return { kind: 'done', afterwards }
+}
+
+export function later(): Outcome {
+  return { kind: 'later' }
+}
+
+/** A message as it arrived. */
+export interface Delivery {
+  readonly queue: string
+  readonly body: Buffer
+  readonly redelivered: boolean
+}
+
+/** What a stage has at hand while it works on one message. */
+export interface StageContext {
+  readonly delivery: Delivery
+  /** Names the message's queue and, once it is decoded, what `bindings` gave. */
+  log: Logger
+  /** The message's own headers; changes made here travel on as `settle` decides. */
+  readonly trail: Trail
+  /**
+   * Ends *waiting*: the process stops, the channel is gone, or the message was held for `HoldLimit`.
+   * Let its reason escape: after `HoldLimit` the message goes to the end of its queue, else the broker gives it back.
+   */
+  readonly waiting: AbortSignal
+  /** Ends *working*: the drain time is over or the channel is gone. Uploads and submissions obey this one. */
+  readonly working: AbortSignal
+}
+
+/** A stage bound to the queue it consumes. `prefetch` is the number of messages that are worked on at a time. */
+export interface BoundStage {
+  readonly queue: string
+  readonly prefetch: number
+  readonly intake?: Intake | undefined
+  /** Milliseconds; default `HoldLimit`. `Infinity` for a stage whose waits are bounded by themselves. */
+  readonly holdLimitMs?: number | undefined
+  run(context: StageContext): Promise<Outcome>
+}
+
+export interface StageDefinition<M> {
+  readonly queue: string
+  readonly prefetch: number
+  /** Closed while the stage wants no new messages. */
+  readonly intake?: Intake | undefined
+  readonly holdLimitMs?: number | undefined
+  /** Bytes to message. Throws InvalidMessageError. */
+  decode(body: Buffer): M
+  /** What every log line about this message names, e.g. the analysis id. Never secrets. */
+  bindings?(message: M): Record<string, unknown>
+  handle(message: M, context: StageContext): Promise<Outcome>
+}
+
+/** Binds a stage to its message type: decode, then handle with a logger that names the message. */
+export function bindStage<M>(stage: StageDefinition<M>): BoundStage {
+  return {
+    queue: stage.queue,
+    prefetch: stage.prefetch,
+    intake: stage.intake,
+    holdLimitMs: stage.holdLimitMs,
+    async run(context) {
+      const message = stage.decode(context.delivery.body)
+      if (stage.bindings) context.log = context.log.child(stage.bindings(message))
+      return stage.handle(message, context)
+    },
+  }
+}
