@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  decodeFailedMessage,
+  decodeTask,
+  encodeFailedMessage,
+  encodeTask,
+  findCritsData,
+  InvalidMessageError,
+} from '../src/index.js'
+
+/** What the Go suite's feed_cuckoo writes (cynexit/cuckoo_distributed:lib/lib.go, encoding/json). */
+const goTask =
+  '{"TaskId":7,"CuckooURL":"http://cuckoo:8090","CritsData":{"crits_url":"","analysis_id":"a-1","object_type":"Sample",' +
+  '"object_id":"56686f0e1d41c8731f5e8a01","username":"alice","api_key":"k","md5":"9e107d9d372bb6826bd81d3542a419d6","source":"Internal"}}'
+
+test('a task message is spelt as the Go suite spells it', () => {
+  assert.equal(encodeTask(decodeTask(Buffer.from(goTask))).toString(), goTask)
+})
+
+test('keys may come in any order, and null counts as none', () => {
+  const body = JSON.stringify({
+    CritsData: { ...JSON.parse(goTask).CritsData, source: null, crits_url: null, extra: 1 },
+    CuckooURL: 'http://c',
+    TaskId: 1,
+    Extra: true,
+  })
+  const task = decodeTask(Buffer.from(body))
+  assert.equal(task.crits.source, '')
+  assert.equal(task.crits.critsUrl, '')
+})
+
+const bad: [string, string | Buffer, RegExp][] = [
+  ['an empty body', '', /body is empty/],
+  ['text that is not JSON', '{"TaskId": 7, secret', /body is not JSON in UTF-8/],
+  ['bytes that are not UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), /body is not JSON in UTF-8/],
+  ['null', 'null', /body must be an object, not null/],
+  ['a missing CritsData', '{"TaskId":7,"CuckooURL":"u"}', /CritsData is missing/],
+  ['a text as task id', goTask.replace('7', '"7"'), /TaskId must be an integer, not a text of 1 characters/],
+  ['task id 0', goTask.replace('7', '0'), /TaskId must be >= 1/],
+  ['an empty analysis id', goTask.replace('a-1', ''), /CritsData.analysis_id is empty/],
+  ['a number as analysis id', goTask.replace('"a-1"', '5'), /CritsData.analysis_id must be a text, not 5/],
+]
+for (const [name, body, problem] of bad) {
+  test(`${name} is an invalid message that names the field`, () => {
+    assert.throws(
+      () => decodeTask(Buffer.from(body)),
+      (error: unknown) => {
+        assert.ok(error instanceof InvalidMessageError)
+        assert.match(error.message, problem)
+        assert.doesNotMatch(error.message, /secret/)
+        return true
+      },
+    )
+  })
+}
+
+test('a failed message keeps its body byte for byte', () => {
+  const failed = {
+    service: 'feed_cuckoo',
+    queue: 'worker/feed_cuckoo',
+    error: 'e',
+    desc: 'd',
+    failedAt: '2026-01-01T00:00:00.000Z',
+  }
+  const body = '{"file":"\u2028 ü \\u00e9 😀"}'
+  assert.deepEqual(decodeFailedMessage(encodeFailedMessage(failed, body)), { ...failed, body: Buffer.from(body) })
+})
+
+test('a FailedMsg of the Go suite has five fields, and its Msg may be a quoted string', () => {
+  const go = { Service: 's', Queue: 'q', Error: 'e', Desc: 'd', Msg: JSON.stringify('{"a":1}') }
+  const failed = decodeFailedMessage(Buffer.from(JSON.stringify(go)))
+  assert.equal(failed.body.toString(), '{"a":1}')
+  assert.equal(failed.failedAt, '')
+})
+
+test('a failed message without a queue is refused: it could only be lost', () => {
+  const go = { Service: 's', Queue: '', Error: 'e', Desc: 'd', Msg: 'm' }
+  assert.throws(() => decodeFailedMessage(Buffer.from(JSON.stringify(go))), /Queue is empty/)
+})
+
+test('the analysis is found in either spelling of a message, and not invented in others', () => {
+  const { CritsData } = JSON.parse(goTask)
+  assert.equal(findCritsData(Buffer.from(goTask))?.analysisId, 'a-1')
+  assert.equal(findCritsData(Buffer.from(JSON.stringify({ crits_data: CritsData })))?.analysisId, 'a-1')
+  assert.equal(findCritsData(Buffer.from('{"crits_data":{}}')), undefined)
+  assert.equal(findCritsData(Buffer.from('nonsense')), undefined)
+})
