@@ -1,1 +1,17 @@
-export {}
+export { Availability, type AvailabilityOptions } from './availability.js'
+export { HttpClient, type HttpClientOptions, type RequestOptions } from './client.js'
+export {
+  BodyTooLargeError,
+  HttpError,
+  isOutage,
+  NetworkError,
+  NotJsonError,
+  type RequestLine,
+  type StatusDetails,
+  StatusError,
+  TimeoutError,
+  TruncatedBodyError,
+} from './errors.js'
+export { multipartUpload, type Upload, type UploadFile, UploadSizeError } from './multipart.js'
+export { HttpResponse } from './response.js'
+export { checkUrl, displayUrl, InvalidUrlError, UrlNotAllowedError } from './url.js'

@@ -1,0 +1,193 @@
+/** Requests to one base URL. */
+import { Readable } from 'node:stream'
+import { Agent, type Dispatcher } from 'undici'
+import { StatusError } from './errors.js'
+import { Exchange } from './exchange.js'
+import type { Upload } from './multipart.js'
+import { HttpResponse } from './response.js'
+import { excerptOf, redact } from './text.js'
+import { displayUrl, parseBaseUrl } from './url.js'
+
+const CONNECT_TIMEOUT_MS = 30_000
+const ERROR_BODY_LIMIT = 16 * 1024
+const ERROR_BODY_DEADLINE_MS = 10_000
+
+export interface HttpClientOptions {
+  /** Absolute http or https URL, with a path prefix or not; user info in it is sent as HTTP Basic credentials. */
+  readonly baseUrl: string
+  /** False accepts any TLS certificate; for this client only. */
+  readonly verifySsl: boolean
+  /** Connections open at a time; further requests wait. Default: no bound. */
+  readonly maxConnections?: number
+  /**
+   * Keeps connections open for the next request. Default false: each request asks for `Connection: close`, because
+   * the built-in server of Cuckoo is one thread and one idle connection blocks all its other clients
+   * (`cuckoosandbox/cuckoo:utils/api.py` on bottle's wsgiref server).
+   */
+  readonly keepAlive?: boolean
+}
+
+export interface RequestOptions {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Below the base URL, beginning with a slash, percent-encoded, without a query. */
+  readonly path: string
+  readonly query?: Readonly<Record<string, string | number>> | undefined
+  /** By lower-case name. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: Buffer | string | Upload | undefined
+  /** Statuses besides 2xx that are answers, not errors. */
+  readonly expectStatus?: readonly number[] | undefined
+  /** Texts that no error may show, such as an API key; the password of the base URL always is one. */
+  readonly secrets?: readonly string[] | undefined
+  /** Ends the request and the reading of its answer; both then reject with its reason. */
+  readonly signal: AbortSignal
+  /** From the end of the request to the headers of the answer. Default 5 minutes. */
+  readonly headersTimeoutMs?: number | undefined
+  /** Between two chunks of the answer. Default 1 minute. */
+  readonly bodyTimeoutMs?: number | undefined
+  /** Called when the socket asks for the first byte of the body: from then on the server may have received it. */
+  readonly onBegun?: (() => void) | undefined
+}
+
+/** An HTTP client of one server. Opens nothing before the first request. Redirects are not followed, nothing is retried. */
+export class HttpClient implements AsyncDisposable {
+  /** The base URL as it may be shown: without user info. */
+  readonly baseUrl: string
+  readonly #origin: string
+  readonly #prefix: string
+  readonly #authorization: string | undefined
+  readonly #secrets: readonly string[]
+  readonly #keepAlive: boolean
+  readonly #agent: Agent
+
+  /** @throws InvalidUrlError when `baseUrl` is not an absolute http or https URL without query and fragment. */
+  constructor(options: HttpClientOptions) {
+    const url = parseBaseUrl(options.baseUrl)
+    this.baseUrl = displayUrl(url)
+    this.#origin = url.origin
+    this.#prefix = url.pathname.replace(/\/+$/, '')
+    const credentials = url.username || url.password ? [decode(url.username), decode(url.password)] : undefined
+    const token = credentials && Buffer.from(credentials.join(':')).toString('base64')
+    this.#authorization = token && `Basic ${token}`
+    this.#secrets = token ? [token, url.password, decode(url.password)] : []
+    this.#keepAlive = options.keepAlive ?? false
+    this.#agent = new Agent({
+      connections: options.maxConnections ?? null,
+      allowH2: false,
+      connect: { rejectUnauthorized: options.verifySsl, timeout: CONNECT_TIMEOUT_MS },
+    })
+  }
+
+  /**
+   * Sends a request and resolves when the headers of the answer are there; its body is the caller's to read or discard.
+   *
+   * @throws StatusError when the status is neither 2xx nor expected; its body has been read for the excerpt.
+   * @throws NetworkError or TimeoutError when there is no answer. What the body's source throws, and the reason of an
+   * aborted signal, are thrown as they are.
+   */
+  async request(options: RequestOptions): Promise<HttpResponse> {
+    options.signal.throwIfAborted()
+    const { method, path, signal } = options
+    const secrets = [...this.#secrets, ...(options.secrets ?? [])]
+    const url = redact(`${this.baseUrl}${path}`, secrets)
+    const exchange = new Exchange({ method, url, signal, secrets, onBegun: options.onBegun })
+    let data: Dispatcher.ResponseData
+    try {
+      data = await this.#agent.request(this.#dispatchOptions(options, exchange))
+    } catch (error: unknown) {
+      throw exchange.toError(error)
+    }
+    const response = new HttpResponse(data, exchange)
+    const { status } = response
+    if ((status >= 200 && status < 300) || options.expectStatus?.includes(status)) return response
+    throw await statusError(response, exchange)
+  }
+
+  /** Ends open requests and closes all connections. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#agent.destroy()
+  }
+
+  #dispatchOptions(options: RequestOptions, exchange: Exchange): Dispatcher.RequestOptions & { origin: string } {
+    const upload = toUpload(options.body)
+    return {
+      origin: this.#origin,
+      path: this.#prefix + options.path,
+      query: options.query ?? {},
+      method: options.method,
+      headers: {
+        ...(this.#authorization && { authorization: this.#authorization }),
+        ...(upload && { 'content-type': upload.contentType, 'content-length': String(upload.contentLength) }),
+        ...options.headers,
+      },
+      body: upload ? Readable.from(exchange.body(upload), { objectMode: false }) : null,
+      reset: !this.#keepAlive,
+      signal: options.signal,
+      headersTimeout: options.headersTimeoutMs ?? 300_000,
+      bodyTimeout: options.bodyTimeoutMs ?? 60_000,
+    }
+  }
+}
+
+function toUpload(body: RequestOptions['body']): Upload | undefined {
+  if (body === undefined) return undefined
+  if (typeof body !== 'string' && !Buffer.isBuffer(body)) return body
+  const bytes = Buffer.from(body)
+  return {
+    contentType: typeof body === 'string' ? 'text/plain; charset=utf-8' : 'application/octet-stream',
+    contentLength: bytes.length,
+    async *open() {
+      yield bytes
+    },
+  }
+}
+
+async function statusError(response: HttpResponse, exchange: Exchange): Promise<unknown> {
+  const location = response.headers.location
+  let text = ''
+  let cause: unknown
+  const deadline = setTimeout(() => response.discard(), ERROR_BODY_DEADLINE_MS)
+  try {
+    for await (const chunk of response.stream(Number.POSITIVE_INFINITY)) {
+      text += chunk.toString('utf8')
+      if (text.length >= ERROR_BODY_LIMIT) break
+    }
+  } catch (error: unknown) {
+    if (exchange.signal.aborted) return exchange.signal.reason
+    // The status says more than the failure to read the text that explains it.
+    cause = error
+  } finally {
+    clearTimeout(deadline)
+  }
+  return new StatusError(
+    exchange,
+    {
+      status: response.status,
+      retryAfterMs: retryAfterMs(response.headers['retry-after']),
+      location: typeof location === 'string' ? shownLocation(location, exchange) : undefined,
+      excerpt: excerptOf(text, exchange.secrets),
+    },
+    cause,
+  )
+}
+
+function shownLocation(location: string, exchange: Exchange): string {
+  const shown = URL.canParse(location, exchange.url) ? displayUrl(new URL(location, exchange.url)) : 'an invalid URL'
+  return redact(shown, exchange.secrets)
+}
+
+function retryAfterMs(header: string | string[] | undefined): number | undefined {
+  if (typeof header !== 'string') return undefined
+  if (/^\d+$/.test(header)) return Number(header) * 1000
+  const date = Date.parse(header)
+  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now())
+}
+
+/** User info may hold a `%` that begins no escape; it is then meant literally. */
+function decode(userinfo: string): string {
+  try {
+    return decodeURIComponent(userinfo)
+  } catch {
+    return userinfo
+  }
+}

@@ -1,0 +1,28 @@
+/** Makes text of a server fit for an error message. */
+
+const EXCERPT_LENGTH = 200
+
+/** Replaces each secret, as it is and percent-encoded, by `***`. */
+export function redact(text: string, secrets: readonly string[]): string {
+  let safe = text
+  for (const secret of secrets) {
+    if (secret === '') continue
+    safe = safe.replaceAll(secret, '***').replaceAll(encodeURIComponent(wellFormed(secret)), '***')
+  }
+  return safe
+}
+
+/** At most 200 characters of `text` on one line: no markup, no control characters, no secrets. */
+export function excerptOf(text: string, secrets: readonly string[]): string {
+  const plain = redact(text, secrets)
+    .replace(/<(title|style|script)\b[\s\S]*?(<\/\1>|$)/gi, ' ')
+    .replace(/<[a-z!/][^>]*(>|$)/gi, ' ')
+    .replace(/[\s\p{Cc}]+/gu, ' ')
+    .trim()
+  return wellFormed(plain.slice(0, EXCERPT_LENGTH))
+}
+
+/** A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD. */
+function wellFormed(text: string): string {
+  return Buffer.from(text).toString()
+}

@@ -1,0 +1,82 @@
+/** Base URLs: what they may be, how they are shown, which ones are allowed. */
+
+/** A configured base URL cannot be used. */
+export class InvalidUrlError extends Error {
+  readonly code = 'INVALID_URL'
+  override readonly name = 'InvalidUrlError'
+}
+
+/** A URL from a message cannot be used, or the configuration does not allow it. */
+export class UrlNotAllowedError extends Error {
+  readonly code = 'URL_NOT_ALLOWED'
+  override readonly name = 'UrlNotAllowedError'
+}
+
+/**
+ * Parses a base URL and strips trailing slashes from its path.
+ *
+ * @throws InvalidUrlError unless it is an absolute http or https URL without query and fragment. The text is not quoted
+ * in the message, as it may hold a password.
+ */
+export function parseBaseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
+    throw new InvalidUrlError('a base URL must be absolute and begin with http:// or https://')
+  }
+  if (url.search !== '' || url.hash !== '') {
+    throw new InvalidUrlError(`the base URL ${displayUrl(url)} must have no query and no fragment`)
+  }
+  url.pathname = url.pathname.replace(/\/+$/, '')
+  return url
+}
+
+/** The URL as it may be shown: no user info, query, fragment or trailing slash. */
+export function displayUrl(url: URL): string {
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
+}
+
+/**
+ * Decides whether a base URL that came in a message may be used, and returns the URL to use: the message's, with the
+ * user info of the entry that allows it, so that credentials stay in the configuration.
+ *
+ * Scheme, host and port must equal those of an entry, and the entry's path must be the URL's path or lead to it on a
+ * segment boundary: `http://h/a` allows `http://h/a/b`, not `http://h/ab`. An empty `allowed` allows any http or https URL.
+ *
+ * @throws UrlNotAllowedError when it is not allowed, has user info, or is no usable base URL.
+ * @throws InvalidUrlError when an entry of `allowed` is no usable base URL.
+ */
+export function checkUrl(text: string, allowed: readonly string[]): URL {
+  const url = parseForeignUrl(text)
+  if (allowed.length === 0) return url
+  const entry = allowed.map(parseBaseUrl).find(candidate => covers(candidate, url))
+  if (entry === undefined) throw new UrlNotAllowedError(`the URL ${displayUrl(url)} is not in the list of allowed URLs`)
+  url.username = entry.username
+  url.password = entry.password
+  return url
+}
+
+function parseForeignUrl(text: string): URL {
+  let url: URL
+  try {
+    url = parseBaseUrl(text)
+  } catch (error: unknown) {
+    throw new UrlNotAllowedError(`the URL in the message: ${error instanceof Error ? error.message : ''}`, {
+      cause: error,
+    })
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new UrlNotAllowedError(
+      `the URL ${displayUrl(url)} in the message holds a user name or password; put them into the configuration`,
+    )
+  }
+  // A server may decode these and then walk up with "..", out of the allowed path.
+  if (/%2f|%5c/i.test(url.pathname)) {
+    throw new UrlNotAllowedError(`the URL ${displayUrl(url)} in the message has an encoded slash in its path`)
+  }
+  return url
+}
+
+function covers(entry: URL, url: URL): boolean {
+  const prefix = entry.pathname.replace(/\/+$/, '')
+  return entry.origin === url.origin && (url.pathname === prefix || `${url.pathname}/`.startsWith(`${prefix}/`))
+}

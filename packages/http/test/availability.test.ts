@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
+import { describe, test } from 'node:test'
+import type { BackOff } from '@cuckoo-distributed/wait'
+import { Availability, NetworkError, NotJsonError, StatusError } from '../src/index.js'
+
+const { signal } = new AbortController()
+const line = { method: 'GET', url: 'http://h/' }
+const outage = new NetworkError(line, false, new Error('refused'))
+
+function statusError(status: number, retryAfterMs?: number): StatusError {
+  return new StatusError(line, { status, retryAfterMs, location: undefined, excerpt: '' })
+}
+
+/** Waits of no length that count how often they were asked for since the last reset. */
+function countingBackOff(): BackOff & { readonly rounds: number[] } {
+  const rounds = [0]
+  return {
+    rounds,
+    next() {
+      rounds.push((rounds.pop() ?? 0) + 1)
+      return 0
+    },
+    reset: () => void rounds.push(0),
+  }
+}
+
+/** Throws each of `errors` once, then returns 'answer'. */
+function failing(errors: readonly unknown[]) {
+  const left = [...errors]
+  const fn = async () => {
+    fn.calls += 1
+    if (left.length > 0) throw left.shift()
+    return 'answer'
+  }
+  fn.calls = 0
+  return fn
+}
+
+describe('patiently', () => {
+  test('a call that is answered needs no probe', async () => {
+    const probe = failing([])
+    assert.equal(await new Availability({ probe }).patiently(signal, failing([])), 'answer')
+    assert.equal(probe.calls, 0)
+  })
+
+  for (const error of [outage, statusError(503), statusError(429)]) {
+    test(`${error.message} is waited for, with a probe before the next call`, async () => {
+      const probe = failing([outage])
+      const call = failing([error])
+      const availability = new Availability({ probe, backOff: countingBackOff() })
+      assert.equal(await availability.patiently(signal, call), 'answer')
+      assert.deepEqual([probe.calls, call.calls], [2, 2])
+    })
+  }
+
+  for (const error of [
+    statusError(404),
+    statusError(500),
+    new NotJsonError(line, { status: 200, excerpt: '' }),
+    new Error('bug'),
+  ]) {
+    test(`${error.name} (${error.message}) of a call is thrown at once`, async () => {
+      const probe = failing([])
+      const availability = new Availability({ probe })
+      await assert.rejects(availability.patiently(signal, failing([error])), (e: unknown) => e === error)
+      assert.equal(probe.calls, 0)
+    })
+  }
+
+  test('waits keep growing while probes succeed but calls fail, and start again after a call that is answered', async () => {
+    const backOff = countingBackOff()
+    const availability = new Availability({ probe: failing([]), backOff })
+    await availability.patiently(signal, failing([outage, outage, outage]))
+    await availability.patiently(signal, failing([outage]))
+    assert.deepEqual(backOff.rounds, [3, 1, 0])
+  })
+
+  test('a change of state is told once, however often probes and calls fail in between', async () => {
+    const changes: unknown[] = []
+    const onChange = (state: string, error: unknown) => changes.push([state, error])
+    const availability = new Availability({ probe: failing([outage, outage]), backOff: countingBackOff(), onChange })
+    await availability.patiently(signal, failing([outage, statusError(502), outage]))
+    await availability.patiently(signal, failing([]))
+    assert.deepEqual(changes, [
+      ['down', outage],
+      ['up', undefined],
+    ])
+  })
+
+  test('Retry-After lengthens the wait before the next probe', async () => {
+    const probe = failing([])
+    const controller = new AbortController()
+    const availability = new Availability({ probe, backOff: countingBackOff() })
+    const waiting = availability.patiently(controller.signal, failing([statusError(429, 3_600_000)]))
+    for (let i = 0; i < 100; i += 1) await new Promise(resolve => setImmediate(resolve))
+    assert.equal(probe.calls, 0)
+    controller.abort(new Error('enough'))
+    await assert.rejects(waiting, /enough/)
+  })
+
+  test('an abort during a call ends it with the reason, whatever the call throws', async () => {
+    const controller = new AbortController()
+    const call = async () => {
+      controller.abort(new Error('stop'))
+      throw outage
+    }
+    await assert.rejects(new Availability({ probe: failing([]) }).patiently(controller.signal, call), /stop/)
+  })
+})
+
+describe('probing', () => {
+  test('one prober serves all who wait', async () => {
+    const probe = failing([outage, outage])
+    const availability = new Availability({ probe, backOff: countingBackOff() })
+    availability.reportDown(outage)
+    await Promise.all([1, 2, 3, 4].map(() => availability.whenUp(signal)))
+    assert.equal(probe.calls, 3)
+  })
+
+  test('any other answer to a probe means that the server is there', async () => {
+    const probe = failing([statusError(401)])
+    const availability = new Availability({ probe, backOff: countingBackOff() })
+    availability.reportDown(outage)
+    await availability.whenUp(signal)
+    assert.equal(probe.calls, 1)
+  })
+
+  test('a probe that is broken rejects those who wait', async () => {
+    const availability = new Availability({ probe: failing([new TypeError('bug')]), backOff: countingBackOff() })
+    availability.reportDown(outage)
+    const waiting = [availability.whenUp(signal), availability.whenUp(signal)]
+    for (const result of await Promise.allSettled(waiting)) assert.match(String(Object(result).reason), /bug/)
+  })
+
+  test('it stops when nobody waits any more, and starts again for the next who does', async () => {
+    const probes: AbortSignal[] = []
+    const probe = (probeSignal: AbortSignal) => {
+      probes.push(probeSignal)
+      return probes.length === 1
+        ? new Promise((_, reject) => probeSignal.addEventListener('abort', () => reject(probeSignal.reason)))
+        : Promise.resolve()
+    }
+    const availability = new Availability({ probe, backOff: countingBackOff() })
+    availability.reportDown(outage)
+    const first = new AbortController()
+    const second = new AbortController()
+    const waiting = [availability.whenUp(first.signal), availability.whenUp(second.signal)]
+    while (probes.length === 0) await new Promise(resolve => setImmediate(resolve))
+    first.abort(new Error('first'))
+    await assert.rejects(Promise.any([waiting[0]]), AggregateError)
+    assert.equal(probes[0]?.aborted, false)
+    second.abort(new Error('second'))
+    await assert.rejects(Promise.any([waiting[1]]), AggregateError)
+    assert.equal(probes[0]?.aborted, true)
+    await availability.whenUp(signal)
+    assert.equal(probes.length, 2)
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
+  })
+})

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { checkUrl, InvalidUrlError, UrlNotAllowedError } from '../src/index.js'
+
+describe('an allow-list', () => {
+  for (const [url, entry] of [
+    ['http://h/a', 'http://h/a'],
+    ['http://h/a/', 'http://h/a'],
+    ['http://h/a/b', 'http://h/a'],
+    ['http://h/a/b', 'http://h/a/'],
+    ['http://h/a', 'http://h'],
+    ['http://h:80', 'http://h/'],
+    ['HTTPS://H:443/a', 'https://h/a'],
+    ['http://h/a/../b', 'http://h/b'],
+  ] as const) {
+    test(`${entry} allows ${url}`, () => assert.equal(checkUrl(url, ['http://other', entry]).hostname, 'h'))
+  }
+
+  for (const [url, entry] of [
+    ['http://h/ab', 'http://h/a'],
+    ['http://h/', 'http://h/a'],
+    ['http://h/a/../b', 'http://h/a'],
+    ['http://h/a/%2e%2e/b', 'http://h/a'],
+    ['http://h/a/..%2fb', 'http://h/a'],
+    ['http://h/a/..%5Cb', 'http://h/a'],
+    ['http://h\\@evil/a', 'http://evil/a'],
+    ['https://h/a', 'http://h/a'],
+    ['http://h:81/a', 'http://h/a'],
+    ['http://h.evil/a', 'http://h/a'],
+    ['http://h./a', 'http://h/a'],
+    ['http://evil/?http://h/a', 'http://h/a'],
+  ] as const) {
+    test(`${entry} does not allow ${url}`, () => assert.throws(() => checkUrl(url, [entry]), UrlNotAllowedError))
+  }
+
+  test('the URL to use has the user info of the entry that allows it', () => {
+    const allowed = ['http://x:y@other', 'http://user:p%40ss@h/a']
+    assert.equal(checkUrl('http://h/a/b/', allowed).href, 'http://user:p%40ss@h/a/b')
+  })
+
+  test('an entry that is no URL is an error of the configuration', () => {
+    assert.throws(() => checkUrl('http://h', ['h']), InvalidUrlError)
+  })
+})
+
+describe('an empty list', () => {
+  test('allows any http or https URL', () => {
+    assert.equal(checkUrl('http://h:8090/x', []).href, 'http://h:8090/x')
+    assert.equal(checkUrl('https://h', []).href, 'https://h/')
+  })
+
+  for (const url of [
+    'http://u:pw@h/',
+    'http://pw@h/',
+    'http://:pw@h/',
+    'ftp://h/',
+    'file:///pw',
+    'h:pw',
+    'pw',
+    '',
+    'http://h/?pw',
+  ]) {
+    test(`does not allow ${url || 'an empty text'}, and does not quote it`, () => {
+      assert.throws(
+        () => checkUrl(url, []),
+        (error: unknown) =>
+          error instanceof UrlNotAllowedError && error.code === 'URL_NOT_ALLOWED' && !error.message.includes('pw'),
+      )
+    })
+  }
+})
