@@ -6,10 +6,14 @@ import type { Logger } from './logger.js'
 /** Work that may only be done once the broker has surely read the ack; its failure is logged and harms nothing. */
 export type Afterwards = (signal: AbortSignal) => Promise<void>
 
+/** Another outcome in place of a `forward` whose publish was refused; may change the trail and wait as `handle` may. */
+export type OrElse = (refusal: Error) => Promise<Outcome>
+
 /**
  * What `handle` wants done with a message; a throw is the fourth one, *fail*.
  * - `forward`: publish `body` to `queue`, then ack. `carry` says which own headers go along: those meant for the next
- *   stage (default), or all of them (the overseer, whose hops are not stages of the message's way).
+ *   stage (default), or all of them (the overseer, whose hops are not stages of the message's way). `orElse` says what
+ *   to do when the publish is refused for good (no such queue, a nack, too large); without it the message has failed.
  * - `done`: ack.
  * - `later`: back to the end of its own queue; no failure is counted.
  */
@@ -20,6 +24,7 @@ export type Outcome =
       readonly body: Buffer
       readonly carry: 'next-stage' | 'all'
       readonly afterwards?: Afterwards | undefined
+      readonly orElse?: OrElse | undefined
     }
   | { readonly kind: 'done'; readonly afterwards?: Afterwards | undefined }
   | { readonly kind: 'later' }
@@ -27,9 +32,10 @@ export type Outcome =
 export function forward(
   queue: string,
   body: Buffer,
-  options: { carry?: 'next-stage' | 'all'; afterwards?: Afterwards | undefined } = {},
+  options: { carry?: 'next-stage' | 'all'; afterwards?: Afterwards | undefined; orElse?: OrElse | undefined } = {},
 ): Outcome {
-  return { kind: 'forward', queue, body, carry: options.carry ?? 'next-stage', afterwards: options.afterwards }
+  const { carry = 'next-stage', afterwards, orElse } = options
+  return { kind: 'forward', queue, body, carry, afterwards, orElse }
 }
 
 export function done(afterwards?: Afterwards): Outcome {

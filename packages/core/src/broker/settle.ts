@@ -47,7 +47,12 @@ async function carryOut(
   switch (result.kind) {
     case 'forward': {
       const headers = result.carry === 'all' ? writeTrail(delivery.trail) : nextStageHeaders(delivery.trail)
-      await options.publisher.publish(result.queue, result.body, headers, signal)
+      try {
+        await options.publisher.publish(result.queue, result.body, headers, signal)
+      } catch (refusal) {
+        if (!result.orElse || signal.aborted) throw refusal
+        return carryOut(delivery, await result.orElse(toError(refusal)), options, signal)
+      }
       return ackThen(delivery, result.afterwards)
     }
     case 'done':
