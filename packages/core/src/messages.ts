@@ -103,7 +103,8 @@ export function encodeTask(task: TaskMessage): Buffer {
 
 /**
  * Reads a wrapped failed message. The Go suite's overseer also took a `Msg` that is itself a quoted string
- * (`strconv.Unquote`); so does this. Throws InvalidMessageError.
+ * (`strconv.Unquote`); so does this where `FailedAt` is missing. Ours have it, and a `Msg` that is exactly the body.
+ * Throws InvalidMessageError.
  */
 export function decodeFailedMessage(body: Buffer): FailedMessage {
   const wire = parseJson(body)
@@ -114,7 +115,7 @@ export function decodeFailedMessage(body: Buffer): FailedMessage {
     error: wire.Error,
     desc: wire.Desc,
     failedAt: wire.FailedAt ?? '',
-    body: Buffer.from(unquote(wire.Msg)),
+    body: Buffer.from(wire.FailedAt === undefined ? unquote(wire.Msg) : wire.Msg),
   }
 }
 

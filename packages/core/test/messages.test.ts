@@ -74,6 +74,11 @@ test('a FailedMsg of the Go suite has five fields, and its Msg may be a quoted s
   assert.equal(failed.failedAt, '')
 })
 
+test('a body that is itself a quoted string stays one', () => {
+  const failed = { service: 's', queue: 'q', error: 'e', desc: 'd', failedAt: '2026-01-02T03:04:05.678Z' }
+  assert.equal(decodeFailedMessage(encodeFailedMessage(failed, '"text"')).body.toString(), '"text"')
+})
+
 test('a failed message without a queue is refused: it could only be lost', () => {
   const go = { Service: 's', Queue: '', Error: 'e', Desc: 'd', Msg: 'm' }
   assert.throws(() => decodeFailedMessage(Buffer.from(JSON.stringify(go))), /Queue is empty/)
