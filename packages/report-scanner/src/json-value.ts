@@ -1,0 +1,163 @@
+// Parses one JSON value out of a report: what JSON.parse takes, and what Python writes beyond it.
+
+/** A value that is neither an object nor a list. Integers beyond 2^53 are strings, so that no digit is lost. */
+export type Scalar = string | number | boolean | null
+
+/** The text is not a JSON value; `index` is the position of the first wrong character. */
+export class JsonSyntaxError extends Error {
+  readonly code = 'json-syntax'
+  readonly index: number
+
+  constructor(message: string, index: number) {
+    super(message)
+    this.name = 'JsonSyntaxError'
+    this.index = index
+  }
+}
+
+/** Containers stand in each other more than `MAX_DEPTH` deep. */
+export class JsonDepthError extends Error {
+  readonly code = 'json-depth'
+
+  constructor() {
+    super(`more than ${MAX_DEPTH} containers in each other`)
+    this.name = 'JsonDepthError'
+  }
+}
+
+/** Containers in each other that a wanted value may have. Real calls have three. */
+export const MAX_DEPTH = 64
+
+// A number of 16 digits or more may be an integer that a double cannot hold.
+const MAYBE_BIG = /(?:^|[:,[\s])-?\d{16}/
+
+/**
+ * Parses `text`. `NaN`, `Infinity` and `-Infinity`, which Python's json.dump writes, become null; raw control characters in strings are
+ * kept; integers beyond 2^53 become strings; of a repeated key the last one counts.
+ * @throws {JsonSyntaxError} the text is not one JSON value
+ * @throws {JsonDepthError} it is deeper than `MAX_DEPTH`
+ */
+export function parseValue(text: string): unknown {
+  if (!MAYBE_BIG.test(text)) {
+    let value: unknown
+    try {
+      value = JSON.parse(text)
+    } catch {
+      // Says what is wrong, and where, unless it is something that Python writes.
+      return new TolerantParser(text).parse()
+    }
+    checkDepth(value, MAX_DEPTH)
+    return value
+  }
+  return new TolerantParser(text).parse()
+}
+
+function checkDepth(value: unknown, left: number): void {
+  if (typeof value !== 'object' || value === null) return
+  if (left === 0) throw new JsonDepthError()
+  for (const inner of Object.values(value)) checkDepth(inner, left - 1)
+}
+
+const WORDS: ReadonlyMap<string, Scalar> = new Map<string, Scalar>([
+  ['true', true],
+  ['false', false],
+  ['null', null],
+  ['NaN', null],
+  ['Infinity', null],
+  ['-Infinity', null],
+])
+const WORD = /-?[A-Za-z]+/y
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
+const SPACE = /[ \n\r\t]*/y
+const PLAIN = /[^"\\]*/y
+const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
+
+class TolerantParser {
+  readonly #text: string
+  #pos = 0
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  parse(): unknown {
+    const value = this.#value(MAX_DEPTH)
+    this.#take(SPACE)
+    if (this.#pos < this.#text.length) throw this.#error('one value expected')
+    return value
+  }
+
+  #error(message: string): JsonSyntaxError {
+    return new JsonSyntaxError(message, this.#pos)
+  }
+
+  #take(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.#pos
+    const found = pattern.exec(this.#text)?.[0]
+    if (found !== undefined) this.#pos += found.length
+    return found
+  }
+
+  #takeChar(char: string): boolean {
+    this.#take(SPACE)
+    if (this.#text[this.#pos] !== char) return false
+    this.#pos++
+    return true
+  }
+
+  #value(depth: number): unknown {
+    if (this.#takeChar('{')) return this.#object(depth)
+    if (this.#takeChar('[')) return this.#list(depth)
+    if (this.#text[this.#pos] === '"') return this.#string()
+    const start = this.#pos
+    const number = this.#take(NUMBER)
+    if (number !== undefined) {
+      const value = Number(number)
+      return /^-?\d+$/.test(number) && !Number.isSafeInteger(value) ? number : value
+    }
+    const word = WORDS.get(this.#take(WORD) ?? '')
+    if (word !== undefined) return word
+    this.#pos = start
+    throw this.#error('a value expected')
+  }
+
+  #object(depth: number): Record<string, unknown> {
+    if (depth === 0) throw new JsonDepthError()
+    const entries: [string, unknown][] = []
+    if (this.#takeChar('}')) return {}
+    do {
+      this.#take(SPACE)
+      if (this.#text[this.#pos] !== '"') throw this.#error('a key expected')
+      const key = this.#string()
+      if (!this.#takeChar(':')) throw this.#error("':' expected")
+      entries.push([key, this.#value(depth - 1)])
+    } while (this.#takeChar(','))
+    if (!this.#takeChar('}')) throw this.#error("',' or '}' expected")
+    return Object.fromEntries(entries)
+  }
+
+  #list(depth: number): unknown[] {
+    if (depth === 0) throw new JsonDepthError()
+    const items: unknown[] = []
+    if (this.#takeChar(']')) return items
+    do items.push(this.#value(depth - 1))
+    while (this.#takeChar(','))
+    if (!this.#takeChar(']')) throw this.#error("',' or ']' expected")
+    return items
+  }
+
+  #string(): string {
+    this.#pos++
+    let value = ''
+    for (;;) {
+      value += this.#take(PLAIN) ?? ''
+      if (this.#pos === this.#text.length) throw this.#error("'\"' expected")
+      if (this.#text[this.#pos] === '"') break
+      const sequence = this.#take(ESCAPE)
+      if (sequence === undefined) throw this.#error('an escape sequence expected')
+      value += JSON.parse(`"${sequence}"`)
+    }
+    this.#pos++
+    return value
+  }
+}

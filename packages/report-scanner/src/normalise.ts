@@ -1,0 +1,88 @@
+// Makes one shape of what Cuckoo 1.x, Cuckoo 2.0 and CAPE write. Fields are coerced one by one, as the versions differ in types, not in meaning:
+// cuckoosandbox/cuckoo:modules/processing/behavior.py (1.x), cuckoosandbox/cuckoo:cuckoo/processing/platform/windows.py (2.0),
+// kevoreilly/CAPEv2:modules/processing/behavior.py.
+import type { Scalar } from './json-value.js'
+
+/** One argument of an API call. Objects and lists are JSON text. */
+export interface CallArgument {
+  readonly name: string
+  readonly value: string
+}
+
+/** One API call, with the names and types of Cuckoo 1.x. What the report does not say is the empty string, false or the empty list. */
+export interface ApiCall {
+  readonly category: string
+  readonly status: boolean
+  readonly return: string
+  /** `YYYY-MM-DD HH:MM:SS,mmm` by the clock of the guest. */
+  readonly timestamp: string
+  readonly thread_id: string
+  /** How often the call was repeated directly after this one. */
+  readonly repeated: number | ''
+  readonly api: string
+  /** Position in the list of calls of its process. */
+  readonly id: number | ''
+  readonly arguments: readonly CallArgument[]
+}
+
+/** Any value as text: null and a missing value as the empty string, objects and lists as JSON. Lone surrogates become U+FFFD. */
+export function toText(value: unknown): string {
+  if (value === null || value === undefined) return ''
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return text.replace(/\p{Surrogate}/gu, '\ufffd')
+}
+
+/** A whole number as it is (also one written as a string), anything else as the empty string. */
+export function toInteger(value: unknown): number | '' {
+  const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value
+  return typeof number === 'number' && Number.isSafeInteger(number) ? number : ''
+}
+
+/**
+ * A point in time as text. Strings stay as they are. Cuckoo 2.0 writes seconds since 1970, counted as if its wall clock were UTC; they become
+ * what Cuckoo 1.x writes: `YYYY-MM-DD HH:MM:SS`, with `milliseconds` followed by `,mmm`.
+ */
+export function toTime(value: unknown, milliseconds: boolean): string {
+  if (typeof value !== 'number') return toText(value)
+  const date = new Date(Math.round(value * 1000))
+  if (Number.isNaN(date.getTime()) || date.getUTCFullYear() < 0 || date.getUTCFullYear() > 9999) return toText(value)
+  const text = date.toISOString().replace('T', ' ').replace('.', ',').replace('Z', '')
+  return milliseconds ? text : text.slice(0, 19)
+}
+
+/** The name of the machine of an analysis; `FAILED` where there is none, as the Go suite wrote it. */
+export function toMachine(machine: Scalar | undefined, name: Scalar | undefined, label: Scalar | undefined): string {
+  return toText(name) || toText(label) || toText(machine) || 'FAILED'
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function toArguments(value: unknown, cut: (text: string) => string): CallArgument[] {
+  const argument = (name: unknown, content: unknown): CallArgument => ({
+    name: cut(toText(name)),
+    value: cut(toText(content)),
+  })
+  if (isObject(value)) return Object.entries(value).map(([name, content]) => argument(name, content))
+  if (!Array.isArray(value)) return []
+  // CAPE's strace reports hold bare strings: kevoreilly/CAPEv2:lib/cuckoo/common/integrations/strace.py.
+  return value.map((item: unknown) => (isObject(item) ? argument(item.name, item.value) : argument('', item)))
+}
+
+/**
+ * A call of any of the three systems, or undefined if `value` is no object. `cut` shortens text that is too long.
+ */
+export function toCall(value: unknown, cut: (text: string) => string): ApiCall | undefined {
+  if (!isObject(value)) return undefined
+  return {
+    category: cut(toText(value.category)),
+    status: value.status === true || value.status === 1,
+    return: cut(toText(value.return ?? value.return_value)),
+    timestamp: cut(toTime(value.timestamp ?? value.time, true)),
+    thread_id: cut(toText(value.thread_id ?? value.tid)),
+    repeated: toInteger(value.repeated),
+    api: cut(toText(value.api)),
+    id: toInteger(value.id),
+    arguments: toArguments(value.arguments, cut),
+  }
+}

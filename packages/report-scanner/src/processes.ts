@@ -1,0 +1,134 @@
+// The wanted part of `behavior.processes`: processes and their API calls.
+import { Fields } from './fields.js'
+import { JsonDepthError, parseValue } from './json-value.js'
+import type { Node } from './json-walker.js'
+import { type ApiCall, toCall, toText, toTime } from './normalise.js'
+import type { ReportSink } from './sink.js'
+
+/** Characters of calls that are held while the name of their process is not known: Cuckoo 2.0 writes it behind them. */
+const MAX_HELD = 8_388_608
+
+/** Reads the list of processes and passes each on at its end, its calls as they come. */
+export class ProcessReader {
+  readonly node: Node
+  /** Calls passed on. */
+  calls = 0
+  /** Calls left out: no object, too large, nested too deep, or too many to hold. */
+  droppedCalls = 0
+  readonly #sink: ReportSink
+  readonly #maxCalls: number
+  readonly #cut: (text: string) => string
+  readonly #fields = new Fields(['process_name', 'process_id', 'pid', 'parent_id', 'ppid', 'first_seen'])
+  #taken = 0 // calls that count against maxCalls, in all processes
+  #takenHere = 0 // the same, in this process
+  #held: string[] = []
+  #heldLength = 0
+  #begun = false
+  #callsBegun = false
+
+  constructor(sink: ReportSink, maxCalls: number, cut: (text: string) => string) {
+    this.#sink = sink
+    this.#maxCalls = maxCalls
+    this.#cut = cut
+    const item: Node = {
+      object: {
+        fields: new Map(this.#fields.nodes).set('calls', this.#callsNode()),
+        open: () => this.#open(),
+        close: () => this.#close(),
+      },
+    }
+    this.node = { begin: () => this.begin(), array: { item } }
+  }
+
+  /** A list of processes begins, or is overridden by something else. */
+  begin(): void {
+    if (this.#begun) this.#sink.reset('processes')
+    this.#begun = true
+    this.calls = this.#taken = this.droppedCalls = 0
+  }
+
+  #callsNode(): Node {
+    const drop = (): void => {
+      this.droppedCalls++
+    }
+    return {
+      begin: () => this.#beginCalls(),
+      array: {
+        item: { scalar: drop, container: text => this.#take(text) },
+        wantsMore: () => this.#taken < this.#maxCalls,
+      },
+    }
+  }
+
+  #open(): void {
+    this.#fields.clear()
+    this.#held = []
+    this.#heldLength = this.#takenHere = 0
+    this.#callsBegun = false
+  }
+
+  #beginCalls(): void {
+    if (this.#callsBegun) {
+      this.#sink.reset('calls')
+      this.#taken -= this.#takenHere
+      this.calls -= this.#takenHere - this.#held.length
+      this.#held = []
+      this.#heldLength = this.#takenHere = 0
+    }
+    this.#callsBegun = true
+  }
+
+  #take(text: string | undefined): void {
+    const call = text === undefined ? undefined : this.#parse(text)
+    if (call === undefined) {
+      this.droppedCalls++
+      return
+    }
+    const named = this.#fields.get('process_name') !== undefined && this.#pid() !== undefined
+    if (named && this.#held.length === 0) this.#pass(call)
+    else if (!this.#hold(call)) return
+    this.#taken++
+    this.#takenHere++
+  }
+
+  #parse(text: string): ApiCall | undefined {
+    try {
+      return toCall(parseValue(text), this.#cut)
+    } catch (error: unknown) {
+      if (error instanceof JsonDepthError) return undefined
+      throw error
+    }
+  }
+
+  #hold(call: ApiCall): boolean {
+    const text = JSON.stringify(call)
+    if (this.#heldLength + text.length > MAX_HELD) {
+      this.droppedCalls++
+      return false
+    }
+    this.#held.push(text)
+    this.#heldLength += text.length
+    return true
+  }
+
+  #pass(call: ApiCall): void {
+    this.calls++
+    this.#sink.onCall?.(call, `${toText(this.#fields.get('process_name'))} (${toText(this.#pid())})`)
+  }
+
+  #pid(): ReturnType<Fields<'pid'>['get']> {
+    return this.#fields.get('process_id') ?? this.#fields.get('pid')
+  }
+
+  #close(): void {
+    const held = this.#held
+    this.#held = []
+    for (const text of held) this.#pass(JSON.parse(text))
+    this.#sink.onProcess?.({
+      name: toText(this.#fields.get('process_name')),
+      pid: toText(this.#pid()),
+      parentPid: toText(this.#fields.get('parent_id') ?? this.#fields.get('ppid')),
+      firstSeen: toTime(this.#fields.get('first_seen'), true),
+    })
+  }
+}

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { createSkipper, PlainSkipper, SimdSkipper, type Skipper, skipModule } from '../src/skipper.js'
+
+const module = skipModule()
+assert.ok(module !== null, 'these tests need WebAssembly SIMD: compare both skippers on a machine that has it')
+const skippers: readonly [string, Skipper][] = [
+  ['SIMD', new SimdSkipper(module)],
+  ['plain', new PlainSkipper()],
+]
+
+/** The length of the container at the beginning of `bytes`, read in pieces that end at `cuts`; undefined if it does not end. */
+function containerLength(skipper: Skipper, bytes: Uint8Array, cuts: readonly number[]): number | undefined {
+  skipper.begin(0)
+  let from = 0
+  for (const to of [...cuts, bytes.length]) {
+    skipper.load(bytes.subarray(from, to))
+    const end = skipper.run(0)
+    if (end !== -1) return from + end
+    from = to
+  }
+  return undefined
+}
+
+const TAIL = Buffer.from('}]"\\{[')
+
+for (const [name, skipper] of skippers) {
+  test(`${name}: a container cut at every byte ends where it ends`, () => {
+    const text = '{"a":[{"b":"\\\\\\"}]{"},[],"\\\\",{"é€😀{":"\\ud83d\\"["}],"c":{"d":{}},"e":"\\\\\\\\\\\\"}'
+    const bytes = Buffer.from(text)
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      assert.equal(containerLength(skipper, Buffer.concat([bytes, TAIL]), [cut]), bytes.length, `cut at ${cut}`)
+    }
+    const everywhere = Array.from(bytes, (_, index) => index)
+    assert.equal(containerLength(skipper, bytes, everywhere), bytes.length)
+  })
+
+  test(`${name}: escapes are understood at every place of a 64-byte block`, () => {
+    for (let blanks = 0; blanks < 140; blanks++) {
+      for (let slashes = 0; slashes < 6; slashes++) {
+        const inner = '\\'.repeat(slashes * 2)
+        const bytes = Buffer.from(`[${' '.repeat(blanks)}"${inner}\\"]${inner}","${inner}",[]]`)
+        for (const cut of [blanks + 1, blanks + 2 + slashes, blanks + 3 + slashes, 63, 64, 65, 128]) {
+          const at = Math.min(cut, bytes.length)
+          assert.equal(containerLength(skipper, Buffer.concat([bytes, TAIL]), [at]), bytes.length)
+        }
+      }
+    }
+  })
+
+  test(`${name}: arbitrary JSON ends where its text ends, and never earlier`, () => {
+    fc.assert(
+      fc.property(fc.array(fc.jsonValue()), fc.constantFrom(0, 4), fc.array(fc.nat()), (value, indent, places) => {
+        const bytes = Buffer.from(JSON.stringify(value, null, indent))
+        const cuts = places.map(place => place % (bytes.length + 1)).sort((a, b) => a - b)
+        assert.equal(containerLength(skipper, Buffer.concat([bytes, TAIL]), cuts), bytes.length)
+        assert.equal(containerLength(skipper, bytes.subarray(0, -1), cuts), undefined)
+      }),
+    )
+  })
+
+  test(`${name}: a million brackets are only counted`, () => {
+    const bytes = Buffer.concat([Buffer.alloc(1_000_000, '['), Buffer.alloc(1_000_000, ']'), TAIL])
+    const cuts = Array.from({ length: 40 }, (_, index) => index * 50_000)
+    assert.equal(containerLength(skipper, bytes, cuts), 2_000_000)
+  })
+}
+
+test('where SIMD is there it is used', () => {
+  assert.ok(createSkipper() instanceof SimdSkipper)
+})
+
+test('where WebAssembly does not know the instructions the plain skipper is used', async t => {
+  t.mock.method(WebAssembly, 'validate', () => false)
+  const fresh: typeof import('../src/skipper.js') = await import(`../src/skipper.js?${'without-simd'}`)
+  assert.ok(fresh.createSkipper() instanceof fresh.PlainSkipper)
+})
