@@ -1,3 +1,25 @@
+export { brokerForTests, NoTestBrokerError, type TakenMessage, TestBroker, testQueues } from './amqp.js'
+export * from './archive/index.js'
 export { type FaultMatch, type FaultRule, FaultScript, type HttpFault, Outage, playFault } from './faults.js'
 export { MultipartError, type MultipartPart, multipartBoundary, readMultipart } from './multipart.js'
-export * from './archive/index.js'
+export {
+  builtService,
+  type LogLine,
+  type LogMatch,
+  ServiceEndedError,
+  type ServiceExit,
+  type ServiceOptions,
+  ServiceProcess,
+  spawnService,
+  startService,
+} from './process.js'
+export {
+  freePort,
+  PrivateRabbitMq,
+  type QueueState,
+  RabbitMqError,
+  RabbitMqMissingError,
+  type RabbitMqOptions,
+  startRabbitMq,
+} from './rabbitmq.js'
+export { WaitError, type WaitOptions, waitFor } from './wait-for.js'

@@ -1,0 +1,293 @@
+/** A RabbitMQ node of our own: own port, name, epmd, cookie and folder, gone without a trace afterwards. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { accessSync, constants } from 'node:fs'
+import { mkdtemp, open, readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
+import { connect } from 'amqplib'
+import { ProcessGuard } from './process-guard.js'
+import { waitFor } from './wait-for.js'
+
+const run = promisify(execFile)
+
+/** `rabbitmq-server` is not on this machine. */
+export class RabbitMqMissingError extends Error {
+  override readonly name = 'RabbitMqMissingError'
+  readonly code = 'RABBITMQ_MISSING'
+  constructor() {
+    super(
+      'rabbitmq-server is not installed: run `apt-get update && apt-get install --no-install-recommends rabbitmq-server` ' +
+        'as root, or start a broker with `docker compose up -d rabbitmq` and set RABBITMQ_URL',
+    )
+  }
+}
+
+/** The node did not come up, or a command to it failed; the message ends with the last lines of its log. */
+export class RabbitMqError extends Error {
+  override readonly name = 'RabbitMqError'
+  readonly code = 'RABBITMQ_FAILED'
+}
+
+export interface RabbitMqOptions {
+  /** Further lines of `rabbitmq.conf`, such as `consumer_timeout = 5000`. */
+  config?: readonly string[]
+  /** AMQP port on 127.0.0.1. Default: a free one. */
+  port?: number
+  /** User and password; letters and digits. Default: guest, guest. */
+  user?: string
+  password?: string
+  /** How long a start may take, in milliseconds. Default 60,000. */
+  deadlineMs?: number
+}
+
+/** One row of `rabbitmqctl list_queues`. */
+export interface QueueState {
+  name: string
+  messages_ready: number
+  messages_unacknowledged: number
+  consumers: number
+}
+
+/** Starts a private node and resolves when a client can log in. Throws RabbitMqMissingError or RabbitMqError. */
+export async function startRabbitMq(options: RabbitMqOptions = {}): Promise<PrivateRabbitMq> {
+  const programs = findPrograms()
+  const folder = await mkdtemp(join(tmpdir(), 'rabbitmq-'))
+  const guard = new ProcessGuard(folder)
+  try {
+    const epmdPort = await freePort()
+    const port = options.port ?? (await freePort())
+    const { user = 'guest', password = 'guest', deadlineMs = 60_000 } = options
+    const env = nodeEnvironment(folder, epmdPort, await freePort())
+    await writeConfig(folder, port, user, password, options.config ?? [])
+    // RabbitMQ would start epmd as a daemon that outlives the node; an epmd that is already there is used.
+    const epmd = spawn('epmd', ['-address', '127.0.0.1', '-port', String(epmdPort)], {
+      detached: true,
+      stdio: 'ignore',
+    })
+    await once(epmd, 'spawn')
+    if (epmd.pid !== undefined) guard.watch(epmd.pid)
+    epmd.unref()
+    const url = `amqp://${user}:${password}@127.0.0.1:${port}`
+    const node = new PrivateRabbitMq({ url, port, folder, programs, env, guard, deadlineMs })
+    await node.start()
+    return node
+  } catch (error: unknown) {
+    await guard.release()
+    throw error
+  }
+}
+
+interface NodeParts {
+  url: string
+  port: number
+  folder: string
+  programs: string
+  env: NodeJS.ProcessEnv
+  guard: ProcessGuard
+  deadlineMs: number
+}
+
+export class PrivateRabbitMq {
+  /** AMQP URL with user and password. */
+  readonly url: string
+  readonly port: number
+  readonly #parts: NodeParts
+  #server: ChildProcess | undefined
+
+  /** @internal Use `startRabbitMq`. */
+  constructor(parts: NodeParts) {
+    this.url = parts.url
+    this.port = parts.port
+    this.#parts = parts
+  }
+
+  /** Starts the node after a `kill`, with the data it had; resolves when a client can log in. */
+  async start(): Promise<void> {
+    if (this.#server !== undefined) throw new RabbitMqError('the RabbitMQ node is running already')
+    const { programs, env, folder, guard, deadlineMs } = this.#parts
+    const log = await open(this.#logFile, 'a', 0o600)
+    const server = spawn(join(programs, 'rabbitmq-server'), {
+      cwd: folder,
+      env,
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+    })
+    await Promise.all([once(server, 'spawn'), log.close()])
+    if (server.pid !== undefined) guard.watch(server.pid)
+    server.unref()
+    this.#server = server
+    try {
+      await waitFor(() => this.#canLogIn(), { deadlineMs, everyMs: 50, describe: `RabbitMQ on port ${this.port}` })
+    } catch (cause: unknown) {
+      const tail = (await this.log()).split('\n').slice(-25).join('\n')
+      throw new RabbitMqError(`RabbitMQ did not start; the end of its log:\n${tail}`, { cause })
+    }
+  }
+
+  /** Kills the node as a power cut would (SIGKILL) and resolves when it is gone. */
+  async kill(): Promise<void> {
+    const server = this.#server
+    if (server?.pid === undefined) return
+    this.#server = undefined
+    server.ref()
+    const gone = server.exitCode === null && server.signalCode === null ? once(server, 'exit') : undefined
+    killGroup(server.pid)
+    await gone
+    this.#parts.guard.forget(server.pid)
+  }
+
+  /** Kills the node and starts it again with the same port and data. */
+  async restart(): Promise<void> {
+    await this.kill()
+    await this.start()
+  }
+
+  /** Kills the node and its epmd and removes their folder; a second call does nothing. */
+  async stop(): Promise<void> {
+    await this.kill()
+    await this.#parts.guard.release()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  /**
+   * Runs `rabbitmqctl` against this node and returns what it printed, e.g. `ctl('stop_app')`, `ctl('start_app')`,
+   * `ctl('set_vm_memory_high_watermark', '0')`, `ctl('close_all_connections', 'test')`. Takes about a second.
+   */
+  async ctl(...args: string[]): Promise<string> {
+    try {
+      const { stdout } = await run(join(this.#parts.programs, 'rabbitmqctl'), ['--quiet', ...args], {
+        cwd: this.#parts.folder,
+        env: this.#parts.env,
+        timeout: 60_000,
+        maxBuffer: 16 * 1024 * 1024,
+      })
+      return stdout
+    } catch (cause: unknown) {
+      throw new RabbitMqError(`rabbitmqctl ${args[0] ?? ''} failed: ${cause instanceof Error ? cause.message : ''}`, {
+        cause,
+      })
+    }
+  }
+
+  /** The state of every queue, unacknowledged deliveries included. */
+  async queues(): Promise<QueueState[]> {
+    const columns = ['name', 'messages_ready', 'messages_unacknowledged', 'consumers']
+    const rows: QueueState[] = JSON.parse(await this.ctl('list_queues', ...columns, '--formatter', 'json'))
+    return rows
+  }
+
+  /** Everything the node has logged since its first start. */
+  async log(): Promise<string> {
+    return readFile(this.#logFile, 'utf8')
+  }
+
+  get #logFile(): string {
+    return join(this.#parts.folder, 'node.log')
+  }
+
+  async #canLogIn(): Promise<boolean> {
+    if (this.#server?.exitCode !== null) throw new RabbitMqError('the RabbitMQ process ended')
+    try {
+      const connection = await connect(this.url, { timeout: 5000 })
+      await connection.close()
+      return true
+    } catch {
+      return false
+    }
+  }
+}
+
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL')
+  } catch (error: unknown) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+  }
+}
+
+/** The folder with `rabbitmq-server` and `rabbitmqctl`. */
+function findPrograms(): string {
+  // /usr/sbin is not in every user's PATH. What the Debian and RPM packages put there are wrappers that switch to the
+  // user rabbitmq and refuse everybody but root; the programs themselves run for any user.
+  const wrapped = ['/usr/sbin', '/usr/bin']
+  const folders = [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), ...wrapped]
+  const found = folders.find(folder => isProgram(join(folder, 'rabbitmq-server')))
+  if (found === undefined) throw new RabbitMqMissingError()
+  const packaged = '/usr/lib/rabbitmq/bin'
+  return wrapped.includes(found) && isProgram(join(packaged, 'rabbitmq-server')) ? packaged : found
+}
+
+function isProgram(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Variables as in RabbitMQ's guide to several nodes on one machine (`rabbitmq/rabbitmq-website:docs/clustering.md`). */
+function nodeEnvironment(folder: string, epmdPort: number, distPort: number): NodeJS.ProcessEnv {
+  const foreign = /^(RABBITMQ_|ERL_|NOTIFY_SOCKET$)/
+  const kept = Object.entries(process.env).filter(([name]) => !foreign.test(name))
+  return {
+    ...Object.fromEntries(kept),
+    HOME: folder,
+    ERL_EPMD_PORT: String(epmdPort),
+    ERL_EPMD_ADDRESS: '127.0.0.1',
+    // Makes the start script become the Erlang machine instead of waiting for it as a child, so that our child's exit
+    // is the node's exit (`rabbitmq/rabbitmq-server:deps/rabbit/scripts/rabbitmq-server`).
+    RUNNING_UNDER_SYSTEMD: 'true',
+    RABBITMQ_NODENAME: `test-${distPort}@localhost`,
+    RABBITMQ_DIST_PORT: String(distPort),
+    RABBITMQ_MNESIA_BASE: join(folder, 'data'),
+    RABBITMQ_LOG_BASE: join(folder, 'log'),
+    RABBITMQ_GENERATED_CONFIG_DIR: join(folder, 'generated'),
+    RABBITMQ_CONF_ENV_FILE: join(folder, 'rabbitmq-env.conf'),
+    RABBITMQ_CONFIG_FILE: join(folder, 'rabbitmq.conf'),
+    RABBITMQ_CONFIG_FILES: join(folder, 'conf.d'),
+    RABBITMQ_ADVANCED_CONFIG_FILE: join(folder, 'advanced.config'),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, 'enabled_plugins'),
+  }
+}
+
+async function writeConfig(
+  folder: string,
+  port: number,
+  user: string,
+  password: string,
+  extra: readonly string[],
+): Promise<void> {
+  const lines = [
+    `listeners.tcp.1 = 127.0.0.1:${port}`,
+    `default_user = ${user}`,
+    `default_pass = ${password}`,
+    'log.console = true',
+    'log.file = false',
+    'disk_free_limit.absolute = 10MB',
+    ...extra,
+  ]
+  await writeFile(join(folder, 'rabbitmq.conf'), `${lines.join('\n')}\n`, { mode: 0o600 })
+  await writeFile(join(folder, 'rabbitmq-env.conf'), '')
+  await writeFile(join(folder, 'advanced.config'), '[].\n')
+  await writeFile(join(folder, 'enabled_plugins'), '[].\n')
+  await writeFile(join(folder, '.erlang.cookie'), `COOKIE${port}${process.pid}`, { mode: 0o400 })
+}
+
+/** A port on 127.0.0.1 that nobody listens on at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new RabbitMqError('no free port on 127.0.0.1')
+  return address.port
+}
