@@ -20,9 +20,11 @@ export class MessageTooLargeError extends ServiceError {
 
 /** The broker returned the message (no such queue) or refused it (nack), and declaring the queue did not help. */
 export class UndeliverableError extends ServiceError {
+  readonly why: 'returned' | 'nacked'
   constructor(queue: string, why: 'returned' | 'nacked') {
     const meaning = why === 'returned' ? 'there is no such queue' : 'the queue refused it (it is full or unavailable)'
     super('UNDELIVERABLE', `the broker ${why} a message for "${queue}": ${meaning}`)
+    this.why = why
   }
 }
 
