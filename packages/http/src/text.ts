@@ -12,9 +12,13 @@ export function redact(text: string, secrets: readonly string[]): string {
   return safe
 }
 
-/** At most 200 characters of `text` on one line: no markup, no control characters, no secrets. */
+/**
+ * At most 200 characters of `text` on one line: no markup, no control characters, no secrets. Of a page with a `<pre>`
+ * only that is taken: bottle and Django put the reason there (`bottlepy/bottle:bottle.py`, `ERROR_PAGE_TEMPLATE`).
+ */
 export function excerptOf(text: string, secrets: readonly string[]): string {
-  const plain = redact(text, secrets)
+  const reason = /<pre\b[^>]*>([^<]+)<\/pre>/i.exec(text)?.[1]
+  const plain = redact(reason ?? text, secrets)
     .replace(/<(title|style|script)\b[\s\S]*?(<\/\1>|$)/gi, ' ')
     .replace(/<[a-z!/][^>]*(>|$)/gi, ' ')
     .replace(/[\s\p{Cc}]+/gu, ' ')

@@ -105,12 +105,20 @@ describe('a status that is not 2xx', () => {
   test('is a StatusError with the text of the page, without its markup', async t => {
     const page =
       '<html><head><title>Error: 404 Not Found</title><style>html {x: y}</style></head>\n' +
-      '<body><h1>Error: 404 Not Found</h1>\u0007<pre>Task not\u0000 found</pre></body></html>'
+      '<body><h1>Not\u0000\n Found</h1>\u0007<p>The requested URL was not found.</p></body></html>'
     const error = await failure(t, 404, { 'content-type': 'text/html' }, page)
     assert.equal(error.status, 404)
     assert.equal(error.code, 'HTTP_STATUS')
-    assert.equal(error.excerpt, 'Error: 404 Not Found Task not found')
-    assert.match(error.message, /^GET http:\/\/127\.0\.0\.1:\d+\/x: status 404: Error: 404 Not Found Task not found$/)
+    assert.equal(error.excerpt, 'Not Found The requested URL was not found.')
+    assert.match(
+      error.message,
+      /^GET http:\/\/127\.0\.0\.1:\d+\/x: status 404: Not Found The requested URL was not found\.$/,
+    )
+  })
+
+  test('is explained by the reason alone when the page marks it as preformatted', async t => {
+    const page = `<h1>Error: 500</h1><p>Sorry, the URL <tt>${'u'.repeat(200)}</tt> caused an error:</p><pre>Task is busy</pre>`
+    assert.equal((await failure(t, 500, { 'content-type': 'text/html' }, page)).excerpt, 'Task is busy')
   })
 
   test('shows at most 200 characters of a long answer, and needs not all of it', async t => {

@@ -1,0 +1,189 @@
+/** The REST API of Cuckoo 1.2, 1.3 and 2.0 without a token. */
+import { HttpClient, type HttpResponse, type RequestOptions, StatusError } from '@cuckoo-distributed/http'
+import { type CuckooStatus, isTaskId, readStatus, readTask, record, type TaskSummary } from './answers.js'
+import { createTask, type NewTask } from './create-task.js'
+import { UnexpectedAnswerError } from './errors.js'
+
+const ANSWER_LIMIT = 16 * 2 ** 20
+const LIST_LIMIT = 256 * 2 ** 20
+
+/**
+ * Cuckoo's built-in server is one thread, so that even a status waits for whatever report someone else downloads
+ * (`cuckoosandbox/cuckoo:utils/api.py`, run by bottle's wsgiref server or Flask's development server).
+ */
+const HEADERS_TIMEOUT_MS = 5 * 60_000
+
+export interface CuckooClientOptions {
+  /** Base URL of the API, e.g. `http://host:8090`; user info in it is sent as HTTP Basic credentials. */
+  readonly baseUrl: string
+  readonly verifySsl: boolean
+  /** Connections open at a time; further requests wait. */
+  readonly maxConnections: number
+}
+
+export interface ListOptions {
+  /** Only tasks in exactly this status. */
+  readonly status?: string | undefined
+  /**
+   * Only tasks whose machine finished after this time, in seconds since 1970. Tasks that failed before that have no
+   * such time and are left out.
+   */
+  readonly completedAfter?: number | undefined
+  /** Default: all tasks. Stock 1.2 answers an empty list when it is given. */
+  readonly limit?: number | undefined
+  /** Tasks to leave out before the first; only with `limit`. */
+  readonly offset?: number | undefined
+}
+
+/**
+ * One Cuckoo. All methods reject with the errors of `HttpClient` and `HttpResponse`, with `UnexpectedAnswerError` when the
+ * answer is JSON of another API, and with the signal's own reason.
+ */
+export class CuckooClient implements AsyncDisposable {
+  /** The base URL as it may be shown: without user info. */
+  readonly baseUrl: string
+  readonly #http: HttpClient
+
+  /** @throws InvalidUrlError when `baseUrl` is not an absolute http or https URL without query and fragment. */
+  constructor(options: CuckooClientOptions) {
+    this.#http = new HttpClient(options)
+    this.baseUrl = this.#http.baseUrl
+  }
+
+  /** The version, the counters of tasks, and free space. Also the cheapest way to see whether Cuckoo answers. */
+  async status(signal: AbortSignal): Promise<CuckooStatus> {
+    const response = await this.#get('/cuckoo/status', signal)
+    return readStatus(await response.json(ANSWER_LIMIT), this.#url('/cuckoo/status'))
+  }
+
+  /**
+   * Uploads a sample and resolves with the id of its task. Not repeatable: each call that succeeds makes a task.
+   *
+   * @throws TaskRefusedError when there surely is no task: `task_id: null`, or a status below 500 but 429.
+   * @throws UnknownOutcomeError when there may be one: status 500 or above, no readable answer after the body was begun,
+   * or an id that is none.
+   * @throws StatusError with status 429, NetworkError or TimeoutError when nothing was received; it may be sent again.
+   */
+  createTask(task: NewTask, signal: AbortSignal): Promise<number> {
+    return createTask(this.#http, task, signal)
+  }
+
+  /**
+   * Tasks in the order in which their machines finished. A task that is not listed may still exist: a failing database
+   * makes the list empty, with status 200 (`cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`, `list_tasks`). The answer
+   * may have 256 MiB and is parsed task by task.
+   */
+  async listTasks(options: ListOptions, signal: AbortSignal): Promise<TaskSummary[]> {
+    const { status, completedAfter, limit, offset } = options
+    const path = ['/tasks/list', limit, limit === undefined ? undefined : offset].filter(part => part !== undefined)
+    const query = {
+      ...(status !== undefined && { status }),
+      // Anything but an integer is answered with 500.
+      ...(completedAfter !== undefined && { completed_after: Math.floor(completedAfter) }),
+    }
+    const response = await this.#get(path.join('/'), signal, { query })
+    const tasks: TaskSummary[] = []
+    for await (const task of response.jsonElements('tasks', LIST_LIMIT)) {
+      tasks.push(readTask(task, this.#url('/tasks/list')))
+    }
+    return tasks
+  }
+
+  /**
+   * Ids of the tasks for the file with this MD5 or SHA-256, or undefined when the server does not tell: before 2.0.7, or
+   * when it knows no such file.
+   *
+   * @throws RangeError when `hash` is neither 32 nor 64 hexadecimal digits.
+   */
+  async findByHash(hash: string, signal: AbortSignal): Promise<number[] | undefined> {
+    if (!/^([0-9a-f]{32}|[0-9a-f]{64})$/i.test(hash)) throw new RangeError('the hash is neither an MD5 nor a SHA-256')
+    const path = `/files/view/${hash.length === 32 ? 'md5' : 'sha256'}/${hash.toLowerCase()}`
+    const answer = record(await this.#getJsonOr404(path, signal))
+    const { tasks } = record(answer.sample)
+    return Array.isArray(tasks) ? tasks.filter(isTaskId) : undefined
+  }
+
+  /** The task, or undefined for 404; Cuckoo answers that for a deleted task, but also when its database fails. */
+  async viewTask(id: number, signal: AbortSignal): Promise<TaskSummary | undefined> {
+    const path = `/tasks/view/${checkedId(id)}`
+    const answer = await this.#getJsonOr404(path, signal)
+    return answer === undefined ? undefined : readTask(record(answer).task, this.#url(path))
+  }
+
+  /**
+   * The JSON report, to be streamed or discarded, or undefined when there is none. Its content type tells nothing: 1.x
+   * calls it `text/html`.
+   */
+  async report(id: number, signal: AbortSignal): Promise<HttpResponse | undefined> {
+    return this.#unless404(await this.#get(`/tasks/report/${checkedId(id)}`, signal, { expectStatus: [404] }))
+  }
+
+  /**
+   * The archive of dropped files, to be streamed or discarded, or undefined when the task is gone. 1.2 sends tar.bz2
+   * whatever `compression` says. Cuckoo answers 500 for a task without a folder, so that the task itself is looked at
+   * then: if it still exists, the call rejects with the StatusError.
+   */
+  async dropped(
+    id: number,
+    options: { readonly compression?: 'gz' },
+    signal: AbortSignal,
+  ): Promise<HttpResponse | undefined> {
+    const path = `/tasks/report/${checkedId(id)}/dropped`
+    const query = options.compression === undefined ? {} : { tar: options.compression }
+    try {
+      return this.#unless404(await this.#get(path, signal, { query, expectStatus: [404] }))
+    } catch (error: unknown) {
+      const folderMissing = error instanceof StatusError && error.status === 500
+      if (folderMissing && (await this.viewTask(id, signal)) === undefined) return undefined
+      throw error
+    }
+  }
+
+  /**
+   * Deletes a task and its folder. `gone`: there was no such task. `busy`: it is running and cannot be deleted yet.
+   * Rejects with StatusError 500 when Cuckoo could not remove the row or the folder.
+   */
+  async deleteTask(id: number, signal: AbortSignal): Promise<'deleted' | 'gone' | 'busy'> {
+    const path = `/tasks/delete/${checkedId(id)}`
+    try {
+      const response = await this.#get(path, signal)
+      const { status } = record(await response.json(ANSWER_LIMIT))
+      if (status !== 'OK') throw new UnexpectedAnswerError(this.#url(path), 'status', '"OK"')
+      return 'deleted'
+    } catch (error: unknown) {
+      if (!(error instanceof StatusError)) throw error
+      if (error.status === 404) return 'gone'
+      if (error.status === 500 && error.excerpt.includes('currently being processed')) return 'busy'
+      throw error
+    }
+  }
+
+  /** Ends open requests and closes all connections. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#http[Symbol.asyncDispose]()
+  }
+
+  #get(path: string, signal: AbortSignal, options: Pick<RequestOptions, 'query' | 'expectStatus'> = {}) {
+    return this.#http.request({ method: 'GET', path, signal, headersTimeoutMs: HEADERS_TIMEOUT_MS, ...options })
+  }
+
+  async #getJsonOr404(path: string, signal: AbortSignal): Promise<unknown> {
+    const response = this.#unless404(await this.#get(path, signal, { expectStatus: [404] }))
+    return response?.json(ANSWER_LIMIT)
+  }
+
+  #unless404(response: HttpResponse): HttpResponse | undefined {
+    if (response.status !== 404) return response
+    response.discard()
+    return undefined
+  }
+
+  #url(path: string): string {
+    return `${this.baseUrl}${path}`
+  }
+}
+
+function checkedId(id: number): number {
+  if (!isTaskId(id)) throw new RangeError(`a task id must be a positive integer, not ${id}`)
+  return id
+}

@@ -1,0 +1,83 @@
+/** Uploading a sample, and what each answer to it says about the task. */
+import {
+  BodyTooLargeError,
+  type HttpClient,
+  multipartUpload,
+  NetworkError,
+  NotJsonError,
+  StatusError,
+  TimeoutError,
+  TruncatedBodyError,
+} from '@cuckoo-distributed/http'
+import { isTaskId, record } from './answers.js'
+import { TaskRefusedError, UnknownOutcomeError } from './errors.js'
+
+export interface NewTask {
+  /** File name; Cuckoo keeps its last path component and may rewrite that, so no task can be found by it. */
+  readonly name: string
+  /** Number of bytes `open` yields. */
+  readonly size: number
+  /** Starts the sample from its first byte. */
+  open(): AsyncIterable<Uint8Array>
+  /**
+   * Options by Cuckoo's names: `package`, `timeout` (s), `priority`, `options`, `machine`, `platform`, `tags`, `custom`,
+   * `owner`, `memory`, `enforce_timeout`, `clock`. Empty ones are not sent, nor are `memory` and `enforce_timeout` when
+   * they are false. Keep `custom` and `options` ASCII: 1.2 makes no task otherwise.
+   */
+  readonly options: Readonly<Record<string, string>>
+  /** Called when the first byte is asked for: from then on a task may exist. */
+  readonly onBegun?: (() => void) | undefined
+}
+
+const ANSWER_LIMIT = 2 ** 20
+const SWITCHES = new Set(['memory', 'enforce_timeout'])
+const FALSE_WORDS = new Set(['false', 'none', 'no', '0', 'off'])
+
+export async function createTask(http: HttpClient, task: NewTask, signal: AbortSignal): Promise<number> {
+  const { name, size, onBegun } = task
+  const file = { field: 'file', filename: name, size, open: () => task.open() }
+  let answer: unknown
+  try {
+    const response = await http.request({
+      method: 'POST',
+      path: '/tasks/create/file',
+      body: multipartUpload({ fields: sentOptions(task.options), file }),
+      onBegun,
+      signal,
+    })
+    answer = await response.json(ANSWER_LIMIT)
+  } catch (error: unknown) {
+    throw outcomeOf(error)
+  }
+  const { task_id: id } = record(answer)
+  if (isTaskId(id)) return id
+  // With status 200: the insert into Cuckoo's database failed (cuckoosandbox/cuckoo:lib/cuckoo/core/database.py, add).
+  if (id === null) throw new TaskRefusedError('Cuckoo could not store the task: its answer has "task_id": null')
+  throw new UnknownOutcomeError('the answer to the upload has no "task_id" that is a positive integer')
+}
+
+/**
+ * 1.x takes any non-empty text of a switch for true, "false" as well; 2.0 answers 500 to an empty one
+ * (`cuckoosandbox/cuckoo:utils/api.py`, `cuckoosandbox/cuckoo:cuckoo/apps/api.py`). Absent is false for both.
+ */
+function sentOptions(options: Readonly<Record<string, string>>): Record<string, string> {
+  const isFalse = (name: string, value: string) => SWITCHES.has(name) && FALSE_WORDS.has(value.toLowerCase())
+  return Object.fromEntries(Object.entries(options).filter(([name, value]) => value !== '' && !isFalse(name, value)))
+}
+
+function outcomeOf(error: unknown): unknown {
+  if (error instanceof StatusError) {
+    if (error.status === 429) return error
+    return error.status >= 500 ? unknownOutcome(error) : new TaskRefusedError(error.message, { cause: error })
+  }
+  if (error instanceof NetworkError || error instanceof TimeoutError) {
+    return error.bodyBegun ? unknownOutcome(error) : error
+  }
+  const unread = [NotJsonError, TruncatedBodyError, BodyTooLargeError].some(type => error instanceof type)
+  return unread ? unknownOutcome(error) : error
+}
+
+function unknownOutcome(cause: unknown): UnknownOutcomeError {
+  const reason = cause instanceof Error ? cause.message : ''
+  return new UnknownOutcomeError(`it is not known whether Cuckoo has made a task: ${reason}`, { cause })
+}
