@@ -1,3 +1,17 @@
+export { CritsClient, type CritsTarget, type LogLevel, type SampleFile, type UploadResult } from './client.js'
+export { type CritsSignals, isWell, logPatiently } from './control.js'
+export {
+  AnalysisGoneError,
+  CritsAuthError,
+  CritsError,
+  CritsStatusError,
+  CritsUrlError,
+  isCritsOutage,
+  ResultsRefusedError,
+  ResultsUnknownError,
+  SampleError,
+  type SampleErrorCode,
+} from './errors.js'
 export { ENCODER_VERSION, type PyValue, pyLiteral } from './py-literal.js'
 export {
   POSTING_ORDER,
@@ -9,3 +23,5 @@ export {
   type Subtype,
   VALUE_CHARS_MAX,
 } from './row-store.js'
+export { CritsServer, type CritsServerOptions, CritsServers, type CritsServersOptions } from './server.js'
+export { type SubmitOptions, submitRows } from './submit.js'

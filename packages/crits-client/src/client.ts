@@ -1,0 +1,234 @@
+/** CRITs' API for one analysis, one call for each method. */
+
+import { type Availability, multipartUpload, StatusError } from '@cuckoo-distributed/http'
+import type { Answer } from './answer.js'
+import type { Batch } from './batch.js'
+import { type CallOptions, type Credentials, callCrits, SAMPLES_PATH, SERVICES_PATH, streamFromCrits } from './call.js'
+import { AnalysisGoneError, CritsError, CritsStatusError } from './errors.js'
+import { uploadName } from './file-name.js'
+import { encodeForm } from './form.js'
+import { cutText } from './py-literal.js'
+import { filedata } from './sample-json.js'
+import type { CritsServer } from './server.js'
+
+/** Whose analysis of what: from the message. */
+export interface CritsTarget extends Credentials {
+  /** CRITs' name of the type, `Sample`. */
+  readonly objectType: string
+  readonly objectId: string
+  /** Compared as text by CRITs: sent back unchanged. */
+  readonly analysisId: string
+  /** Name of the source that uploads are filed under; without one nothing can be uploaded. */
+  readonly source?: string | null
+}
+
+export type LogLevel = 'debug' | 'info' | 'warning' | 'error' | 'critical'
+
+/** A file to upload. */
+export interface SampleFile {
+  readonly name: string
+  /** 32 lower-case hex digits; the file's name where `name` is unusable. */
+  readonly md5: string
+  /** Bytes that `open` yields. */
+  readonly size: number
+  open(): AsyncIterable<Buffer>
+}
+
+export interface UploadResult {
+  /** Whether CRITs has the file now, or had it before. */
+  readonly stored: boolean
+  /** Absent where nothing was stored, or not as a sample (CRITs keeps PCAPs elsewhere): no relationship is possible. */
+  readonly id?: string
+  /** What CRITs found wrong, or why nothing was sent. */
+  readonly complaint?: string
+}
+
+/** Largest request, in bytes: nginx' default limit. */
+export const REQUEST_BYTES_MAX = 1024 * 1024
+
+/** Django's default for `DATA_UPLOAD_MAX_MEMORY_SIZE`, which CRITs of 2019 does not raise. */
+const BODY_BYTES_MAX = 2_621_440
+
+/** Stored as "File Upload - cuckoo_distributed": CRITs' service recognises what the pipeline itself has uploaded. */
+const UPLOAD_METHOD = 'cuckoo_distributed'
+
+/**
+ * The same for every upload: CRITs appends a differing text to that of a known sample, and fails with 500 when there is
+ * none to append (`crits/crits:crits/samples/handlers.py`).
+ */
+const UPLOAD_DESCRIPTION = 'Dropped during an analysis by Cuckoo'
+
+const LOG_CHARS_MAX = 4000
+/** What a sample's JSON may hold besides its content: MongoDB stores 16 MB, which grow when written as JSON. */
+const DOCUMENT_BYTES_MAX = 64 * 1024 * 1024
+/** Longer than the 600 s that CRITs' example configuration of nginx gives a request. */
+const UPLOAD_TIMEOUT_MS = 660_000
+
+/**
+ * Every method throws CritsAuthError, CritsUrlError, CritsStatusError and CritsError, the `http` package's errors where
+ * no answer came or a gateway wrote it, and `signal.reason`. No method waits for CRITs to come back: see `availability`.
+ * Calls of one analysis run one after another, and so do those about the same object, because CRITs of 2015 loses one of
+ * two relationships that are stored at once.
+ */
+export class CritsClient {
+  /** Largest sum of a batch's three fields that `addResults` sends within `REQUEST_BYTES_MAX`. */
+  readonly batchBytesMax: number
+  readonly #server: CritsServer
+  readonly #target: CritsTarget
+
+  constructor(server: CritsServer, target: CritsTarget) {
+    this.#server = server
+    this.#target = target
+    const nothing = Buffer.alloc(0)
+    const empty = this.#resultFields({ results: nothing, types: nothing, subtypes: nothing })
+    this.batchBytesMax = REQUEST_BYTES_MAX - encodeForm(empty).body.length
+  }
+
+  get availability(): Availability {
+    return this.#server.availability
+  }
+
+  /**
+   * Adds a line to the analysis' log: the only call that tells whether the analysis exists.
+   *
+   * @param message not empty; cut after 4000 characters
+   * @throws AnalysisGoneError
+   */
+  async log(level: LogLevel, message: string, signal: AbortSignal): Promise<void> {
+    const call = 'adding a log line'
+    const fields = { ...this.#ids(), log_level: level, log_message: cutText(message, LOG_CHARS_MAX).toWellFormed() }
+    const { returnCode, message: text } = await this.#post(call, fields, signal)
+    if (returnCode !== 0 && text.includes('Could not find task')) throw new AnalysisGoneError(call, returnCode, text)
+    if (returnCode !== 0) throw new CritsError(call, returnCode, text)
+  }
+
+  /** Adds a batch of rows. CRITs stores all or none; rows for an unknown analysis vanish without an error. */
+  async addResults(batch: Batch, signal: AbortSignal): Promise<void> {
+    const call = `adding results ${batch.from} to ${batch.to - 1}`
+    requireSuccess(call, await this.#post(call, this.#resultFields(batch), signal))
+  }
+
+  /** Ends the analysis; CRITs still takes results and log lines afterwards, and a later call changes the status again. */
+  async finish(status: 'completed' | 'error', signal: AbortSignal): Promise<void> {
+    const call = `finishing the analysis as ${status}`
+    // Any non-empty text finishes, "0" and "false" included.
+    requireSuccess(call, await this.#post(call, { ...this.#ids(), finish: '1', status }, signal))
+  }
+
+  /**
+   * Uploads a file as a sample related to the analysed one. Repeating it is harmless: CRITs knows files by their MD5.
+   * A refusal is a result, not an error, so that one bad file does not stop the others.
+   */
+  async addSample(file: SampleFile, signal: AbortSignal): Promise<UploadResult> {
+    const { source, objectId, objectType } = this.#target
+    if (!source) return { stored: false, complaint: 'the message names no source to file it under' }
+    if (file.size === 0) return { stored: false, complaint: 'the file is empty' }
+    const upload = multipartUpload({
+      fields: {
+        upload_type: 'file',
+        file_format: 'raw',
+        source,
+        method: UPLOAD_METHOD,
+        description: UPLOAD_DESCRIPTION,
+        related_id: objectId,
+        related_type: objectType,
+      },
+      file: { field: 'filedata', filename: uploadName(file.name, file.md5), size: file.size, open: () => file.open() },
+    })
+    try {
+      return toUploadResult(
+        await this.#send({
+          call: `uploading ${file.md5}`,
+          method: 'POST',
+          path: SAMPLES_PATH,
+          body: upload,
+          headersTimeoutMs: UPLOAD_TIMEOUT_MS,
+          signal,
+          // CRITs' index on MD5 is not unique: two uploads of a new file at once make two samples.
+          keys: [`md5 ${file.md5}`],
+        }),
+      )
+    } catch (error: unknown) {
+      if (upload.contentLength <= BODY_BYTES_MAX || !isRefusedBody(error)) throw error
+      return { stored: false, complaint: `${file.size} bytes, above this CRITs' limit (DATA_UPLOAD_MAX_MEMORY_SIZE)` }
+    }
+  }
+
+  /**
+   * Relates the analysed sample to another one. A relationship that exists already, or to itself, counts as made.
+   *
+   * @param type from `crits/crits:crits/vocabulary/relationships.py`, e.g. `Dropped`
+   * @throws SampleError SAMPLE_NOT_FOUND when the user may not see the analysed sample
+   */
+  async forgeRelationship(id: string, type: string, signal: AbortSignal): Promise<void> {
+    const call = `relating the sample to ${id}`
+    const fields = { action: 'forge_relationship', right_type: 'Sample', right_id: id, rel_type: type }
+    const path = samplePath(this.#target.objectId)
+    const answer = await this.#send({ call, method: 'PATCH', path, ...encodeForm(fields), signal })
+    if (/Relationship already exists|Cannot forge relationship to oneself/.test(answer.message)) return
+    requireSuccess(call, answer)
+  }
+
+  /**
+   * The content of the analysed sample, decoded from its JSON as it arrives. Neither its length nor its MD5 is known here.
+   *
+   * @param maxBytes limit of the decoded content
+   * @throws SampleError SAMPLE_NOT_FOUND when it does not exist or the user may not see it, SAMPLE_EMPTY,
+   *   SAMPLE_TOO_LARGE, SAMPLE_UNREADABLE
+   */
+  async *readSample(maxBytes: number, signal: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
+    const { objectId } = this.#target
+    const request = { call: 'reading the sample', method: 'GET', path: samplePath(objectId), keys: [], signal } as const
+    const limit = base64Bytes(maxBytes) + DOCUMENT_BYTES_MAX
+    yield* filedata(streamFromCrits(this.#server, this.#target, request, limit), maxBytes)
+  }
+
+  #ids(): Record<string, string> {
+    const { objectType, objectId, analysisId } = this.#target
+    return { object_type: objectType, object_id: objectId, analysis_id: analysisId }
+  }
+
+  #resultFields({
+    results,
+    types,
+    subtypes,
+  }: Pick<Batch, 'results' | 'types' | 'subtypes'>): Record<string, string | Buffer> {
+    // Any non-empty text means a batch.
+    return { ...this.#ids(), result_is_batch: '1', result: results, result_type: types, result_subtype: subtypes }
+  }
+
+  #post(call: string, fields: Readonly<Record<string, string | Buffer>>, signal: AbortSignal): Promise<Answer> {
+    return this.#send({ call, method: 'POST', path: SERVICES_PATH, ...encodeForm(fields), signal })
+  }
+
+  #send({ keys = [], ...options }: Omit<CallOptions, 'keys'> & Partial<Pick<CallOptions, 'keys'>>): Promise<Answer> {
+    return callCrits(this.#server, this.#target, { ...options, keys: [`object ${this.#target.objectId}`, ...keys] })
+  }
+}
+
+function samplePath(id: string): string {
+  return `${SAMPLES_PATH}${encodeURIComponent(id)}/`
+}
+
+function base64Bytes(bytes: number): number {
+  return Math.ceil(bytes / 3) * 4
+}
+
+function requireSuccess(call: string, { returnCode, message }: Answer): void {
+  if (returnCode !== 0) throw new CritsError(call, returnCode, message)
+}
+
+function toUploadResult({ returnCode, message, id }: Answer): UploadResult {
+  return {
+    stored: returnCode === 0 || id !== undefined,
+    ...(id !== undefined && { id }),
+    ...((returnCode !== 0 || id === undefined) && { complaint: message }),
+  }
+}
+
+function isRefusedBody(error: unknown): boolean {
+  return (
+    (error instanceof StatusError && error.status === 413) ||
+    (error instanceof CritsStatusError && error.status === 500)
+  )
+}

@@ -1,0 +1,127 @@
+/** The CRITs servers a process talks to: connections, load limits and outages, one set for each base URL. */
+
+import { Availability, HttpClient } from '@cuckoo-distributed/http'
+import { delay, Semaphore } from '@cuckoo-distributed/wait'
+import { SERVICES_PATH } from './call.js'
+import { CritsClient, type CritsTarget } from './client.js'
+import { KeyedLocks } from './keyed-locks.js'
+
+/** CRITs has few worker processes, and each of our calls occupies one. */
+const CALLS_IN_FLIGHT = 2
+const PROBE_TIMEOUT_MS = 10_000
+
+export interface CritsServerOptions {
+  /** Where `/api/v1/` begins, e.g. `https://crits.example.org`. */
+  readonly baseUrl: string
+  /** Whether its certificate must be valid. */
+  readonly verifySsl: boolean
+  /** Milliseconds after each call before the next begins. Default 0. */
+  readonly pauseMs?: number | undefined
+  /** Called when calls begin to fail, with the first error, and when one succeeds again. */
+  readonly onAvailability?: ((state: 'up' | 'down', error: unknown) => void) | undefined
+}
+
+/** One CRITs, with at most two calls at a time however many analyses are worked on. */
+export class CritsServer implements AsyncDisposable {
+  /** Connections are not kept: a call sent on one that CRITs is just closing looks as if it might have been handled. */
+  readonly http: HttpClient
+  /** Shared by all who wait for this CRITs to come back. */
+  readonly availability: Availability
+  readonly #calls = new Semaphore(CALLS_IN_FLIGHT)
+  readonly #locks = new KeyedLocks()
+  readonly #pauseMs: number
+  #quietUntil = 0
+
+  /** @throws InvalidUrlError */
+  constructor({ baseUrl, verifySsl, pauseMs = 0, onAvailability }: CritsServerOptions) {
+    this.http = new HttpClient({ baseUrl, verifySsl })
+    this.#pauseMs = pauseMs
+    this.availability = new Availability({
+      probe: signal => this.#probe(signal),
+      ...(onAvailability && { onChange: onAvailability }),
+    })
+  }
+
+  /** Calls for one analysis. */
+  client(target: CritsTarget): CritsClient {
+    return new CritsClient(this, target)
+  }
+
+  /**
+   * Waits until no other call holds one of `keys` and there is room for a call; resolves with what ends the call.
+   * Keys must be given in the same order by all callers. Rejects with `signal.reason`.
+   */
+  async acquire(keys: readonly string[], signal: AbortSignal): Promise<() => void> {
+    const releases: (() => void)[] = []
+    const releaseAll = () => {
+      for (const release of releases.splice(0)) release()
+    }
+    try {
+      for (const key of keys) releases.push(await this.#locks.acquire(key, signal))
+      releases.push(await this.#calls.acquire(signal))
+      await delay(Math.max(0, this.#quietUntil - performance.now()), signal)
+    } catch (error: unknown) {
+      releaseAll()
+      throw error
+    }
+    return () => {
+      this.#quietUntil = performance.now() + this.#pauseMs
+      releaseAll()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.http[Symbol.asyncDispose]()
+  }
+
+  /** The services API knows only POST: its 405 comes before credentials and database are looked at. */
+  async #probe(signal: AbortSignal): Promise<void> {
+    const response = await this.http.request({
+      method: 'GET',
+      path: SERVICES_PATH,
+      expectStatus: [405],
+      headersTimeoutMs: PROBE_TIMEOUT_MS,
+      signal,
+    })
+    response.discard()
+  }
+}
+
+export interface CritsServersOptions {
+  /** As for `CritsServer`. */
+  readonly verifySsl: boolean
+  /** As for `CritsServer`. */
+  readonly pauseMs?: number
+  /** As for `CritsServer`, with the base URL without user info. */
+  readonly onAvailability?: (baseUrl: string, state: 'up' | 'down', error: unknown) => void
+}
+
+/** One `CritsServer` for each base URL, made when a message names it for the first time. */
+export class CritsServers implements AsyncDisposable {
+  readonly #options: CritsServersOptions
+  readonly #servers = new Map<string, CritsServer>()
+
+  constructor(options: CritsServersOptions) {
+    this.#options = options
+  }
+
+  /** @throws InvalidUrlError */
+  at(baseUrl: string): CritsServer {
+    const key = baseUrl.replace(/\/+$/, '')
+    const known = this.#servers.get(key)
+    if (known) return known
+    const { verifySsl, pauseMs, onAvailability } = this.#options
+    const server: CritsServer = new CritsServer({
+      baseUrl,
+      verifySsl,
+      pauseMs,
+      onAvailability: (state, error) => onAvailability?.(server.http.baseUrl, state, error),
+    })
+    this.#servers.set(key, server)
+    return server
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#servers.values()].map(server => server[Symbol.asyncDispose]()))
+  }
+}

@@ -1,0 +1,125 @@
+/** Posts stored rows to CRITs batch after batch and finds those that it refuses. */
+
+import { isOutage, NetworkError, StatusError, TimeoutError } from '@cuckoo-distributed/http'
+import { type Batch, batchBytes, nextBatch } from './batch.js'
+import type { CritsClient } from './client.js'
+import { type CritsSignals, isWell, logPatiently } from './control.js'
+import { CritsStatusError, ResultsRefusedError, ResultsUnknownError } from './errors.js'
+import type { RowStore } from './row-store.js'
+
+export interface SubmitOptions extends CritsSignals {
+  /** First row to post; those before it were confirmed earlier. Default 0. */
+  readonly from?: number
+  /** Row to stop before. Default: all. */
+  readonly to?: number
+  /** Called after each batch with the number of rows that are done, refused ones included: where to go on. */
+  readonly onConfirmed: (rowsDone: number) => void
+}
+
+/** So many rows refused one by one with none accepted in between are not the rows' fault. */
+const REFUSED_IN_A_ROW_MAX = 20
+
+/**
+ * Posts the rows `from` to `to` in order, waiting while CRITs is down.
+ *
+ * CRITs refuses a batch as a whole (413, 500). If it takes log lines before and after, the batch is halved, down to single
+ * rows; a row refused alone is left out, and CRITs' log says so. Otherwise the batch is sent again when CRITs is well.
+ *
+ * @returns the number of rows left out
+ * @throws AnalysisGoneError; ResultsUnknownError, after which going on may double a batch; ResultsRefusedError;
+ *   `stopSignal.reason` between batches; what else `CritsClient` throws
+ */
+export async function submitRows(client: CritsClient, store: RowStore, options: SubmitOptions): Promise<number> {
+  const { from = 0, to = store.rowCount } = options
+  if (from >= to) return 0
+  await logPatiently(client, 'info', `${to - from} results follow`, options)
+  return new Submission(client, store, options).post(from, to)
+}
+
+class Submission {
+  readonly #client: CritsClient
+  readonly #store: RowStore
+  readonly #options: SubmitOptions
+  #maxBytes: number
+  #leftOut = 0
+  #refusedInARow = 0
+
+  constructor(client: CritsClient, store: RowStore, options: SubmitOptions) {
+    this.#client = client
+    this.#store = store
+    this.#options = options
+    this.#maxBytes = client.batchBytesMax
+  }
+
+  async post(from: number, to: number): Promise<number> {
+    // Ends of the ranges being worked on, the innermost last: halving a batch adds one.
+    const ends = [to]
+    let next = from
+    while (next < to) {
+      this.#options.stopSignal.throwIfAborted()
+      const batch = nextBatch(this.#store, next, ends.at(-1) ?? to, this.#maxBytes)
+      const refusal = await this.#send(batch)
+      if (refusal && batch.to - batch.from > 1) {
+        ends.push(batch.from + ((batch.to - batch.from) >> 1))
+        if (refusal.status === 413) this.#maxBytes = batchBytes(batch) >> 1
+        continue
+      }
+      if (refusal) await this.#leaveOut(batch, refusal)
+      else this.#refusedInARow = 0
+      next = batch.to
+      while (next === ends.at(-1)) ends.pop()
+      this.#options.onConfirmed(next)
+    }
+    return this.#leftOut
+  }
+
+  /** @returns CRITs' refusal if that is the batch's fault */
+  async #send(batch: Batch): Promise<Refusal | undefined> {
+    for (;;) {
+      try {
+        await this.#client.availability.patiently(this.#options.stopSignal, () => this.#sendOnce(batch))
+        return undefined
+      } catch (error: unknown) {
+        if (!isRefusal(error)) throw error
+        if (await isWell(this.#client, 'a batch of results', this.#options)) return error
+      }
+    }
+  }
+
+  /** Throws an outage as such only if CRITs has surely not stored the batch: it is then sent again. */
+  async #sendOnce(batch: Batch): Promise<void> {
+    try {
+      await this.#client.addResults(batch, this.#options.forceSignal)
+    } catch (error: unknown) {
+      if (!mayBeStored(error)) throw error
+      if (isOutage(error)) this.#client.availability.reportDown(error)
+      throw new ResultsUnknownError(batch.from, batch.to, error)
+    }
+  }
+
+  async #leaveOut(batch: Batch, refusal: Refusal): Promise<void> {
+    this.#leftOut += 1
+    this.#refusedInARow += 1
+    if (this.#refusedInARow === REFUSED_IN_A_ROW_MAX) throw new ResultsRefusedError(REFUSED_IN_A_ROW_MAX, refusal)
+    const [row] = this.#store.rows(batch.from, batch.to)
+    const message = `row of subtype ${row?.subtype} was refused (status ${refusal.status}) and left out`
+    await logPatiently(this.#client, 'warning', message, this.#options)
+  }
+}
+
+type Refusal = CritsStatusError | StatusError
+
+/** With a JSON answer of its own, CRITs has stored nothing; an HTML page of 500 may hide that it has. */
+function isRefusal(error: unknown): error is Refusal {
+  return (error instanceof CritsStatusError && error.status === 500 && error.isJson) || isTooLarge(error)
+}
+
+function isTooLarge(error: unknown): error is StatusError {
+  return error instanceof StatusError && error.status === 413
+}
+
+function mayBeStored(error: unknown): boolean {
+  if (error instanceof NetworkError || error instanceof TimeoutError) return error.bodyBegun
+  if (error instanceof CritsStatusError) return error.status === 500 && !error.isJson
+  return error instanceof StatusError && (error.status === 502 || error.status === 504)
+}

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import { AnalysisGoneError, ResultsRefusedError, ResultsUnknownError, RowStore, submitRows } from '../src/index.js'
+import { OK, type StubAnswer, type StubRequest, startStub } from './stub.js'
+
+const never = new AbortController().signal
+const REFUSED: StubAnswer = { status: 500, body: { error_message: 'Sorry' } }
+const TOO_LARGE: StubAnswer = { status: 413, body: '<h1>413</h1>' }
+
+describe('submitRows', () => {
+  it('posts every row once, in order, after a log line, and tells how far it is', async t => {
+    const crits = await startCrits(t)
+    const confirmed: number[] = []
+    assert.equal(await crits.submit(2500, { onConfirmed: rows => confirmed.push(rows) }), 0)
+    assert.deepEqual(crits.stored, names(0, 2500))
+    assert.deepEqual(crits.log, ['info: 2500 results follow'])
+    assert.equal(confirmed.at(-1), 2500)
+    assert.ok(confirmed.length > 1 && confirmed.every((rows, n) => n === 0 || rows > (confirmed[n - 1] ?? 0)))
+  })
+
+  it('posts only the rows it is asked for', async t => {
+    const crits = await startCrits(t)
+    await crits.submit(30, { from: 10, to: 20 })
+    assert.deepEqual(crits.stored, names(10, 20))
+    await crits.submit(30, { from: 20, to: 20 })
+    assert.equal(crits.log.length, 1)
+  })
+
+  it('leaves out the rows that CRITs refuses, and names them in the log', async t => {
+    const crits = await startCrits(t, rows => (rows.includes('row 13') || rows.includes('row 70') ? REFUSED : OK))
+    assert.equal(await crits.submit(100), 2)
+    assert.deepEqual(
+      crits.stored,
+      names(0, 100).filter(name => !['row 13', 'row 70'].includes(name)),
+    )
+    assert.equal(
+      crits.log.filter(line => line === 'warning: row of subtype file was refused (status 500) and left out').length,
+      2,
+    )
+  })
+
+  it('learns the size limit of a proxy', async t => {
+    const crits = await startCrits(t, (_rows, request) => (request.body.length > 100_000 ? TOO_LARGE : OK))
+    assert.equal(await crits.submit(2500), 0)
+    assert.deepEqual(crits.stored, names(0, 2500))
+    assert.ok(crits.refused <= 5, `${crits.refused} refusals`)
+  })
+
+  it('a refusal while CRITs refuses log lines, too, is not the fault of the rows', async t => {
+    let failures = 2
+    const crits = await startCrits(
+      t,
+      () => (failures > 0 ? REFUSED : OK),
+      () => {
+        if (failures === 2 && crits.log.length === 0) return OK
+        failures -= 1
+        return failures >= 0 ? REFUSED : OK
+      },
+    )
+    assert.equal(await crits.submit(50), 0)
+    assert.deepEqual(crits.stored, names(0, 50))
+    assert.equal(crits.refused, 1)
+  })
+
+  it('gives up when CRITs refuses one row after another', async t => {
+    const crits = await startCrits(t, () => REFUSED)
+    await assert.rejects(crits.submit(200), ResultsRefusedError)
+    assert.equal(crits.stored.length, 0)
+  })
+
+  it('stops at an analysis that is gone before it posts anything', async t => {
+    const gone = { body: { return_code: 1, message: ', Could not find task to add log to.' } }
+    const crits = await startCrits(t, undefined, () => gone)
+    await assert.rejects(crits.submit(5), AnalysisGoneError)
+    assert.equal(crits.stored.length, 0)
+  })
+
+  const unknown: readonly (readonly [string, StubAnswer])[] = [
+    ['a lost answer', { drop: true }],
+    ['a gateway timeout', { status: 504, body: '<h1>504</h1>' }],
+    ['500 by a web server', { status: 500, body: '<h1>500</h1>' }],
+  ]
+  for (const [claim, answer] of unknown) {
+    it(`${claim} is not answered with the same rows again`, async t => {
+      let batches = 0
+      const crits = await startCrits(t, () => {
+        batches += 1
+        return batches === 2 ? answer : OK
+      })
+      let done = 0
+      await assert.rejects(crits.submit(2500, { onConfirmed: rows => (done = rows) }), ResultsUnknownError)
+      assert.equal(batches, 2)
+      assert.deepEqual(crits.stored.slice(0, done), names(0, done))
+      assert.ok(done > 0 && done < 2500)
+    })
+  }
+
+  it('waits while CRITs surely takes nothing', async t => {
+    let answers = 0
+    const crits = await startCrits(t, () => {
+      answers += 1
+      return answers === 1 ? { status: 503, body: 'starting' } : OK
+    })
+    assert.equal(await crits.submit(5), 0)
+    assert.deepEqual(crits.stored, names(0, 5))
+  })
+
+  it('stops between two batches when told so', async t => {
+    const controller = new AbortController()
+    const crits = await startCrits(t)
+    let done = 0
+    const onConfirmed = (rows: number) => {
+      done = rows
+      controller.abort(new Error('time is over'))
+    }
+    await assert.rejects(crits.submit(2500, { onConfirmed, stopSignal: controller.signal }), /time is over/)
+    assert.deepEqual(crits.stored, names(0, done))
+  })
+
+  it('stops waiting for CRITs when told so', async t => {
+    const controller = new AbortController()
+    const crits = await startCrits(t, undefined, () => {
+      controller.abort(new Error('time is over'))
+      return { status: 503 }
+    })
+    await assert.rejects(crits.submit(5, { stopSignal: controller.signal }), /time is over/)
+  })
+})
+
+/** Stores rows and log lines unless `onBatch` and `onLog` answer otherwise. */
+async function startCrits(
+  t: TestContext,
+  onBatch: (rows: string[], request: StubRequest) => StubAnswer = () => OK,
+  onLog: () => StubAnswer = () => OK,
+) {
+  const stored: string[] = []
+  const log: string[] = []
+  const crits = { stored, log, refused: 0, submit }
+  const { client } = await startStub(t, request => {
+    const { fields } = request
+    if (fields.log_message !== undefined) {
+      const answer = onLog()
+      if (answer === OK) log.push(`${fields.log_level}: ${fields.log_message}`)
+      return answer
+    }
+    const rows: string[] = JSON.parse(fields.result ?? '')
+    const answer = onBatch(rows, request)
+    if (answer === OK) stored.push(...rows)
+    else crits.refused += 1
+    return answer
+  })
+
+  function submit(rows: number, options: Partial<Parameters<typeof submitRows>[2]> = {}): Promise<number> {
+    const store = new RowStore()
+    for (const result of names(0, rows)) store.add({ subtype: 'file', result, fields: { text: 'x'.repeat(600) } })
+    return submitRows(client, store, { onConfirmed: () => {}, stopSignal: never, forceSignal: never, ...options })
+  }
+
+  return crits
+}
+
+function names(from: number, to: number): string[] {
+  return Array.from({ length: to - from }, (_, n) => `row ${from + n}`)
+}
