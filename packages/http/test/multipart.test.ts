@@ -110,6 +110,20 @@ describe('sending an upload', () => {
     assert.equal(received?.length, String(upload.contentLength))
   })
 
+  test('an answer that comes before the end of the body is the answer', async t => {
+    const url = await serve(t, (_request, response) => response.writeHead(413).end('too large'))
+    const upload = multipartUpload({
+      fields: {},
+      file: file('', {
+        size: 30_000_000,
+        async *open() {
+          for (let i = 0; i < 300; i += 1) yield Buffer.alloc(100_000)
+        },
+      }),
+    })
+    await assert.rejects(send(clientFor(t, url), upload), { code: 'HTTP_STATUS', status: 413, excerpt: 'too large' })
+  })
+
   test('an error of the file is thrown as it is', async t => {
     const url = await serve(t, request => void request.resume())
     const failure = new Error('disk is gone')
