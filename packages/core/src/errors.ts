@@ -11,7 +11,14 @@ export class ServiceError extends Error {
 }
 
 /** A failure that no retry can mend; the overseer dumps such a message at once (`x-permanent`). */
-export class PermanentError extends ServiceError {}
+export class PermanentError extends ServiceError {
+  readonly permanent = true
+}
+
+/** True for PermanentError, and for errors of packages that know no services but say `permanent` of themselves. */
+export function isPermanent(error: Error): boolean {
+  return 'permanent' in error && error.permanent === true
+}
 
 /** A message body that cannot be used. `field` is the path of the offending part in its wire spelling. */
 export class InvalidMessageError extends PermanentError {

@@ -8,6 +8,7 @@ export {
   errorCode,
   HoldLimitReached,
   InvalidMessageError,
+  isPermanent,
   PermanentError,
   ServiceError,
   StopRequested,

@@ -148,23 +148,30 @@ async function consumeUntilStopped(running: Running, { log, shutdown }: ProcessE
   }
   log.info({ queues: running.service.stages.map(stage => stage.queue) }, 'consuming')
   await untilAborted(shutdown.stop)
-  const allIdle = Promise.all(running.consumers.map(consumer => consumer.idle()))
+  return (await drainInTime(running.consumers, shutdown.force, log)) ? 0 : 1
+}
+
+/** True when every delivery was settled or given back before the end of the drain time, plus a moment to notice it. */
+async function drainInTime(consumers: readonly Consumer[], force: AbortSignal, log: Logger): Promise<boolean> {
+  const drained = new AbortController()
   const overdue = new AbortController()
-  const watch = untilAborted(shutdown.force)
-    .then(() => delay(LAST_GRACE_MS, overdue.signal))
-    .then(() => overdue.abort(new Error('some messages were still in work')))
-    .catch(() => undefined)
+  untilAborted(force)
+    .then(() => delay(LAST_GRACE_MS, drained.signal))
+    .then(
+      () => overdue.abort(),
+      () => undefined,
+    ) // drained in time: nothing to do
   try {
-    await orAbort(allIdle, overdue.signal)
+    await orAbort(Promise.all(consumers.map(consumer => consumer.drain())), overdue.signal)
     log.info('stopped; every message is settled or given back')
-    return 0
-  } catch {
-    const inWork = running.consumers.reduce((sum, consumer) => sum + consumer.inWork, 0)
+    return true
+  } catch (error) {
+    if (!overdue.signal.aborted) throw error
+    const inWork = consumers.reduce((sum, consumer) => sum + consumer.inWork, 0)
     log.warn({ inWork }, 'stopped with messages in work; the broker delivers them again')
-    return 1
+    return false
   } finally {
-    overdue.abort()
-    await Promise.race([watch, Promise.resolve()])
+    drained.abort()
   }
 }
 

@@ -1,1 +1,4 @@
-export {}
+import { runService } from '@cuckoo-distributed/core'
+import { parseAndSubmit } from './service.js'
+
+await runService(parseAndSubmit)

@@ -55,11 +55,25 @@ export class Consumer {
     this.#tag = undefined
   }
 
-  /** Resolves when no delivery is in work. */
-  async idle(): Promise<void> {
+  /**
+   * Resolves when no delivery is in work and the broker has read every ack. To be called after `stop`.
+   * The channel is closed by itself: on a closing connection acks may be overtaken by the close.
+   */
+  async drain(): Promise<void> {
     await this.#switching
-    if (this.#inWork.size === 0) return
-    await new Promise<void>(resolve => this.#idleWaiters.add(resolve))
+    if (this.#inWork.size > 0) await new Promise<void>(resolve => this.#idleWaiters.add(resolve))
+    const session = this.#session
+    this.#session = undefined
+    if (!session || session.lost) return
+    session.lose(new StopRequested())
+    try {
+      await session.channel.close()
+    } catch (error) {
+      this.#options.log.warn(
+        { err: error },
+        'the connection was lost at the end; the broker may deliver messages again',
+      )
+    }
   }
 
   #watch(channel: Channel, session: Session): void {

@@ -1,0 +1,370 @@
+// The table of outcomes, row by row, at a real broker.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { waitFor } from '@cuckoo-distributed/testing'
+import { delay } from '@cuckoo-distributed/wait'
+import {
+  decodeFailedMessage,
+  done,
+  forward,
+  later,
+  PermanentError,
+  readTrail,
+  type StageContext,
+} from '../src/index.js'
+import { gate, startHarness } from './harness.js'
+
+test('forward: the message is in the next queue, persistent and mandatory, and gone from its own', async t => {
+  const { broker, queues, end } = await startHarness(t, {
+    handle: async (context, { out }) => {
+      context.trail.visited.push('here')
+      context.trail.storedBytes = 5
+      return forward(out, Buffer.from('next'))
+    },
+  })
+  await broker.publish(queues.in, 'one', {
+    headers: { 'x-attempts': 2, 'x-seen': 1, traceparent: '00-a', 'x-death': 'no' },
+  })
+  const message = await broker.expectMessage(queues.out)
+  assert.equal(message.body.toString(), 'next')
+  assert.equal(message.properties.deliveryMode, 2)
+  assert.deepEqual(message.headers, { 'x-visited': '["here"]', 'x-stored-bytes': 5, traceparent: '00-a' })
+  await end()
+  assert.equal(await broker.depth(queues.in), 0)
+  assert.equal(await broker.depth(queues.failed), 0)
+})
+
+test('forward: what follows the ack runs only once the broker has read the ack', async t => {
+  let cutAfterwards = () => {}
+  const ran = gate()
+  const { broker, queues, cut, end } = await startHarness(t, {
+    handle: async (_, { out }) =>
+      forward(out, Buffer.from('next'), {
+        afterwards: async () => {
+          cutAfterwards()
+          ran.open()
+        },
+      }),
+  })
+  cutAfterwards = cut
+  await broker.publish(queues.in, 'one')
+  await ran.opened
+  await end()
+  assert.equal(await broker.depth(queues.in), 0, 'the ack counted although the connection was cut at once')
+  assert.equal((await broker.takeAll(queues.out)).length, 1)
+})
+
+test('forward: an afterwards that fails is logged and harms nothing', async t => {
+  const { broker, queues, lines, end } = await startHarness(t, {
+    handle: async (_, { out }) =>
+      forward(out, Buffer.from('next'), { afterwards: () => Promise.reject(new Error('no')) }),
+  })
+  await broker.publish(queues.in, 'one')
+  await broker.expectMessage(queues.out)
+  await waitFor(() => lines.find(line => /follow the ack/.test(String(line.msg))), { describe: 'the log line' })
+  await end()
+  assert.equal(await broker.depth(queues.in), 0)
+  assert.equal(await broker.depth(queues.failed), 0)
+})
+
+test('forward: a next queue of our own that was deleted is declared again and gets the message', async t => {
+  const { broker, queues, end } = await startHarness(t, {
+    handle: async (_, { out }) => forward(out, Buffer.from('next')),
+  })
+  await broker.delete(queues.out)
+  await broker.publish(queues.in, 'one')
+  await waitFor(async () => (await broker.depth(queues.out)) === 1, { describe: 'the message in the queue' })
+  await end()
+  assert.equal(await broker.depth(queues.failed), 0)
+})
+
+test('forward: a queue that is not ours and does not exist is a failure of the message', async t => {
+  const { broker, queues, end } = await startHarness(t, {
+    handle: async () => forward('no.such.queue', Buffer.from('next')),
+  })
+  await broker.publish(queues.in, 'one')
+  const failed = decodeFailedMessage((await broker.expectMessage(queues.failed)).body)
+  assert.equal(failed.body.toString(), 'one')
+  assert.equal(failed.desc, 'UNDELIVERABLE')
+  assert.match(failed.error, /returned a message for "no.such.queue": there is no such queue/)
+  await end()
+  assert.equal(await broker.depth(queues.in), 0)
+})
+
+test('forward: a full queue (nack) is a failure of the message, and orElse may say otherwise', async t => {
+  const full = `${t.name.slice(0, 10)}.full`
+  let refused = 0
+  const { broker, queues, end } = await startHarness(t, {
+    handle: async context =>
+      forward(full, Buffer.from('next'), {
+        ...(context.delivery.body.toString() === 'second' && {
+          orElse: async () => {
+            refused += 1
+            return done()
+          },
+        }),
+      }),
+  })
+  await broker.delete(full)
+  await broker.declare(full, { arguments: { 'x-max-length': 0, 'x-overflow': 'reject-publish' } })
+  t.after(() => broker.delete(full).catch(() => undefined))
+  await broker.publish(queues.in, 'first')
+  const failed = decodeFailedMessage((await broker.expectMessage(queues.failed)).body)
+  assert.match(failed.error, /nacked/)
+  await broker.publish(queues.in, 'second')
+  await waitFor(() => refused === 1, { describe: 'the other outcome' })
+  await end()
+  assert.equal(await broker.depth(queues.failed), 0)
+  await broker.delete(full)
+})
+
+test('done: the message is gone, and nothing else has changed', async t => {
+  let handled = 0
+  const { broker, queues, end } = await startHarness(t, {
+    handle: async () => {
+      handled += 1
+      return done()
+    },
+  })
+  await broker.publish(queues.in, 'one')
+  await waitFor(() => handled === 1, { describe: 'the message to be handled' })
+  await end()
+  for (const queue of Object.values(queues)) assert.equal(await broker.depth(queue), 0)
+})
+
+test('later: body and own headers go to the end of the same queue, marked as seen after a failure', async t => {
+  const passes: { body: string; seen: boolean; since: Record<string, number>; attempts: number }[] = []
+  const { broker, queues, end } = await startHarness(t, {
+    prefetch: 1,
+    handle: async (context: StageContext) => {
+      const { trail, delivery } = context
+      passes.push({
+        body: delivery.body.toString(),
+        seen: trail.seen,
+        since: { ...trail.since },
+        attempts: trail.attempts,
+      })
+      if (trail.since.watch !== undefined || delivery.body.toString() === 'two') return done()
+      trail.since.watch = 7
+      return later()
+    },
+  })
+  await broker.publish(queues.in, 'one', { headers: { 'x-attempts': 1 } })
+  await broker.publish(queues.in, 'two')
+  await waitFor(() => passes.length === 3, { describe: 'three passes' })
+  assert.deepEqual(passes, [
+    { body: 'one', seen: false, since: {}, attempts: 1 },
+    { body: 'two', seen: false, since: {}, attempts: 0 },
+    { body: 'one', seen: true, since: { watch: 7 }, attempts: 1 },
+  ])
+  await end()
+  assert.equal(await broker.depth(queues.failed), 0)
+})
+
+test('HoldLimit ends waiting, and the message goes to the end of its queue without an attempt counted', async t => {
+  let passes = 0
+  const { broker, queues, end } = await startHarness(t, {
+    holdLimitMs: 100,
+    handle: async context => {
+      passes += 1
+      assert.equal(context.trail.attempts, 0)
+      if (passes < 3) await delay(60_000, context.waiting)
+      return done()
+    },
+  })
+  await broker.publish(queues.in, 'one')
+  await waitFor(() => passes === 3, { describe: 'three passes' })
+  await end()
+  assert.equal(await broker.depth(queues.failed), 0)
+  assert.equal(await broker.depth(queues.in), 0)
+})
+
+test('a throw: the message is in FailedQueue with its five fields, FailedAt, history and own headers', async t => {
+  const { broker, queues, end } = await startHarness(t, {
+    handle: async context => {
+      context.trail.progress = { queue: 'q', digest: 'd', rows: 3, files: 1 }
+      throw new Error('Cuckoo said no', { cause: new Error('status 500') })
+    },
+  })
+  await broker.publish(queues.in, '{"ü":1}', { headers: { 'x-attempts': 1, 'x-visited': '["a"]' } })
+  const message = await broker.expectMessage(queues.failed)
+  const failed = decodeFailedMessage(message.body)
+  assert.deepEqual(
+    { ...failed, failedAt: '', body: failed.body.toString() },
+    {
+      service: 'test_service',
+      queue: queues.in,
+      error: 'Cuckoo said no: status 500',
+      desc: 'UNEXPECTED',
+      failedAt: '',
+      body: '{"ü":1}',
+    },
+  )
+  assert.ok(Date.parse(failed.failedAt) > 0)
+  const trail = readTrail(message.headers)
+  assert.equal(trail.attempts, 2)
+  assert.equal(trail.permanent, false)
+  assert.deepEqual(trail.visited, ['a'])
+  assert.equal(trail.progress?.rows, 3)
+  assert.deepEqual(trail.failures, [
+    { at: failed.failedAt, service: 'test_service', error: 'Cuckoo said no: status 500' },
+  ])
+  await end()
+  assert.equal(await broker.depth(queues.in), 0)
+})
+
+test('a throw that no retry can mend is marked as permanent', async t => {
+  const { broker, queues } = await startHarness(t, {
+    handle: () => Promise.reject(new PermanentError('WRONG_MD5', 'the sample is not the one CRITs meant')),
+  })
+  await broker.publish(queues.in, 'one')
+  const message = await broker.expectMessage(queues.failed)
+  assert.equal(readTrail(message.headers).permanent, true)
+  assert.equal(decodeFailedMessage(message.body).desc, 'WRONG_MD5')
+})
+
+test('a throw: a body that is not UTF-8 goes to FailedQueue unchanged, its fields in headers', async t => {
+  const { broker, queues } = await startHarness(t, { handle: () => Promise.reject(new Error('no')) })
+  const body = Buffer.from([0x7b, 0xff, 0x00, 0xfe])
+  await broker.publish(queues.in, body)
+  const message = await broker.expectMessage(queues.failed)
+  assert.deepEqual(message.body, body)
+  const { failed, attempts } = readTrail(message.headers)
+  assert.deepEqual(
+    { ...failed, failedAt: '' },
+    { service: 'test_service', queue: queues.in, error: 'no', desc: 'UNEXPECTED', failedAt: '' },
+  )
+  assert.equal(attempts, 1)
+})
+
+test('a throw: a body whose envelope would exceed MaxMessageSize goes to FailedQueue unchanged', async t => {
+  const { broker, queues } = await startHarness(t, {
+    maxMessageSize: 1000,
+    handle: () => Promise.reject(new Error('no')),
+  })
+  const body = Buffer.from('"'.repeat(900)) // each quote takes two bytes inside JSON
+  await broker.publish(queues.in, body)
+  const message = await broker.expectMessage(queues.failed)
+  assert.deepEqual(message.body, body)
+  assert.equal(readTrail(message.headers).failed?.queue, queues.in)
+})
+
+test('a throw: a FailedQueue that was deleted is declared again', async t => {
+  const { broker, queues } = await startHarness(t, { handle: () => Promise.reject(new Error('no')) })
+  await broker.delete(queues.failed)
+  await broker.publish(queues.in, 'one')
+  await waitFor(async () => (await broker.depth(queues.failed)) === 1, { describe: 'the message in FailedQueue' })
+})
+
+test('a throw while the process stops is no failure: the broker gives the message back', async t => {
+  const begun = gate()
+  const { broker, queues, end } = await startHarness(t, {
+    handle: async context => {
+      begun.open()
+      await delay(60_000, context.waiting)
+      return done()
+    },
+  })
+  await broker.publish(queues.in, 'one')
+  await begun.opened
+  await end()
+  const message = await broker.expectMessage(queues.in)
+  assert.equal(message.body.toString(), 'one')
+  assert.equal(message.redelivered, true)
+  assert.equal(await broker.depth(queues.failed), 0)
+})
+
+test('work in progress may end after the first signal', async t => {
+  const begun = gate()
+  const goOn = gate()
+  const { broker, queues, stop, end } = await startHarness(t, {
+    handle: async (context, { out }) => {
+      begun.open()
+      await goOn.opened
+      context.working.throwIfAborted()
+      return forward(out, Buffer.from('finished'))
+    },
+  })
+  await broker.publish(queues.in, 'one')
+  await begun.opened
+  stop.abort()
+  goOn.open()
+  await end()
+  assert.equal((await broker.expectMessage(queues.out)).body.toString(), 'finished')
+  assert.equal(await broker.depth(queues.in), 0)
+})
+
+test('the second signal ends work, and the message is given back', async t => {
+  const begun = gate()
+  const { broker, queues, stop, force, end } = await startHarness(t, {
+    handle: async context => {
+      begun.open()
+      await delay(60_000, context.working)
+      return done()
+    },
+  })
+  await broker.publish(queues.in, 'one')
+  await begun.opened
+  stop.abort()
+  force.abort()
+  await end()
+  assert.equal((await broker.expectMessage(queues.in)).redelivered, true)
+})
+
+test('a channel lost during the work: nothing is published or acked, the message comes again', async t => {
+  const begun = gate()
+  const goOn = gate()
+  let passes = 0
+  const { broker, queues, cut, lines } = await startHarness(t, {
+    handle: async (context, { out }) => {
+      passes += 1
+      if (passes > 1) return forward(out, Buffer.from(`redelivered ${context.delivery.redelivered}`))
+      begun.open()
+      await goOn.opened
+      return forward(out, Buffer.from('first pass'))
+    },
+  })
+  await broker.publish(queues.in, 'one')
+  await begun.opened
+  cut()
+  goOn.open()
+  assert.equal((await broker.expectMessage(queues.out)).body.toString(), 'redelivered true')
+  await waitFor(() => lines.find(line => /after its channel was lost/.test(String(line.msg))), {
+    describe: 'the log line',
+  })
+  assert.equal(await broker.depth(queues.out), 0)
+  assert.equal(await broker.depth(queues.failed), 0)
+})
+
+test('a lost channel ends the waits of its deliveries at once', async t => {
+  const begun = gate()
+  let passes = 0
+  const { broker, queues, cut } = await startHarness(t, {
+    handle: async context => {
+      passes += 1
+      if (passes > 1) return done()
+      begun.open()
+      await delay(60_000, context.waiting)
+      return done()
+    },
+  })
+  await broker.publish(queues.in, 'one')
+  await begun.opened
+  cut()
+  await waitFor(() => passes === 2, { describe: 'the second pass' })
+  assert.equal(await broker.depth(queues.failed), 0)
+})
+
+test('a consumer that the broker cancels (queue deleted) is set up again', async t => {
+  let handled = 0
+  const { broker, queues } = await startHarness(t, {
+    handle: async () => {
+      handled += 1
+      return done()
+    },
+  })
+  await broker.delete(queues.in)
+  await waitFor(async () => (await broker.consumers(queues.in)) === 1, { describe: 'the consumer to come back' })
+  await broker.publish(queues.in, 'one')
+  await waitFor(() => handled === 1, { describe: 'the message to be handled' })
+})
