@@ -1,0 +1,96 @@
+// The message of CRITs' service, as cynexit/cuckoo_distributed:etc/cuckoo_distributed_service/__init__.py writes it.
+import {
+  type CritsData,
+  CritsDataWire,
+  critsDataFromWire,
+  firstProblem,
+  InvalidMessageError,
+  parseJson,
+  shapeOf,
+  validator,
+} from '@cuckoo-distributed/core'
+import Type from 'typebox'
+import { base64Sample } from './base64.js'
+import { cutStrings } from './cut-strings.js'
+import type { Sample } from './sample.js'
+
+export interface Submission {
+  /** Cuckoo's options by their names; never `custom`. */
+  readonly options: Readonly<Record<string, string>>
+  /** The option `custom`, which tells this analysis from others: the payload's, or the analysis id. ASCII. */
+  readonly custom: string
+  /** Whether the payload chose `custom`, so that other analyses may have the same. */
+  readonly customIsShared: boolean
+  /** As CRITs has it: any text, or empty. */
+  readonly fileName: string
+  /** Absent when the message leaves the sample in CRITs. */
+  readonly sample: Sample | undefined
+  readonly crits: CritsData
+}
+
+const SubmissionWire = Type.Object({
+  payload: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  file: Type.Object({
+    name: Type.String(),
+    data: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  }),
+  crits_data: CritsDataWire,
+})
+
+const isSubmission = validator(SubmissionWire)
+
+/** Cuckoo's column for `custom` (`cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`). */
+const CUSTOM_LENGTH = 255
+
+/**
+ * Decodes the message without ever holding the sample as text; `body` must stay as it is while the sample is in use.
+ * Throws InvalidMessageError.
+ */
+export function decodeSubmission(body: Buffer): Submission {
+  const { rest, values } = cutStrings(body, 'file', 'data')
+  const wire = parseJson(rest)
+  if (!isSubmission(wire)) {
+    const { field, problem } = firstProblem(isSubmission.errors)
+    throw new InvalidMessageError(field, problem)
+  }
+  const { custom: ownCustom = '', ...options } = stringOptions(wire.payload ?? {})
+  const data = typeof wire.file.data === 'string' ? values[Number(wire.file.data)] : undefined
+  return {
+    options,
+    custom: checkedCustom(ownCustom, wire.crits_data.analysis_id),
+    customIsShared: ownCustom !== '',
+    fileName: wire.file.name,
+    sample: data && base64Sample(withoutEscapes(data), 'file.data'),
+    crits: critsDataFromWire(wire.crits_data),
+  }
+}
+
+function stringOptions(payload: Readonly<Record<string, unknown>>): Record<string, string> {
+  const options = Object.entries(payload).map(([name, value]) => {
+    const field = `payload.${name}`
+    if (!/^[\w.-]{1,64}$/.test(name)) {
+      throw new InvalidMessageError(field, 'is no name of an option: letters, digits, "_", "." and "-" only')
+    }
+    if (name === 'file') throw new InvalidMessageError(field, 'is reserved for the sample')
+    if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
+      throw new InvalidMessageError(field, `must be a text, a number, true or false, not ${shapeOf(value)}`)
+    }
+    return [name, String(value)] as const
+  })
+  return Object.fromEntries(options)
+}
+
+/** Cuckoo 1.2 makes no task when `custom` is not ASCII, and the answer does not say why. */
+function checkedCustom(own: string, analysisId: string): string {
+  const custom = own || analysisId
+  if (custom.length <= CUSTOM_LENGTH && /^[\x20-\x7e]*$/.test(custom)) return custom
+  const field = own === '' ? 'crits_data.analysis_id' : 'payload.custom'
+  throw new InvalidMessageError(field, `must be at most ${CUSTOM_LENGTH} printable ASCII characters`)
+}
+
+/** JSON may escape `/`, and the Go suite's decoder (encoding/base64) passed over line breaks. */
+function withoutEscapes(data: Buffer): Buffer {
+  if (!data.includes('\\')) return data
+  const text = parseJson(Buffer.concat([Buffer.from('"'), data, Buffer.from('"')]))
+  return Buffer.from(String(text).replace(/[\r\n]/g, ''))
+}
