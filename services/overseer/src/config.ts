@@ -1,0 +1,81 @@
+// The overseer's configuration: its keys, its queues, and what of it cannot be used.
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import {
+  AllowedCritsURLs,
+  BrokerKeys,
+  CritsURL,
+  describeError,
+  type OwnQueue,
+  prefetchKey,
+  VerifySSL,
+} from '@cuckoo-distributed/core'
+import { checkUrl, UrlNotAllowedError } from '@cuckoo-distributed/http'
+import Type, { type Static } from 'typebox'
+
+/** Seconds a retry may wait: each has a queue of its own, so a setting can change without stranding messages. */
+export const DELAY_LADDER = [1, 10, 60, 300, 600] as const
+
+export const OverseerSchema = Type.Object(
+  {
+    ...BrokerKeys,
+    PrefetchCount: prefetchKey(100, 'Failed messages that are looked at at a time'),
+    DumpDir: Type.String({
+      minLength: 1,
+      description: 'Directory for messages that are not tried again; made (mode 0700) if its parent exists',
+    }),
+    RetryDelays: Type.Array(Type.Union(DELAY_LADDER.map(seconds => Type.Literal(seconds))), {
+      default: [60, 60, 60],
+      description:
+        'Seconds before each further try, out of 1, 10, 60, 300 and 600; as many entries as tries, none = dump at once',
+    }),
+    CritsURL,
+    AllowedCritsURLs,
+    VerifySSL,
+  },
+  { additionalProperties: false },
+)
+
+export type OverseerConfig = Readonly<Static<typeof OverseerSchema>>
+
+/** Where messages wait `seconds` for their next try. */
+export function delayQueue(consumerQueue: string, seconds: number): string {
+  return `${consumerQueue}.delay.${seconds}`
+}
+
+/** Every queue of the overseer. Quorum queues need one more for what exceeds their delivery limit. */
+export function ownQueues({ ConsumerQueue, QueueType }: OverseerConfig): readonly OwnQueue[] {
+  const consumed = [ConsumerQueue, ...DELAY_LADDER.map(seconds => delayQueue(ConsumerQueue, seconds))]
+  if (QueueType === 'classic') return consumed.map(name => ({ name }))
+  const lost = `${ConsumerQueue}.lost`
+  return [{ name: lost }, ...consumed.map(name => ({ name, deadLetterTo: lost }))]
+}
+
+/** What is well-formed and still cannot be used, in words that name the key. */
+export function unusable({ DumpDir, CritsURL, AllowedCritsURLs }: OverseerConfig): string[] {
+  const problems = AllowedCritsURLs.map(url => ['AllowedCritsURLs', urlProblem(url)])
+  if (CritsURL !== '') problems.push(['CritsURL', urlProblem(CritsURL)])
+  problems.push(['DumpDir', dumpDirProblem(resolve(DumpDir))])
+  return problems.flatMap(([key, problem]) => (problem === undefined ? [] : [`"${key}": ${problem}`]))
+}
+
+function dumpDirProblem(dir: string): string | undefined {
+  const place = existsSync(dir) ? dir : dirname(dir)
+  try {
+    if (!statSync(place).isDirectory()) return `${place} is not a directory`
+    accessSync(place, constants.R_OK | constants.W_OK | constants.X_OK)
+    return undefined
+  } catch (error: unknown) {
+    return `${dir} cannot be written to: ${describeError(error)}`
+  }
+}
+
+/** An entry that can be read allows or refuses the probe; one that cannot is another error. */
+function urlProblem(entry: string): string | undefined {
+  try {
+    checkUrl('http://probe.invalid', [entry])
+    return undefined
+  } catch (error: unknown) {
+    return error instanceof UrlNotAllowedError ? undefined : describeError(error)
+  }
+}
