@@ -1,0 +1,54 @@
+// Tells CRITs that an analysis was given up, so that the analyst does not wait for results.
+import { type CritsData, describeError, type StageContext } from '@cuckoo-distributed/core'
+import { CritsServers } from '@cuckoo-distributed/crits-client'
+import { checkUrl } from '@cuckoo-distributed/http'
+import { linkedController } from '@cuckoo-distributed/wait'
+
+/** One try, all calls and their waiting included. The dump is what counts. */
+const TRY_MS = 30_000
+
+/** `Desc` of a failure whose task was most likely done and cleaned up before: its analysis is no error. */
+export const TASK_GONE_AFTER_CLEANUP = 'TASK_GONE_AFTER_CLEANUP'
+
+export interface CritsInformerOptions {
+  readonly CritsURL: string
+  readonly AllowedCritsURLs: readonly string[]
+  readonly VerifySSL: boolean
+}
+
+export class CritsInformer implements AsyncDisposable {
+  readonly #options: CritsInformerOptions
+  readonly #servers: CritsServers
+
+  constructor(options: CritsInformerOptions) {
+    this.#options = options
+    this.#servers = new CritsServers({ verifySsl: options.VerifySSL })
+  }
+
+  /** Adds a line to the analysis' log and, if `isError`, ends it as `error`. What CRITs does not take is only logged. */
+  async inform(crits: CritsData, line: string, isError: boolean, context: StageContext): Promise<void> {
+    const { controller, dispose } = linkedController(context.working)
+    const timer = setTimeout(() => controller.abort(new Error(`no answer in ${TRY_MS / 1000} s`)), TRY_MS)
+    try {
+      const client = this.#servers.at(this.#baseUrl(crits)).client(crits)
+      await client.log('error', line, controller.signal)
+      if (isError) await client.finish('error', controller.signal)
+    } catch (error: unknown) {
+      context.log.warn({ cause: describeError(error) }, 'CRITs could not be told that the analysis was given up')
+    } finally {
+      clearTimeout(timer)
+      dispose()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#servers[Symbol.asyncDispose]()
+  }
+
+  #baseUrl({ critsUrl }: CritsData): string {
+    const { CritsURL, AllowedCritsURLs } = this.#options
+    if (critsUrl !== '') return checkUrl(critsUrl, AllowedCritsURLs).href
+    if (CritsURL !== '') return CritsURL
+    throw new Error('neither the message nor "CritsURL" in the configuration says where CRITs is')
+  }
+}

@@ -1,0 +1,113 @@
+// oversee: a failed message is either put into a delay queue for its next try, or dumped.
+import {
+  type BoundStage,
+  type CritsData,
+  describeError,
+  done,
+  type FailedMessage,
+  findCritsData,
+  forward,
+  later,
+  type Outcome,
+  type StageContext,
+  type Trail,
+  UndeliverableError,
+} from '@cuckoo-distributed/core'
+import { delayQueue } from './config.js'
+import type { DumpWriter } from './dump.js'
+import { dumpName, encodeDump } from './dump-file.js'
+import { passOn, readFailed } from './failed-message.js'
+import { type CritsInformer, TASK_GONE_AFTER_CLEANUP } from './inform-crits.js'
+
+export interface OverseeOptions {
+  readonly queue: string
+  readonly prefetch: number
+  /** Seconds before each further try. */
+  readonly retryDelays: readonly number[]
+  readonly dumps: Pick<DumpWriter, 'write'>
+  readonly crits: Pick<CritsInformer, 'inform'>
+}
+
+/** The stage of the failed queue. It never fails itself: a FailedMsg inside a FailedMsg could go round for ever. */
+export function overseeStage(options: OverseeOptions): BoundStage {
+  return { queue: options.queue, prefetch: options.prefetch, run: context => oversee(context, options) }
+}
+
+async function oversee(context: StageContext, options: OverseeOptions): Promise<Outcome> {
+  const { trail, delivery } = context
+  let failed: FailedMessage
+  try {
+    failed = readFailed(delivery.body, trail)
+  } catch (error: unknown) {
+    return dumpAsItIs(context, describeError(error), options)
+  }
+  const crits = findCritsData(failed.body)
+  // A Go stage counts no attempts; that the message is here is the first.
+  trail.attempts = Math.max(1, trail.attempts)
+  context.log = context.log.child({ from: failed.service, target: failed.queue, analysisId: crits?.analysisId })
+  const step = nextStep(trail, options.retryDelays)
+  if ('giveUp' in step) return dump(context, { failed, crits, why: step.giveUp }, options)
+  trail.due = Date.now() + step.delaySeconds * 1000
+  context.log.info({ attempts: trail.attempts, delaySeconds: step.delaySeconds }, 'will be tried again')
+  return intoDelayQueue(context, { failed, crits }, delayQueue(options.queue, step.delaySeconds), options)
+}
+
+/** How long the next try has to wait, or why there is none. */
+export function nextStep(
+  { attempts, permanent }: Pick<Trail, 'attempts' | 'permanent'>,
+  retryDelays: readonly number[],
+): { readonly delaySeconds: number } | { readonly giveUp: string } {
+  if (permanent) return { giveUp: 'no further try can help' }
+  const delaySeconds = retryDelays[attempts - 1]
+  return delaySeconds === undefined ? { giveUp: `failed ${attempts} times` } : { delaySeconds }
+}
+
+interface Subject {
+  readonly failed: FailedMessage
+  readonly crits: CritsData | undefined
+}
+
+function intoDelayQueue(context: StageContext, subject: Subject, queue: string, options: OverseeOptions): Outcome {
+  return forward(queue, context.delivery.body, {
+    carry: 'all',
+    async orElse(refusal) {
+      if (refusal instanceof UndeliverableError) return passOn(queue, context)
+      return dump(context, { ...subject, why: describeError(refusal) }, options)
+    },
+  })
+}
+
+async function dump(
+  context: StageContext,
+  { failed, crits, why }: Subject & { readonly why: string },
+  options: OverseeOptions,
+): Promise<Outcome> {
+  const { trail, delivery } = context
+  const file = dumpName(failed.failedAt, delivery.body, 'json')
+  if (!(await options.dumps.write(file, encodeDump(failed, trail), context.waiting))) return later()
+  const cause = lastFailure(failed, trail)
+  context.log.error({ file, why, cause, attempts: trail.attempts }, 'dumped')
+  if (crits) {
+    const line = `Given up (${why}); the overseer keeps the message as ${file}. ${cause}`
+    await options.crits.inform(crits, line, failed.desc !== TASK_GONE_AFTER_CLEANUP, context)
+  }
+  return done()
+}
+
+/** What is no failed message is kept byte for byte; nobody but an administrator can know where it belongs. */
+async function dumpAsItIs(context: StageContext, why: string, options: OverseeOptions): Promise<Outcome> {
+  const { body } = context.delivery
+  const file = dumpName('', body, 'bin')
+  if (!(await options.dumps.write(file, body, context.waiting))) return later()
+  context.log.error({ file, why }, 'not a failed message; dumped as it is')
+  const crits = findCritsData(body)
+  if (crits)
+    await options.crits.inform(crits, `Given up (${why}); the overseer keeps the message as ${file}.`, true, context)
+  return done()
+}
+
+/** One line of at most 1000 characters: a FailedMsg of another origin may hold any text. */
+function lastFailure(failed: FailedMessage, trail: Trail): string {
+  const { service, error } = trail.failures.at(-1) ?? failed
+  return describeError(`${service}: ${error}`)
+}

@@ -1,0 +1,67 @@
+// release: a message waits in its delay queue until its next try is due, then goes back to the queue where it failed.
+import {
+  type BoundStage,
+  describeError,
+  type FailedMessage,
+  forward,
+  type Outcome,
+  type StageContext,
+  UndeliverableError,
+} from '@cuckoo-distributed/core'
+import { delay } from '@cuckoo-distributed/wait'
+import { delayQueue } from './config.js'
+import { passOn, readFailed } from './failed-message.js'
+
+/**
+ * The stage of one delay queue. It holds one message at a time, longer than `HoldLimit` if need be: all messages of a
+ * queue wait equally long, so the first is always the first to be due.
+ */
+export function releaseStage(failedQueue: string, delaySeconds: number): BoundStage {
+  return {
+    queue: delayQueue(failedQueue, delaySeconds),
+    prefetch: 1,
+    holdLimitMs: Number.POSITIVE_INFINITY,
+    run: context => release(context, failedQueue, delaySeconds * 1000),
+  }
+}
+
+async function release(context: StageContext, failedQueue: string, delayMs: number): Promise<Outcome> {
+  const { trail, delivery } = context
+  let failed: FailedMessage
+  try {
+    failed = readFailed(delivery.body, trail)
+  } catch (error: unknown) {
+    context.log.warn({ cause: describeError(error) }, 'not a failed message; handing it to the overseer')
+    return passOn(failedQueue, context)
+  }
+  context.log = context.log.child({ target: failed.queue, attempts: trail.attempts })
+  await delay(leftMs(trail.due, delayMs), context.waiting)
+  const envelope = trail.failed
+  trail.due = undefined
+  trail.failed = undefined
+  context.log.info('trying again')
+  return forward(failed.queue, failed.body, {
+    carry: 'all',
+    async orElse(refusal) {
+      context.log.warn({ cause: describeError(refusal) }, 'its queue does not take the message; the overseer decides')
+      trail.failed = envelope
+      recordRefusal(context, refusal)
+      return passOn(failedQueue, context)
+    },
+  })
+}
+
+/** A clock that was set back must not prolong the wait, so it is never longer than the delay from receipt on. */
+export function leftMs(due: number | undefined, delayMs: number, now = Date.now()): number {
+  if (due === undefined) return delayMs
+  return Math.max(0, Math.min(due - now, delayMs))
+}
+
+/** A queue that is full or unavailable counts as a failed try; nobody retypes the name of a missing one by itself. */
+function recordRefusal({ trail }: StageContext, refusal: Error): void {
+  const isPassing = refusal instanceof UndeliverableError && refusal.why === 'nacked'
+  if (isPassing) trail.attempts += 1
+  else trail.permanent = true
+  const entry = { at: new Date().toISOString(), service: 'overseer', error: describeError(refusal, 300) }
+  trail.failures = [...trail.failures, entry]
+}
