@@ -1,1 +1,4 @@
-export {}
+import { runService } from '@cuckoo-distributed/core'
+import { overseer } from './service.js'
+
+await runService(overseer, config => config)

@@ -1,0 +1,61 @@
+// The overseer: its configuration, its two stages, and the command that puts dumps back to work.
+import { resolve } from 'node:path'
+import type { ServiceDefinition, ServiceDependencies } from '@cuckoo-distributed/core'
+import { DELAY_LADDER, type OverseerConfig, OverseerSchema, ownQueues, unusable } from './config.js'
+import { DumpWriter, prepareDumpDir } from './dump.js'
+import { CritsInformer } from './inform-crits.js'
+import { overseeStage } from './oversee.js'
+import { releaseStage } from './release.js'
+import { resubmitDumps } from './resubmit.js'
+
+export const overseer: ServiceDefinition<typeof OverseerSchema> = {
+  name: 'overseer',
+  summary: 'Lets failed messages be tried again after a while, and dumps those that failed too often.',
+  schema: OverseerSchema,
+  options: {
+    resubmitDumped: { type: 'boolean', describe: 'Put every dump back to work and end' },
+    queue: {
+      type: 'string',
+      requiresArg: true,
+      implies: 'resubmitDumped',
+      describe: 'Where --resubmitDumped sends files that are no failed messages; without it they stay',
+    },
+  },
+  queues: ownQueues,
+  failedQueue: config => config.ConsumerQueue,
+  check: unusable,
+  async open(config, { log }) {
+    const dir = resolve(config.DumpDir)
+    await prepareDumpDir(dir, log)
+    const crits = new CritsInformer(config)
+    // The other half stays free for messages that need no dump.
+    const dumps = new DumpWriter({ dir, maxWaiting: Math.floor(config.PrefetchCount / 2), log })
+    const oversee = overseeStage({
+      queue: config.ConsumerQueue,
+      prefetch: config.PrefetchCount,
+      retryDelays: config.RetryDelays,
+      dumps,
+      crits,
+    })
+    const releases = DELAY_LADDER.map(seconds => releaseStage(config.ConsumerQueue, seconds))
+    return { stages: [oversee, ...releases], close: () => crits[Symbol.asyncDispose]() }
+  },
+  command(config, args) {
+    if (args.resubmitDumped !== true) return undefined
+    const rawQueue = typeof args.queue === 'string' ? args.queue : undefined
+    return dependencies => resubmit(config, rawQueue, dependencies)
+  },
+}
+
+async function resubmit(
+  config: OverseerConfig,
+  rawQueue: string | undefined,
+  { log, stop, publisher }: ServiceDependencies,
+): Promise<number> {
+  const dir = resolve(config.DumpDir)
+  await prepareDumpDir(dir, log)
+  await publisher.open(stop)
+  const result = await resubmitDumps({ dir, publisher, rawQueue, log }, stop)
+  log.info(result, 'resubmission has ended')
+  return result.left === 0 ? 0 : 1
+}
