@@ -55,7 +55,7 @@ export async function testQueues<Role extends string>(
   for (const [, name] of names) await broker.declare(name)
   t.after(async () => {
     if (!hasPassed(t)) return
-    // A connection of its own: the test may have cut or closed its broker's.
+    // A connection of its own: hooks run in the order they were added, so the test's is closed by now.
     const cleaner = await TestBroker.connect(broker.url)
     await remove(cleaner)
     await cleaner.close()

@@ -14,12 +14,12 @@ export {
   startService,
 } from './process.js'
 export {
-  freePort,
   PrivateRabbitMq,
   type QueueState,
   RabbitMqError,
-  RabbitMqMissingError,
   type RabbitMqOptions,
   startRabbitMq,
 } from './rabbitmq.js'
+export { freePort, RabbitMqMissingError } from './rabbitmq-setup.js'
+export { type ProxyTarget, TcpProxy } from './tcp-proxy.js'
 export { WaitError, type WaitOptions, waitFor } from './wait-for.js'

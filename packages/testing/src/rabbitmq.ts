@@ -1,29 +1,16 @@
 /** A RabbitMQ node of our own: own port, name, epmd, cookie and folder, gone without a trace afterwards. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants } from 'node:fs'
-import { mkdtemp, open, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { mkdtemp, open, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { connect } from 'amqplib'
 import { ProcessGuard } from './process-guard.js'
+import { findPrograms, freePort, nodeEnvironment, writeConfig } from './rabbitmq-setup.js'
 import { waitFor } from './wait-for.js'
 
 const run = promisify(execFile)
-
-/** `rabbitmq-server` is not on this machine. */
-export class RabbitMqMissingError extends Error {
-  override readonly name = 'RabbitMqMissingError'
-  readonly code = 'RABBITMQ_MISSING'
-  constructor() {
-    super(
-      'rabbitmq-server is not installed: run `apt-get update && apt-get install --no-install-recommends rabbitmq-server` ' +
-        'as root, or start a broker with `docker compose up -d rabbitmq` and set RABBITMQ_URL',
-    )
-  }
-}
 
 /** The node did not come up, or a command to it failed; the message ends with the last lines of its log. */
 export class RabbitMqError extends Error {
@@ -122,7 +109,7 @@ export class PrivateRabbitMq {
     try {
       await waitFor(() => this.#canLogIn(), { deadlineMs, everyMs: 50, describe: `RabbitMQ on port ${this.port}` })
     } catch (cause: unknown) {
-      const tail = (await this.log()).split('\n').slice(-25).join('\n')
+      const tail = (await this.log()).split('\n').slice(-60).join('\n')
       throw new RabbitMqError(`RabbitMQ did not start; the end of its log:\n${tail}`, { cause })
     }
   }
@@ -209,85 +196,4 @@ function killGroup(leader: number): void {
   } catch (error: unknown) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
   }
-}
-
-/** The folder with `rabbitmq-server` and `rabbitmqctl`. */
-function findPrograms(): string {
-  // /usr/sbin is not in every user's PATH. What the Debian and RPM packages put there are wrappers that switch to the
-  // user rabbitmq and refuse everybody but root; the programs themselves run for any user.
-  const wrapped = ['/usr/sbin', '/usr/bin']
-  const folders = [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), ...wrapped]
-  const found = folders.find(folder => isProgram(join(folder, 'rabbitmq-server')))
-  if (found === undefined) throw new RabbitMqMissingError()
-  const packaged = '/usr/lib/rabbitmq/bin'
-  return wrapped.includes(found) && isProgram(join(packaged, 'rabbitmq-server')) ? packaged : found
-}
-
-function isProgram(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** Variables as in RabbitMQ's guide to several nodes on one machine (`rabbitmq/rabbitmq-website:docs/clustering.md`). */
-function nodeEnvironment(folder: string, epmdPort: number, distPort: number): NodeJS.ProcessEnv {
-  const foreign = /^(RABBITMQ_|ERL_|NOTIFY_SOCKET$)/
-  const kept = Object.entries(process.env).filter(([name]) => !foreign.test(name))
-  return {
-    ...Object.fromEntries(kept),
-    HOME: folder,
-    ERL_EPMD_PORT: String(epmdPort),
-    ERL_EPMD_ADDRESS: '127.0.0.1',
-    // Makes the start script become the Erlang machine instead of waiting for it as a child, so that our child's exit
-    // is the node's exit (`rabbitmq/rabbitmq-server:deps/rabbit/scripts/rabbitmq-server`).
-    RUNNING_UNDER_SYSTEMD: 'true',
-    RABBITMQ_NODENAME: `test-${distPort}@localhost`,
-    RABBITMQ_DIST_PORT: String(distPort),
-    RABBITMQ_MNESIA_BASE: join(folder, 'data'),
-    RABBITMQ_LOG_BASE: join(folder, 'log'),
-    RABBITMQ_GENERATED_CONFIG_DIR: join(folder, 'generated'),
-    RABBITMQ_CONF_ENV_FILE: join(folder, 'rabbitmq-env.conf'),
-    RABBITMQ_CONFIG_FILE: join(folder, 'rabbitmq.conf'),
-    RABBITMQ_CONFIG_FILES: join(folder, 'conf.d'),
-    RABBITMQ_ADVANCED_CONFIG_FILE: join(folder, 'advanced.config'),
-    RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, 'enabled_plugins'),
-  }
-}
-
-async function writeConfig(
-  folder: string,
-  port: number,
-  user: string,
-  password: string,
-  extra: readonly string[],
-): Promise<void> {
-  const lines = [
-    `listeners.tcp.1 = 127.0.0.1:${port}`,
-    `default_user = ${user}`,
-    `default_pass = ${password}`,
-    'log.console = true',
-    'log.file = false',
-    'disk_free_limit.absolute = 10MB',
-    ...extra,
-  ]
-  await writeFile(join(folder, 'rabbitmq.conf'), `${lines.join('\n')}\n`, { mode: 0o600 })
-  await writeFile(join(folder, 'rabbitmq-env.conf'), '')
-  await writeFile(join(folder, 'advanced.config'), '[].\n')
-  await writeFile(join(folder, 'enabled_plugins'), '[].\n')
-  await writeFile(join(folder, '.erlang.cookie'), `COOKIE${port}${process.pid}`, { mode: 0o400 })
-}
-
-/** A port on 127.0.0.1 that nobody listens on at this moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new RabbitMqError('no free port on 127.0.0.1')
-  return address.port
 }
