@@ -1,5 +1,17 @@
 export { brokerForTests, NoTestBrokerError, type TakenMessage, TestBroker, testQueues } from './amqp.js'
 export * from './archive/index.js'
+export {
+  type CritsJournalEntry,
+  type CritsOptions,
+  type CritsStandIn,
+  type CritsUser,
+  type CritsViolation,
+  type SourceRight,
+  type StoredAnalysis,
+  type StoredResult,
+  type StoredSample,
+  startCrits,
+} from './crits/index.js'
 export { type FaultMatch, type FaultRule, FaultScript, type HttpFault, Outage, playFault } from './faults.js'
 export { MultipartError, type MultipartPart, multipartBoundary, readMultipart } from './multipart.js'
 export {

@@ -1,0 +1,433 @@
+import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
+import { describe, test } from 'node:test'
+import { type CritsOptions, type CritsStandIn, startCrits } from '../src/crits/server.js'
+import { credentials, exchange, FORM, form, multipart } from './crits-http.js'
+
+const md5 = (bytes: Buffer) => createHash('md5').update(bytes).digest('hex')
+const UPLOAD = { upload_type: 'file', source: 'Internal', description: 'dropped' }
+const SORRY = /^\{"error_message": "Sorry/
+
+async function withCrits(check: (crits: CritsStandIn) => Promise<void>, options: CritsOptions = {}): Promise<void> {
+  await using crits = await startCrits(options)
+  await check(crits)
+}
+
+interface Answer {
+  readonly status: number
+  readonly text: string
+  readonly json: {
+    readonly message?: string
+    readonly return_code?: number
+    readonly id?: string
+    readonly url?: string
+  }
+}
+
+async function upload(
+  crits: CritsStandIn,
+  fields: Record<string, string>,
+  bytes?: Buffer,
+  filename: string | undefined = 'drop.exe',
+): Promise<Answer> {
+  const file = bytes === undefined ? undefined : { bytes, ...(filename === 'none' ? {} : { filename }) }
+  const { headers, body } = multipart(fields, file)
+  const call = { path: '/api/v1/samples/', headers: { ...credentials(crits), ...headers }, body }
+  const { status, text } = await exchange(crits.url, call)
+  return { status, text, json: JSON.parse(text) }
+}
+
+function success(id: string | undefined, verb: string, digest: string): string {
+  const link = `<a href=\\"/samples/details/${digest}/\\">${digest}.</a>`
+  return `{"url": "/api/v1/samples/${id}/", "message": "Success: ${verb} sample ${link}", "type": "Sample", "return_code": 0, "id": "${id}"}`
+}
+
+describe('an upload', () => {
+  const bytes = Buffer.from('MZ drop')
+
+  test('makes a sample, and the same bytes under another name update it', () =>
+    withCrits(async crits => {
+      const first = await upload(crits, { ...UPLOAD, method: 'pipeline' }, bytes)
+      assert.equal(first.text, success(first.json.id, 'Added new', md5(bytes)))
+      const second = await upload(crits, UPLOAD, bytes, 'other.exe')
+      assert.equal(second.text, success(first.json.id, 'Updated', md5(bytes)))
+      const sample = crits.sampleByMd5(md5(bytes))
+      assert.equal(sample?.filename, 'drop.exe')
+      assert.deepEqual(sample?.filenames, ['other.exe'])
+      assert.equal(sample?.description, 'dropped')
+      assert.deepEqual(sample?.content?.bytes, bytes)
+      assert.deepEqual(
+        sample?.sources.map(({ name, instances }) => [name, instances.map(({ method }) => method)]),
+        [['Internal', ['File Upload - pipeline', 'File Upload']]],
+      )
+      assert.deepEqual(crits.violations, [])
+    }))
+
+  const refusals: readonly [string, Record<string, string>, Buffer | undefined, string][] = [
+    ['an empty file', UPLOAD, Buffer.alloc(0), 'At least MD5 hash is required.'],
+    ['no file', UPLOAD, undefined, "Upload type of 'file' but no file uploaded."],
+    ['no upload type', { source: 'Internal' }, bytes, 'Must provide an upload type.'],
+    ['a bad upload type', { ...UPLOAD, upload_type: 'blob' }, bytes, 'Not a valid upload type.'],
+    ['no source', { ...UPLOAD, source: '' }, bytes, 'Missing source information.'],
+    [
+      'another source',
+      { ...UPLOAD, source: 'Other' },
+      bytes,
+      'User does not have permission to add object using source Other.',
+    ],
+    ['related_id alone', { ...UPLOAD, related_id: '0'.repeat(24) }, bytes, 'Must specify related_type and related_id'],
+    ['related_type alone', { ...UPLOAD, related_type: 'Sample' }, bytes, 'Must specify related_type and related_id'],
+    [
+      'a malformed MD5',
+      { upload_type: 'metadata', source: 'Internal', md5: 'xyz' },
+      undefined,
+      'The MD5 digest needs to be 32 hex characters.',
+    ],
+  ]
+  for (const [name, fields, content, message] of refusals) {
+    test(`with ${name} is refused without an id`, () =>
+      withCrits(async crits => {
+        const { status, text } = await upload(crits, fields, content)
+        assert.deepEqual([status, text], [200, `{"message": "${message}", "type": "Sample", "return_code": 1}`])
+        assert.equal(crits.samples.size, 0)
+      }))
+  }
+
+  test('of metadata makes a sample without bytes', () =>
+    withCrits(async crits => {
+      const digest = '0123456789abcdef0123456789abcdef'
+      const fields = { upload_type: 'metadata', source: 'Internal', filename: 'm.exe', md5: digest, description: 'd' }
+      const { json, text } = await upload(crits, fields)
+      assert.equal(text, success(json.id, 'Added new', digest))
+      assert.equal(crits.sampleByMd5(digest)?.content, undefined)
+    }))
+
+  test('in a urlencoded form is a bad request', () =>
+    withCrits(async crits => {
+      const headers = { ...credentials(crits), ...FORM }
+      const body = form({ ...UPLOAD, filedata: 'abc' })
+      const { status, text } = await exchange(crits.url, { path: '/api/v1/samples/', headers, body })
+      assert.deepEqual([status, text], [400, '{"error": "Filedata only supported in multipart forms."}'])
+    }))
+
+  test('without a description crashes on a sample that has one', () =>
+    withCrits(async crits => {
+      const { description: _, ...bare } = UPLOAD
+      await upload(crits, UPLOAD, bytes)
+      const { status, text } = await upload(crits, bare, bytes)
+      assert.equal(status, 500)
+      assert.match(text, SORRY)
+      await upload(crits, { ...UPLOAD, description: 'more' }, bytes)
+      assert.equal(crits.sampleByMd5(md5(bytes))?.description, 'dropped\nmore')
+      assert.deepEqual(
+        crits.violations.map(({ rule }) => rule),
+        ['missing-description'],
+      )
+    }))
+
+  test('as zip crashes', () =>
+    withCrits(async crits => {
+      assert.equal((await upload(crits, { ...UPLOAD, file_format: 'zip' }, bytes)).status, 500)
+      assert.equal((await upload(crits, { ...UPLOAD, file_format: 'tar' }, bytes)).status, 200)
+    }))
+
+  test('with related_id relates both sides, and a file to itself silently not', () =>
+    withCrits(async crits => {
+      const parent = crits.addSample({ bytes: Buffer.from('parent'), description: 'dropped' })
+      const related = { ...UPLOAD, related_id: parent.id, related_type: 'Sample' }
+      const { json } = await upload(crits, related, bytes)
+      assert.equal(json.return_code, 0)
+      assert.deepEqual(parent.relationships, [{ relationship: 'Related To', type: 'Sample', objectId: json.id }])
+      assert.deepEqual(crits.sampleByMd5(md5(bytes))?.relationships, [
+        { relationship: 'Related To', type: 'Sample', objectId: parent.id },
+      ])
+      assert.equal((await upload(crits, related, Buffer.from('parent'))).json.return_code, 0)
+      assert.equal(parent.relationships.length, 1)
+    }))
+
+  for (const [name, related_id, related_type] of [
+    ['an unknown related_id', '0'.repeat(24), 'Sample'],
+    ['a related_type in lower case', '', 'sample'],
+  ] as const) {
+    test(`with ${name} is stored with a complaint`, () =>
+      withCrits(async crits => {
+        const parent = crits.addSample({ bytes: Buffer.from('parent') })
+        const { json } = await upload(crits, { ...UPLOAD, related_id: related_id || parent.id, related_type }, bytes)
+        assert.equal(json.return_code, 1)
+        assert.match(json.message ?? '', /^ Related \w+ not found\. Sample not uploaded\.Success: Added new sample /)
+        assert.equal(crits.samples.get(json.id ?? '')?.md5, md5(bytes))
+        assert.deepEqual(parent.relationships, [])
+      }))
+  }
+
+  test('with a bad or empty tlp is stored only where the sample has a source already', () =>
+    withCrits(async crits => {
+      for (const tlp of ['', 'AMBER', 'purple']) {
+        const { json } = await upload(crits, { ...UPLOAD, tlp }, bytes)
+        assert.equal(json.return_code, 1)
+        assert.match(json.message ?? '', /^The sample does not have a source\./)
+        assert.equal(crits.samples.size, 0)
+      }
+      assert.equal((await upload(crits, { ...UPLOAD, tlp: 'red' }, bytes)).json.return_code, 0)
+      assert.equal((await upload(crits, { ...UPLOAD, tlp: 'purple' }, bytes)).json.return_code, 0)
+      assert.equal(crits.sampleByMd5(md5(bytes))?.sources[0]?.instances.length, 1)
+    }))
+
+  for (const magic of ['a1b2c3d4', 'd4c3b2a1', '4d3cb2a1', 'a1b23c4d', '0a0d0d0a']) {
+    test(`that begins with ${magic} becomes a PCAP, which has no sample id`, () =>
+      withCrits(async crits => {
+        const { json } = await upload(crits, UPLOAD, Buffer.from(`${magic}00`, 'hex'))
+        assert.equal(json.return_code, 0)
+        assert.match(json.message ?? '', /^Detected a PCAP!/)
+        assert.equal('id' in json, false)
+        assert.deepEqual([crits.samples.size, crits.pcaps.length], [0, 1])
+      }))
+  }
+
+  test('of 2015 knows neither PCAPs nor rights on sources nor descriptions', () =>
+    withCrits(
+      async crits => {
+        const { json } = await upload(crits, { upload_type: 'file', source: 'Nowhere' }, Buffer.from('a1b2c3d4', 'hex'))
+        assert.equal(json.return_code, 0)
+        assert.equal((await upload(crits, UPLOAD, Buffer.from('a1b2c3d4', 'hex'))).json.id, json.id)
+      },
+      { profile: '2015' },
+    ))
+
+  test('two at a time of one new file make two samples where the race is on, which is a breach', () =>
+    withCrits(
+      async crits => {
+        const answers = await Promise.all([upload(crits, UPLOAD, bytes), upload(crits, UPLOAD, bytes)])
+        assert.equal(new Set(answers.map(({ json }) => json.id)).size, 2)
+        assert.deepEqual(
+          crits.violations.map(({ rule }) => rule),
+          ['parallel-upload'],
+        )
+      },
+      { uploadRace: true },
+    ))
+
+  test('above the keep limit is known by digest and size', () =>
+    withCrits(
+      async crits => {
+        const large = randomBytes(300_000)
+        await upload(crits, UPLOAD, large)
+        const content = crits.sampleByMd5(md5(large))?.content
+        assert.equal(content?.size, large.length)
+        assert.equal(content?.sha256, createHash('sha256').update(large).digest('hex'))
+        assert.equal(content?.bytes, undefined)
+      },
+      { keepLimit: 200_000 },
+    ))
+})
+
+describe('the name of an uploaded file', () => {
+  const names: readonly [string, string][] = [
+    ['näme ü.exe', 'näme ü.exe'],
+    ['..\\..\\a.exe', 'a.exe'],
+    ['/tmp/x/b.exe', 'b.exe'],
+    ['  a &amp; b&#x41;.exe ', 'a & bA.exe'],
+    ['a%22b.exe', 'a%22b.exe'],
+    [`${'l'.repeat(300)}.exe`, `${'l'.repeat(251)}.exe`],
+  ]
+  for (const [sent, expected] of names) {
+    test(`${sent.slice(0, 20)} becomes ${expected.slice(0, 20)}`, () =>
+      withCrits(async crits => {
+        const { json } = await upload(crits, UPLOAD, Buffer.from('x'), sent)
+        assert.equal(crits.samples.get(json.id ?? '')?.filename, expected)
+      }))
+  }
+
+  test('ending in a backslash is no file, and a crash in 2015', async () => {
+    await withCrits(async crits => {
+      const { json } = await upload(crits, UPLOAD, Buffer.from('x'), 'a\\')
+      assert.equal(json.message, "Upload type of 'file' but no file uploaded.")
+    })
+    await withCrits(async crits => assert.equal((await upload(crits, UPLOAD, Buffer.from('x'), 'a\\')).status, 500), {
+      profile: '2015',
+    })
+  })
+
+  for (const filename of ['', 'none']) {
+    test(`${filename || 'empty'} makes the file a text field, in which bytes do not survive`, () =>
+      withCrits(async crits => {
+        assert.equal((await upload(crits, UPLOAD, Buffer.from([0x4d, 0x5a, 0xff]), filename)).status, 500)
+        const { json } = await upload(crits, UPLOAD, Buffer.from('text'), filename)
+        assert.equal(crits.samples.get(json.id ?? '')?.filename, md5(Buffer.from('text')))
+      }))
+  }
+})
+
+describe('reading a sample', () => {
+  const bytes = randomBytes(500_000)
+  const get = (crits: CritsStandIn, path: string) =>
+    exchange(crits.url, { method: 'GET', path: `/api/v1/samples/${path}`, headers: credentials(crits) })
+
+  test('gives its bytes as base64 in JSON of the announced length', () =>
+    withCrits(async crits => {
+      for (const content of [bytes, bytes.subarray(1), Buffer.alloc(0)]) {
+        const { id } = crits.addSample({ bytes: content, name: 'ü".exe' })
+        const { status, headers, bytes: answer, text } = await get(crits, `${id}/`)
+        assert.deepEqual([status, headers['content-type']], [200, 'application/json'])
+        assert.equal(Number(headers['content-length']), answer.length)
+        const json: { _id: string; md5: string; filename: string; filedata: string } = JSON.parse(text)
+        assert.deepEqual([json._id, json.md5, json.filename], [id, md5(content), 'ü".exe'])
+        assert.deepEqual(Buffer.from(json.filedata, 'base64'), content)
+      }
+    }))
+
+  test('that is unknown, malformed or not visible is an empty 404', async () => {
+    const key = 'k'.repeat(40)
+    const users = [{ name: 'bob', keys: [key], sources: [{ name: 'Internal', tlp: 'green' as const }] }]
+    await withCrits(
+      async crits => {
+        const amber = crits.addSample({ bytes, source: 'Internal' }).id
+        const other = crits.addSample({ bytes: Buffer.from('o'), source: 'Other' }).id
+        for (const id of ['0'.repeat(24), 'abc', amber, other]) {
+          const { status, headers, text } = await get(crits, `${id}/`)
+          assert.deepEqual([status, headers['content-type'], text], [404, 'text/html; charset=utf-8', ''])
+        }
+      },
+      { users },
+    )
+  })
+
+  test('as a file gives a ZIP whose only entry is the encrypted content under its MD5', () =>
+    withCrits(
+      async crits => {
+        const { id } = crits.addSample({ bytes })
+        const { headers, bytes: zip } = await get(crits, `${id}/?file=1`)
+        assert.equal(headers['content-type'], 'application/octet-stream; charset=utf-8')
+        assert.equal(headers['content-disposition'], undefined)
+        const { name, content } = openZip(zip, 'infected')
+        assert.equal(name, md5(bytes))
+        assert.deepEqual(content, bytes)
+        const inverted = openZip((await get(crits, `${id}/?file=1&file_format=invert`)).bytes, 'infected')
+        assert.equal(inverted.content[0], 255 - (bytes[0] ?? 0))
+      },
+      { zipWait: 1 },
+    ))
+
+  test('as a file without content is a 200 with a text', () =>
+    withCrits(async crits => {
+      const { id } = crits.addSample({ bytes: Buffer.alloc(0) })
+      const { status, headers, text } = await get(crits, `${id}/?file=1`)
+      assert.deepEqual([status, text], [200, 'No files found!'])
+      assert.equal(headers['content-type'], 'application/octet-stream; charset=utf-8')
+    }))
+})
+
+/** Decrypts an archive with one stored entry, after the description of PKWARE's APPNOTE.TXT 6.1. */
+function openZip(zip: Buffer, password: string): { name: string; content: Buffer } {
+  assert.equal(zip.readUInt32LE(0), 0x04034b50)
+  assert.equal(zip.readUInt32LE(zip.length - 22), 0x06054b50)
+  assert.equal(zip.readUInt32LE(zip.readUInt32LE(zip.length - 6)), 0x02014b50)
+  assert.deepEqual([zip.readUInt16LE(6) & 1, zip.readUInt16LE(8)], [1, 0])
+  const start = 30 + zip.readUInt16LE(26)
+  const sealed = zip.subarray(start, start + zip.readUInt32LE(18))
+  const crc = (value: number, byte: number) => {
+    let next = (value ^ byte) >>> 0
+    for (let bit = 0; bit < 8; bit++) next = next & 1 ? (next >>> 1) ^ 0xedb88320 : next >>> 1
+    return next >>> 0
+  }
+  let [a, b, c] = [0x12345678, 0x23456789, 0x34567890]
+  const turn = (byte: number) => {
+    a = crc(a, byte)
+    b = (Math.imul((b + (a & 255)) | 0, 134775813) + 1) >>> 0
+    c = crc(c, b >>> 24)
+  }
+  for (const byte of Buffer.from(password)) turn(byte)
+  const plain = sealed.map(byte => {
+    const mix = (c | 2) & 0xffff
+    const open = byte ^ (((mix * (mix ^ 1)) >>> 8) & 255)
+    turn(open)
+    return open
+  })
+  assert.equal(plain[11], zip.readUInt32LE(14) >>> 24)
+  return { name: zip.toString('utf8', 30, start), content: Buffer.from(plain.subarray(12)) }
+}
+
+describe('PATCH forge_relationship', () => {
+  const forge = async (crits: CritsStandIn, left: string, fields: Record<string, string>) => {
+    const headers = { ...credentials(crits), ...FORM }
+    const path = `/api/v1/samples/${left}/`
+    const { status, text } = await exchange(crits.url, { method: 'PATCH', path, headers, body: form(fields) })
+    return [status, text]
+  }
+  const said = (id: string, message: string, code: number) => [
+    200,
+    `{"message": "${message}", "type": "Sample", "return_code": ${code}, "id": "${id}"}`,
+  ]
+  const scene = (crits: CritsStandIn) => {
+    const left = crits.addSample({ bytes: Buffer.from('left') })
+    const right = crits.addSample({ bytes: Buffer.from('right') })
+    const fields = { action: 'forge_relationship', right_type: 'Sample', right_id: right.id, rel_type: 'Dropped' }
+    return { left, right, fields }
+  }
+
+  test('stores the type on the left and its inverse on the right, once', () =>
+    withCrits(async crits => {
+      const { left, right, fields } = scene(crits)
+      assert.deepEqual(await forge(crits, left.id, fields), said(left.id, 'success!', 0))
+      assert.deepEqual(await forge(crits, left.id, fields), said(left.id, 'Relationship already exists', 1))
+      assert.deepEqual(left.relationships, [{ relationship: 'Dropped', type: 'Sample', objectId: right.id }])
+      assert.deepEqual(right.relationships, [{ relationship: 'Dropped By', type: 'Sample', objectId: left.id }])
+    }))
+
+  test('repairs a missing side', () =>
+    withCrits(async crits => {
+      const { left, right, fields } = scene(crits)
+      left.relationships.push({ relationship: 'Dropped', type: 'Sample', objectId: right.id })
+      assert.deepEqual(await forge(crits, left.id, fields), said(left.id, 'success!', 0))
+      assert.deepEqual([left.relationships.length, right.relationships.length], [1, 1])
+    }))
+
+  test('is refused with the texts of CRITs', () =>
+    withCrits(async crits => {
+      const { left, fields } = scene(crits)
+      const cases: readonly [Record<string, string>, string][] = [
+        [{ right_id: left.id }, 'Cannot forge relationship to oneself'],
+        [{ rel_type: 'Nonsense' }, 'Could not find relationship type'],
+        [{ rel_type: 'Related_To' }, 'Could not find relationship type'],
+        [{ right_id: '0'.repeat(24) }, 'Failed to get right TLO'],
+        [{ right_id: '' }, 'Failed to get right TLO'],
+        [{ right_id: 'abc' }, 'Failed to get right TLO'],
+        [{ right_type: 'Foo' }, 'Failed to get right TLO'],
+        [{ action: 'nonsense' }, "'nonsense' is not a valid action."],
+      ]
+      for (const [change, message] of cases) {
+        assert.deepEqual(await forge(crits, left.id, { ...fields, ...change }), said(left.id, message, 1))
+      }
+      assert.deepEqual(
+        await forge(crits, left.id, { right_type: 'Sample' }),
+        said(left.id, "'None' is not a valid action.", 1),
+      )
+      assert.deepEqual(left.relationships, [])
+    }))
+
+  test('has other texts in 2015, where a sample may relate to itself', () =>
+    withCrits(
+      async crits => {
+        const { left, fields } = scene(crits)
+        assert.deepEqual(
+          await forge(crits, left.id, { ...fields, right_id: '0'.repeat(24) }),
+          said(left.id, 'Failed to get right object', 1),
+        )
+        assert.deepEqual(
+          await forge(crits, left.id, { ...fields, right_id: '' }),
+          said(left.id, 'Need a valid right type and id', 1),
+        )
+        assert.deepEqual(
+          await forge(crits, left.id, { ...fields, right_id: left.id, rel_type: 'Related To' }),
+          said(left.id, 'success!', 0),
+        )
+      },
+      { profile: '2015' },
+    ))
+
+  test('on an unknown sample is an empty 404', () =>
+    withCrits(async crits => {
+      const { fields } = scene(crits)
+      assert.deepEqual(await forge(crits, '0'.repeat(24), fields), [404, ''])
+    }))
+})
