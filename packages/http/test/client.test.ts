@@ -160,12 +160,13 @@ describe('secrets', () => {
     })
     const client = clientFor(t, url.replace('//', '//user:p%40ss@'))
     const error: unknown = await client
-      .request({ ...get, path: '/KEY-1/x', query: { api_key: 'KEY-1', other: 'q' }, secrets: ['KEY-1'] })
+      .request({ ...get, path: '/KEY-1/x', query: { api_key: 'KEY-1', token: 't/ö' }, secrets: ['KEY-1', 't/ö'] })
       .catch((e: unknown) => e)
     assert.ok(error instanceof StatusError)
     const token = Buffer.from('user:p@ss').toString('base64')
     for (const text of [error.message, error.excerpt, error.url, String(error.stack)]) {
-      for (const secret of ['KEY-1', 'p@ss', 'p%40ss', token]) assert.ok(!text.includes(secret), `${secret} in ${text}`)
+      for (const secret of ['KEY-1', 't/ö', 't%2F%C3%B6', 'p@ss', 'p%40ss', token])
+        assert.ok(!text.includes(secret), `${secret} in ${text}`)
     }
     assert.ok(!error.url.includes('?'))
   })
