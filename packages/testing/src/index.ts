@@ -12,6 +12,7 @@ export {
   type StoredSample,
   startCrits,
 } from './crits/index.js'
+export * from './cuckoo/index.js'
 export { type FaultMatch, type FaultRule, FaultScript, type HttpFault, Outage, playFault } from './faults.js'
 export { MultipartError, type MultipartPart, multipartBoundary, readMultipart } from './multipart.js'
 export {

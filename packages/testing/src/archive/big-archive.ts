@@ -22,7 +22,7 @@ const OWN_BYTES = 64
 const FILLER = 640_000
 
 /**
- * A tar archive of `files` regular files, all different, in constant memory (about 10 MB).
+ * A tar archive of `files` regular files, all different, in constant memory.
  * Measured: 390 MB/s of file content unpacked, 70 MB/s as gz, 220 MB/s as bz2, which compresses the shared part once and
  * repeats the blocks inside one ordinary stream.
  */
