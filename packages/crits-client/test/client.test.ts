@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { inspect } from 'node:util'
 import { NetworkError, StatusError } from '@cuckoo-distributed/http'
 import { waitFor } from '@cuckoo-distributed/testing'
@@ -15,8 +15,10 @@ import {
   isCritsOutage,
   RowStore,
   SampleError,
+  type SampleFile,
+  type UploadResult,
 } from '../src/index.js'
-import { OK, type Stub, type StubAnswer, startStub, TARGET } from './stub.js'
+import { OK, type StubAnswer, startStub, TARGET } from './stub.js'
 
 const signal = new AbortController().signal
 const MD5 = '9e107d9d372bb6826bd81d3542a419d6'
@@ -38,19 +40,16 @@ describe('a call', () => {
     })
   })
 
-  it('of one analysis waits for the one before', async t => {
-    let open = 0
-    let most = 0
-    const { client, server } = await startStub(t, async () => {
-      open += 1
-      most = Math.max(most, open)
-      await new Promise(setImmediate)
-      open -= 1
-      return OK
-    })
-    const same = server.client(TARGET)
-    await Promise.all([client.log('info', 'a', signal), same.log('info', 'b', signal), client.log('info', 'c', signal)])
-    assert.equal(most, 1)
+  it('about one object waits for the one before, and takes no room from others', async t => {
+    const { first, answerFirst, server, requests } = await startHolding(t)
+    const calls = [first.log('info', 'first', signal), server.client(TARGET).log('info', 'second', signal)]
+    await server.client({ ...TARGET, objectId: 'other' }).log('info', 'third', AbortSignal.timeout(10_000))
+    assert.deepEqual(
+      requests.map(({ fields }) => fields.log_message),
+      ['first', 'third'],
+    )
+    answerFirst()
+    await Promise.all(calls)
   })
 
   it('is one of two at a time to the same CRITs', async t => {
@@ -263,16 +262,17 @@ describe('addSample', () => {
   })
 
   it('never uploads one MD5 twice at a time, for different analyses either', async t => {
-    let open = 0
-    const { client, server } = await startStub(t, async () => {
-      open += 1
-      assert.equal(open, 1)
-      await new Promise(setImmediate)
-      open -= 1
-      return OK
-    })
-    const other = server.client({ ...TARGET, objectId: 'other' })
-    await Promise.all([upload(client, 'a', 'x'), upload(other, 'b', 'x'), upload(client, 'c', 'x')])
+    const { first, answerFirst, server, requests } = await startHolding(t)
+    const second = server.client({ ...TARGET, objectId: 'second' })
+    const third = server.client({ ...TARGET, objectId: 'third' })
+    const uploads = [upload(first, 'a', 'x'), upload(second, 'b', 'x')]
+    await third.addSample({ ...file('c', 'y'), md5: 'another' }, AbortSignal.timeout(10_000))
+    assert.deepEqual(
+      requests.map(({ filename }) => filename),
+      ['a', 'c'],
+    )
+    answerFirst()
+    await Promise.all(uploads)
   })
 })
 
@@ -347,9 +347,26 @@ describe('readSample', () => {
   })
 })
 
-async function upload(client: Stub['client'], name: string, content: string) {
+/** A CRITs that keeps its first caller waiting. */
+async function startHolding(t: TestContext) {
+  let answerFirst = () => {}
+  const held = new Promise<void>(resolve => {
+    answerFirst = resolve
+  })
+  const { client, ...stub } = await startStub(t, async () => {
+    if (stub.requests.length === 1) await held
+    return OK
+  })
+  return { ...stub, first: client, answerFirst }
+}
+
+function upload(client: CritsClient, name: string, content: string): Promise<UploadResult> {
+  return client.addSample(file(name, content), signal)
+}
+
+function file(name: string, content: string): SampleFile {
   const bytes = Buffer.from(content)
-  return client.addSample({ name, md5: MD5, size: bytes.length, open: () => stream(bytes) }, signal)
+  return { name, md5: MD5, size: bytes.length, open: () => stream(bytes) }
 }
 
 async function* stream(bytes: Buffer): AsyncGenerator<Buffer> {
