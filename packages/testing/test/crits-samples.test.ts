@@ -1,17 +1,12 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
-import { type CritsOptions, type CritsStandIn, startCrits } from '../src/crits/server.js'
-import { credentials, exchange, FORM, form, multipart } from './crits-http.js'
+import type { CritsStandIn } from '../src/crits/server.js'
+import { credentials, exchange, FORM, form, multipart, withCrits } from './crits-http.js'
 
 const md5 = (bytes: Buffer) => createHash('md5').update(bytes).digest('hex')
 const UPLOAD = { upload_type: 'file', source: 'Internal', description: 'dropped' }
 const SORRY = /^\{"error_message": "Sorry/
-
-async function withCrits(check: (crits: CritsStandIn) => Promise<void>, options: CritsOptions = {}): Promise<void> {
-  await using crits = await startCrits(options)
-  await check(crits)
-}
 
 interface Answer {
   readonly status: number
@@ -254,180 +249,29 @@ describe('the name of an uploaded file', () => {
         assert.equal((await upload(crits, UPLOAD, Buffer.from([0x4d, 0x5a, 0xff]), filename)).status, 500)
         const { json } = await upload(crits, UPLOAD, Buffer.from('text'), filename)
         assert.equal(crits.samples.get(json.id ?? '')?.filename, md5(Buffer.from('text')))
+        const breaches = filename === '' ? ['empty-filename', 'empty-filename'] : []
+        assert.deepEqual(
+          crits.violations.map(({ rule }) => rule),
+          breaches,
+        )
       }))
   }
-})
 
-describe('reading a sample', () => {
-  const bytes = randomBytes(500_000)
-  const get = (crits: CritsStandIn, path: string) =>
-    exchange(crits.url, { method: 'GET', path: `/api/v1/samples/${path}`, headers: credentials(crits) })
-
-  test('gives its bytes as base64 in JSON of the announced length', () =>
-    withCrits(async crits => {
-      for (const content of [bytes, bytes.subarray(1), Buffer.alloc(0)]) {
-        const { id } = crits.addSample({ bytes: content, name: 'ü".exe' })
-        const { status, headers, bytes: answer, text } = await get(crits, `${id}/`)
-        assert.deepEqual([status, headers['content-type']], [200, 'application/json'])
-        assert.equal(Number(headers['content-length']), answer.length)
-        const json: { _id: string; md5: string; filename: string; filedata: string } = JSON.parse(text)
-        assert.deepEqual([json._id, json.md5, json.filename], [id, md5(content), 'ü".exe'])
-        assert.deepEqual(Buffer.from(json.filedata, 'base64'), content)
-      }
-    }))
-
-  test('that is unknown, malformed or not visible is an empty 404', async () => {
-    const key = 'k'.repeat(40)
-    const users = [{ name: 'bob', keys: [key], sources: [{ name: 'Internal', tlp: 'green' as const }] }]
-    await withCrits(
-      async crits => {
-        const amber = crits.addSample({ bytes, source: 'Internal' }).id
-        const other = crits.addSample({ bytes: Buffer.from('o'), source: 'Other' }).id
-        for (const id of ['0'.repeat(24), 'abc', amber, other]) {
-          const { status, headers, text } = await get(crits, `${id}/`)
-          assert.deepEqual([status, headers['content-type'], text], [404, 'text/html; charset=utf-8', ''])
-        }
-      },
-      { users },
-    )
-  })
-
-  test('as a file gives a ZIP whose only entry is the encrypted content under its MD5', () =>
-    withCrits(
-      async crits => {
-        const { id } = crits.addSample({ bytes })
-        const { headers, bytes: zip } = await get(crits, `${id}/?file=1`)
-        assert.equal(headers['content-type'], 'application/octet-stream; charset=utf-8')
-        assert.equal(headers['content-disposition'], undefined)
-        const { name, content } = openZip(zip, 'infected')
-        assert.equal(name, md5(bytes))
-        assert.deepEqual(content, bytes)
-        const inverted = openZip((await get(crits, `${id}/?file=1&file_format=invert`)).bytes, 'infected')
-        assert.equal(inverted.content[0], 255 - (bytes[0] ?? 0))
-      },
-      { zipWait: 1 },
-    ))
-
-  test('as a file without content is a 200 with a text', () =>
-    withCrits(async crits => {
-      const { id } = crits.addSample({ bytes: Buffer.alloc(0) })
-      const { status, headers, text } = await get(crits, `${id}/?file=1`)
-      assert.deepEqual([status, text], [200, 'No files found!'])
-      assert.equal(headers['content-type'], 'application/octet-stream; charset=utf-8')
-    }))
-})
-
-/** Decrypts an archive with one stored entry, after the description of PKWARE's APPNOTE.TXT 6.1. */
-function openZip(zip: Buffer, password: string): { name: string; content: Buffer } {
-  assert.equal(zip.readUInt32LE(0), 0x04034b50)
-  assert.equal(zip.readUInt32LE(zip.length - 22), 0x06054b50)
-  assert.equal(zip.readUInt32LE(zip.readUInt32LE(zip.length - 6)), 0x02014b50)
-  assert.deepEqual([zip.readUInt16LE(6) & 1, zip.readUInt16LE(8)], [1, 0])
-  const start = 30 + zip.readUInt16LE(26)
-  const sealed = zip.subarray(start, start + zip.readUInt32LE(18))
-  const crc = (value: number, byte: number) => {
-    let next = (value ^ byte) >>> 0
-    for (let bit = 0; bit < 8; bit++) next = next & 1 ? (next >>> 1) ^ 0xedb88320 : next >>> 1
-    return next >>> 0
+  for (const [profile, expected] of [
+    ['master', 'ü.exe'],
+    ['stable', 'plain.exe'],
+  ] as const) {
+    test(`of filename* is ${expected} on ${profile}, and a breach`, () =>
+      withCrits(
+        async crits => {
+          const { json } = await upload(crits, UPLOAD, Buffer.from('x'), `plain.exe"; filename*=UTF-8''%C3%BC.exe; x="`)
+          assert.equal(crits.samples.get(json.id ?? '')?.filename, expected)
+          assert.deepEqual(
+            crits.violations.map(({ rule }) => rule),
+            ['extended-filename'],
+          )
+        },
+        { profile },
+      ))
   }
-  let [a, b, c] = [0x12345678, 0x23456789, 0x34567890]
-  const turn = (byte: number) => {
-    a = crc(a, byte)
-    b = (Math.imul((b + (a & 255)) | 0, 134775813) + 1) >>> 0
-    c = crc(c, b >>> 24)
-  }
-  for (const byte of Buffer.from(password)) turn(byte)
-  const plain = sealed.map(byte => {
-    const mix = (c | 2) & 0xffff
-    const open = byte ^ (((mix * (mix ^ 1)) >>> 8) & 255)
-    turn(open)
-    return open
-  })
-  assert.equal(plain[11], zip.readUInt32LE(14) >>> 24)
-  return { name: zip.toString('utf8', 30, start), content: Buffer.from(plain.subarray(12)) }
-}
-
-describe('PATCH forge_relationship', () => {
-  const forge = async (crits: CritsStandIn, left: string, fields: Record<string, string>) => {
-    const headers = { ...credentials(crits), ...FORM }
-    const path = `/api/v1/samples/${left}/`
-    const { status, text } = await exchange(crits.url, { method: 'PATCH', path, headers, body: form(fields) })
-    return [status, text]
-  }
-  const said = (id: string, message: string, code: number) => [
-    200,
-    `{"message": "${message}", "type": "Sample", "return_code": ${code}, "id": "${id}"}`,
-  ]
-  const scene = (crits: CritsStandIn) => {
-    const left = crits.addSample({ bytes: Buffer.from('left') })
-    const right = crits.addSample({ bytes: Buffer.from('right') })
-    const fields = { action: 'forge_relationship', right_type: 'Sample', right_id: right.id, rel_type: 'Dropped' }
-    return { left, right, fields }
-  }
-
-  test('stores the type on the left and its inverse on the right, once', () =>
-    withCrits(async crits => {
-      const { left, right, fields } = scene(crits)
-      assert.deepEqual(await forge(crits, left.id, fields), said(left.id, 'success!', 0))
-      assert.deepEqual(await forge(crits, left.id, fields), said(left.id, 'Relationship already exists', 1))
-      assert.deepEqual(left.relationships, [{ relationship: 'Dropped', type: 'Sample', objectId: right.id }])
-      assert.deepEqual(right.relationships, [{ relationship: 'Dropped By', type: 'Sample', objectId: left.id }])
-    }))
-
-  test('repairs a missing side', () =>
-    withCrits(async crits => {
-      const { left, right, fields } = scene(crits)
-      left.relationships.push({ relationship: 'Dropped', type: 'Sample', objectId: right.id })
-      assert.deepEqual(await forge(crits, left.id, fields), said(left.id, 'success!', 0))
-      assert.deepEqual([left.relationships.length, right.relationships.length], [1, 1])
-    }))
-
-  test('is refused with the texts of CRITs', () =>
-    withCrits(async crits => {
-      const { left, fields } = scene(crits)
-      const cases: readonly [Record<string, string>, string][] = [
-        [{ right_id: left.id }, 'Cannot forge relationship to oneself'],
-        [{ rel_type: 'Nonsense' }, 'Could not find relationship type'],
-        [{ rel_type: 'Related_To' }, 'Could not find relationship type'],
-        [{ right_id: '0'.repeat(24) }, 'Failed to get right TLO'],
-        [{ right_id: '' }, 'Failed to get right TLO'],
-        [{ right_id: 'abc' }, 'Failed to get right TLO'],
-        [{ right_type: 'Foo' }, 'Failed to get right TLO'],
-        [{ action: 'nonsense' }, "'nonsense' is not a valid action."],
-      ]
-      for (const [change, message] of cases) {
-        assert.deepEqual(await forge(crits, left.id, { ...fields, ...change }), said(left.id, message, 1))
-      }
-      assert.deepEqual(
-        await forge(crits, left.id, { right_type: 'Sample' }),
-        said(left.id, "'None' is not a valid action.", 1),
-      )
-      assert.deepEqual(left.relationships, [])
-    }))
-
-  test('has other texts in 2015, where a sample may relate to itself', () =>
-    withCrits(
-      async crits => {
-        const { left, fields } = scene(crits)
-        assert.deepEqual(
-          await forge(crits, left.id, { ...fields, right_id: '0'.repeat(24) }),
-          said(left.id, 'Failed to get right object', 1),
-        )
-        assert.deepEqual(
-          await forge(crits, left.id, { ...fields, right_id: '' }),
-          said(left.id, 'Need a valid right type and id', 1),
-        )
-        assert.deepEqual(
-          await forge(crits, left.id, { ...fields, right_id: left.id, rel_type: 'Related To' }),
-          said(left.id, 'success!', 0),
-        )
-      },
-      { profile: '2015' },
-    ))
-
-  test('on an unknown sample is an empty 404', () =>
-    withCrits(async crits => {
-      const { fields } = scene(crits)
-      assert.deepEqual(await forge(crits, '0'.repeat(24), fields), [404, ''])
-    }))
 })
