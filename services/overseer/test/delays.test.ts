@@ -15,7 +15,7 @@ test('each failure has its delay, and the one after the last delay is given up',
 })
 
 test('without delays the first failure is given up', () => {
-  assert.deepEqual(nextStep({ attempts: 1, permanent: false }, []), { giveUp: 'failed 1 times' })
+  assert.deepEqual(nextStep({ attempts: 1, permanent: false }, []), { giveUp: 'failed once' })
 })
 
 test('a permanent failure is given up at once', () => {
