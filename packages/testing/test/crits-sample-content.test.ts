@@ -18,6 +18,7 @@ describe('reading a sample', () => {
         const { status, headers, bytes: answer, text } = await get(crits, `${id}/`)
         assert.deepEqual([status, headers['content-type']], [200, 'application/json'])
         assert.equal(Number(headers['content-length']), answer.length)
+        assert.match(text, /^[ -~]*$/)
         const json: { _id: string; md5: string; filename: string; filedata: string } = JSON.parse(text)
         assert.deepEqual([json._id, json.md5, json.filename], [id, md5(content), 'ü".exe'])
         assert.deepEqual(Buffer.from(json.filedata, 'base64'), content)

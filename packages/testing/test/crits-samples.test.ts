@@ -1,36 +1,13 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
-import type { CritsStandIn } from '../src/crits/server.js'
-import { credentials, exchange, FORM, form, multipart, withCrits } from './crits-http.js'
+import type { CritsUser } from '../src/crits/auth.js'
+import { credentials, exchange, FORM, form, withCrits } from './crits-http.js'
+import { upload } from './crits-scene.js'
 
 const md5 = (bytes: Buffer) => createHash('md5').update(bytes).digest('hex')
 const UPLOAD = { upload_type: 'file', source: 'Internal', description: 'dropped' }
 const SORRY = /^\{"error_message": "Sorry/
-
-interface Answer {
-  readonly status: number
-  readonly text: string
-  readonly json: {
-    readonly message?: string
-    readonly return_code?: number
-    readonly id?: string
-    readonly url?: string
-  }
-}
-
-async function upload(
-  crits: CritsStandIn,
-  fields: Record<string, string>,
-  bytes?: Buffer,
-  filename: string | undefined = 'drop.exe',
-): Promise<Answer> {
-  const file = bytes === undefined ? undefined : { bytes, ...(filename === 'none' ? {} : { filename }) }
-  const { headers, body } = multipart(fields, file)
-  const call = { path: '/api/v1/samples/', headers: { ...credentials(crits), ...headers }, body }
-  const { status, text } = await exchange(crits.url, call)
-  return { status, text, json: JSON.parse(text) }
-}
 
 function success(id: string | undefined, verb: string, digest: string): string {
   const link = `<a href=\\"/samples/details/${digest}/\\">${digest}.</a>`
@@ -87,6 +64,23 @@ describe('an upload', () => {
         assert.equal(crits.samples.size, 0)
       }))
   }
+
+  test('needs the right to write to the source, and to make samples at all', async () => {
+    const user = { name: 'bob', keys: ['k'.repeat(40)], sources: [{ name: 'Internal', write: false }] }
+    const refusal = async (users: readonly CritsUser[]) => {
+      let message: string | undefined
+      await withCrits(
+        async crits => {
+          message = (await upload(crits, UPLOAD, bytes)).json.message
+          assert.equal(crits.samples.size, 0)
+        },
+        { users },
+      )
+      return message
+    }
+    assert.equal(await refusal([user]), 'User does not have permission to add object using source Internal.')
+    assert.equal(await refusal([{ ...user, createSamples: false }]), 'User does not have permission to create Object.')
+  })
 
   test('of metadata makes a sample without bytes', () =>
     withCrits(async crits => {
@@ -184,7 +178,9 @@ describe('an upload', () => {
       async crits => {
         const { json } = await upload(crits, { upload_type: 'file', source: 'Nowhere' }, Buffer.from('a1b2c3d4', 'hex'))
         assert.equal(json.return_code, 0)
-        assert.equal((await upload(crits, UPLOAD, Buffer.from('a1b2c3d4', 'hex'))).json.id, json.id)
+        const related = { ...UPLOAD, related_id: json.id ?? '', related_type: 'Sample' }
+        assert.equal((await upload(crits, related, Buffer.from('a1b2c3d4', 'hex'))).json.id, json.id)
+        assert.deepEqual(crits.samples.get(json.id ?? '')?.relationships, [])
       },
       { profile: '2015' },
     ))
@@ -194,6 +190,7 @@ describe('an upload', () => {
       async crits => {
         const answers = await Promise.all([upload(crits, UPLOAD, bytes), upload(crits, UPLOAD, bytes)])
         assert.equal(new Set(answers.map(({ json }) => json.id)).size, 2)
+        assert.equal(crits.sampleByMd5(md5(bytes)), [...crits.samples.values()][0])
         assert.deepEqual(
           crits.violations.map(({ rule }) => rule),
           ['parallel-upload'],
@@ -214,64 +211,4 @@ describe('an upload', () => {
       },
       { keepLimit: 200_000 },
     ))
-})
-
-describe('the name of an uploaded file', () => {
-  const names: readonly [string, string][] = [
-    ['näme ü.exe', 'näme ü.exe'],
-    ['..\\..\\a.exe', 'a.exe'],
-    ['/tmp/x/b.exe', 'b.exe'],
-    ['  a &amp; b&#x41;.exe ', 'a & bA.exe'],
-    ['a%22b.exe', 'a%22b.exe'],
-    [`${'l'.repeat(300)}.exe`, `${'l'.repeat(251)}.exe`],
-  ]
-  for (const [sent, expected] of names) {
-    test(`${sent.slice(0, 20)} becomes ${expected.slice(0, 20)}`, () =>
-      withCrits(async crits => {
-        const { json } = await upload(crits, UPLOAD, Buffer.from('x'), sent)
-        assert.equal(crits.samples.get(json.id ?? '')?.filename, expected)
-      }))
-  }
-
-  test('ending in a backslash is no file, and a crash in 2015', async () => {
-    await withCrits(async crits => {
-      const { json } = await upload(crits, UPLOAD, Buffer.from('x'), 'a\\')
-      assert.equal(json.message, "Upload type of 'file' but no file uploaded.")
-    })
-    await withCrits(async crits => assert.equal((await upload(crits, UPLOAD, Buffer.from('x'), 'a\\')).status, 500), {
-      profile: '2015',
-    })
-  })
-
-  for (const filename of ['', 'none']) {
-    test(`${filename || 'empty'} makes the file a text field, in which bytes do not survive`, () =>
-      withCrits(async crits => {
-        assert.equal((await upload(crits, UPLOAD, Buffer.from([0x4d, 0x5a, 0xff]), filename)).status, 500)
-        const { json } = await upload(crits, UPLOAD, Buffer.from('text'), filename)
-        assert.equal(crits.samples.get(json.id ?? '')?.filename, md5(Buffer.from('text')))
-        const breaches = filename === '' ? ['empty-filename', 'empty-filename'] : []
-        assert.deepEqual(
-          crits.violations.map(({ rule }) => rule),
-          breaches,
-        )
-      }))
-  }
-
-  for (const [profile, expected] of [
-    ['master', 'ü.exe'],
-    ['stable', 'plain.exe'],
-  ] as const) {
-    test(`of filename* is ${expected} on ${profile}, and a breach`, () =>
-      withCrits(
-        async crits => {
-          const { json } = await upload(crits, UPLOAD, Buffer.from('x'), `plain.exe"; filename*=UTF-8''%C3%BC.exe; x="`)
-          assert.equal(crits.samples.get(json.id ?? '')?.filename, expected)
-          assert.deepEqual(
-            crits.violations.map(({ rule }) => rule),
-            ['extended-filename'],
-          )
-        },
-        { profile },
-      ))
-  }
 })

@@ -1,6 +1,6 @@
-// One sample with one analysis, and a client that posts to it.
+// What tests of the CRITs stand-in do again and again: a sample with an analysis, posts to it, uploads.
 import type { CritsOptions, CritsStandIn } from '../src/crits/server.js'
-import { credentials, exchange, FORM, form, withCrits } from './crits-http.js'
+import { credentials, exchange, FORM, form, multipart, withCrits } from './crits-http.js'
 
 export interface Scene {
   readonly crits: CritsStandIn
@@ -35,4 +35,29 @@ export function withScene(check: (scene: Scene) => Promise<void>, options: Crits
 /** The text of an answer that names an object. */
 export function answer(id: string, message: string, code: number): string {
   return `{"url": "/api/v1/samples/${id}/", "message": "${message}", "type": "Sample", "return_code": ${code}, "id": "${id}"}`
+}
+
+export interface UploadAnswer {
+  readonly status: number
+  readonly text: string
+  readonly json: {
+    readonly message?: string
+    readonly return_code?: number
+    readonly id?: string
+    readonly url?: string
+  }
+}
+
+/** Uploads a file with the first user's key; `filename` 'none' leaves the parameter out. */
+export async function upload(
+  crits: CritsStandIn,
+  fields: Record<string, string>,
+  bytes?: Buffer,
+  filename: string | undefined = 'drop.exe',
+): Promise<UploadAnswer> {
+  const file = bytes === undefined ? undefined : { bytes, ...(filename === 'none' ? {} : { filename }) }
+  const { headers, body } = multipart(fields, file)
+  const call = { path: '/api/v1/samples/', headers: { ...credentials(crits), ...headers }, body }
+  const { status, text } = await exchange(crits.url, call)
+  return { status, text, json: JSON.parse(text) }
 }

@@ -116,12 +116,12 @@ describe('a body', () => {
       { proxyBodyLimit: 1_000_000 },
     ))
 
-  test('has the last value of a repeated field', () =>
+  test('has the last value of a repeated field, and is split at semicolons too', () =>
     withCrits(async crits => {
       const { id } = crits.addSample({ bytes: Buffer.from('MZ') })
       const analysis = crits.startAnalysis({ objectId: id })
       const ids = form({ object_type: 'Sample', object_id: id, analysis_id: analysis.id })
-      await call(crits, FORM, `${ids}&log_message=one&log_message=t%77o+3`)
+      await call(crits, FORM, `${ids};log_message=one&log_message=t%77o+3`)
       assert.deepEqual(
         analysis.log.map(({ message }) => message),
         ['two 3'],
