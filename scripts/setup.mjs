@@ -30,8 +30,8 @@ function checkNode() {
 function ensureDependencies() {
   if (isInstalled()) return
   console.log('installing the packages of package-lock.json (npm ci)')
-  const { status } = run('npm', ['ci', '--include=dev', '--ignore-scripts'])
-  if (status !== 0) throw new SetupError('npm ci failed, see its messages above')
+  const { status, error } = run('npm', ['ci', '--include=dev', '--ignore-scripts'])
+  if (status !== 0) throw new SetupError(`npm ci failed: ${error?.message ?? 'see its messages above'}`)
 }
 
 /** Compares with what npm noted when it last installed; a package for other systems is optional and may be absent. */
