@@ -45,6 +45,17 @@ export function parseValue(text: string): unknown {
   return isExact(value, MAX_DEPTH) ? value : new TolerantParser(text).parse()
 }
 
+/**
+ * Parses `text` as `parseValue` does.
+ * @throws {JsonSyntaxError} also if it is an object or a list
+ */
+export function parseScalar(text: string): Scalar {
+  const value = parseValue(text)
+  if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+    return value
+  throw new JsonSyntaxError('a value expected', 0)
+}
+
 /** False if a number in `value` is so large that digits may have been lost. */
 function isExact(value: unknown, depthLeft: number): boolean {
   if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER
