@@ -141,7 +141,8 @@ export class RowStore {
   /** Forgets the rows of a subtype from number `length` on, as when a report repeats the section they came from. */
   truncate(subtype: Subtype, length: number): void {
     const table = this.#table(subtype)
-    if (subtype === 'api_call') this.cutCalls = 0
+    // Calls that were cut stay cut unless there is room again.
+    if (subtype === 'api_call' && table.log.length > length) this.cutCalls = 0
     while (table.log.length > length) this.#storedBytes -= table.log.pop()
     if (length === 0) delete table.columns
   }
