@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { after, type TestContext, test } from 'node:test'
 import { createLogger, Intake } from '@cuckoo-distributed/core'
 import type { CuckooStatus } from '@cuckoo-distributed/cuckoo-client'
 import { waitFor } from '@cuckoo-distributed/testing'
 import { type Place, Room, type RoomOptions } from '../src/room.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
-const never = new AbortController().signal
+const end = new AbortController()
+after(() => end.abort())
 
 /** A Cuckoo whose status a test sets; answers can be held back. */
 class FakeCuckoo {
@@ -65,10 +66,13 @@ function enterMany(room: Room, count: number) {
   const places: Place[] = []
   let refused = 0
   for (let i = 0; i < count; i += 1) {
-    void room.enter(never).then(place => {
-      if (place) places.push(place)
-      else refused += 1
-    })
+    room.enter(end.signal).then(
+      place => {
+        if (place) places.push(place)
+        else refused += 1
+      },
+      (error: unknown) => assert.ok(end.signal.aborted, String(error)),
+    )
   }
   return { places, refused: () => refused }
 }
@@ -90,7 +94,7 @@ test('no more uploads are let in than MaxPending leaves, however many wait', asy
 
 test('an upload that was under way when the status was requested counts until a later status', async t => {
   const { cuckoo, room } = setUp(t, { maxPending: 1 })
-  const first = await room.enter(never)
+  const first = await room.enter(end.signal)
   const { places } = enterMany(room, 1)
   await waitFor(() => cuckoo.requests > 2, { describe: 'status requests' })
   const open = cuckoo.hold()
@@ -107,8 +111,8 @@ test('an upload that was under way when the status was requested counts until a 
 
 test('a place that is left twice frees one', async t => {
   const { cuckoo, room } = setUp(t, { maxPending: 2 })
-  const first = await room.enter(never)
-  const second = await room.enter(never)
+  const first = await room.enter(end.signal)
+  const second = await room.enter(end.signal)
   assert.ok(second)
   first?.leave()
   first?.leave()
@@ -121,18 +125,18 @@ test('a place that is left twice frees one', async t => {
 
 test('a fresh status is used again, an expired one is not', async t => {
   const { cuckoo, room } = setUp(t)
-  await room.enter(never)
-  await room.enter(never)
+  await room.enter(end.signal)
+  await room.enter(end.signal)
   assert.equal(cuckoo.requests, 1)
   room.expire()
-  await room.enter(never)
+  await room.enter(end.signal)
   assert.equal(cuckoo.requests, 2)
 })
 
 test('a status that is too old is asked for again', async t => {
   const { cuckoo, room } = setUp(t, { times: { fresh: 0 } })
-  await room.enter(never)
-  await room.enter(never)
+  await room.enter(end.signal)
+  await room.enter(end.signal)
   assert.equal(cuckoo.requests, 2)
 })
 
@@ -142,16 +146,16 @@ test('without room for the time of patience messages are refused and the intake 
   const waiting = enterMany(room, 5)
   await waitFor(() => waiting.refused() === 5, { describe: 'five refusals' })
   assert.equal(intake.isOpen, false)
-  assert.equal(await room.enter(never), undefined)
+  assert.equal(await room.enter(end.signal), undefined)
   cuckoo.pending = 2
   await waitFor(() => intake.isOpen, { describe: 'the intake to open' })
-  assert.ok(await room.enter(never))
+  assert.ok(await room.enter(end.signal))
 })
 
 test('a Cuckoo that does not answer within the time of patience has no room', async t => {
   const { cuckoo, intake, room } = setUp(t, { times: { patience: 20 } })
   const open = cuckoo.hold()
-  assert.equal(await room.enter(never), undefined)
+  assert.equal(await room.enter(end.signal), undefined)
   assert.equal(intake.isOpen, false)
   open()
   await waitFor(() => intake.isOpen, { describe: 'the intake to open' })
@@ -179,7 +183,7 @@ test('too little free space is no room', async t => {
 
 test('unknown free space means what the configuration says', async t => {
   const go = setUp(t, { freeSpace: { min: 100, unknown: 'go' } })
-  assert.ok(await go.room.enter(never))
+  assert.ok(await go.room.enter(end.signal))
   const wait = setUp(t, { freeSpace: { min: 100, unknown: 'wait' } })
   const { places } = enterMany(wait.room, 1)
   await waitFor(() => wait.cuckoo.requests > 3, { describe: 'status requests' })
@@ -195,6 +199,6 @@ test('who waits no longer gets no place, and nobody is asked for', async t => {
   gone.abort(reason)
   await assert.rejects(entering, reason)
   cuckoo.pending = 2
-  assert.ok(await room.enter(never))
+  assert.ok(await room.enter(end.signal))
   assert.equal(intake.isOpen, true)
 })
