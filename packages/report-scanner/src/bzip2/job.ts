@@ -1,20 +1,21 @@
-// What the decoding thread and its reader say to each other.
+// What the decoding thread and its reader share.
 
-/** Bytes that the thread sends at a time. */
-export const PIECE_BYTES = 131_072
-/** Pieces that may be on their way. */
-export const PIECES = 4
+/** Bytes that the thread hands over at a time. */
+export const PIECE_BYTES = 65_536
+/** Pieces that are decoded ahead of the reader. */
+export const PIECES = 8
 
 /** What the thread is started with. */
 export interface BunzipJob {
   /** An open file, read from its beginning with positions: the file's own position is not used. */
   readonly fd: number
-  /** One shared number: pieces that the thread may send. */
+  /** One number: pieces of `ring` that the thread may fill. */
   readonly credit: Int32Array
+  /** `PIECES` pieces in shared memory, filled in turn. */
+  readonly ring: Uint8Array
 }
 
-/** Decoded bytes. */
+/** Says that the next piece of the ring is filled with `bytes`; fewer than `PIECE_BYTES` mean the end. */
 export interface BunzipMessage {
-  readonly piece: Uint8Array
-  readonly last: boolean
+  readonly bytes: number
 }
