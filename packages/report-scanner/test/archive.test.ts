@@ -133,10 +133,10 @@ test('what is no archive is refused by what it is', async () => {
 })
 
 test('a truncated archive is an error wherever it ends', async () => {
-  for (let length = 3; length < cuckoo12.length; length += 7) {
+  for (let length = 3; length < cuckoo12.length; length += 61) {
     await assert.rejects(list(cuckoo12.subarray(0, length)), archiveError('corrupt'), `bzip2, ${length} bytes`)
   }
-  for (let length = 2; length < cuckoo20Gzip.length; length += 7) {
+  for (let length = 2; length < cuckoo20Gzip.length; length += 61) {
     await assert.rejects(list(cuckoo20Gzip.subarray(0, length)), archiveError('corrupt'), `gzip, ${length} bytes`)
   }
   const tar = gunzipSync(cuckoo20Gzip)
