@@ -1,4 +1,5 @@
 // One connection to the broker that is kept up: one back-off loop, one set-up function for the start and every loss.
+import { Duplex } from 'node:stream'
 import { backOff, delay, orAbort } from '@cuckoo-distributed/wait'
 import { type ChannelModel, connect } from 'amqplib'
 import { describeError, errorCode, ServiceError, toError } from '../errors.js'
@@ -184,13 +185,15 @@ function withHeartbeat(url: string): string {
   return parsed.toString()
 }
 
-/** Closing a connection that is half dead may never be answered. */
+/** Closing a connection that is half dead may never be answered; its socket would keep the process alive. */
 async function quietly(connection: ChannelModel): Promise<void> {
   const limit = new AbortController()
   const timer = setTimeout(() => limit.abort(new Error('close was not answered')), LAST_CLOSE_MS)
   // Nothing depends on a clean end: the broker gives back what was not acknowledged either way.
   await orAbort(connection.close(), limit.signal).catch(() => undefined)
   clearTimeout(timer)
+  const socket: unknown = 'stream' in connection.connection ? connection.connection.stream : undefined
+  if (socket instanceof Duplex) socket.destroy()
 }
 
 const REFUSALS = new Set(['403', '404', '405', '406', '530'])
