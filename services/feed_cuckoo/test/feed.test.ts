@@ -181,9 +181,21 @@ test('status 500 to an upload fails after looking for the task', async t => {
   assert.ok(standIn.journal.some(({ path }) => path.startsWith('/tasks/list?status=reported')))
 })
 
-test('status 429 and 503 are waited for', async t => {
+for (const status of [429, 503]) {
+  test(`after status ${status} to an upload Cuckoo is asked for its status before the next one`, async t => {
+    const { standIn, feeder } = await setUp(t)
+    standIn.faults.next({ kind: 'status', status, match: { path: '/tasks/create/file' } })
+    taskOf(await deliver(feeder, message()).outcome)
+    const paths = standIn.journal.map(({ path }) => path)
+    const between = paths.slice(paths.indexOf('/tasks/create/file') + 1, paths.lastIndexOf('/tasks/create/file'))
+    // One by the probe that ends the outage, one for the room.
+    assert.ok(between.filter(path => path === '/cuckoo/status').length >= 2)
+    assert.equal(standIn.submissions.length, 1)
+  })
+}
+
+test('a status that is answered with 503 is waited for', async t => {
   const { standIn, feeder } = await setUp(t)
-  standIn.faults.next({ kind: 'status', status: 429, match: { path: '/tasks/create/file' } })
   standIn.faults.next({ kind: 'status', status: 503, match: { path: '/cuckoo/status' } })
   taskOf(await deliver(feeder, message()).outcome)
   assert.equal(standIn.submissions.length, 1)
