@@ -85,19 +85,20 @@ test('docs/message-format.md lists every header that is written', () => {
   assert.deepEqual(listed.sort(), Object.keys(writeTrail(trail)).sort())
 })
 
-test('every log message that docs/operations.md names is in the code', async () => {
+test('every log message and every code that docs/operations.md explains is in the code', async () => {
   const sources = (await Promise.all(['packages', 'services'].map(filesIn))).flat()
   const code = sources
     .filter(path => /\/src\/.*\.ts$/.test(path))
     .map(read)
     .join('\n')
-  const log = sectionOf(read('docs/operations.md'), '## What to watch in the log')
-  const messages = tableIn(log).flatMap(([message = '']) => codeSpans(message))
-  assert.ok(messages.length > 10)
-  assert.deepEqual(
-    messages.filter(message => !code.includes(`'${message}'`)),
-    [],
-  )
+  for (const heading of ['## What to watch in the log', '## Codes of failures']) {
+    const named = tableIn(sectionOf(read('docs/operations.md'), heading)).flatMap(([first = '']) => codeSpans(first))
+    assert.ok(named.length > 10, heading)
+    assert.deepEqual(
+      named.filter(text => !code.includes(`'${text}'`)),
+      [],
+    )
+  }
 })
 
 test('decisions are numbered without gaps and say context, decision and consequence', async () => {
