@@ -169,3 +169,25 @@ test('all four services stopped at once and started again: nothing is lost and n
   assertAnalysedOnce(samples, cuckoo)
   await assertCleanEnd(scene, restarted, cuckoo)
 })
+
+test('parse_and_submit stopped between two batches goes on from there when it is started again', async t => {
+  const scene = await startScene(t)
+  const cuckoo = await scene.startCuckoo()
+  scene.crits.faults.next({ kind: 'slow', milliseconds: 300, match: { method: 'POST' }, times: 12 })
+  const [parse, ...others] = await Promise.all([
+    scene.start('parse_and_submit'),
+    scene.start('feed_cuckoo', { CuckooURL: cuckoo.url }),
+    scene.start('check_results'),
+    scene.start('overseer'),
+  ])
+  const samples = await emitSamples(scene, 4)
+  await waitFor(() => [...scene.crits.analyses.values()].some(({ results }) => results.length > 0), {
+    deadlineMs: 30_000,
+    describe: 'the first results',
+  })
+  assert.deepEqual(await parse.stop(), { code: 0, signal: null })
+  const again = await scene.start('parse_and_submit')
+  await scene.allAre('completed', samples)
+  for (const each of samples) assertResults(scene, each)
+  await assertCleanEnd(scene, [again, ...others], cuckoo)
+})
