@@ -39,6 +39,8 @@ export function atBroker(action: ActionName, service: ServiceName, moment: Momen
       const held = rig.taps[service].hold(moment)
       return async () => {
         await held
+        // Time for a service that does not wait for what is held to do what it must not do yet.
+        await delay(200)
         await ACTIONS[action](rig, service)
         repair(rig)
       }
@@ -106,13 +108,12 @@ export function midDump(action: ActionName): Cell {
     moment: 'mid-dump',
     mayDouble: REACHES_ALL.has(action),
     mayDump: true,
-    async arm(rig) {
-      const failing = failAnalyses(rig)
+    async arm(rig, _, ended) {
+      failAnalyses(rig, ended)
       const writing = firstFile(rig.dumpDir)
       return async () => {
         await writing
         await ACTIONS[action](rig, 'overseer')
-        await failing.end()
       }
     },
   }
@@ -133,34 +134,38 @@ export function httpFault(fault: string, endpoint: EndpointName): Cell {
   }
 }
 
-/** The dump directory is gone, with a file in its place, while messages are to be dumped. */
-export const DUMP_DIR_GONE: Cell = {
-  fault: 'DumpDir gone',
-  moment: 'mid-dump',
-  mayDump: true,
-  async arm(rig) {
-    const failing = failAnalyses(rig)
-    await rename(rig.dumpDir, `${rig.dumpDir}.away`)
-    await writeFile(rig.dumpDir, 'not a directory')
-    return async () => {
-      await waitFor(() => logged(rig, 'overseer', /DumpDir cannot be written to/), {
-        describe: 'a dump that cannot be written',
-        deadlineMs: 60_000,
-      })
-      await rm(rig.dumpDir)
-      await rename(`${rig.dumpDir}.away`, rig.dumpDir)
-      await failing.end()
-    }
-  },
+/** The dump directory is gone, with a file in its place, while messages are to be dumped and the overseer dies. */
+export function dumpDirGone(action: 'SIGKILL' | 'SIGTERM'): Cell {
+  return {
+    fault: 'DumpDir gone',
+    moment: `mid-dump, ${action}`,
+    mayDump: true,
+    async arm(rig, _, ended) {
+      failAnalyses(rig, ended)
+      const away = `${rig.dumpDir}.away`
+      await rename(rig.dumpDir, away)
+      await writeFile(rig.dumpDir, 'not a directory')
+      return async () => {
+        await waitFor(() => logged(rig, 'overseer', /DumpDir cannot be written to/), {
+          describe: 'a dump that cannot be written',
+          deadlineMs: 60_000,
+        })
+        await rm(rig.dumpDir)
+        const ended = rig.services.overseer.end(action)
+        await rename(away, rig.dumpDir)
+        await ended
+      }
+    },
+  }
 }
 
 export const ANALYSES_FAIL: Cell = {
   fault: 'failed_analysis',
   moment: 'during the wait',
   mayDump: true,
-  async arm(rig) {
-    const failing = failAnalyses(rig)
-    return () => failing.end()
+  async arm(rig, _, ended) {
+    failAnalyses(rig, ended)
+    return async () => undefined
   },
 }
 
@@ -278,7 +283,8 @@ export function allCells(): Cell[] {
     serverDown('cuckoo'),
     serverDown('crits'),
     ANALYSES_FAIL,
-    DUMP_DIR_GONE,
+    dumpDirGone('SIGKILL'),
+    dumpDirGone('SIGTERM'),
     ...(['feed_cuckoo', 'check_results', 'parse_and_submit', 'overseer'] as const).map(twoInstances),
   ]
 }
@@ -293,26 +299,15 @@ function logged(rig: Rig, service: ServiceName, pattern: RegExp): boolean {
   return rig.services[service].log.some(line => pattern.test(line.msg))
 }
 
-/** Moves every new task to `failed_analysis` until `end`, or until no task is left to fail. */
-function failAnalyses(rig: Rig): { end(): Promise<void> } {
+/** Moves every new task to `failed_analysis` until the run has ended. */
+function failAnalyses(rig: Rig, ended: AbortSignal): void {
   const from = rig.cuckoo.submissions.length
-  const stop = new AbortController()
-  const failing = waitFor(
-    () => {
-      for (const task of rig.cuckoo.submissions.slice(from)) {
-        if (task.status === 'pending' || task.status === 'running') rig.cuckoo.move(task.id, 'failed_analysis')
-      }
-      return stop.signal.aborted
-    },
-    { everyMs: 5, deadlineMs: 120_000, describe: 'the end of the run' },
-  )
-  return {
-    async end() {
-      await delay(3000)
-      stop.abort()
-      await failing
-    },
-  }
+  const timer = setInterval(() => {
+    for (const task of rig.cuckoo.submissions.slice(from)) {
+      if (task.status === 'pending' || task.status === 'running') rig.cuckoo.move(task.id, 'failed_analysis')
+    }
+  }, 5)
+  ended.addEventListener('abort', () => clearInterval(timer), { once: true })
 }
 
 /** Resolves when a file appears in a directory, work files included. */

@@ -32,14 +32,7 @@ export interface Rig {
   close(): Promise<void>
 }
 
-export interface RigOptions {
-  /** Files to run in place of built services. */
-  readonly builds?: Partial<Record<ServiceName, string>>
-  /** Keys on top of the usual ones. */
-  readonly configs?: Partial<Record<ServiceName, object>>
-}
-
-export async function startRig(options: RigOptions = {}): Promise<Rig> {
+export async function startRig(): Promise<Rig> {
   const folder = await mkdtemp(join(tmpdir(), 'faults-'))
   const dumpDir = join(folder, 'dumps')
   const node = await startRabbitMq()
@@ -52,8 +45,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     overseer: await AmqpTap.start(node.port),
   }
   const supervised = (name: ServiceName) => {
-    const config = { ...serviceConfig(name, { cuckoo, crits, dumpDir }), ...options.configs?.[name] }
-    return new Supervised(options.builds?.[name] ?? name, { Amqp: taps[name].through(node.url), ...config })
+    const config = serviceConfig(name, { cuckoo, crits, dumpDir })
+    return new Supervised(name, { Amqp: taps[name].through(node.url), ...config })
   }
   const services = {
     feed_cuckoo: supervised('feed_cuckoo'),
@@ -114,7 +107,7 @@ function serviceConfig(name: ServiceName, { cuckoo, crits, dumpDir }: Pick<Rig, 
 
 /** A service that is started again whenever it ends by itself or by a kill. */
 export class Supervised {
-  readonly #build: string
+  #build: string
   readonly #config: object
   #process: ServiceProcess | undefined
   #wanted = false
@@ -147,6 +140,13 @@ export class Supervised {
     if (signal === 'SIGKILL') await process?.kill()
     else await process?.stop({ deadlineMs: 40_000 })
     await this.#starting
+  }
+
+  /** Runs another file in its place. */
+  async replace(build: string): Promise<void> {
+    await this.stop()
+    this.#build = build
+    await this.start()
   }
 
   /** Ends it for good. */

@@ -18,9 +18,9 @@ export interface Cell {
   readonly deadlineMs?: number
   /**
    * Arms the fault before any sample is there; what it returns is called when all are, and resolves when the fault is
-   * over. It must leave everything repaired.
+   * over. It must leave everything repaired. `ended` is aborted when no sample is open any more.
    */
-  arm(rig: Rig, random: () => number): Promise<() => Promise<void>>
+  arm(rig: Rig, random: () => number, ended: AbortSignal): Promise<() => Promise<void>>
 }
 
 export interface Outcome extends Verdict {
@@ -32,7 +32,8 @@ export interface Outcome extends Verdict {
 let serial = 0
 
 export async function runCell(rig: Rig, cell: Cell, expected: RowCounts, random: () => number): Promise<Outcome> {
-  const strike = await cell.arm(rig, random)
+  const run = new AbortController()
+  const strike = await cell.arm(rig, random, run.signal)
   const samples = Array.from({ length: cell.samples ?? 4 }, () => makeSample(rig))
   await publishConfirmed(rig, QUEUES.feed, samples)
   const ended = new Map<string, number>()
@@ -54,6 +55,7 @@ export async function runCell(rig: Rig, cell: Cell, expected: RowCounts, random:
     if (!(error instanceof WaitError)) throw error // the verdict tells what is open
   }
   await fault
+  run.abort()
   const limbo = await settleQueues(rig)
   const verdict = await judge(rig, samples, limbo, expected)
   const recovery = [...ended.values()].map(at => at - over).filter(ms => ms > 0)
