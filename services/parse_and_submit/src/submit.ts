@@ -42,6 +42,8 @@ export class Submitter {
   async handle(task: TaskMessage, context: StageContext): Promise<Outcome> {
     const analysis = this.#analysis(task, context)
     try {
+      // Without this, every message would download its report just to find CRITs away.
+      await analysis.crits.availability.whenUp(context.waiting)
       await this.#places.run(context.waiting, () => submit(analysis))
     } catch (error) {
       if (error instanceof TaskGoneError) return this.#gone(analysis, error)
