@@ -53,13 +53,21 @@ test('faults of all kinds at random moments: every sample ends once, in CRITs or
   assert.deepEqual(problemsOf(await runCell(rig, cell, rows, seeded(7))), [])
 })
 
+test('a task message that comes twice with CuckooCleanup on: the second one does not undo the first', async () => {
+  await rig.services.parse_and_submit.replace({ config: { CuckooCleanup: true } })
+  for (const cell of [atBroker('SIGKILL', 'check_results', 'ack'), atBroker('SIGKILL', 'parse_and_submit', 'ack')]) {
+    assert.deepEqual(problemsOf(await runCell(rig, cell, rows, seeded(1))), [])
+  }
+  await rig.services.parse_and_submit.replace({ config: { CuckooCleanup: false } })
+})
+
 for (const mutation of MUTATIONS) {
   test(`the runner sees ${mutation.name}`, async () => {
     const { service, cell, finds } = mutation
     const problems = await withMutant(mutation, async file => {
-      await rig.services[service].replace(file)
+      await rig.services[service].replace({ build: file })
       const outcome = await runCell(rig, { ...cell, deadlineMs: 12_000 }, rows, seeded(1))
-      await rig.services[service].replace(service)
+      await rig.services[service].replace({ build: service })
       return problemsOf(outcome)
     })
     assert.match(problems.join('\n'), finds)

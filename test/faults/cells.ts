@@ -114,6 +114,7 @@ export function midDump(action: ActionName): Cell {
       return async () => {
         await writing
         await ACTIONS[action](rig, 'overseer')
+        repair(rig)
       }
     },
   }

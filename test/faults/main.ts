@@ -1,4 +1,4 @@
-// npm run test:faults [-- --only TEXT] [--seed N] [--random N]: the whole matrix, and the table of what became of it.
+// npm run test:faults [-- --only TEXT] [--seed N] [--random N] [--cleanup]: the whole matrix, and the table of what became of it.
 import { parseArgs } from 'node:util'
 import { allCells } from './cells.js'
 import { randomCell, seeded } from './random-run.js'
@@ -11,6 +11,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     random: { type: 'string', default: '3' },
+    cleanup: { type: 'boolean', default: false },
   },
 })
 
@@ -27,6 +28,7 @@ const outcomes: Outcome[] = []
 const problems: string[] = []
 const rig = await startRig()
 try {
+  if (values.cleanup) await rig.services.parse_and_submit.replace({ config: { CuckooCleanup: true } })
   const rows = await undisturbedRows(rig)
   for (const [index, cell] of cells.entries()) {
     const outcome = await runCell(rig, cell, rows, seeded(seed + index))

@@ -55,7 +55,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'upload without looking for its mark',
     service: 'feed_cuckoo',
-    changes: [['let mayExist = delivery.redelivered || trail.seen || trail.attempts > 0;', 'let mayExist = false;']],
+    changes: [['let mayExist = delivery.mayBeRepeat;', 'let mayExist = false;']],
     cell: afterUpload('SIGKILL'),
     finds: /analysed twice/,
   },

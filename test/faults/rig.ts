@@ -108,7 +108,7 @@ function serviceConfig(name: ServiceName, { cuckoo, crits, dumpDir }: Pick<Rig, 
 /** A service that is started again whenever it ends by itself or by a kill. */
 export class Supervised {
   #build: string
-  readonly #config: object
+  #config: object
   #process: ServiceProcess | undefined
   #wanted = false
   #starting: Promise<void> = Promise.resolve()
@@ -142,10 +142,11 @@ export class Supervised {
     await this.#starting
   }
 
-  /** Runs another file in its place. */
-  async replace(build: string): Promise<void> {
+  /** Runs another file in its place, or the same with other keys. */
+  async replace({ build = this.#build, config = {} }: { build?: string; config?: object }): Promise<void> {
     await this.stop()
     this.#build = build
+    this.#config = { ...this.#config, ...config }
     await this.start()
   }
 

@@ -1,6 +1,7 @@
 // One cell of the matrix: N samples in, one fault at one moment, and what became of the samples.
 
 import { type RunningAnalysis, runCritsService, WaitError, waitFor } from '@cuckoo-distributed/testing'
+import { repair } from './actions.js'
 import { publishConfirmed } from './publish.js'
 import { QUEUES, type Rig } from './rig.js'
 import { countRows, endingsOf, judge, type RowCounts, type Verdict } from './verdict.js'
@@ -56,6 +57,7 @@ export async function runCell(rig: Rig, cell: Cell, expected: RowCounts, random:
   }
   await fault
   run.abort()
+  repair(rig)
   const limbo = await settleQueues(rig)
   const verdict = await judge(rig, samples, limbo, expected)
   const recovery = [...ended.values()].map(at => at - over).filter(ms => ms > 0)

@@ -43,6 +43,13 @@ interface Watch {
   settle(error?: unknown): void
 }
 
+/** Cuckoo has surely no such task. */
+export class TaskVanishedError extends PermanentError {
+  constructor(taskId: number) {
+    super('TASK_VANISHED', `Cuckoo does not know task ${taskId} (any more): it was deleted, or Cuckoo was cleaned`)
+  }
+}
+
 /** Every so many requests are a single view; when lists are of no use, every so many are a list. */
 const VIEW_EVERY = 5
 /** A 404 also comes from a failing database (`cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`, `view_task`). */
@@ -198,8 +205,7 @@ export class Watcher {
     await cuckoo.status(stop)
     for (const watch of vanished) {
       if (!this.#watches.has(watch)) continue
-      const problem = `Cuckoo does not know task ${watch.taskId} (any more): it was deleted, or Cuckoo was cleaned`
-      watch.settle(new PermanentError('TASK_VANISHED', problem))
+      watch.settle(new TaskVanishedError(watch.taskId))
     }
   }
 

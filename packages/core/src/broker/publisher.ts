@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { backOff, delay, orAbort } from '@cuckoo-distributed/wait'
 import { ServiceError } from '../errors.js'
-import type { HeaderTable } from '../headers.js'
+import { type HeaderTable, SEEN } from '../headers.js'
 import type { Logger } from '../logger.js'
 import { ConfirmLane, type Outgoing, UnknownOutcomeError } from './confirm-lane.js'
 import { BrokerLink } from './link.js'
@@ -69,8 +69,8 @@ export class Publisher {
 
   /**
    * Publishes to a queue and resolves when the broker has it on disk.
-   * A publish whose outcome is unknown (deadline, connection lost) is repeated, same bytes and same message id, with
-   * back-off until `signal` is aborted; then it rejects with `signal.reason`.
+   * A publish whose outcome is unknown (deadline, connection lost) is repeated, same bytes and same message id but
+   * marked as seen, for it may be there twice, with back-off until `signal` is aborted; then it rejects with `signal.reason`.
    * `maxBytes` is `maxMessageSize` unless a body goes back as it came: what came through the broker is not too large.
    * Throws MessageTooLargeError, BrokerSizeLimitError and UndeliverableError.
    */
@@ -95,9 +95,9 @@ export class Publisher {
 
   async #untilKnown(lane: ConfirmLane, message: Outgoing, signal: AbortSignal) {
     const pause = backOff({ initialMs: 100, maxMs: 10_000 })
-    for (;;) {
+    for (let sent = message; ; sent = { ...message, headers: { ...message.headers, ...SEEN } }) {
       try {
-        return await lane.publish(message, signal)
+        return await lane.publish(sent, signal)
       } catch (error) {
         if (!(error instanceof UnknownOutcomeError)) throw error
         this.#options.log.warn(
