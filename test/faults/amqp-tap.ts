@@ -86,9 +86,10 @@ export class AmqpTap {
     }
   }
 
-  /** Resets every connection; what was held is lost. */
-  cut(): void {
-    for (const { client, server } of this.#pairs) {
+  /** Resets every connection, or only those with something held; what was held is lost. */
+  cut(which: 'all' | 'held' = 'all'): void {
+    for (const { client, server, held } of this.#pairs) {
+      if (which === 'held' && !held.up && !held.down) continue
       client.resetAndDestroy()
       server.resetAndDestroy()
     }

@@ -108,6 +108,7 @@ export function midDump(action: ActionName): Cell {
     moment: 'mid-dump',
     mayDouble: REACHES_ALL.has(action),
     mayDump: true,
+    mayRepeat: REACHES_ALL.has(action),
     async arm(rig, _, ended) {
       failAnalyses(rig, ended)
       const writing = firstFile(rig.dumpDir)
@@ -276,6 +277,9 @@ export function allCells(): Cell[] {
       inRetryDelay(action),
       midDump(action),
     ]),
+    ...(['feed_cuckoo', 'check_results', 'overseer'] as const).flatMap(service =>
+      (['publish', 'confirm'] as const).map(moment => atBroker('publishing connection reset', service, moment)),
+    ),
     alarm('memory alarm'),
     alarm('disk alarm'),
     ...[QUEUES.feed, QUEUES.check, QUEUES.parse, QUEUES.failed].map(queueRemade),

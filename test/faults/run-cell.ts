@@ -15,6 +15,8 @@ export interface Cell {
   readonly mayDouble?: boolean
   /** Each sample may end in DumpDir. Default false: all must be finished in CRITs. */
   readonly mayDump?: boolean
+  /** Samples may be analysed again: their first analysis failed, and a failed task is not taken over. */
+  readonly mayRepeat?: boolean
   /** How long the run may take, in milliseconds. Default 90,000. */
   readonly deadlineMs?: number
   /**
@@ -72,7 +74,7 @@ export function problemsOf({ cell, ...outcome }: Outcome): string[] {
     ...outcome.missingRows.map(row => `missing row: ${row}`),
     ...outcome.crashes.map(crash => `crashed: ${crash}`),
   ]
-  if (outcome.secondAnalyses > 0) problems.push(`${outcome.secondAnalyses} samples analysed twice`)
+  if (outcome.secondAnalyses > 0 && !cell.mayRepeat) problems.push(`${outcome.secondAnalyses} samples analysed twice`)
   if (outcome.doubledRows > 0 && !cell.mayDouble) problems.push(`${outcome.doubledRows} analyses with doubled rows`)
   if (outcome.dumped > 0 && !cell.mayDump) problems.push(`${outcome.dumped} samples dumped`)
   return problems.map(problem => `${cell.fault}, ${cell.moment}: ${problem}`)
@@ -109,7 +111,7 @@ async function settleQueues(rig: Rig): Promise<string[]> {
     return filled.length === 0
   }
   try {
-    await waitFor(look, { deadlineMs: 30_000, everyMs: 500, describe: 'the queues to be empty' })
+    await waitFor(look, { deadlineMs: 60_000, everyMs: 500, describe: 'the queues to be empty' })
   } catch (error: unknown) {
     if (!(error instanceof WaitError)) throw error
   }
