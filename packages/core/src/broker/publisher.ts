@@ -5,7 +5,7 @@ import { ServiceError } from '../errors.js'
 import { type HeaderTable, SEEN } from '../headers.js'
 import type { Logger } from '../logger.js'
 import { ConfirmLane, type Outgoing, UnknownOutcomeError } from './confirm-lane.js'
-import { BrokerLink } from './link.js'
+import { BrokerLink, type TlsFiles } from './link.js'
 import { declareQueue, type OwnQueue, type QueueType } from './queues.js'
 
 /** Bodies above this share no channel with others: an oversize publish closes the channel and fails what is in flight. */
@@ -30,6 +30,7 @@ export class UndeliverableError extends ServiceError {
 
 export interface PublisherOptions {
   readonly url: string
+  readonly tls?: TlsFiles | undefined
   readonly name: string
   readonly log: Logger
   readonly queues: readonly OwnQueue[]
@@ -50,6 +51,7 @@ export class Publisher {
     this.#options = options
     this.#link = new BrokerLink({
       url: options.url,
+      tls: options.tls,
       name: options.name,
       log: options.log.child({ connection: 'publishing' }),
       setUp: async () => undefined,
