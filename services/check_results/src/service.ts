@@ -1,7 +1,7 @@
 // check_results: its configuration and its one stage, which passes a message on when its task is reported.
 import { bindStage, decodeTask, forward, type ServiceDefinition, stageQueues } from '@cuckoo-distributed/core'
 import { CheckResultsSchema, unusable } from './config.js'
-import { TaskVanishedError } from './watcher.js'
+import { TaskVanishedError } from './verdicts.js'
 import { Watchers } from './watchers.js'
 
 /** With `WaitBetweenRequests` 0. */

@@ -1,9 +1,10 @@
 // Watches all tasks of one Cuckoo with few requests: a list tells of many, a view now and then of a single one.
-import { describeError, type Logger, PermanentError } from '@cuckoo-distributed/core'
+import { describeError, type Logger } from '@cuckoo-distributed/core'
 import type { CuckooStatus, ListOptions, TaskSummary } from '@cuckoo-distributed/cuckoo-client'
 import { isOutage, StatusError } from '@cuckoo-distributed/http'
 import { backOff, delay } from '@cuckoo-distributed/wait'
 import { ListWindow } from './list-window.js'
+import { overdue, TaskVanishedError, taskFailed } from './verdicts.js'
 
 /** The questions that are asked of Cuckoo. */
 export interface TaskViews {
@@ -41,13 +42,6 @@ interface Watch {
   readonly clocks: WatchClocks
   /** Ends the watch: reported, or the reason why it never will be. */
   settle(error?: unknown): void
-}
-
-/** Cuckoo has surely no such task. */
-export class TaskVanishedError extends PermanentError {
-  constructor(taskId: number) {
-    super('TASK_VANISHED', `Cuckoo does not know task ${taskId} (any more): it was deleted, or Cuckoo was cleaned`)
-  }
 }
 
 /** Every so many requests are a single view; when lists are of no use, every so many are a list. */
@@ -193,7 +187,7 @@ export class Watcher {
       delete watch.clocks.troubles
       if (status === 'reported') watch.settle()
       else if (FAILED.test(status)) watch.settle(taskFailed(task))
-      else if (this.#isOverdue(watch)) watch.settle(this.#overdue(task))
+      else if (this.#isOverdue(watch)) watch.settle(overdue(task, this.#options.deadlineMs))
     }
   }
 
@@ -213,14 +207,6 @@ export class Watcher {
     return Date.now() - (clocks.watchedSince ?? Date.now()) > this.#options.deadlineMs
   }
 
-  #overdue({ id, status }: TaskSummary): PermanentError {
-    const seconds = Math.round(this.#options.deadlineMs / 1000)
-    return new PermanentError(
-      'ANALYSIS_DEADLINE',
-      `task ${id} is still ${status} after ${seconds} s (AnalysisDeadline)`,
-    )
-  }
-
   #tellOddState(status: string): void {
     if (!this.#oddStates.has(status)) this.#options.log.warn({ status }, 'a task has an unknown status; watching on')
     this.#oddStates.add(status)
@@ -236,11 +222,6 @@ function isTroubled({ clocks }: Watch): boolean {
   clocks.troubledSince ??= Date.now()
   clocks.troubles = (clocks.troubles ?? 0) + 1
   return clocks.troubles >= TROUBLES && Date.now() - clocks.troubledSince >= TROUBLED_MS
-}
-
-function taskFailed({ id, status, errors }: TaskSummary): PermanentError {
-  const reasons = errors.length === 0 ? '' : `: ${errors.join('; ')}`
-  return new PermanentError('TASK_FAILED', `the analysis of task ${id} ended as ${status}${reasons}`)
 }
 
 function isWaitedFor(error: unknown): boolean {
