@@ -32,7 +32,7 @@ const METHODS: readonly (readonly [Direction, number, Moment])[] = [
 ]
 
 export class AmqpTap {
-  readonly #target: number
+  #target: number
   readonly #pairs = new Set<Pair>()
   readonly #listener: Server
   #traps: Trap[] = []
@@ -84,6 +84,12 @@ export class AmqpTap {
       held.up ??= []
       held.down ??= []
     }
+  }
+
+  /** From now on connections lead to another port of 127.0.0.1; those that are open are reset. */
+  moveTo(port: number): void {
+    this.#target = port
+    this.cut()
   }
 
   /** Resets every connection, or only those with something held; what was held is lost. */

@@ -3,9 +3,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { builtService } from '@cuckoo-distributed/testing'
-import { afterUpload, atBroker, dumpDirGone } from './cells.js'
-import type { ServiceName } from './rig.js'
-import type { Cell } from './run-cell.js'
+import { afterUpload, atBroker } from './cells.js'
+import { seeded } from './random-run.js'
+import type { Rig, ServiceName } from './rig.js'
+import { type Cell, problemsOf, runCell } from './run-cell.js'
+import { dumpDirGone } from './surroundings.js'
+import type { RowCounts } from './verdict.js'
 
 export interface Mutation {
   readonly name: string
@@ -61,19 +64,31 @@ export const MUTATIONS: readonly Mutation[] = [
   },
 ]
 
-/** Writes the mutated service to a temporary file for `use`. Throws when the text to change is not there exactly once. */
-export async function withMutant<T>({ service, changes }: Mutation, use: (file: string) => Promise<T>): Promise<T> {
+/** A lost sample ends a run only by its deadline. */
+const DEADLINE_MS = 12_000
+
+/** Runs the mutated service in place of the real one; what the runner says in vain, none when it has seen the mutation. */
+export async function unseenBy(rig: Rig, mutation: Mutation, rows: RowCounts): Promise<string[]> {
+  const { service, cell, finds, name } = mutation
   const folder = await mkdtemp(join(tmpdir(), 'mutant-'))
   try {
-    let code = await readFile(builtService(service), 'utf8')
-    for (const [from, to] of changes) {
-      if (code.split(from).length !== 2) throw new Error(`${service}: not there exactly once: ${from}`)
-      code = code.replace(from, () => to)
-    }
-    const file = join(folder, `${service}.mjs`)
-    await writeFile(file, code)
-    return await use(file)
+    const build = join(folder, `${service}.mjs`)
+    await writeFile(build, await mutated(mutation))
+    await rig.services[service].replace({ build })
+    const outcome = await runCell(rig, { ...cell, deadlineMs: DEADLINE_MS }, rows, seeded(1))
+    await rig.services[service].replace({ build: service })
+    const problems = problemsOf(outcome)
+    return problems.some(problem => finds.test(problem)) ? [] : [`the runner does not see ${name}`, ...problems]
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+async function mutated({ service, changes }: Mutation): Promise<string> {
+  let code = await readFile(builtService(service), 'utf8')
+  for (const [from, to] of changes) {
+    if (code.split(from).length !== 2) throw new Error(`${service}: not there exactly once: ${from}`)
+    code = code.replace(from, () => to)
+  }
+  return code
 }
