@@ -13,6 +13,9 @@ import { uploadFile } from './upload.js'
 
 const ARCHIVE_BYTES_MAX = 16 * 1024 ** 3
 
+/** A dropped file of this size stays in memory, a larger one goes through the disk. */
+const MEMORY_BYTES = 1024 ** 2
+
 /** A cut download is tried again at once; a second cut is a failure of the message. */
 const DOWNLOADS = 2
 
@@ -26,8 +29,9 @@ export async function submitDropped(analysis: Analysis): Promise<void> {
   const archive = await download(analysis)
   try {
     const pass = new DroppedPass(analysis)
+    const memory = Buffer.allocUnsafeSlow(MEMORY_BYTES)
     for await (const entry of openArchive(archive, { signal: analysis.context.working })) {
-      const staged = await stageEntry(entry, analysis.tmpDir)
+      const staged = await stageEntry(entry, analysis.tmpDir, memory)
       try {
         await pass.take(staged)
       } finally {
