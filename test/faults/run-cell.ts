@@ -38,7 +38,11 @@ export async function runCell(rig: Rig, cell: Cell, expected: RowCounts, random:
   const run = new AbortController()
   const strike = await cell.arm(rig, random, run.signal)
   const samples = Array.from({ length: cell.samples ?? 4 }, () => makeSample(rig))
-  await publishConfirmed(rig, QUEUES.feed, samples)
+  await publishConfirmed(
+    rig,
+    QUEUES.feed,
+    samples.map(sample => sample.body),
+  )
   const ended = new Map<string, number>()
   let over = Number.POSITIVE_INFINITY
   const fault = strike().then(() => {
@@ -83,7 +87,7 @@ export function problemsOf({ cell, ...outcome }: Outcome): string[] {
 /** The rows of one sample that goes through without any fault. */
 export async function undisturbedRows(rig: Rig): Promise<RowCounts> {
   const sample = makeSample(rig)
-  await publishConfirmed(rig, QUEUES.feed, [sample])
+  await publishConfirmed(rig, QUEUES.feed, [sample.body])
   const analysis = await waitFor(
     () => {
       const found = rig.crits.analyses.get(sample.analysisId)
@@ -111,7 +115,7 @@ async function settleQueues(rig: Rig): Promise<string[]> {
     return filled.length === 0
   }
   try {
-    await waitFor(look, { deadlineMs: 60_000, everyMs: 500, describe: 'the queues to be empty' })
+    await waitFor(look, { deadlineMs: 90_000, everyMs: 500, describe: 'the queues to be empty' })
   } catch (error: unknown) {
     if (!(error instanceof WaitError)) throw error
   }
