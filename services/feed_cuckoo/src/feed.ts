@@ -41,7 +41,7 @@ export class Feeder {
     const { producerQueue, cuckoo } = this.#options
     const { crits } = submission
     const critsUrl = this.#options.crits.urlToPassOn(crits.critsUrl)
-    await using sample = submission.sample ?? (await this.#fromCrits(crits, context))
+    await using sample = await (submission.sample?.() ?? this.#fromCrits(crits, context))
     if (crits.md5 !== '' && crits.md5 !== sample.md5) {
       const problem = `the sample has the MD5 ${sample.md5}, but crits_data.md5 is ${crits.md5}`
       throw new PermanentError('SAMPLE_MD5', problem)
