@@ -33,7 +33,7 @@ const CELLS = [
   inRetryDelay('SIGKILL'),
   dumpDirGone('SIGKILL'),
   httpFault('answer lost after storing', 'CRITs results'),
-  httpFault('200 HTML', 'report'),
+  httpFault('200 with an error object', 'report'),
   queueRemade('check'),
   alarm('memory alarm'),
 ]

@@ -47,6 +47,9 @@ export function queueRemade(queue: string): Cell {
     moment: queue,
     async arm(rig) {
       await rig.node.ctl('delete_queue', queue)
+      const isRemade = async () =>
+        (await rig.node.queues()).some(({ name, consumers }) => name === queue && consumers > 0)
+      await waitFor(isRemade, { describe: `${queue} to be remade`, deadlineMs: 30_000, everyMs: 200 })
       return async () => undefined
     },
   }

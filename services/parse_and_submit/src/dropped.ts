@@ -8,7 +8,8 @@ import {
   stageArchive,
   stageEntry,
 } from '@cuckoo-distributed/report-scanner'
-import { type Analysis, requireSameSample, TaskGoneError } from './analysis.js'
+import { type Analysis, requireSameSample } from './analysis.js'
+import { whyMissing } from './report.js'
 import { uploadFile } from './upload.js'
 
 const ARCHIVE_BYTES_MAX = 16 * 1024 ** 3
@@ -21,8 +22,8 @@ const DOWNLOADS = 2
 
 /**
  * Uploads every dropped file once and adds a `file_added` row for every name and MD5. A file that CRITs refuses is named
- * in CRITs' log and does not stop the others. Throws TaskGoneError, PermanentError (WRONG_SAMPLE), ArchiveError and
- * StagingError.
+ * in CRITs' log and does not stop the others. Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT), ArchiveError
+ * and StagingError.
  */
 export async function submitDropped(analysis: Analysis): Promise<void> {
   await requireTask(analysis)
@@ -65,7 +66,7 @@ async function download(analysis: Analysis): Promise<StagedFile> {
         )
       })
       if (staged) return staged
-      throw new TaskGoneError(task.taskId)
+      throw await whyMissing(analysis, 'archive of dropped files')
     } catch (error) {
       if (attempt === DOWNLOADS || !(error instanceof TruncatedBodyError)) throw error
       context.log.info({ err: error }, 'the archive is incomplete; downloading it again')
