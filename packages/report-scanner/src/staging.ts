@@ -58,6 +58,9 @@ export interface StageOptions {
   readonly signal?: AbortSignal
 }
 
+/** Bytes that are written at a time. */
+const BLOCK_BYTES = 524_288
+
 const toStagingError = (error: unknown, tmpDir: string): StagingError => {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'ENOSPC' || code === 'EDQUOT')
@@ -114,6 +117,45 @@ class TemporaryFile {
   }
 }
 
+/** Appends to a file in large blocks: one is written while the next is filled. */
+class BlockWriter {
+  readonly #file: TemporaryFile
+  #block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+  #other = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+  #used = 0
+  #written: Promise<void> = Promise.resolve()
+
+  constructor(file: TemporaryFile) {
+    this.#file = file
+  }
+
+  /** Copies `bytes`; waits while both blocks are full. Rejects with the error of an earlier write. */
+  async add(bytes: Buffer): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      const copied = bytes.copy(this.#block, this.#used, at)
+      at += copied
+      this.#used += copied
+      if (this.#used === BLOCK_BYTES) await this.#write()
+    }
+  }
+
+  /** Resolves when everything is written. */
+  async end(): Promise<void> {
+    await this.#write()
+    await this.#written
+  }
+
+  async #write(): Promise<void> {
+    await this.#written
+    this.#written = this.#file.append(this.#block.subarray(0, this.#used))
+    this.#written.catch(() => undefined) // whoever waits for this write next gets its error
+    const full = this.#block
+    this.#block = this.#other
+    this.#other = full
+    this.#used = 0
+  }
+}
+
 /**
  * Writes `bytes` to a file in `tmpDir` as fast as they come.
  * @throws {StagingError} see `StagingErrorCode`; the reason of `signal`; what `bytes` throws
@@ -127,11 +169,15 @@ export async function stageArchive(
   if (length !== undefined && length > maxBytes)
     throw new StagingError('too-large', `${length} bytes, ${maxBytes} are allowed`)
   const file = await TemporaryFile.create(tmpDir)
+  const writer = new BlockWriter(file)
+  let received = 0
   try {
     for await (const chunk of abortable(bytes, signal)) {
-      if (file.size + chunk.length > maxBytes) throw new StagingError('too-large', `more than ${maxBytes} bytes`)
-      await file.append(chunk)
+      received += chunk.length
+      if (received > maxBytes) throw new StagingError('too-large', `more than ${maxBytes} bytes`)
+      await writer.add(chunk)
     }
+    await writer.end()
     if (length !== undefined && file.size !== length) {
       throw new StagingError('length', `${file.size} bytes came, ${length} were announced`)
     }
