@@ -1,17 +1,21 @@
-/** The REST API of Cuckoo 1.2, 1.3 and 2.0 without a token. */
+/** The REST API of Cuckoo 1.2, 1.3 and 2.0. */
 import { HttpClient, type HttpResponse, type RequestOptions, StatusError } from '@cuckoo-distributed/http'
-import { type CuckooStatus, isTaskId, readStatus, readTask, record, type TaskSummary } from './answers.js'
-import { createTask, type NewTask } from './create-task.js'
+import {
+  type CuckooMachine,
+  type CuckooStatus,
+  isTaskId,
+  readMachines,
+  readStatus,
+  readTask,
+  record,
+  type TaskSummary,
+} from './answers.js'
+import { createTask, createUrlTask, type NewTask, type NewUrlTask } from './create-task.js'
 import { UnexpectedAnswerError } from './errors.js'
 
 const ANSWER_LIMIT = 16 * 2 ** 20
+const MACHINES_LIMIT = 2 ** 20
 const LIST_LIMIT = 256 * 2 ** 20
-
-/**
- * Cuckoo's built-in server is one thread, so that even a status waits for whatever report someone else downloads
- * (`cuckoosandbox/cuckoo:utils/api.py`, run by bottle's wsgiref server or Flask's development server).
- */
-const HEADERS_TIMEOUT_MS = 5 * 60_000
 
 export interface CuckooClientOptions {
   /** Base URL of the API, e.g. `http://host:8090`; user info in it is sent as HTTP Basic credentials. */
@@ -19,6 +23,14 @@ export interface CuckooClientOptions {
   readonly verifySsl: boolean
   /** Connections open at a time; further requests wait. */
   readonly maxConnections: number
+  /** Sent as `Authorization: Bearer <apiToken>`; Cuckoo 2.0.7 may demand it (`cuckoosandbox/cuckoo:cuckoo/apps/api.py`). */
+  readonly apiToken?: string | undefined
+  /**
+   * From the end of a request to the headers of its answer. Default 5 minutes, as Cuckoo's built-in server is one thread,
+   * so that even a status waits for whatever report someone else downloads (`cuckoosandbox/cuckoo:utils/api.py`, run by
+   * bottle's wsgiref server or Flask's development server).
+   */
+  readonly headersTimeoutMs?: number | undefined
 }
 
 export interface ListOptions {
@@ -45,8 +57,8 @@ export class CuckooClient implements AsyncDisposable {
   readonly #http: HttpClient
 
   /** @throws InvalidUrlError when `baseUrl` is not an absolute http or https URL without query and fragment. */
-  constructor(options: CuckooClientOptions) {
-    this.#http = new HttpClient(options)
+  constructor({ apiToken, ...options }: CuckooClientOptions) {
+    this.#http = new HttpClient({ ...options, bearerToken: apiToken })
     this.baseUrl = this.#http.baseUrl
   }
 
@@ -66,6 +78,17 @@ export class CuckooClient implements AsyncDisposable {
    */
   createTask(task: NewTask, signal: AbortSignal): Promise<number> {
     return createTask(this.#http, task, signal)
+  }
+
+  /** As `createTask`, for a URL to visit instead of a file. */
+  createUrlTask(task: NewUrlTask, signal: AbortSignal): Promise<number> {
+    return createUrlTask(this.#http, task, signal)
+  }
+
+  /** The machines that analyses run on. */
+  async listMachines(signal: AbortSignal): Promise<CuckooMachine[]> {
+    const response = await this.#get('/machines/list', signal)
+    return readMachines(await response.json(MACHINES_LIMIT), this.#url('/machines/list'))
   }
 
   /**
@@ -118,6 +141,15 @@ export class CuckooClient implements AsyncDisposable {
     return this.#unless404(await this.#get(`/tasks/report/${checkedId(id)}`, signal, { expectStatus: [404] }))
   }
 
+  /** The report in a format such as `html` or `maec`; undefined when there is none (404) or no such format (400). */
+  async reportAs(id: number, format: string, signal: AbortSignal): Promise<HttpResponse | undefined> {
+    const path = `/tasks/report/${checkedId(id)}/${encodeURIComponent(format)}`
+    const response = await this.#get(path, signal, { expectStatus: [400, 404] })
+    if (response.status < 400) return response
+    response.discard()
+    return undefined
+  }
+
   /**
    * The archive of dropped files, to be streamed or discarded, or undefined when the task is gone. 1.2 sends tar.bz2
    * whatever `compression` says. Cuckoo answers 500 for a task without a folder, so that the task itself is looked at
@@ -164,7 +196,7 @@ export class CuckooClient implements AsyncDisposable {
   }
 
   #get(path: string, signal: AbortSignal, options: Pick<RequestOptions, 'query' | 'expectStatus'> = {}) {
-    return this.#http.request({ method: 'GET', path, signal, headersTimeoutMs: HEADERS_TIMEOUT_MS, ...options })
+    return this.#http.request({ method: 'GET', path, signal, ...options })
   }
 
   async #getJsonOr404(path: string, signal: AbortSignal): Promise<unknown> {
