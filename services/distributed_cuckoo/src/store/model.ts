@@ -98,6 +98,8 @@ export interface Task extends TaskOptions {
   readonly requirement: string
   /** Submissions begun so far; the number of the last one. */
   readonly attempt: number
+  /** The current submission; null while pending. */
+  readonly submissionId: number | null
   /** How often it was put back to pending although a node may have had it. */
   readonly requeues: number
   /** Of the current submission. */
@@ -117,8 +119,8 @@ export interface Task extends TaskOptions {
 /**
  * A copy of a task on a node, from the intent to send it until the node's copy is gone for certain. `sending`: the node
  * may or may not have it. `accepted`: it has, under `nodeTaskId`. `discarding`: its result is stored or not wanted; the
- * node's copy is to be deleted. A submission that is not its task's last one is stale: its result is still welcome while the task
- * has none.
+ * node's copy is to be deleted. A submission that is not its task's current one is stale: its result is still welcome while the
+ * task has none.
  */
 export type SubmissionState = 'sending' | 'accepted' | 'discarding'
 

@@ -9,6 +9,7 @@ export interface Store extends AsyncDisposable {
   readonly nodes: NodeStore
   readonly tasks: TaskStore
   readonly dispatch: DispatchStore
+  readonly files: ObsoleteFiles
   /**
    * Identifies the database for good; written as a marker file into the samples and reports directories, so that two
    * processes with one database and different directories are found out at start.
@@ -74,14 +75,12 @@ export interface TaskStore {
   reports(id: number): Promise<Report[]>
   /**
    * A client deletes the task. Its copies on nodes become `discarding`, or stay `sending` until their fate is known; until the last
-   * is gone the row stays as `deleted`. Resolves with the task as it was, whose sample and report directory are the caller's to
-   * remove, or undefined when there is none.
+   * is gone the row stays as `deleted`. Its sample and report directory become obsolete. Resolves with the task as it was, or
+   * undefined when there is none.
    */
   remove(id: number): Promise<Task | undefined>
-  /** The paths out of `paths` that some task still has as its sample. */
+  /** The paths out of `paths` that some task has as its sample. */
   samplesInUse(paths: readonly string[]): Promise<Set<string>>
-  /** The ids out of `ids` of tasks that are not deleted. */
-  existing(ids: readonly number[]): Promise<Set<number>>
   /** Why the pending tasks with each of these requirements wait; replaces all earlier reasons. */
   setWaitReasons(reasons: ReadonlyMap<string, string>): Promise<void>
   /** Why tasks with this requirement wait; undefined when nothing holds them up. */
@@ -105,15 +104,15 @@ export interface DispatchStore {
    */
   accepted(submissionId: number, nodeTaskId: number, at: number): Promise<Submission | undefined>
   /**
-   * The node surely has no copy: the submission is forgotten. If it was its task's last one, the task is pending again and
+   * The node surely has no copy: the submission is forgotten. If it was its task's current one, the task is pending again and
    * not sent before `notBefore`; `counted` adds one to its `requeues`, and when that exceeds `maxRequeues` the task fails.
    */
   vanished(submissionId: number, outcome: Requeue): Promise<void>
   /** As `vanished`, but the node may still have the copy: the submission stays, stale, to be collected or removed later. */
   abandoned(submissionId: number, outcome: Requeue): Promise<void>
   /**
-   * Claims the task's result for this copy: pending (not deleted), submitting or processing → fetching. False when another copy is
-   * being fetched or the task needs no result any more; the latter makes the submission `discarding`.
+   * Claims the task's result for this copy, which becomes its task's current one: pending, submitting or processing → fetching.
+   * False when another copy is being fetched, and when the task needs no result any more; then the copy becomes `discarding`.
    */
   beginFetch(submissionId: number): Promise<boolean>
   /** fetching → processing; to be fetched again. */
@@ -137,22 +136,23 @@ export interface DispatchStore {
   recover(): Promise<void>
 }
 
+/** Files that no task needs any more: written down with the transition that made them so, until they are removed. */
+export interface ObsoleteFiles {
+  obsolete(limit: number): Promise<ObsoleteFile[]>
+  removed(files: readonly ObsoleteFile[]): Promise<void>
+}
+
+export interface ObsoleteFile {
+  readonly kind: 'sample' | 'reports'
+  /** Relative to the samples directory; of reports the task's id, which is the name of its directory. */
+  readonly path: string
+}
+
 export interface Requeue {
+  readonly at: number
   /** Shown with the task. */
   readonly error: string
   readonly notBefore: number
   readonly counted: boolean
   readonly maxRequeues: number
-}
-
-/** A node has this name or this URL already. */
-export class NameTakenError extends Error {
-  readonly code = 'NAME_TAKEN'
-  override readonly name = 'NameTakenError'
-}
-
-/** The connection that held the scheduler's lock is gone. */
-export class LeadershipLostError extends Error {
-  readonly code = 'LEADERSHIP_LOST'
-  override readonly name = 'LeadershipLostError'
 }

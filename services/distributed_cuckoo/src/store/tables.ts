@@ -10,10 +10,11 @@ export interface Tables {
   readonly submission: SubmissionTable
   readonly report: ReportTable
   readonly wait_reason: WaitReasonTable
+  readonly obsolete_file: ObsoleteFileTable
 }
 
 /** One row. */
-interface ClusterTable {
+export interface ClusterTable {
   store_id: string
   last_cycle: number | null
 }
@@ -34,8 +35,10 @@ export interface NodeTable {
   free_bytes: number | null
 }
 
-interface MachineTable {
+export interface MachineTable {
   node_id: number
+  /** In the node's own list. */
+  position: number
   name: string
   platform: string
   /** A list of texts as JSON. */
@@ -67,6 +70,7 @@ export interface TaskTable {
   owner: string | null
   requirement: string
   attempt: number
+  submission_id: number | null
   requeues: number
   node_id: number | null
   node_task_id: number | null
@@ -90,13 +94,18 @@ export interface SubmissionTable {
   begun_on: number
 }
 
-interface ReportTable {
+export interface ReportTable {
   task_id: number
   format: string
   size: number | null
 }
 
-interface WaitReasonTable {
+export interface ObsoleteFileTable {
+  kind: 'sample' | 'reports'
+  path: string
+}
+
+export interface WaitReasonTable {
   requirement: string
   reason: string
 }

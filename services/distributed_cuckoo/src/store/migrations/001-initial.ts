@@ -1,4 +1,5 @@
-import type { ColumnDataType, CreateTableBuilder, Kysely } from 'kysely'
+import { randomUUID } from 'node:crypto'
+import { type ColumnDataType, type CreateTableBuilder, type Kysely, sql } from 'kysely'
 import type { Dialect } from './index.js'
 
 /** Everything of version 1.0. Frozen: later changes are further migrations. */
@@ -19,10 +20,17 @@ export async function initial(db: Kysely<unknown>, dialect: Dialect): Promise<vo
     .addColumn('reason', 'text', column => column.notNull())
     .execute()
   await db.schema
+    .createTable('obsolete_file')
+    .addColumn('kind', 'text', column => column.notNull())
+    .addColumn('path', 'text', column => column.notNull())
+    .addPrimaryKeyConstraint('obsolete_file_key', ['kind', 'path'])
+    .execute()
+  await db.schema
     .createTable('cluster')
     .addColumn('store_id', 'text', column => column.primaryKey())
     .addColumn('last_cycle', 'bigint')
     .execute()
+  await sql`insert into cluster (store_id) values (${randomUUID()})`.execute(db)
 }
 
 async function createNodes(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
@@ -41,6 +49,7 @@ async function createNodes(db: Kysely<unknown>, dialect: Dialect): Promise<void>
   await db.schema
     .createTable('machine')
     .addColumn('node_id', 'bigint', column => column.notNull().references('node.id').onDelete('cascade'))
+    .addColumn('position', 'integer', column => column.notNull())
     .addColumn('name', 'text', column => column.notNull())
     .addColumn('platform', 'text', column => column.notNull())
     .addColumn('tags', 'text', column => column.notNull())
@@ -66,6 +75,7 @@ const TASK_COLUMNS: readonly (readonly [name: string, type: ColumnDataType])[] =
   ['clock', 'text'],
   ['enforce_timeout', 'integer'],
   ['owner', 'text'],
+  ['submission_id', 'bigint'],
   ['node_task_id', 'bigint'],
   ['error', 'text'],
   ['started_on', 'bigint'],
@@ -89,7 +99,7 @@ async function createTasks(db: Kysely<unknown>, dialect: Dialect): Promise<void>
   await index('task_state', ['state', 'id'])
   await index('task_finished', ['finished', 'id'])
   await index('task_queue', ['state', 'requirement', 'priority desc', 'id'])
-  await index('task_completed', ['completed_on', 'id'])
+  await index('task_completed', ['state', 'completed_on'])
   await index('task_sha256', ['sha256'])
   await index('task_md5', ['md5'])
   await index('task_sample_path', ['sample_path'])
