@@ -1,5 +1,5 @@
 export { Publisher, UndeliverableError } from './broker/publisher.js'
-export { declareQueue, type OwnQueue, QueueMismatchError } from './broker/queues.js'
+export { declareQueue, type OwnQueue, QueueMismatchError, stageQueues } from './broker/queues.js'
 export { loadConfig } from './config.js'
 export {
   ChannelLost,
@@ -24,7 +24,7 @@ export {
   writeTrail,
 } from './headers.js'
 export { Intake } from './intake.js'
-export { createLogger, type Logger } from './logger.js'
+export { createLogger, type Logger, logAvailability } from './logger.js'
 export {
   type CritsData,
   CritsDataWire,
@@ -65,3 +65,4 @@ export {
   TmpDir,
   VerifySSL,
 } from './stage-config.js'
+export { directoryProblems } from './usable.js'

@@ -49,6 +49,12 @@ export function createLogger(service: string, config: LogConfig): Logger {
   )
 }
 
+/** One line when a server goes away, and one when it is back. */
+export function logAvailability(log: Logger, server: string, state: 'up' | 'down', error: unknown): void {
+  if (state === 'up') log.info({ server }, 'the server answers again')
+  else log.warn({ server, cause: describeError(error) }, 'the server is away; waiting for it')
+}
+
 function openLogFile(path: string) {
   try {
     mkdirSync(dirname(path), { recursive: true })

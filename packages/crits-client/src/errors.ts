@@ -20,6 +20,8 @@ export class CritsError extends Error {
 /** The analysis is unknown. Only a log line tells: CRITs answers results and finish for it with success. */
 export class AnalysisGoneError extends CritsError {
   override readonly code = 'CRITS_ANALYSIS_GONE'
+  /** An analysis that was deleted does not come back. */
+  readonly permanent = true
 }
 
 /** Status 401, whatever the cause. Not worth repeating before somebody changes something. */

@@ -41,7 +41,7 @@ export class RowLog {
     this.#storedBytes += storedBytes
   }
 
-  /** Views of the row's bytes; they stay valid until `pop` or `clear`. */
+  /** Views of the row's bytes; they stay valid until `pop`. */
   at(index: number): { result: Buffer; literal: Buffer } {
     const segment = this.#segments[this.#segmentOf[index] ?? -1]
     const split = this.#split[index]
@@ -63,17 +63,6 @@ export class RowLog {
     const storedBytes = this.#stored.pop() ?? 0
     this.#storedBytes -= storedBytes
     return storedBytes
-  }
-
-  clear(): void {
-    this.#segments = []
-    this.#used = 0
-    this.#storedBytes = 0
-    this.#segmentOf = []
-    this.#start = []
-    this.#split = []
-    this.#end = []
-    this.#stored = []
   }
 
   #reserve(bytes: number): RowPlace {

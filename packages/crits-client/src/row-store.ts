@@ -133,13 +133,18 @@ export class RowStore {
     return true
   }
 
-  /** Forgets the rows of a subtype, as when a report repeats the section they came from. */
-  clear(subtype: Subtype): void {
+  /** Rows of one subtype. */
+  count(subtype: Subtype): number {
+    return this.#table(subtype).log.length
+  }
+
+  /** Forgets the rows of a subtype from number `length` on, as when a report repeats the section they came from. */
+  truncate(subtype: Subtype, length: number): void {
     const table = this.#table(subtype)
-    this.#storedBytes -= table.log.storedBytes
-    table.log.clear()
-    delete table.columns
-    if (subtype === 'api_call') this.cutCalls = 0
+    // Calls that were cut stay cut unless there is room again.
+    if (subtype === 'api_call' && table.log.length > length) this.cutCalls = 0
+    while (table.log.length > length) this.#storedBytes -= table.log.pop()
+    if (length === 0) delete table.columns
   }
 
   /** The rows numbered `from` (included) to `to` (excluded), in posting order. */

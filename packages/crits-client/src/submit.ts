@@ -56,7 +56,6 @@ class Submission {
     const ends = [to]
     let next = from
     while (next < to) {
-      this.#options.stopSignal.throwIfAborted()
       const batch = nextBatch(this.#store, next, ends.at(-1) ?? to, this.#maxBytes)
       const refusal = await this.#send(batch)
       if (refusal && batch.to - batch.from > 1) {

@@ -75,7 +75,7 @@ describe('RowStore', () => {
     const store = filled([{ subtype: 'mutex', result: 'kept' }])
     const before = store.storedBytes
     store.add({ subtype: 'file', result: 'gone', fields: { a: 1 } })
-    store.clear('file')
+    store.truncate('file', 0)
     assert.equal(store.storedBytes, before)
     store.add({ subtype: 'file', result: 'new', fields: { b: 2 } })
     assert.deepEqual(contents(store), ['file new {"b": 2}', 'mutex kept {}'])

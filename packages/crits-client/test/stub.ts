@@ -71,6 +71,19 @@ export async function startStub(
   return { url, server, client: server.client({ ...TARGET, ...options.target }), requests }
 }
 
+/** A CRITs that keeps its first caller waiting. */
+export async function startHolding(t: TestContext) {
+  let answerFirst = () => {}
+  const held = new Promise<void>(resolve => {
+    answerFirst = resolve
+  })
+  const { client, ...stub } = await startStub(t, async () => {
+    if (stub.requests.length === 1) await held
+    return OK
+  })
+  return { ...stub, first: client, answerFirst }
+}
+
 async function read(incoming: IncomingMessage): Promise<StubRequest> {
   const chunks: Buffer[] = []
   for await (const chunk of incoming) chunks.push(chunk)

@@ -57,8 +57,8 @@ describe('submitRows', () => {
         return failures >= 0 ? REFUSED : OK
       },
     )
-    assert.equal(await crits.submit(50), 0)
-    assert.deepEqual(crits.stored, names(0, 50))
+    assert.equal(await crits.submit(1), 0)
+    assert.deepEqual(crits.stored, ['row 0'])
     assert.equal(crits.refused, 1)
   })
 

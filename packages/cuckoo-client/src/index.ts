@@ -2,3 +2,4 @@ export { type CuckooMachine, type CuckooStatus, serverTime, type TaskSummary } f
 export { CuckooClient, type CuckooClientOptions, type ListOptions } from './client.js'
 export type { NewTask, NewUrlTask } from './create-task.js'
 export { TaskRefusedError, UnexpectedAnswerError, UnknownOutcomeError } from './errors.js'
+export { CuckooServer, CuckooServers, type CuckooServersOptions } from './servers.js'

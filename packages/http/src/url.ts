@@ -6,9 +6,10 @@ export class InvalidUrlError extends Error {
   override readonly name = 'InvalidUrlError'
 }
 
-/** A URL from a message cannot be used, or the configuration does not allow it. */
+/** A URL from a message cannot be used, or the configuration does not allow it. Trying the message again cannot help. */
 export class UrlNotAllowedError extends Error {
   readonly code = 'URL_NOT_ALLOWED'
+  readonly permanent = true
   override readonly name = 'UrlNotAllowedError'
 }
 
@@ -28,6 +29,22 @@ export function parseBaseUrl(text: string): URL {
   }
   url.pathname = url.pathname.replace(/\/+$/, '')
   return url
+}
+
+/** What is wrong with the URLs of a configuration, by key, one line each. Empty texts count as not configured. */
+export function urlProblems(urls: Readonly<Record<string, string | readonly string[]>>): string[] {
+  const entries = Object.entries(urls).flatMap(([key, value]) => [value].flat().map(url => ({ key, url })))
+  return entries
+    .filter(({ url }) => url !== '')
+    .flatMap(({ key, url }) => {
+      try {
+        parseBaseUrl(url)
+        return []
+      } catch (error: unknown) {
+        if (error instanceof InvalidUrlError) return [`"${key}": ${error.message}`]
+        throw error
+      }
+    })
 }
 
 /** The URL as it may be shown: no user info, query, fragment or trailing slash. */

@@ -1,7 +1,7 @@
 // Keeps the bytes of one wanted value in bounded memory: strings in it that are too long are cut while they are read.
 
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
+import { BACKSLASH, QUOTE } from './json-bytes.js'
+
 const LOWER_U = 0x75
 const AFTER_BACKSLASH = -1
 const FIRST_BYTES = 16_384

@@ -1,7 +1,7 @@
 // The scalar fields of one object of the report.
 
 import type { Scalar } from './json-value.js'
-import type { Node } from './json-walker.js'
+import type { Node } from './node.js'
 
 /** Collects the named fields of an object while it is read; of a repeated key the last value counts. */
 export class Fields<K extends string> {

@@ -28,9 +28,6 @@ export class JsonDepthError extends Error {
 /** Containers in each other that a wanted value may have. Real calls have three. */
 export const MAX_DEPTH = 64
 
-// A number of 16 digits or more may be an integer that a double cannot hold.
-const MAYBE_BIG = /(?:^|[:,[\s])-?\d{16}/
-
 /**
  * Parses `text`. `NaN`, `Infinity` and `-Infinity`, which Python's json.dump writes, become null; raw control characters in strings are
  * kept; integers beyond 2^53 become strings; of a repeated key the last one counts.
@@ -38,24 +35,37 @@ const MAYBE_BIG = /(?:^|[:,[\s])-?\d{16}/
  * @throws {JsonDepthError} it is deeper than `MAX_DEPTH`
  */
 export function parseValue(text: string): unknown {
-  if (!MAYBE_BIG.test(text)) {
-    let value: unknown
-    try {
-      value = JSON.parse(text)
-    } catch {
-      // Says what is wrong, and where, unless it is something that Python writes.
-      return new TolerantParser(text).parse()
-    }
-    checkDepth(value, MAX_DEPTH)
-    return value
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    // Says what is wrong, and where, unless it is something that Python writes.
+    return new TolerantParser(text).parse()
   }
-  return new TolerantParser(text).parse()
+  return isExact(value, MAX_DEPTH) ? value : new TolerantParser(text).parse()
 }
 
-function checkDepth(value: unknown, left: number): void {
-  if (typeof value !== 'object' || value === null) return
-  if (left === 0) throw new JsonDepthError()
-  for (const inner of Object.values(value)) checkDepth(inner, left - 1)
+/**
+ * Parses `text` as `parseValue` does.
+ * @throws {JsonSyntaxError} also if it is an object or a list
+ */
+export function parseScalar(text: string): Scalar {
+  const value = parseValue(text)
+  if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+    return value
+  throw new JsonSyntaxError('a value expected', 0)
+}
+
+/** False if a number in `value` is so large that digits may have been lost. */
+function isExact(value: unknown, depthLeft: number): boolean {
+  if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER
+  if (typeof value !== 'object' || value === null) return true
+  if (depthLeft === 0) throw new JsonDepthError()
+  const items: readonly unknown[] = Array.isArray(value) ? value : Object.values(value)
+  for (const item of items) {
+    if ((typeof item === 'object' || typeof item === 'number') && !isExact(item, depthLeft - 1)) return false
+  }
+  return true
 }
 
 const WORDS: ReadonlyMap<string, Scalar> = new Map<string, Scalar>([

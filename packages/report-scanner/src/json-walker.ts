@@ -1,40 +1,18 @@
 // Push reader for one JSON object: walks the paths of a schema, hands over the values it wants and skips all others.
 import { Capture, type CaptureLimits } from './capture.js'
-import { JsonSyntaxError, parseValue, type Scalar } from './json-value.js'
+import { CLOSE_LIST, CLOSE_OBJECT, COLON, COMMA, isSpace, OPEN_LIST, OPEN_OBJECT, QUOTE } from './json-bytes.js'
+import { JsonSyntaxError, parseScalar } from './json-value.js'
+import type { ArrayNode, Node, ObjectNode } from './node.js'
 import { ReportError, type ReportErrorCode } from './report-error.js'
 import { MAX_LOAD, type Skipper } from './skipper.js'
-
-/** A wanted place in the document. What a value there is not prepared for (a list where only `object` is given, say) is skipped. */
-export interface Node {
-  /** A value of any type begins here. Of a repeated key the last value counts, so this forgets the earlier one. */
-  readonly begin?: () => void
-  readonly object?: ObjectNode
-  readonly array?: ArrayNode
-  /** Takes strings, numbers, booleans and null. */
-  readonly scalar?: (value: Scalar) => void
-  /** Takes objects and lists as JSON text with long strings cut, or undefined if even so they are too large. An error thrown by `parseValue` may leave it: its place is made a byte offset. */
-  readonly container?: (text: string | undefined) => void
-}
-
-/** A wanted object: its wanted keys, and what to do where it opens and closes. */
-export interface ObjectNode {
-  readonly fields: ReadonlyMap<string, Node>
-  readonly open?: () => void
-  readonly close?: () => void
-}
-
-/** A wanted list: what its elements are, and whether one more is wanted; if not, the rest is skipped at once. */
-export interface ArrayNode {
-  readonly item: Node
-  readonly wantsMore?: () => boolean
-}
+import { StringEnd } from './string-end.js'
 
 type Frame =
   | { readonly isObject: true; readonly node: ObjectNode; key: Node | undefined }
   | { readonly isObject: false; readonly node: ArrayNode }
 
 const KEY = 0
-const COLON = 1
+const AFTER_KEY = 1
 const VALUE = 2
 const NEXT = 3
 const STRING = 4
@@ -43,7 +21,7 @@ const CONTAINER = 6
 const END = 7
 type State =
   | typeof KEY
-  | typeof COLON
+  | typeof AFTER_KEY
   | typeof VALUE
   | typeof NEXT
   | typeof STRING
@@ -51,25 +29,14 @@ type State =
   | typeof CONTAINER
   | typeof END
 
-const QUOTE = 0x22
-const COMMA = 0x2c
-const BACKSLASH = 0x5c
-const OPEN_LIST = 0x5b
-const CLOSE_LIST = 0x5d
-const OPEN_OBJECT = 0x7b
-const CLOSE_OBJECT = 0x7d
 /** Bytes of the longest key that can be wanted, each character written as \uXXXX. */
 const MAX_KEY_BYTES = 256
 /** Bytes of the longest number that is read; more digits than a double has say nothing. */
 const MAX_NUMBER_BYTES = 1024
-/** Bytes of a string that are looked at one by one before a search for its end is worth the call. */
-const SHORT_STRING = 64
-
-const isSpace = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
-
 /** Walks one document. The root must be an object that `root` describes; the first byte pushed must be its `{`. */
 export class JsonWalker {
   readonly #skipper: Skipper
+  readonly #stringEnd = new StringEnd()
   readonly #capture: Capture
   readonly #stack: Frame[] = []
   readonly #root: ObjectNode
@@ -78,7 +45,6 @@ export class JsonWalker {
   #base = 0 // bytes of all chunks before this one
   #loaded = false // this chunk is loaded into the skipper
   #fresh = false // a container was just opened
-  #escaped = false // the next byte of this string is escaped
   #start = 0 // where the value that is being read begins in this chunk
   #valueAt = 0 // where it begins in the document
   #node: Node | undefined // who takes it; undefined: nobody
@@ -143,8 +109,8 @@ export class JsonWalker {
       this.#isKey = true
       return this.#begin(STRING, pos, true)
     }
-    if (this.#state === COLON) {
-      if (byte !== 0x3a) this.#fail('syntax', "':' expected", pos)
+    if (this.#state === AFTER_KEY) {
+      if (byte !== COLON) this.#fail('syntax', "':' expected", pos)
       this.#state = VALUE
       return pos + 1
     }
@@ -181,7 +147,7 @@ export class JsonWalker {
     this.#start = pos
     this.#valueAt = this.#base + pos
     this.#wanted = wanted
-    this.#escaped = false
+    this.#stringEnd.begin()
     return pos + 1
   }
 
@@ -220,28 +186,11 @@ export class JsonWalker {
     return end
   }
 
-  #string(chunk: Buffer, from: number): number {
-    let pos = from
-    let near = from + SHORT_STRING
-    while (pos < chunk.length) {
-      const byte = chunk[pos++]
-      if (this.#escaped) this.#escaped = false
-      else if (byte === BACKSLASH) this.#escaped = true
-      else if (byte === QUOTE) {
-        this.#finish(chunk, pos)
-        return pos
-      }
-      if (pos >= near && !this.#escaped) {
-        // On to the next quote, but not past the backslashes that may escape it.
-        const quote = chunk.indexOf(QUOTE, pos)
-        const stop = quote === -1 ? chunk.length : quote
-        let hop = stop
-        while (hop > pos && chunk[hop - 1] === BACKSLASH) hop--
-        pos = hop
-        near = stop + SHORT_STRING
-      }
-    }
-    return pos
+  #string(chunk: Buffer, pos: number): number {
+    const end = this.#stringEnd.run(chunk, pos)
+    if (end === -1) return chunk.length
+    this.#finish(chunk, end)
+    return end
   }
 
   #scalar(chunk: Buffer, from: number): number {
@@ -284,7 +233,7 @@ export class JsonWalker {
     }
     const text = this.#text(chunk, end)
     const container = this.#state === CONTAINER
-    this.#state = this.#isKey ? COLON : NEXT
+    this.#state = this.#isKey ? AFTER_KEY : NEXT
     try {
       if (this.#isKey) this.#key(text)
       else if (container && this.#wanted) this.#node?.container?.(text)
@@ -303,11 +252,4 @@ export class JsonWalker {
     const key = text === undefined ? undefined : parseScalar(text)
     frame.key = typeof key === 'string' ? frame.node.fields.get(key) : undefined
   }
-}
-
-function parseScalar(text: string): Scalar {
-  const value = parseValue(text)
-  if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
-    return value
-  throw new JsonSyntaxError('a value expected', 0)
 }

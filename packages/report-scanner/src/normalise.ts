@@ -28,8 +28,8 @@ export interface ApiCall {
 /** Any value as text: null and a missing value as the empty string, objects and lists as JSON. Lone surrogates become U+FFFD. */
 export function toText(value: unknown): string {
   if (value === null || value === undefined) return ''
-  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
-  return text.replace(/\p{Surrogate}/gu, '\ufffd')
+  const text = typeof value === 'string' ? value : typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return text.toWellFormed()
 }
 
 /** A whole number as it is (also one written as a string), anything else as the empty string. */

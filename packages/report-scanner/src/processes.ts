@@ -1,7 +1,7 @@
 // The wanted part of `behavior.processes`: processes and their API calls.
 import { Fields } from './fields.js'
 import { JsonDepthError, parseValue } from './json-value.js'
-import type { Node } from './json-walker.js'
+import type { Node } from './node.js'
 import { type ApiCall, toCall, toText, toTime } from './normalise.js'
 import type { ReportSink } from './sink.js'
 

@@ -1,7 +1,9 @@
 // Reads a report of any size in bounded memory: wanted values go to a sink while they come, all else is skipped.
 import { abortable } from './abortable.js'
 import type { CaptureLimits } from './capture.js'
-import { JsonWalker, type Node } from './json-walker.js'
+import { isSpace, OPEN_OBJECT } from './json-bytes.js'
+import { JsonWalker } from './json-walker.js'
+import type { Node } from './node.js'
 import { ProcessReader } from './processes.js'
 import { ReportError } from './report-error.js'
 import { behaviorNode, type HeldNode, infoNode, signaturesNode, targetNode } from './report-schema.js'
@@ -15,7 +17,7 @@ export interface ScanOptions {
   /** API calls that are passed on, over all processes; the others are skipped. */
   readonly maxCalls: number
   /**
-   * Bytes of one string, as written in the report. A longer one is cut and ends in ` [cut: N bytes]`. A call that is still larger than
+   * Bytes of one string, as written in the report, at least 256. A longer one is cut and ends in ` [cut: N bytes]`. A call that is still larger than
    * four times this (and than 1 MiB) is dropped.
    */
   readonly maxValueBytes: number
@@ -36,6 +38,7 @@ export interface ScanSummary {
 }
 
 const MIB = 1_048_576
+const MIN_VALUE_BYTES = 256
 const EXCERPT = 200
 /** Characters that the note at the end of a cut string takes at most. */
 const NOTE = 32
@@ -54,8 +57,14 @@ export class ReportScanner {
   #trailing = 0
   #textCuts = 0
 
-  /** `skipper`: how unwanted parts are skipped; by default the fastest way that this machine has. */
+  /**
+   * `skipper`: how unwanted parts are skipped; by default the fastest way that this machine has.
+   * @throws {RangeError} `maxValueBytes` is too small to hold the names that the report is known by
+   */
   constructor(options: ScanOptions, sink: ReportSink, skipper: Skipper = createSkipper()) {
+    if (!(options.maxValueBytes >= MIN_VALUE_BYTES)) {
+      throw new RangeError(`maxValueBytes must be at least ${MIN_VALUE_BYTES}, not ${options.maxValueBytes}`)
+    }
     this.#skipper = skipper
     this.#limits = { maxStringBytes: options.maxValueBytes, maxValueBytes: Math.max(4 * options.maxValueBytes, MIB) }
     this.#processes = new ProcessReader(sink, options.maxCalls, text => this.#cut(text))
@@ -80,7 +89,7 @@ export class ReportScanner {
       pos = this.#findStart(bytes)
       if (this.#foreign !== undefined) this.#foreign = Buffer.concat([this.#foreign, bytes.subarray(pos)])
       if (this.#foreign !== undefined && this.#foreign.length >= 4 * EXCERPT) throw this.#notJson(this.#foreign)
-      if (bytes[pos] === 0x7b && this.#foreign === undefined) {
+      if (bytes[pos] === OPEN_OBJECT && this.#foreign === undefined) {
         this.#walker = new JsonWalker({ fields: this.#root }, this.#limits, this.#skipper, this.#bytes + pos)
       }
     }
@@ -116,7 +125,7 @@ export class ReportScanner {
     if (this.#foreign !== undefined) return 0
     let pos = 0
     while (pos < bytes.length && (isSpace(bytes[pos]) || bytes[pos] === MARK[this.#bytes + pos])) pos++
-    if (pos < bytes.length && bytes[pos] !== 0x7b) this.#foreign = Buffer.alloc(0)
+    if (pos < bytes.length && bytes[pos] !== OPEN_OBJECT) this.#foreign = Buffer.alloc(0)
     return pos
   }
 
@@ -142,8 +151,6 @@ export class ReportScanner {
     return `${text.slice(0, max).replace(/[\ud800-\udbff]$/, '')} [cut: ${Buffer.byteLength(text)} bytes]`
   }
 }
-
-const isSpace = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 
 /**
  * Reads a whole report from `chunks`. The sink gets each value as soon as it is complete, `onInfo` and `onTarget` at the end.

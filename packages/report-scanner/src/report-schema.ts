@@ -1,6 +1,6 @@
 // The wanted parts of a report, as a schema for the walker.
 import { Fields } from './fields.js'
-import type { Node, ObjectNode } from './json-walker.js'
+import type { Node, ObjectNode } from './node.js'
 import { toMachine, toText, toTime } from './normalise.js'
 import type { ProcessReader } from './processes.js'
 import type { ReportSink } from './sink.js'

@@ -1,5 +1,6 @@
 // Skips JSON values at memory speed: to the end of a container, by counting brackets outside strings.
 import { skipWasm } from './generated/skip-wasm.js'
+import { BACKSLASH, QUOTE } from './json-bytes.js'
 
 /** Bytes that one `load` takes at most. */
 export const MAX_LOAD = 65_536
@@ -13,9 +14,6 @@ export interface Skipper {
   /** Goes on at `pos` of the loaded chunk. Returns the position after the bracket that closes the outermost container, or -1 if it is not in this chunk. */
   run(pos: number): number
 }
-
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
 
 /** The skipper in plain TypeScript, for machines without WebAssembly SIMD. */
 export class PlainSkipper implements Skipper {

@@ -36,3 +36,4 @@ export {
 export { freePort, RabbitMqMissingError } from './rabbitmq-setup.js'
 export { type ProxyTarget, TcpProxy } from './tcp-proxy.js'
 export { WaitError, type WaitOptions, waitFor } from './wait-for.js'
+export { publishAsCrits, type RunningAnalysis, runCritsService, type Submission } from './crits-service.js'

@@ -47,7 +47,8 @@ export class ServiceEndedError extends Error {
 
 /**
  * Starts `services/<name>/dist/<name>.mjs`, or the file when `service` is a path to one. It is killed and its temporary
- * folder removed when this process ends, in whatever way. Resolves when the process exists, not when it is ready.
+ * folder removed when this process ends, in whatever way. Resolves when the process exists, not when it is ready;
+ * rejects with the system's error when it cannot be started.
  */
 export async function startService(service: string, options: ServiceOptions = {}): Promise<ServiceProcess> {
   const file = service.includes('/') ? service : builtService(service)
@@ -65,6 +66,12 @@ export async function startService(service: string, options: ServiceOptions = {}
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  try {
+    await once(child, 'spawn')
+  } catch (error: unknown) {
+    await guard.release()
+    throw error
+  }
   return new ServiceProcess(service, child, guard)
 }
 

@@ -1,6 +1,6 @@
 // A plain HTTP client for the tests of the CRITs stand-in: sends what it is told, byte by byte.
 import { request } from 'node:http'
-import type { CritsStandIn } from '../src/crits/server.js'
+import { type CritsOptions, type CritsStandIn, startCrits } from '../src/crits/server.js'
 
 export interface Exchange {
   readonly status: number
@@ -33,7 +33,8 @@ export function exchange(base: string, { method = 'POST', path = '/', headers = 
       })
     })
     sent.on('error', reject)
-    sent.end(body)
+    // Node writes headers and a string body in one piece, in the encoding of the body.
+    sent.end(typeof body === 'string' ? Buffer.from(body) : body)
   })
 }
 
@@ -63,4 +64,13 @@ export function multipart(
   }
   const body = Buffer.concat([...parts, Buffer.from(`--${boundary}--\r\n`)])
   return { headers: { 'content-type': `multipart/form-data; boundary=${boundary}` }, body }
+}
+
+/** Runs `check` against a stand-in that is closed afterwards. */
+export async function withCrits(
+  check: (crits: CritsStandIn) => Promise<void>,
+  options: CritsOptions = {},
+): Promise<void> {
+  await using crits = await startCrits(options)
+  await check(crits)
 }

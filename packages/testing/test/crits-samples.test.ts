@@ -1,41 +1,13 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
-import { type CritsOptions, type CritsStandIn, startCrits } from '../src/crits/server.js'
-import { credentials, exchange, FORM, form, multipart } from './crits-http.js'
+import type { CritsUser } from '../src/crits/auth.js'
+import { credentials, exchange, FORM, form, withCrits } from './crits-http.js'
+import { upload } from './crits-scene.js'
 
 const md5 = (bytes: Buffer) => createHash('md5').update(bytes).digest('hex')
 const UPLOAD = { upload_type: 'file', source: 'Internal', description: 'dropped' }
 const SORRY = /^\{"error_message": "Sorry/
-
-async function withCrits(check: (crits: CritsStandIn) => Promise<void>, options: CritsOptions = {}): Promise<void> {
-  await using crits = await startCrits(options)
-  await check(crits)
-}
-
-interface Answer {
-  readonly status: number
-  readonly text: string
-  readonly json: {
-    readonly message?: string
-    readonly return_code?: number
-    readonly id?: string
-    readonly url?: string
-  }
-}
-
-async function upload(
-  crits: CritsStandIn,
-  fields: Record<string, string>,
-  bytes?: Buffer,
-  filename: string | undefined = 'drop.exe',
-): Promise<Answer> {
-  const file = bytes === undefined ? undefined : { bytes, ...(filename === 'none' ? {} : { filename }) }
-  const { headers, body } = multipart(fields, file)
-  const call = { path: '/api/v1/samples/', headers: { ...credentials(crits), ...headers }, body }
-  const { status, text } = await exchange(crits.url, call)
-  return { status, text, json: JSON.parse(text) }
-}
 
 function success(id: string | undefined, verb: string, digest: string): string {
   const link = `<a href=\\"/samples/details/${digest}/\\">${digest}.</a>`
@@ -92,6 +64,23 @@ describe('an upload', () => {
         assert.equal(crits.samples.size, 0)
       }))
   }
+
+  test('needs the right to write to the source, and to make samples at all', async () => {
+    const user = { name: 'bob', keys: ['k'.repeat(40)], sources: [{ name: 'Internal', write: false }] }
+    const refusal = async (users: readonly CritsUser[]) => {
+      let message: string | undefined
+      await withCrits(
+        async crits => {
+          message = (await upload(crits, UPLOAD, bytes)).json.message
+          assert.equal(crits.samples.size, 0)
+        },
+        { users },
+      )
+      return message
+    }
+    assert.equal(await refusal([user]), 'User does not have permission to add object using source Internal.')
+    assert.equal(await refusal([{ ...user, createSamples: false }]), 'User does not have permission to create Object.')
+  })
 
   test('of metadata makes a sample without bytes', () =>
     withCrits(async crits => {
@@ -189,7 +178,9 @@ describe('an upload', () => {
       async crits => {
         const { json } = await upload(crits, { upload_type: 'file', source: 'Nowhere' }, Buffer.from('a1b2c3d4', 'hex'))
         assert.equal(json.return_code, 0)
-        assert.equal((await upload(crits, UPLOAD, Buffer.from('a1b2c3d4', 'hex'))).json.id, json.id)
+        const related = { ...UPLOAD, related_id: json.id ?? '', related_type: 'Sample' }
+        assert.equal((await upload(crits, related, Buffer.from('a1b2c3d4', 'hex'))).json.id, json.id)
+        assert.deepEqual(crits.samples.get(json.id ?? '')?.relationships, [])
       },
       { profile: '2015' },
     ))
@@ -199,6 +190,7 @@ describe('an upload', () => {
       async crits => {
         const answers = await Promise.all([upload(crits, UPLOAD, bytes), upload(crits, UPLOAD, bytes)])
         assert.equal(new Set(answers.map(({ json }) => json.id)).size, 2)
+        assert.equal(crits.sampleByMd5(md5(bytes)), [...crits.samples.values()][0])
         assert.deepEqual(
           crits.violations.map(({ rule }) => rule),
           ['parallel-upload'],
@@ -219,215 +211,4 @@ describe('an upload', () => {
       },
       { keepLimit: 200_000 },
     ))
-})
-
-describe('the name of an uploaded file', () => {
-  const names: readonly [string, string][] = [
-    ['näme ü.exe', 'näme ü.exe'],
-    ['..\\..\\a.exe', 'a.exe'],
-    ['/tmp/x/b.exe', 'b.exe'],
-    ['  a &amp; b&#x41;.exe ', 'a & bA.exe'],
-    ['a%22b.exe', 'a%22b.exe'],
-    [`${'l'.repeat(300)}.exe`, `${'l'.repeat(251)}.exe`],
-  ]
-  for (const [sent, expected] of names) {
-    test(`${sent.slice(0, 20)} becomes ${expected.slice(0, 20)}`, () =>
-      withCrits(async crits => {
-        const { json } = await upload(crits, UPLOAD, Buffer.from('x'), sent)
-        assert.equal(crits.samples.get(json.id ?? '')?.filename, expected)
-      }))
-  }
-
-  test('ending in a backslash is no file, and a crash in 2015', async () => {
-    await withCrits(async crits => {
-      const { json } = await upload(crits, UPLOAD, Buffer.from('x'), 'a\\')
-      assert.equal(json.message, "Upload type of 'file' but no file uploaded.")
-    })
-    await withCrits(async crits => assert.equal((await upload(crits, UPLOAD, Buffer.from('x'), 'a\\')).status, 500), {
-      profile: '2015',
-    })
-  })
-
-  for (const filename of ['', 'none']) {
-    test(`${filename || 'empty'} makes the file a text field, in which bytes do not survive`, () =>
-      withCrits(async crits => {
-        assert.equal((await upload(crits, UPLOAD, Buffer.from([0x4d, 0x5a, 0xff]), filename)).status, 500)
-        const { json } = await upload(crits, UPLOAD, Buffer.from('text'), filename)
-        assert.equal(crits.samples.get(json.id ?? '')?.filename, md5(Buffer.from('text')))
-      }))
-  }
-})
-
-describe('reading a sample', () => {
-  const bytes = randomBytes(500_000)
-  const get = (crits: CritsStandIn, path: string) =>
-    exchange(crits.url, { method: 'GET', path: `/api/v1/samples/${path}`, headers: credentials(crits) })
-
-  test('gives its bytes as base64 in JSON of the announced length', () =>
-    withCrits(async crits => {
-      for (const content of [bytes, bytes.subarray(1), Buffer.alloc(0)]) {
-        const { id } = crits.addSample({ bytes: content, name: 'ü".exe' })
-        const { status, headers, bytes: answer, text } = await get(crits, `${id}/`)
-        assert.deepEqual([status, headers['content-type']], [200, 'application/json'])
-        assert.equal(Number(headers['content-length']), answer.length)
-        const json: { _id: string; md5: string; filename: string; filedata: string } = JSON.parse(text)
-        assert.deepEqual([json._id, json.md5, json.filename], [id, md5(content), 'ü".exe'])
-        assert.deepEqual(Buffer.from(json.filedata, 'base64'), content)
-      }
-    }))
-
-  test('that is unknown, malformed or not visible is an empty 404', async () => {
-    const key = 'k'.repeat(40)
-    const users = [{ name: 'bob', keys: [key], sources: [{ name: 'Internal', tlp: 'green' as const }] }]
-    await withCrits(
-      async crits => {
-        const amber = crits.addSample({ bytes, source: 'Internal' }).id
-        const other = crits.addSample({ bytes: Buffer.from('o'), source: 'Other' }).id
-        for (const id of ['0'.repeat(24), 'abc', amber, other]) {
-          const { status, headers, text } = await get(crits, `${id}/`)
-          assert.deepEqual([status, headers['content-type'], text], [404, 'text/html; charset=utf-8', ''])
-        }
-      },
-      { users },
-    )
-  })
-
-  test('as a file gives a ZIP whose only entry is the encrypted content under its MD5', () =>
-    withCrits(
-      async crits => {
-        const { id } = crits.addSample({ bytes })
-        const { headers, bytes: zip } = await get(crits, `${id}/?file=1`)
-        assert.equal(headers['content-type'], 'application/octet-stream; charset=utf-8')
-        assert.equal(headers['content-disposition'], undefined)
-        const { name, content } = openZip(zip, 'infected')
-        assert.equal(name, md5(bytes))
-        assert.deepEqual(content, bytes)
-        const inverted = openZip((await get(crits, `${id}/?file=1&file_format=invert`)).bytes, 'infected')
-        assert.equal(inverted.content[0], 255 - (bytes[0] ?? 0))
-      },
-      { zipWait: 1 },
-    ))
-
-  test('as a file without content is a 200 with a text', () =>
-    withCrits(async crits => {
-      const { id } = crits.addSample({ bytes: Buffer.alloc(0) })
-      const { status, headers, text } = await get(crits, `${id}/?file=1`)
-      assert.deepEqual([status, text], [200, 'No files found!'])
-      assert.equal(headers['content-type'], 'application/octet-stream; charset=utf-8')
-    }))
-})
-
-/** Decrypts an archive with one stored entry, after the description of PKWARE's APPNOTE.TXT 6.1. */
-function openZip(zip: Buffer, password: string): { name: string; content: Buffer } {
-  assert.equal(zip.readUInt32LE(0), 0x04034b50)
-  assert.equal(zip.readUInt32LE(zip.length - 22), 0x06054b50)
-  assert.equal(zip.readUInt32LE(zip.readUInt32LE(zip.length - 6)), 0x02014b50)
-  assert.deepEqual([zip.readUInt16LE(6) & 1, zip.readUInt16LE(8)], [1, 0])
-  const start = 30 + zip.readUInt16LE(26)
-  const sealed = zip.subarray(start, start + zip.readUInt32LE(18))
-  const crc = (value: number, byte: number) => {
-    let next = (value ^ byte) >>> 0
-    for (let bit = 0; bit < 8; bit++) next = next & 1 ? (next >>> 1) ^ 0xedb88320 : next >>> 1
-    return next >>> 0
-  }
-  let [a, b, c] = [0x12345678, 0x23456789, 0x34567890]
-  const turn = (byte: number) => {
-    a = crc(a, byte)
-    b = (Math.imul((b + (a & 255)) | 0, 134775813) + 1) >>> 0
-    c = crc(c, b >>> 24)
-  }
-  for (const byte of Buffer.from(password)) turn(byte)
-  const plain = sealed.map(byte => {
-    const mix = (c | 2) & 0xffff
-    const open = byte ^ (((mix * (mix ^ 1)) >>> 8) & 255)
-    turn(open)
-    return open
-  })
-  assert.equal(plain[11], zip.readUInt32LE(14) >>> 24)
-  return { name: zip.toString('utf8', 30, start), content: Buffer.from(plain.subarray(12)) }
-}
-
-describe('PATCH forge_relationship', () => {
-  const forge = async (crits: CritsStandIn, left: string, fields: Record<string, string>) => {
-    const headers = { ...credentials(crits), ...FORM }
-    const path = `/api/v1/samples/${left}/`
-    const { status, text } = await exchange(crits.url, { method: 'PATCH', path, headers, body: form(fields) })
-    return [status, text]
-  }
-  const said = (id: string, message: string, code: number) => [
-    200,
-    `{"message": "${message}", "type": "Sample", "return_code": ${code}, "id": "${id}"}`,
-  ]
-  const scene = (crits: CritsStandIn) => {
-    const left = crits.addSample({ bytes: Buffer.from('left') })
-    const right = crits.addSample({ bytes: Buffer.from('right') })
-    const fields = { action: 'forge_relationship', right_type: 'Sample', right_id: right.id, rel_type: 'Dropped' }
-    return { left, right, fields }
-  }
-
-  test('stores the type on the left and its inverse on the right, once', () =>
-    withCrits(async crits => {
-      const { left, right, fields } = scene(crits)
-      assert.deepEqual(await forge(crits, left.id, fields), said(left.id, 'success!', 0))
-      assert.deepEqual(await forge(crits, left.id, fields), said(left.id, 'Relationship already exists', 1))
-      assert.deepEqual(left.relationships, [{ relationship: 'Dropped', type: 'Sample', objectId: right.id }])
-      assert.deepEqual(right.relationships, [{ relationship: 'Dropped By', type: 'Sample', objectId: left.id }])
-    }))
-
-  test('repairs a missing side', () =>
-    withCrits(async crits => {
-      const { left, right, fields } = scene(crits)
-      left.relationships.push({ relationship: 'Dropped', type: 'Sample', objectId: right.id })
-      assert.deepEqual(await forge(crits, left.id, fields), said(left.id, 'success!', 0))
-      assert.deepEqual([left.relationships.length, right.relationships.length], [1, 1])
-    }))
-
-  test('is refused with the texts of CRITs', () =>
-    withCrits(async crits => {
-      const { left, fields } = scene(crits)
-      const cases: readonly [Record<string, string>, string][] = [
-        [{ right_id: left.id }, 'Cannot forge relationship to oneself'],
-        [{ rel_type: 'Nonsense' }, 'Could not find relationship type'],
-        [{ rel_type: 'Related_To' }, 'Could not find relationship type'],
-        [{ right_id: '0'.repeat(24) }, 'Failed to get right TLO'],
-        [{ right_id: '' }, 'Failed to get right TLO'],
-        [{ right_id: 'abc' }, 'Failed to get right TLO'],
-        [{ right_type: 'Foo' }, 'Failed to get right TLO'],
-        [{ action: 'nonsense' }, "'nonsense' is not a valid action."],
-      ]
-      for (const [change, message] of cases) {
-        assert.deepEqual(await forge(crits, left.id, { ...fields, ...change }), said(left.id, message, 1))
-      }
-      assert.deepEqual(
-        await forge(crits, left.id, { right_type: 'Sample' }),
-        said(left.id, "'None' is not a valid action.", 1),
-      )
-      assert.deepEqual(left.relationships, [])
-    }))
-
-  test('has other texts in 2015, where a sample may relate to itself', () =>
-    withCrits(
-      async crits => {
-        const { left, fields } = scene(crits)
-        assert.deepEqual(
-          await forge(crits, left.id, { ...fields, right_id: '0'.repeat(24) }),
-          said(left.id, 'Failed to get right object', 1),
-        )
-        assert.deepEqual(
-          await forge(crits, left.id, { ...fields, right_id: '' }),
-          said(left.id, 'Need a valid right type and id', 1),
-        )
-        assert.deepEqual(
-          await forge(crits, left.id, { ...fields, right_id: left.id, rel_type: 'Related To' }),
-          said(left.id, 'success!', 0),
-        )
-      },
-      { profile: '2015' },
-    ))
-
-  test('on an unknown sample is an empty 404', () =>
-    withCrits(async crits => {
-      const { fields } = scene(crits)
-      assert.deepEqual(await forge(crits, '0'.repeat(24), fields), [404, ''])
-    }))
 })

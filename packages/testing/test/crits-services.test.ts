@@ -1,42 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type CritsOptions, type CritsStandIn, startCrits } from '../src/crits/server.js'
-import { credentials, exchange, FORM, form, multipart } from './crits-http.js'
+import { credentials, exchange, FORM, multipart } from './crits-http.js'
+import { answer, type Scene, withScene } from './crits-scene.js'
 
 const SORRY = '{"error_message": "Sorry, this request could not be processed. Please try again later."}'
 const UNKNOWN = '00000000-0000-0000-0000-000000000000'
-
-interface Scene {
-  readonly crits: CritsStandIn
-  readonly objectId: string
-  readonly analysisId: string
-  /** Posts a form with the three ids, which `fields` may replace; returns status and text. */
-  post(fields: Record<string, string>): Promise<[number, string]>
-  success: string
-}
-
-/** Runs `check` against a stand-in with one sample and one analysis of it. */
-async function withScene(check: (scene: Scene) => Promise<void>, options: CritsOptions = {}): Promise<void> {
-  await using crits = await startCrits(options)
-  const objectId = crits.addSample({ bytes: Buffer.from('MZ') }).id
-  const analysisId = crits.startAnalysis({ objectId }).id
-  await check({
-    crits,
-    objectId,
-    analysisId,
-    post: async fields => {
-      const body = form({ object_type: 'Sample', object_id: objectId, analysis_id: analysisId, ...fields })
-      const headers = { ...credentials(crits), ...FORM }
-      const { status, text } = await exchange(crits.url, { path: '/api/v1/services/', headers, body })
-      return [status, text]
-    },
-    success: answer(objectId, '', 0),
-  })
-}
-
-function answer(id: string, message: string, code: number): string {
-  return `{"url": "/api/v1/samples/${id}/", "message": "${message}", "type": "Sample", "return_code": ${code}, "id": "${id}"}`
-}
 
 function stored({ crits, analysisId }: Scene) {
   const { results, log, status, finishDate } = crits.analyses.get(analysisId) ?? assert.fail('no analysis')
@@ -284,67 +252,5 @@ describe('POST /api/v1/services/', () => {
           { level: 'info', message: 'mp' },
         ],
       })
-    }))
-})
-
-describe('a breach of the rules', () => {
-  const breaches = async (requests: readonly Record<string, string>[]) => {
-    const rules: string[] = []
-    await withScene(async scene => {
-      for (const fields of requests) await scene.post(fields)
-      rules.push(...scene.crits.violations.map(({ rule }) => rule))
-    })
-    return rules
-  }
-  const row = (subtype: string, type = '{}') => ({ result: 'r', result_type: type, result_subtype: subtype })
-
-  test('is not found in a clean analysis', async () => {
-    const clean = [
-      row('a', '{"k":1,"l":2}'),
-      row('a', '{"l":1,"k":2}'),
-      row('b'),
-      { log_message: 'x' },
-      { finish: '1' },
-    ]
-    assert.deepEqual(await breaches(clean), [])
-  })
-
-  test('is found where rows of a subtype are apart', async () => {
-    assert.deepEqual(await breaches([row('a'), row('b'), row('a')]), ['scattered-subtype'])
-  })
-
-  test('is found where rows of a subtype have different keys', async () => {
-    assert.deepEqual(await breaches([row('a', '{"k":1}'), row('a', '{"l":1}')]), ['unequal-keys'])
-  })
-
-  for (const literal of [
-    '{"_cls":1}',
-    '{"k":[{"_cls":1}]}',
-    '{"items":1}',
-    '{"result":1}',
-    '{"subtype":"a"}',
-    '{"a.b":1}',
-    '{"$a":1}',
-  ]) {
-    test(`is found in the key of ${literal}`, async () => {
-      assert.deepEqual(await breaches([row('a', literal)]), ['forbidden-result-key'])
-    })
-  }
-
-  test('is found in a finish that means the opposite and in an unknown log level', async () => {
-    assert.deepEqual(await breaches([{ finish: '0' }, { log_message: 'x', log_level: 'fatal' }]), [
-      'false-that-means-true',
-      'unknown-log-level',
-    ])
-  })
-
-  test('does not include rows that came twice, which are counted apart', () =>
-    withScene(async scene => {
-      for (const subtype of ['a', 'a', 'a', 'b']) await scene.post(row(subtype))
-      assert.deepEqual(scene.crits.violations, [])
-      assert.deepEqual(scene.crits.duplicateResults(scene.analysisId), [
-        { subtype: 'a', result: 'r' },
-        { subtype: 'a', result: 'r' },
-      ])
     }))
 })

@@ -27,6 +27,7 @@ test('one idle connection blocks every other client until it is closed', async t
 
 test('a client that gave up while it waited has its upload stored all the same', async t => {
   const cuckoo = await start(t)
+  cuckoo.faults.next({ kind: 'slow', milliseconds: 30 })
   const idle = await open(cuckoo.url)
   const body = form({})
   const impatient = await open(

@@ -69,6 +69,10 @@ test('a service that ends before its log line came fails the wait with its last 
   assert.throws(() => service.signal('SIGTERM'), ServiceEndedError)
 })
 
+test('a service that cannot be started rejects with the error of the system', async t => {
+  await assert.rejects(spawnService(t, await serviceFile(t, ''), { cwd: '/no/such/folder' }), { code: 'ENOENT' })
+})
+
 test('stop lets a service end by itself and tells how it ended', async t => {
   const file = await serviceFile(
     t,

@@ -1,1 +1,4 @@
-export {}
+import { runService } from '@cuckoo-distributed/core'
+import { checkResults } from './service.js'
+
+await runService(checkResults, config => config)

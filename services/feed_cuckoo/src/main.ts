@@ -1,1 +1,4 @@
-export {}
+import { runService } from '@cuckoo-distributed/core'
+import { feedCuckoo } from './service.js'
+
+await runService(feedCuckoo, config => config)

@@ -18,8 +18,8 @@ export function resubmitName(name: string, pid = process.pid): string {
  * dumps that were being put back to work get their names back.
  */
 export async function prepareDumpDir(dir: string, log: Logger): Promise<void> {
-  await mkdir(dir, { mode: 0o700 }).catch(error => {
-    if (errorCode(error) !== 'EEXIST') throw error
+  await mkdir(dir, { mode: 0o700 }).catch((error: unknown) => {
+    if (errorCode(toError(error)) !== 'EEXIST') throw error
   })
   const { mode } = await stat(dir)
   if ((mode & 0o077) !== 0) {

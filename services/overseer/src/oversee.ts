@@ -59,7 +59,8 @@ export function nextStep(
 ): { readonly delaySeconds: number } | { readonly giveUp: string } {
   if (permanent) return { giveUp: 'no further try can help' }
   const delaySeconds = retryDelays[attempts - 1]
-  return delaySeconds === undefined ? { giveUp: `failed ${attempts} times` } : { delaySeconds }
+  if (delaySeconds !== undefined) return { delaySeconds }
+  return { giveUp: attempts === 1 ? 'failed once' : `failed ${attempts} times` }
 }
 
 interface Subject {

@@ -15,22 +15,25 @@ export const configSchema = Type.Object(
     ...StageKeys,
     ProducerQueue: Type.String({
       default: '',
-      description: 'Next instance of a chain; empty or equal to `ConsumerQueue` = this is the last one, which finishes the analysis',
+      description:
+        'Next instance of a chain; empty or equal to `ConsumerQueue` = this is the last one, which finishes the analysis',
     }),
     VerifySSL,
-    PrefetchCount: prefetchKey(10, 'Messages in hand at a time; how many of them hold report data is `CuckooConcurrency`'),
-    PushApiCallsMax: Type.Integer({ default: 1000, minimum: 0, description: 'API calls of an analysis to send to CRITs' }),
+    PrefetchCount: prefetchKey(
+      10,
+      'Messages in hand at a time; how many of them hold report data is `CuckooConcurrency`',
+    ),
+    PushApiCallsMax: Type.Integer({
+      default: 1000,
+      minimum: 0,
+      description: 'API calls of an analysis to send to CRITs',
+    }),
     CuckooCleanup: Type.Boolean({
       default: false,
       description: 'Delete the task from Cuckoo at the end; only the last instance of a chain does it',
     }),
     EnabledParsers: Type.Array(
-      Type.Union([
-        Type.Literal('info'),
-        Type.Literal('signatures'),
-        Type.Literal('behavior'),
-        Type.Literal('dropped'),
-      ]),
+      Type.Union([Type.Literal('info'), Type.Literal('signatures'), Type.Literal('behavior'), Type.Literal('dropped')]),
       {
         default: ['info', 'signatures', 'behavior', 'dropped'],
         description: 'What to send to CRITs: `info`, `signatures`, `behavior`, `dropped`',
@@ -40,12 +43,18 @@ export const configSchema = Type.Object(
       default: 2,
       minimum: 1,
       maximum: 100,
-      description: 'Messages that download from Cuckoo and hold report data at a time; the web server of Cuckoo is one thread',
+      description:
+        'Messages that download from Cuckoo and hold report data at a time; the web server of Cuckoo is one thread',
     }),
     CritsURL,
     AllowedCritsURLs,
     AllowedCuckooURLs,
-    CritsPause: Type.Number({ default: 0, minimum: 0, maximum: 60, description: 'Seconds without a new call to CRITs after each call' }),
+    CritsPause: Type.Number({
+      default: 0,
+      minimum: 0,
+      maximum: 60,
+      description: 'Seconds without a new call to CRITs after each call',
+    }),
     TmpDir,
   },
   { additionalProperties: false },

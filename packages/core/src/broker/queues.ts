@@ -10,6 +10,24 @@ export interface OwnQueue {
   readonly deadLetterTo?: string
 }
 
+/**
+ * The queues of a stage's configuration; `ProducerQueue` may be empty. What quorum queues give up goes to `FailedQueue`,
+ * and from there to `<FailedQueue>.lost`, which only exists for that.
+ */
+export function stageQueues(
+  config: { readonly ConsumerQueue: string; readonly ProducerQueue: string; readonly FailedQueue: string },
+  type: QueueType,
+): OwnQueue[] {
+  const { ConsumerQueue, ProducerQueue, FailedQueue } = config
+  const work = [...new Set([ConsumerQueue, ProducerQueue])].filter(name => name !== '')
+  const lost = { name: `${FailedQueue}.lost` }
+  return [
+    ...work.map(name => ({ name, deadLetterTo: FailedQueue })),
+    { name: FailedQueue, deadLetterTo: lost.name },
+    ...(type === 'quorum' ? [lost] : []),
+  ]
+}
+
 /** An existing queue has other arguments than ours would have (AMQP 406). */
 export class QueueMismatchError extends ServiceError {
   constructor(queue: string, type: QueueType, cause: Error) {

@@ -172,13 +172,11 @@ export class CuckooStandIn implements AsyncDisposable {
     } catch (error: unknown) {
       // A client that went away is no error: the journal's status and byte counts tell how far its answer came.
       if (!request.socket.destroyed && !this.#closing.signal.aborted) throw error
-    } finally {
-      if (request.errored !== null) request.socket.destroy()
     }
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse, entry: CuckooRequest): Promise<void> {
-    const path = new URL(entry.path, this.url).pathname.replace(/^\/v1(?=\/)/, '')
+    const [path = ''] = entry.path.replace(/^\/v1(?=\/)/, '').split('?')
     const fault = this.faults.take(entry.method, path)
     response.shouldKeepAlive = false
     if (fault?.kind === 'hang') request.socket.once('end', () => request.socket.destroy())
@@ -214,7 +212,7 @@ export class CuckooStandIn implements AsyncDisposable {
     return answerRequest({
       request,
       path,
-      query: new URL(entry.path, this.url).searchParams,
+      query: new URLSearchParams(entry.path.split('?')[1] ?? ''),
       flavour: this.#flavour,
       version: this.#version,
       sandbox: this.#sandbox,

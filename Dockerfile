@@ -1,0 +1,30 @@
+# One image for each service: docker build --target feed_cuckoo .
+FROM node:22-slim AS build
+WORKDIR /build
+COPY . .
+RUN npm ci --ignore-scripts && npm run build
+
+# Each service is a single file that needs Node and nothing else.
+FROM node:22-slim AS runtime
+ENV NODE_ENV=production
+# Volumes that are mounted here take over owner and mode.
+RUN for folder in tmp dump; do install -d -o node -g node -m 0700 "/var/lib/cuckoo_distributed/$folder"; done
+USER node
+# A service reads <service>.conf.json in its working directory.
+WORKDIR /etc/cuckoo_distributed
+
+FROM runtime AS feed_cuckoo
+COPY --from=build /build/services/feed_cuckoo/dist/feed_cuckoo.mjs /usr/local/lib/cuckoo_distributed/
+ENTRYPOINT ["node", "/usr/local/lib/cuckoo_distributed/feed_cuckoo.mjs"]
+
+FROM runtime AS check_results
+COPY --from=build /build/services/check_results/dist/check_results.mjs /usr/local/lib/cuckoo_distributed/
+ENTRYPOINT ["node", "/usr/local/lib/cuckoo_distributed/check_results.mjs"]
+
+FROM runtime AS parse_and_submit
+COPY --from=build /build/services/parse_and_submit/dist/parse_and_submit.mjs /usr/local/lib/cuckoo_distributed/
+ENTRYPOINT ["node", "/usr/local/lib/cuckoo_distributed/parse_and_submit.mjs"]
+
+FROM runtime AS overseer
+COPY --from=build /build/services/overseer/dist/overseer.mjs /usr/local/lib/cuckoo_distributed/
+ENTRYPOINT ["node", "/usr/local/lib/cuckoo_distributed/overseer.mjs"]

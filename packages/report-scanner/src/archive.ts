@@ -1,0 +1,154 @@
+// Reads the archive of dropped files that Cuckoo sends: tar, plain or in gzip or bzip2, told apart by the first bytes.
+import { pipeline } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { type Extract, extract, type Header } from 'tar-stream'
+import { ArchiveError } from './archive-error.js'
+import { bunzip2 } from './bunzip2.js'
+import { entryName } from './entry-name.js'
+import { readFile, readHead } from './read-file.js'
+
+/** One dropped file. */
+export interface ArchiveEntry {
+  /** Its name, fit to be shown and sent; several entries may have the same. */
+  readonly name: string
+  /** Bytes. */
+  readonly size: number
+  /**
+   * Its bytes, once, before the next entry is asked for; what is not read is skipped.
+   * @throws {ArchiveError} `entry-too-large`, or `corrupt`
+   */
+  stream(): AsyncIterable<Buffer>
+}
+
+/** Guards against archives that unpack to more than anybody wants. */
+export interface ArchiveLimits {
+  /** Regular files. Default 100,000. */
+  readonly maxEntries?: number
+  /** Bytes of one file; a larger one is listed, but cannot be read. Default 1 GiB. */
+  readonly maxEntryBytes?: number
+  /** Bytes of the unpacked archive. Default 16 GiB. */
+  readonly maxTotalBytes?: number
+}
+
+/** An open file; it must stay open until the iteration has ended. */
+export interface OpenFile {
+  readonly fd: number
+}
+
+/** What an iteration knows of itself. */
+interface State {
+  /** Regular files so far. */
+  entries: number
+  readonly signal: AbortSignal | undefined
+}
+
+/** Latin-1 keeps the bytes of names as they are; `filenameEncoding` is missing in tar-stream's types. */
+const TAR_OPTIONS = { filenameEncoding: 'latin1', highWaterMark: 65_536 }
+const GIB = 1_073_741_824
+const HEAD_BYTES = 512
+
+/**
+ * The regular files of an archive, in their order. An archive without entries is none.
+ * @throws {ArchiveError} see `ArchiveErrorCode`; the reason of `signal`
+ */
+export async function* openArchive(
+  file: OpenFile,
+  options: ArchiveLimits & { readonly signal?: AbortSignal } = {},
+): AsyncGenerator<ArchiveEntry, void, undefined> {
+  const { maxEntries = 100_000, maxEntryBytes = GIB, maxTotalBytes = 16 * GIB, signal } = options
+  signal?.throwIfAborted()
+  const state: State = { entries: 0, signal }
+  const tar = extract(TAR_OPTIONS)
+  const pumped = pump(await unpacked(file, signal), tar, maxTotalBytes, state)
+  try {
+    for await (const entry of tar) {
+      if (isFile(entry.header)) {
+        if (++state.entries > maxEntries) throw new ArchiveError('limit', maxEntries, `more than ${maxEntries} files`)
+      }
+      // tar-stream gives up the whole archive when the iteration of one entry is left early, so the rest of it is always read.
+      const chunks = entry[Symbol.asyncIterator]()
+      if (isFile(entry.header)) yield toEntry(entry.header, chunks, maxEntryBytes, state)
+      signal?.throwIfAborted()
+      while ((await chunks.next()).done !== true);
+    }
+  } catch (error: unknown) {
+    throw toArchiveError(error, state)
+  } finally {
+    tar.destroy(null)
+    await pumped
+  }
+}
+
+/** Moves the unpacked bytes into the tar parser, which hands errors on to its reader. */
+async function pump(bytes: AsyncIterable<Buffer>, tar: Extract, maxBytes: number, state: State): Promise<void> {
+  let total = 0
+  try {
+    for await (const chunk of bytes) {
+      total += chunk.length
+      if (total > maxBytes) throw new ArchiveError('limit', state.entries, `it unpacks to more than ${maxBytes} bytes`)
+      if (tar.destroyed) return
+      if (!tar.write(chunk)) await drained(tar)
+    }
+    tar.end(null)
+  } catch (error: unknown) {
+    tar.destroy(error instanceof Error ? error : new Error(String(error)))
+  }
+}
+
+function drained(tar: Extract): Promise<void> {
+  return new Promise(resolve => {
+    const done = (): void => {
+      tar.off('drain', done)
+      tar.off('close', done)
+      resolve()
+    }
+    tar.on('drain', done)
+    tar.on('close', done)
+  })
+}
+
+async function unpacked(file: OpenFile, signal: AbortSignal | undefined): Promise<AsyncIterable<Buffer>> {
+  const head = await readHead(file.fd, HEAD_BYTES)
+  const starts = (...bytes: number[]): boolean =>
+    head.length >= bytes.length && bytes.every((byte, index) => head[index] === byte)
+  if (starts(0x42, 0x5a, 0x68)) return bunzip2(file.fd, signal)
+  if (starts(0x1f, 0x8b)) return pipeline(readFile(file.fd, signal), createGunzip(), () => undefined)
+  if (head.toString('latin1', 257, 262) === 'ustar') return readFile(file.fd, signal)
+  if (head.length === HEAD_BYTES && head.every(byte => byte === 0)) return readFile(file.fd, signal)
+  if (starts(0x50, 0x4b)) throw new ArchiveError('zip', 0, 'zip is not supported')
+  throw new ArchiveError('unknown-format', 0, 'neither tar nor tar in gzip or bzip2')
+}
+
+const isFile = (header: Header): boolean => header.type === 'file' || header.type === 'contiguous-file'
+
+function toEntry(header: Header, chunks: AsyncIterator<unknown>, maxBytes: number, state: State): ArchiveEntry {
+  const size = header.size
+  return {
+    name: entryName(rawName(header)),
+    size,
+    stream: async function* () {
+      if (size > maxBytes)
+        throw new ArchiveError('entry-too-large', state.entries, `a file of ${size} bytes, ${maxBytes} are allowed`)
+      try {
+        for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
+          if (Buffer.isBuffer(next.value)) yield next.value
+        }
+      } catch (error: unknown) {
+        throw toArchiveError(error, state)
+      }
+    },
+  }
+}
+
+/** The bytes of the name: read as Latin-1, but for names in pax headers, which tar-stream has decoded. */
+function rawName(header: Header): Buffer {
+  const pax = 'pax' in header && typeof header.pax === 'object' && header.pax !== null && 'path' in header.pax
+  return Buffer.from(header.name, pax ? 'utf8' : 'latin1')
+}
+
+function toArchiveError(error: unknown, state: State): unknown {
+  if (state.signal?.aborted) return state.signal.reason
+  if (error instanceof ArchiveError) return error
+  const reason = error instanceof Error ? error.message : String(error)
+  return new ArchiveError('corrupt', state.entries, `damaged or truncated: ${reason}`, { cause: error })
+}

@@ -1,0 +1,185 @@
+// Keeps what was downloaded or unpacked in private files without a name, so that it is gone when the process is.
+import { createHash, randomUUID } from 'node:crypto'
+import { constants } from 'node:fs'
+import { type FileHandle, open, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { abortable } from './abortable.js'
+import type { ArchiveEntry } from './archive.js'
+import { readFile } from './read-file.js'
+
+/**
+ * Why bytes could not be kept:
+ * - `no-space`: the disk or the quota is full;
+ * - `io`: another error of the file system, in `cause`;
+ * - `length`: the input ended before or after the length that was announced;
+ * - `too-large`: the input is longer than allowed.
+ */
+export type StagingErrorCode = 'no-space' | 'io' | 'length' | 'too-large'
+
+/** Bytes that could not be kept in a temporary file. */
+export class StagingError extends Error {
+  readonly code: StagingErrorCode
+
+  constructor(code: StagingErrorCode, message: string, options?: ErrorOptions) {
+    super(`staging: ${message}`, options)
+    this.name = 'StagingError'
+    this.code = code
+  }
+}
+
+/** A complete file without a name. It takes space on the disk until it is closed. */
+export interface StagedFile {
+  readonly fd: number
+  /** Bytes. */
+  readonly size: number
+  /** Gives the space back. Calling it again does nothing. */
+  close(): Promise<void>
+}
+
+/** A dropped file, complete and readable any number of times until it is closed. */
+export interface StagedEntry {
+  readonly name: string
+  /** Bytes. */
+  readonly size: number
+  /** Hexadecimal MD5 of the bytes. */
+  readonly md5: string
+  /** The bytes from the beginning; at a retry again. */
+  open(): AsyncIterable<Buffer>
+  /** Gives memory or disk space back. Calling it again does nothing. */
+  close(): Promise<void>
+}
+
+/** Limits and expectations for `stageArchive`. */
+export interface StageOptions {
+  /** Bytes there must be: the Content-Length of the answer. */
+  readonly length?: number
+  /** Bytes there may be. */
+  readonly maxBytes: number
+  readonly signal?: AbortSignal
+}
+
+const MEMORY_BYTES = 1_048_576
+
+const toStagingError = (error: unknown, tmpDir: string): StagingError => {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new StagingError('no-space', `no space left in ${tmpDir}`, { cause: error })
+  return new StagingError('io', `a temporary file in ${tmpDir} failed: ${String(code ?? error)}`, { cause: error })
+}
+
+/** A temporary file that is written once, front to back. */
+class TemporaryFile {
+  readonly #handle: FileHandle
+  readonly #tmpDir: string
+  #closed: Promise<void> | undefined
+  size = 0
+
+  constructor(handle: FileHandle, tmpDir: string) {
+    this.#handle = handle
+    this.#tmpDir = tmpDir
+  }
+
+  /** Creates the file, readable by this user only, and takes its name away at once. */
+  static async create(tmpDir: string): Promise<TemporaryFile> {
+    const path = join(tmpDir, `.staged-${randomUUID()}`)
+    try {
+      const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600)
+      await unlink(path)
+      return new TemporaryFile(handle, tmpDir)
+    } catch (error: unknown) {
+      throw toStagingError(error, tmpDir)
+    }
+  }
+
+  get fd(): number {
+    return this.#handle.fd
+  }
+
+  async append(bytes: Buffer): Promise<void> {
+    try {
+      for (let written = 0; written < bytes.length; ) {
+        written += (await this.#handle.write(bytes, written, bytes.length - written, this.size + written)).bytesWritten
+      }
+    } catch (error: unknown) {
+      throw toStagingError(error, this.#tmpDir)
+    }
+    this.size += bytes.length
+  }
+
+  read(): AsyncIterable<Buffer> {
+    return readFile(this.#handle.fd)
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#handle.close()
+    return this.#closed
+  }
+}
+
+/**
+ * Writes `bytes` to a file in `tmpDir` as fast as they come.
+ * @throws {StagingError} see `StagingErrorCode`; the reason of `signal`; what `bytes` throws
+ */
+export async function stageArchive(
+  bytes: AsyncIterable<Buffer>,
+  tmpDir: string,
+  options: StageOptions,
+): Promise<StagedFile> {
+  const { length, maxBytes, signal } = options
+  if (length !== undefined && length > maxBytes)
+    throw new StagingError('too-large', `${length} bytes, ${maxBytes} are allowed`)
+  const file = await TemporaryFile.create(tmpDir)
+  try {
+    for await (const chunk of abortable(bytes, signal)) {
+      if (file.size + chunk.length > maxBytes) throw new StagingError('too-large', `more than ${maxBytes} bytes`)
+      await file.append(chunk)
+    }
+    if (length !== undefined && file.size !== length) {
+      throw new StagingError('length', `${file.size} bytes came, ${length} were announced`)
+    }
+    return file
+  } catch (error: unknown) {
+    await file.close()
+    throw error
+  }
+}
+
+/**
+ * Reads one dropped file to its end. Up to 1 MiB stays in memory, more goes to a file in `tmpDir`.
+ * @throws {StagingError} `no-space` or `io`; {ArchiveError} from the archive
+ */
+export async function stageEntry(entry: ArchiveEntry, tmpDir: string): Promise<StagedEntry> {
+  const digest = createHash('md5')
+  let memory: Buffer[] = []
+  let file: TemporaryFile | undefined
+  let size = 0
+  try {
+    for await (const chunk of entry.stream()) {
+      digest.update(chunk)
+      size += chunk.length
+      if (file === undefined && size <= MEMORY_BYTES) {
+        memory.push(Buffer.from(chunk))
+        continue
+      }
+      file ??= await TemporaryFile.create(tmpDir)
+      for (const earlier of memory) await file.append(earlier)
+      memory = []
+      await file.append(chunk)
+    }
+  } catch (error: unknown) {
+    await file?.close()
+    throw error
+  }
+  return {
+    name: entry.name,
+    size,
+    md5: digest.digest('hex'),
+    open: async function* () {
+      yield* file === undefined ? memory : file.read()
+    },
+    close: async () => {
+      memory = []
+      await file?.close()
+    },
+  }
+}

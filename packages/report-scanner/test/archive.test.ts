@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { pack } from 'tar-stream'
+import {
+  ArchiveError,
+  type ArchiveLimits,
+  openArchive,
+  type StagedFile,
+  stageArchive,
+  stageEntry,
+} from '../src/index.js'
+import {
+  cuckoo12,
+  cuckoo12Names,
+  cuckoo12NoEntries,
+  cuckoo12NoFiles,
+  cuckoo20,
+  cuckoo20Gzip,
+  cuckoo20Names,
+} from './archives.js'
+
+let folder = ''
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'archive-test-'))
+})
+after(() => rm(folder, { recursive: true }))
+
+async function* chunked(bytes: Buffer, size = bytes.length || 1): AsyncGenerator<Buffer> {
+  for (let pos = 0; pos < bytes.length; pos += size) yield bytes.subarray(pos, pos + size)
+}
+
+const stage = (bytes: Buffer): Promise<StagedFile> => stageArchive(chunked(bytes), folder, { maxBytes: 1e9 })
+
+async function withFile<T>(bytes: Buffer, use: (file: StagedFile) => Promise<T>): Promise<T> {
+  const file = await stage(bytes)
+  try {
+    return await use(file)
+  } finally {
+    await file.close()
+  }
+}
+
+const list = (bytes: Buffer, limits: ArchiveLimits = {}): Promise<[string, number, string][]> =>
+  withFile(bytes, async file => {
+    const found: [string, number, string][] = []
+    for await (const entry of openArchive(file, limits)) {
+      const staged = await stageEntry(entry, folder)
+      assert.equal(staged.size, entry.size)
+      found.push([staged.name, staged.size, staged.md5])
+      await staged.close()
+    }
+    return found
+  })
+
+const md5 = (bytes: Buffer | string): string => createHash('md5').update(bytes).digest('hex')
+
+/** A tar archive of these files. */
+async function tarOf(files: readonly (readonly [string, Buffer])[]): Promise<Buffer> {
+  const archive = pack()
+  for (const [name, bytes] of files) archive.entry({ name }, bytes)
+  archive.finalize()
+  const chunks: Buffer[] = []
+  for await (const chunk of archive) if (Buffer.isBuffer(chunk)) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+const archiveError =
+  (code: string, entries?: number) =>
+  (error: unknown): boolean =>
+    error instanceof ArchiveError && error.code === code && (entries === undefined || error.entries === entries)
+
+test('an archive of Cuckoo 1.2 lists its files by their last names, empty ones and namesakes included', async () => {
+  const found = await list(cuckoo12)
+  assert.deepEqual(
+    found.map(([name, size]) => [name, size]),
+    [
+      ['readme.txt', 19],
+      ['dropped.exe', 68],
+      ['näme with space.dat', 6],
+      ['empty.bin', 0],
+      ['readme.txt', 28],
+    ],
+  )
+  assert.equal(found[3]?.[2], md5(''))
+})
+
+test('an archive of Cuckoo 2.0 lists the same names without their hash, from bzip2, gzip and plain tar', async () => {
+  const expected = [
+    ['readme.txt', 27],
+    ['empty.bin', 0],
+    ['dropped.exe', 68],
+    ['näme with space.dat', 6],
+    ['readme.txt', 18],
+  ]
+  for (const bytes of [cuckoo20, cuckoo20Gzip, gunzipSync(cuckoo20Gzip)]) {
+    assert.deepEqual(
+      (await list(bytes)).map(([name, size]) => [name, size]),
+      expected,
+    )
+  }
+})
+
+test('the bytes of a file are those that were archived', async () => {
+  const [, , exe] = await list(cuckoo20)
+  const [, , gzip] = await list(cuckoo20Gzip)
+  assert.deepEqual(exe, gzip)
+  assert.equal(exe?.[2]?.length, 32)
+})
+
+test('names chosen by malware cannot break lines, hold paths or be too long to read', async () => {
+  const long = `${'l'.repeat(150)}.bin`
+  const expected = ['a:ads.bin', '-dash.bin', 'new_line.bin', 'slash.bin', 'älatin1.bin', long].sort()
+  for (const bytes of [cuckoo12Names, cuckoo20Names]) {
+    assert.deepEqual((await list(bytes)).map(([name]) => name).sort(), expected)
+  }
+})
+
+test('an archive without files is no error', async () => {
+  for (const bytes of [cuckoo12NoEntries, cuckoo12NoFiles, Buffer.alloc(10_240), gzipSync(Buffer.alloc(1024))]) {
+    assert.deepEqual(await list(bytes), [])
+  }
+})
+
+test('what is no archive is refused by what it is', async () => {
+  await assert.rejects(list(Buffer.from('PK\u0003\u0004rest of a zip file')), archiveError('zip', 0))
+  await assert.rejects(list(Buffer.from('<html>Not found</html>')), archiveError('unknown-format', 0))
+  await assert.rejects(list(Buffer.alloc(0)), archiveError('unknown-format', 0))
+})
+
+test('a truncated archive is an error wherever it ends', async () => {
+  for (let length = 3; length < cuckoo12.length; length += 61) {
+    await assert.rejects(list(cuckoo12.subarray(0, length)), archiveError('corrupt'), `bzip2, ${length} bytes`)
+  }
+  for (let length = 2; length < cuckoo20Gzip.length; length += 61) {
+    await assert.rejects(list(cuckoo20Gzip.subarray(0, length)), archiveError('corrupt'), `gzip, ${length} bytes`)
+  }
+  const tar = gunzipSync(cuckoo20Gzip)
+  await assert.rejects(list(tar.subarray(0, 512 + 512 + 20)), archiveError('corrupt', 1))
+})
+
+test('a damaged bzip2 stream is found out', async () => {
+  for (const at of [4, 12, 60, 300, 500, cuckoo12.length - 3]) {
+    const damaged = Buffer.from(cuckoo12)
+    damaged[at] = (damaged[at] ?? 0) ^ 0x10
+    await assert.rejects(list(damaged), archiveError('corrupt'), `byte ${at}`)
+  }
+})
+
+test('a file that nobody reads, or only in part, does not stop the next', async () => {
+  const big = Buffer.alloc(700_000, 'x')
+  const tar = await tarOf([
+    ['files/1/a', big],
+    ['files/1/b', big],
+    ['files/1/c', Buffer.from('c')],
+  ])
+  const names = await withFile(tar, async file => {
+    const seen: string[] = []
+    for await (const entry of openArchive(file)) {
+      seen.push(entry.name)
+      if (entry.name === 'b') for await (const chunk of entry.stream()) if (chunk.length > 0) break
+      if (entry.name === 'c') seen.push((await stageEntry(entry, folder)).md5)
+    }
+    return seen
+  })
+  assert.deepEqual(names, ['a', 'b', 'c', md5('c')])
+})
+
+test('limits stop an archive that unpacks to more than is wanted', async () => {
+  const tar = await tarOf([
+    ['a', Buffer.alloc(5000)],
+    ['b', Buffer.alloc(10)],
+    ['c', Buffer.alloc(10)],
+  ])
+  await assert.rejects(list(tar, { maxEntries: 2 }), archiveError('limit', 2))
+  await assert.rejects(list(gzipSync(tar), { maxTotalBytes: 6000 }), archiveError('limit'))
+  await assert.rejects(list(tar, { maxEntryBytes: 4999 }), archiveError('entry-too-large', 1))
+})
+
+test('a file that is too large can be passed over', async () => {
+  const tar = await tarOf([
+    ['a', Buffer.alloc(5000)],
+    ['b', Buffer.from('b')],
+  ])
+  const read = await withFile(tar, async file => {
+    const seen: string[] = []
+    for await (const entry of openArchive(file, { maxEntryBytes: 1000 })) {
+      if (entry.size <= 1000) seen.push((await stageEntry(entry, folder)).md5)
+    }
+    return seen
+  })
+  assert.deepEqual(read, [md5('b')])
+})
+
+test('an abort ends the iteration with its reason', async () => {
+  for (const bytes of [cuckoo12, cuckoo20Gzip]) {
+    const stop = new AbortController()
+    const reason = new Error('stopped')
+    await withFile(bytes, async file => {
+      await assert.rejects(async () => {
+        for await (const entry of openArchive(file, { signal: stop.signal })) {
+          assert.ok(entry.name.length > 0)
+          stop.abort(reason)
+        }
+      }, reason)
+    })
+  }
+})
+
+test('an iteration that is left leaves nothing behind', async () => {
+  await withFile(cuckoo12, async file => {
+    for await (const entry of openArchive(file)) if (entry.size > 0) break
+  })
+  assert.deepEqual(await readdir(folder), [])
+})

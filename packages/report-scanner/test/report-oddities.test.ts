@@ -1,0 +1,258 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ReportScanner } from '../src/index.js'
+import { OPTIONS, Rows, scan, skippers } from './collect.js'
+
+const withCalls = (calls: string): string =>
+  `{"behavior":{"processes":[{"process_name":"p","process_id":1,"calls":${calls}}]}}`
+const MIB = 1_048_576
+
+test('the machine is named by string, object, label, or as FAILED', () => {
+  for (const [machine, name] of [
+    ['"vm"', 'vm'],
+    ['""', 'FAILED'],
+    ['null', 'FAILED'],
+    ['{}', 'FAILED'],
+    ['{"name":"n","label":"l"}', 'n'],
+    ['{"name":null,"label":"l"}', 'l'],
+    ['[1]', 'FAILED'],
+    ['{"name":"n"},"machine":"later"', 'later'],
+    ['"earlier","machine":{"label":"l"}', 'l'],
+  ] as const) {
+    assert.equal(scan(`{"info":{"machine":${machine}}}`).rows.info?.machine, name, machine)
+  }
+})
+
+test('times are kept as text, formatted in UTC from seconds, and empty when missing', () => {
+  for (const [value, started, firstSeen] of [
+    ['"2015-11-03 10:16:40"', '2015-11-03 10:16:40', '2015-11-03 10:16:40'],
+    ['1584895321.138', '2020-03-22 16:42:01', '2020-03-22 16:42:01,138'],
+    ['0', '1970-01-01 00:00:00', '1970-01-01 00:00:00,000'],
+    ['null', '', ''],
+    ['NaN', '', ''],
+    ['1e300', '1e+300', '1e+300'],
+    ['{}', '', ''],
+  ] as const) {
+    const { rows } = scan(`{"info":{"started":${value}},"behavior":{"processes":[{"first_seen":${value}}]}}`)
+    assert.equal(rows.info?.started, started)
+    assert.equal(rows.processes[0]?.firstSeen, firstSeen)
+  }
+})
+
+test('a section of another type than expected has no rows', () => {
+  for (const value of ['null', '1', '"x"', '[]', '[[1],"a",null]', 'true']) {
+    const { rows } = scan(
+      `{"info":${value},"signatures":${value === '[]' ? '{}' : value},"behavior":${value},"target":${value}}`,
+    )
+    assert.deepEqual({ ...rows }, { ...new Rows() }, value)
+  }
+  const nothing = scan('{"behavior":{"processes":null,"summary":null},"signatures":{"a":[]},"target":{"file":null}}')
+  assert.deepEqual({ ...nothing.rows }, { ...new Rows() })
+  assert.equal(scan('{"behavior":{"processes":[{"calls":null},{"calls":{}},{}]}}').rows.processes.length, 3)
+})
+
+test('fields are coerced one by one', () => {
+  const { rows } = scan(
+    withCalls(`[{"status":"1","return":null,"return_value":7,"thread_id":12,"repeated":"4","id":1.5,"api":5,"category":null,
+      "timestamp":"t","arguments":[{"name":"n","value":["a",1]},"bare",{"value":true},null,{"name":3}]}]`),
+  )
+  assert.deepEqual(rows.calls, [
+    {
+      category: '',
+      status: false,
+      return: '7',
+      timestamp: 't',
+      thread_id: '12',
+      repeated: 4,
+      api: '5',
+      id: '',
+      arguments: [
+        { name: 'n', value: '["a",1]' },
+        { name: '', value: 'bare' },
+        { name: '', value: 'true' },
+        { name: '', value: '' },
+        { name: '3', value: '' },
+      ],
+      process: 'p (1)',
+    },
+  ])
+})
+
+test('a call that cannot be used is dropped and counted, never the report', () => {
+  const deep = `{"api":"deep","arguments":{"x":${'['.repeat(100)}${']'.repeat(100)}}}`
+  const many = `{"api":"large","arguments":[${Array.from({ length: 30 }, () => `"${'x'.repeat(60_000)}"`).join()}]}`
+  const { rows, summary } = scan(withCalls(`["text",null,5,[{"api":"no"}],${deep},${many},{"api":"good"}]`))
+  assert.deepEqual(
+    rows.calls.map(call => call.api),
+    ['good'],
+  )
+  assert.equal(summary.droppedCalls, 6)
+})
+
+test('what Python writes beyond JSON is tolerated', () => {
+  const { rows } = scan(
+    withCalls('[{"api":"a\u0001\nb","return":NaN,"return_value":-Infinity,"arguments":{"x":Infinity,"y":"\\ud800"}}]'),
+  )
+  assert.equal(rows.calls[0]?.api, 'a\u0001\nb')
+  assert.equal(rows.calls[0]?.return, '')
+  assert.deepEqual(rows.calls[0]?.arguments, [
+    { name: 'x', value: '' },
+    { name: 'y', value: '\ufffd' },
+  ])
+  assert.equal(scan('{"static":{"entropy":NaN,"a":-Infinity},"x":NaN,"info":{"id":3}}').rows.info?.id, '3')
+})
+
+test('of a key that is repeated the last value counts', () => {
+  assert.equal(scan('{"info":{"id":1,"id":2}}').rows.info?.id, '2')
+  assert.equal(scan('{"info":{"id":1},"info":{"started":"s"}}').rows.info?.id, '')
+  assert.equal(scan('{"info":{"id":1},"info":null}').rows.info, undefined)
+  assert.equal(scan('{"inf\\u006f":{"id":6}}').rows.info?.id, '6')
+  assert.deepEqual(
+    scan('{"signatures":[{"name":"a"}],"signatures":[{"name":"b"}]}').rows.signatures.map(signature => signature.name),
+    ['b'],
+  )
+  assert.deepEqual(scan('{"signatures":[{"name":"a"}],"signatures":null}').rows.signatures, [])
+})
+
+test('rows of a list that is repeated are taken back', () => {
+  const process = (name: string, calls: string): string => `{"process_name":"${name}","process_id":1,"calls":${calls}}`
+  const twice = scan(
+    `{"behavior":{"processes":[${process('a', '[{"api":"1"}]')}],"summary":{"files":["f"]},
+      "processes":[${process('b', '[{"api":"2"},{"api":"3"}]')}]}}`,
+    { maxCalls: 2 },
+  )
+  assert.deepEqual(
+    twice.rows.processes.map(row => row.name),
+    ['b'],
+  )
+  assert.deepEqual(
+    twice.rows.calls.map(row => row.api),
+    ['2', '3'],
+  )
+  assert.deepEqual([twice.rows.files, twice.summary.calls], [['f'], 2])
+  const calls = scan(
+    `{"behavior":{"processes":[${process('a', '[{"api":"0"}]')},${process('b', '[{"api":"1"}],"calls":[{"api":"2"}]')},
+      {"calls":[{"api":"no"}],"calls":[{"api":"3"}],"process_name":"c","pid":2}]}}`,
+    { maxCalls: 3 },
+  )
+  assert.deepEqual(
+    calls.rows.calls.map(row => row.api),
+    ['0', '2', '3'],
+  )
+  assert.equal(calls.summary.calls, 3)
+  const behavior = scan(
+    `{"behavior":{"processes":[${process('a', '[{"api":"1"}]')}],"summary":{"files":["f"],"keys":["k"]}},"behavior":{}}`,
+  )
+  assert.deepEqual({ ...behavior.rows }, { ...new Rows() })
+})
+
+test('of a repeated list in a summary only what other lists have too remains', () => {
+  const { rows } = scan(
+    '{"behavior":{"summary":{"file_read":["a","b"],"file_created":["b","c"],"file_read":["d"],"mutex":["m"]}}}',
+  )
+  assert.deepEqual([rows.files, rows.mutexes], [['b', 'c', 'd'], ['m']])
+  assert.deepEqual(scan('{"behavior":{"summary":{"files":["a"]},"summary":{"files":["b"]}}}').rows.files, ['b'])
+})
+
+test('a wanted string over the limit is cut between characters, says so, and is counted', () => {
+  const maxValueBytes = 300
+  for (const [unit, character] of [
+    ['x', 'x'],
+    ['\\u00e9', 'é'],
+    ['é', 'é'],
+    ['😀', '😀'],
+    ['\\"', '"'],
+    ['\\\\', '\\'],
+  ] as const) {
+    const written = unit.repeat(500)
+    const bytes = Buffer.byteLength(written)
+    const report = withCalls(
+      `[{"api":"a","arguments":[{"name":"n","value":"${written}"},{"name":"o","value":"whole"}]}]`,
+    )
+    for (const cuts of [[], [200], Array.from(Buffer.from(report), (_, index) => index)]) {
+      const { rows, summary } = scan(report, { maxValueBytes, cuts })
+      const kept = Math.ceil(maxValueBytes / Buffer.byteLength(unit))
+      assert.deepEqual(rows.calls[0]?.arguments, [
+        { name: 'n', value: `${character.repeat(kept)} [cut: ${bytes} bytes]` },
+        { name: 'o', value: 'whole' },
+      ])
+      assert.equal(summary.cutValues, 1)
+    }
+  }
+})
+
+test('strings of a summary and of a signature are cut too, and a list that is too long as JSON', () => {
+  const long = 'y'.repeat(1000)
+  const { rows, summary } = scan(
+    `{"signatures":[{"description":"${long}"}],"behavior":{"summary":{"files":["${long}"]},"processes":[{"process_name":"p","pid":1,
+      "calls":[{"arguments":{"list":[${Array.from({ length: 300 }, () => '"ab"').join()}]}}]}]}}`,
+    { maxValueBytes: 256 },
+  )
+  const cut = `${'y'.repeat(256)} [cut: 1000 bytes]`
+  assert.equal(rows.signatures[0]?.description, cut)
+  assert.deepEqual(rows.files, [cut])
+  assert.match(rows.calls[0]?.arguments[0]?.value ?? '', /^\["ab",.{250} \[cut: 1501 bytes\]$/)
+  assert.equal(summary.cutValues, 3)
+})
+
+test('huge strings, keys, numbers and depths are read in little memory', () => {
+  const piece = Buffer.alloc(MIB, 'z')
+  const open = Buffer.alloc(MIB, '[')
+  const close = Buffer.alloc(MIB, ']')
+  const slashes = Buffer.alloc(MIB, '\\')
+  const nines = Buffer.alloc(MIB, '9')
+  const times = (bytes: Buffer, count: number): Buffer[] => Array.from({ length: count }, () => bytes)
+  const report = [
+    ...[
+      Buffer.from('{"'),
+      ...times(piece, 10),
+      Buffer.from('":1,"static":"'),
+      ...times(piece, 64),
+      Buffer.from('","b":"'),
+      ...times(slashes, 16),
+    ],
+    ...[
+      Buffer.from('","bomb":'),
+      ...times(open, 8),
+      ...times(close, 8),
+      Buffer.from(',"info":{"id":'),
+      ...times(nines, 4),
+    ],
+    ...[
+      Buffer.from(',"started":"'),
+      ...times(piece, 64),
+      Buffer.from('"},"behavior":{"processes":[{"calls":[{"arguments":["'),
+    ],
+    ...[...times(piece, 64), Buffer.from('"]}, {"api":'), ...times(open, 2), ...times(close, 2), Buffer.from('}]}]}}')],
+  ]
+  for (const skipper of skippers()) {
+    const rows = new Rows()
+    const scanner = new ReportScanner(OPTIONS, rows, skipper)
+    let most = 0
+    globalThis.gc?.()
+    const before = memory()
+    for (const bytes of report) {
+      scanner.push(bytes)
+      most = Math.max(most, memory() - before)
+    }
+    const summary = scanner.end()
+    assert.ok(most < 32 * MIB, `${most} bytes`)
+    assert.equal(rows.info?.id, '')
+    assert.equal(rows.info?.started.length, OPTIONS.maxValueBytes + ' [cut: 67108864 bytes]'.length)
+    assert.equal(rows.calls[0]?.arguments[0]?.value, `${'z'.repeat(OPTIONS.maxValueBytes)} [cut: 67108864 bytes]`)
+    assert.deepEqual([summary.cutValues, summary.droppedCalls], [2, 1])
+  }
+})
+
+const memory = (): number => {
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+test('calls whose process is named behind them are held only up to a limit', () => {
+  const call = `{"api":"a","arguments":["${'x'.repeat(60_000)}"]}`
+  const calls = `[${Array.from({ length: 300 }, () => call).join()}]`
+  const { rows, summary } = scan(`{"behavior":{"processes":[{"calls":${calls},"process_name":"p","pid":1}]}}`)
+  assert.equal(rows.calls.length, 139)
+  assert.equal(summary.droppedCalls, 161)
+})

@@ -1,0 +1,194 @@
+// Small reports in the shapes of Cuckoo 1.2, Cuckoo 2.0.7 and CAPE 2.4, with what they hold and much that nobody wants.
+
+/** As Cuckoo 1.2 writes it: drewboardman/cuckoo:storage/analyses/1/reports/report.json. */
+export const CUCKOO_12 = `{
+    "info": {
+        "category": "file", 
+        "started": "2015-11-03 10:16:40", 
+        "custom": "", 
+        "machine": {
+            "shutdown_on": "2015-11-03 10:19:02", 
+            "label": "cuckoo1", 
+            "id": 4711, 
+            "name": "winxp-j\\u00fcrgen"
+        }, 
+        "ended": "2015-11-03 10:19:02", 
+        "version": "1.2", 
+        "id": 4711
+    }, 
+    "signatures": [
+        {
+            "families": [], 
+            "description": "Says \\"\\\\{[\\" and \\u4e2d\\ud83d\\ude00", 
+            "severity": 2, 
+            "data": [{"file": "C:\\\\x.exe", "deep": [[{"name": "not this"}]]}], 
+            "name": "creates_exe"
+        }, 
+        {"severity": 3, "description": "second", "name": "two"}
+    ], 
+    "static": {"pe": [1, -2.5e3, true, null, "}]\\\\", {"info": {"id": 1}}], "": {}}, 
+    "behavior": {
+        "processtree": [{"pid": 1, "process_name": "not.exe"}], 
+        "processes": [
+            {
+                "parent_id": 600, 
+                "process_name": "sample.exe", 
+                "process_id": 1000, 
+                "first_seen": "2015-11-03 10:17:08,123", 
+                "calls": [
+                    {
+                        "category": "filesystem", 
+                        "status": true, 
+                        "return": "0x00000000", 
+                        "timestamp": "2015-11-03 10:17:08,124", 
+                        "thread_id": "1004", 
+                        "repeated": 3, 
+                        "api": "NtCreateFile", 
+                        "arguments": [
+                            {"name": "FileName", "value": "C:\\\\\\"{[\\u00e9"}, 
+                            {"name": "Access", "value": "0x1"}
+                        ], 
+                        "id": 0
+                    }, 
+                    {
+                        "category": "system", 
+                        "status": false, 
+                        "return": "", 
+                        "timestamp": "2015-11-03 10:17:08,125", 
+                        "thread_id": "1004", 
+                        "repeated": 0, 
+                        "api": "NtDelayExecution", 
+                        "arguments": [], 
+                        "id": 1
+                    }
+                ]
+            }, 
+            {"parent_id": 1000, "process_name": "cmd.exe", "process_id": 1004, "first_seen": "x", "calls": []}
+        ], 
+        "summary": {
+            "files": ["C:\\\\a", "C:\\\\b"], 
+            "keys": ["HKEY_LOCAL_MACHINE\\\\k"], 
+            "mutexes": ["Local\\\\m", "n"]
+        }
+    }, 
+    "strings": ["behavior", "\\\\"], 
+    "target": {"category": "file", "file": {"md5": "0123", "sha256": "4567", "yara": []}}
+}`
+
+/** What CUCKOO_12 holds. */
+export const CUCKOO_12_ROWS = {
+  info: { id: '4711', started: '2015-11-03 10:16:40', ended: '2015-11-03 10:19:02', machine: 'winxp-jürgen' },
+  target: { md5: '0123', sha256: '4567' },
+  signatures: [
+    { name: 'creates_exe', description: 'Says "\\{[" and 中😀', severity: '2' },
+    { name: 'two', description: 'second', severity: '3' },
+  ],
+  processes: [
+    { name: 'sample.exe', pid: '1000', parentPid: '600', firstSeen: '2015-11-03 10:17:08,123' },
+    { name: 'cmd.exe', pid: '1004', parentPid: '1000', firstSeen: 'x' },
+  ],
+  calls: [
+    {
+      category: 'filesystem',
+      status: true,
+      return: '0x00000000',
+      timestamp: '2015-11-03 10:17:08,124',
+      thread_id: '1004',
+      repeated: 3,
+      api: 'NtCreateFile',
+      id: 0,
+      arguments: [
+        { name: 'FileName', value: 'C:\\"{[é' },
+        { name: 'Access', value: '0x1' },
+      ],
+      process: 'sample.exe (1000)',
+    },
+    {
+      category: 'system',
+      status: false,
+      return: '',
+      timestamp: '2015-11-03 10:17:08,125',
+      thread_id: '1004',
+      repeated: 0,
+      api: 'NtDelayExecution',
+      id: 1,
+      arguments: [],
+      process: 'sample.exe (1000)',
+    },
+  ],
+  files: ['C:\\a', 'C:\\b'],
+  keys: ['HKEY_LOCAL_MACHINE\\k'],
+  mutexes: ['Local\\m', 'n'],
+}
+
+/** As Cuckoo 2.0.7 writes it, the name of a process behind its calls: TGLuis/TFE-Cuckoo:cuckoo/storage/analyses/1/reports/report.json. */
+export const CUCKOO_20 = `{
+  "info": {"added": 1584895300.5, "started": 1584895321.138, "ended": 1584895400, "id": 1, "machine": {}, "score": 7.2},
+  "signatures": [{"markcount": 1, "severity": 1, "marks": [{"call": {"api": "no"}, "type": "call"}], "name": "n", "description": "d"}],
+  "target": {"file": {"md5": "m", "sha256": null}},
+  "behavior": {
+    "generic": [{"pid": 1}],
+    "apistats": {"2104": {"NtClose": 3}},
+    "processes": [{
+      "process_path": "C:\\\\s.exe",
+      "calls": [
+        {"category": "file", "status": 1, "stacktrace": [], "api": "NtReadFile", "return_value": 0,
+         "arguments": {"offset": 0, "buffer": "x", "list": [1, {"a": null}], "handle": "0x1", "none": null, "big": 18446744073709551615},
+         "time": 1584895322.25, "tid": 2108, "flags": {"a": "B"}},
+        {"category": "synchronisation", "status": 0, "last_error": 2, "nt_status": -1073741772, "api": "NtWait",
+         "return_value": -9223372036854775808, "arguments": {}, "time": 1584895322.251, "tid": 2108, "flags": {}}
+      ],
+      "track": true, "pid": 2104, "process_name": "s.exe", "command_line": "s", "first_seen": 1584895322.1, "ppid": 2050, "type": "process"
+    }],
+    "summary": {
+      "file_created": ["C:\\\\a"], "file_read": ["C:\\\\a", "C:\\\\b"], "file_moved": [["C:\\\\b", "C:\\\\c"]],
+      "directory_created": ["C:\\\\d"], "dll_loaded": ["k.dll"], "regkey_opened": ["K1"], "regkey_read": ["K1", "K2"],
+      "mutex": ["M"], "tls_master": [["a", "b", "c"]]
+    }
+  },
+  "metadata": {}
+}`
+
+/** What CUCKOO_20 holds. */
+export const CUCKOO_20_ROWS = {
+  info: { id: '1', started: '2020-03-22 16:42:01', ended: '2020-03-22 16:43:20', machine: 'FAILED' },
+  target: { md5: 'm', sha256: '' },
+  signatures: [{ name: 'n', description: 'd', severity: '1' }],
+  processes: [{ name: 's.exe', pid: '2104', parentPid: '2050', firstSeen: '2020-03-22 16:42:02,100' }],
+  calls: [
+    {
+      category: 'file',
+      status: true,
+      return: '0',
+      timestamp: '2020-03-22 16:42:02,250',
+      thread_id: '2108',
+      repeated: '',
+      api: 'NtReadFile',
+      id: '',
+      arguments: [
+        { name: 'offset', value: '0' },
+        { name: 'buffer', value: 'x' },
+        { name: 'list', value: '[1,{"a":null}]' },
+        { name: 'handle', value: '0x1' },
+        { name: 'none', value: '' },
+        { name: 'big', value: '18446744073709551615' },
+      ],
+      process: 's.exe (2104)',
+    },
+    {
+      category: 'synchronisation',
+      status: false,
+      return: '-9223372036854775808',
+      timestamp: '2020-03-22 16:42:02,251',
+      thread_id: '2108',
+      repeated: '',
+      api: 'NtWait',
+      id: '',
+      arguments: [],
+      process: 's.exe (2104)',
+    },
+  ],
+  files: ['C:\\a', 'C:\\b', 'C:\\c', 'C:\\d'],
+  keys: ['K1', 'K2'],
+  mutexes: ['M'],
+}

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { fstatSync, readSync } from 'node:fs'
+import { mkdtemp, open, readdir, rm, unlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { type ArchiveEntry, type StagedEntry, StagingError, stageArchive, stageEntry } from '../src/index.js'
+
+let folder = ''
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'staging-test-'))
+})
+after(() => rm(folder, { recursive: true }))
+
+async function* of(...chunks: readonly string[]): AsyncGenerator<Buffer> {
+  for (const chunk of chunks) yield Buffer.from(chunk)
+}
+
+const entryOf = (bytes: Buffer): ArchiveEntry => ({
+  name: 'a.exe',
+  size: bytes.length,
+  stream: async function* () {
+    for (let pos = 0; pos < bytes.length; pos += 100_000) yield bytes.subarray(pos, pos + 100_000)
+  },
+})
+
+async function contents(entry: StagedEntry): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of entry.open()) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+const stagingError =
+  (code: string) =>
+  (error: unknown): boolean =>
+    error instanceof StagingError && error.code === code
+
+test('a staged archive is complete, private and has no name', async () => {
+  const file = await stageArchive(of('abc', '', 'def'), folder, { length: 6, maxBytes: 6 })
+  assert.equal(file.size, 6)
+  const bytes = Buffer.alloc(10)
+  assert.equal(readSync(file.fd, bytes, 0, 10, 0), 6)
+  assert.equal(bytes.toString('latin1', 0, 6), 'abcdef')
+  assert.equal(fstatSync(file.fd).mode & 0o777, 0o600)
+  assert.equal(fstatSync(file.fd).nlink, 0)
+  assert.deepEqual(await readdir(folder), [])
+  await file.close()
+  await file.close()
+})
+
+test('an archive of another length than announced is refused', async () => {
+  await assert.rejects(stageArchive(of('abc'), folder, { length: 4, maxBytes: 10 }), stagingError('length'))
+  await assert.rejects(stageArchive(of('abc', 'de'), folder, { length: 4, maxBytes: 10 }), stagingError('length'))
+})
+
+test('an archive over the limit is refused, before its first byte if its length says so', async () => {
+  await assert.rejects(stageArchive(of('abc', 'de'), folder, { maxBytes: 4 }), stagingError('too-large'))
+  const untouched: AsyncIterable<Buffer> = {
+    [Symbol.asyncIterator]: () => assert.fail('nothing must be read'),
+  }
+  await assert.rejects(stageArchive(untouched, folder, { length: 5, maxBytes: 4 }), stagingError('too-large'))
+})
+
+test('a folder that is not there is an error of the file system', async () => {
+  const missing = join(folder, 'missing')
+  await assert.rejects(stageArchive(of('abc'), missing, { maxBytes: 4 }), stagingError('io'))
+  await assert.rejects(stageEntry(entryOf(Buffer.alloc(2_000_000)), missing), stagingError('io'))
+})
+
+test('a full disk is told apart', async t => {
+  const probe = await open(join(folder, 'probe'), 'w')
+  await probe.close()
+  await unlink(join(folder, 'probe'))
+  t.mock.method(Object.getPrototypeOf(probe), 'write', () =>
+    Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })),
+  )
+  await assert.rejects(stageArchive(of('abc'), folder, { maxBytes: 4 }), stagingError('no-space'))
+  await assert.rejects(stageEntry(entryOf(Buffer.alloc(2_000_000)), folder), stagingError('no-space'))
+})
+
+test('an error of the source is passed on as it is', async () => {
+  const reset = new Error('connection reset')
+  const failing = (async function* () {
+    yield Buffer.from('abc')
+    throw reset
+  })()
+  await assert.rejects(stageArchive(failing, folder, { maxBytes: 10 }), reset)
+})
+
+test('an abort ends the wait for a source that hangs', async () => {
+  const stop = new AbortController()
+  const reason = new Error('stopped')
+  const hanging = (async function* () {
+    yield Buffer.from('abc')
+    queueMicrotask(() => stop.abort(reason))
+    await new Promise(() => undefined)
+  })()
+  await assert.rejects(stageArchive(hanging, folder, { maxBytes: 10, signal: stop.signal }), reason)
+})
+
+test('a dropped file can be read again and again, from memory or from the disk', async () => {
+  for (const size of [0, 1_048_576, 1_048_577, 3_000_000]) {
+    const bytes = Buffer.alloc(size, 'malware!')
+    const staged = await stageEntry(entryOf(bytes), folder)
+    assert.equal(staged.size, size)
+    assert.ok((await contents(staged)).equals(bytes))
+    assert.ok((await contents(staged)).equals(bytes))
+    await staged.close()
+    await staged.close()
+  }
+})

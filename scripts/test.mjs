@@ -1,0 +1,102 @@
+// npm test [unit|integration]: set-up, build, lint, type check, tests. The last line is `N passed, N failed`.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { fileURLToPath } from 'node:url'
+import { SetupError, setUp } from './setup.mjs'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const kinds = ['unit', 'integration']
+
+const asked = process.argv.slice(2)
+if (asked.some(kind => !kinds.includes(kind))) {
+  console.error('usage: npm test [unit|integration]')
+  process.exit(2)
+}
+const counts = await testAll(asked.length === 0 ? kinds : asked)
+console.log(`${counts.passed} passed, ${counts.failed} failed`)
+process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1
+
+async function testAll(wanted) {
+  const total = { passed: 0, failed: 0 }
+  try {
+    setUp({ rabbitMq: wanted.includes('integration') })
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error
+    console.error(error.message)
+    return { ...total, failed: 1 }
+  }
+  for (const step of ['build', 'lint', 'typecheck']) if (!succeeds(step)) return { ...total, failed: 1 }
+  for (const kind of kinds.filter(kind => wanted.includes(kind))) {
+    const { passed, failed } = kind === 'unit' ? await runTests(kind) : await withBroker(() => runTests(kind))
+    total.passed += passed
+    total.failed += failed
+  }
+  return total
+}
+
+/** Runs one script of package.json and prints one line about it, and its output if it failed. */
+function succeeds(script) {
+  const start = performance.now()
+  const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 64 * 1024 * 1024 }
+  const { status, stdout, stderr } = spawnSync('npm', ['run', '--silent', script], options)
+  const seconds = ((performance.now() - start) / 1000).toFixed(1)
+  console.log(`${script.padEnd(11)} ${status === 0 ? 'ok' : 'FAILED'}  ${seconds} s`)
+  if (status !== 0) console.log(stdout + stderr)
+  return status === 0
+}
+
+/** Sets RABBITMQ_URL for `use`, to a broker that lives as long as it runs, unless it names one already. */
+async function withBroker(use) {
+  if (process.env.RABBITMQ_URL) return use()
+  const { startRabbitMq } = await import('@cuckoo-distributed/testing')
+  const node = await startRabbitMq()
+  process.env.RABBITMQ_URL = node.url
+  try {
+    return await use()
+  } finally {
+    await node.stop()
+  }
+}
+
+/** Runs all test files of one kind, two or more at a time, and counts. */
+async function runTests(kind) {
+  const files = testFiles(kind === 'unit' ? '.test.ts' : '.integration.ts')
+  console.log(`\n${kind} tests: ${files.length} files`)
+  if (files.length === 0) return { passed: 0, failed: 0 }
+  // On Node 20 the time limit is for a file, on later ones for a test.
+  const events = run({
+    files,
+    concurrency: Math.min(availableParallelism(), kind === 'unit' ? 8 : 2),
+    timeout: kind === 'unit' ? 120_000 : 300_000,
+  })
+  const counts = { passed: 0, failed: 0 }
+  const count = (data, isProof) => {
+    if (data.details?.type !== 'suite') counts[isProof ? 'passed' : 'failed']++
+  }
+  events.on('test:fail', data => count(data, false))
+  events.on('test:pass', data => count(data, isProof(data)))
+  for await (const text of events.compose(new spec())) process.stdout.write(text)
+  return counts
+}
+
+/** A skipped test, one marked as to do and a file without tests prove nothing, so they count as failed. */
+function isProof({ name, file, skip, todo }) {
+  return skip === undefined && todo === undefined && resolve(root, name) !== file
+}
+
+/** Compiled test files, looked up by their sources: what was compiled from a source that is gone is not a test. */
+function testFiles(suffix) {
+  const projects = ['packages', 'services'].flatMap(kind => readdirSync(join(root, kind)).map(name => join(kind, name)))
+  const folders = [
+    ...projects.map(project => [join(project, 'test'), join(project, 'build', 'test')]),
+    ['test', 'test/build'],
+  ]
+  return folders.flatMap(([sources, compiled]) => {
+    const names = existsSync(join(root, sources)) ? readdirSync(join(root, sources)) : []
+    return names.filter(name => name.endsWith(suffix)).map(name => join(root, compiled, name.replace(/ts$/, 'js')))
+  })
+}

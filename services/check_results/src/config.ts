@@ -1,0 +1,64 @@
+// The configuration of check_results: its keys, and what of it cannot be used.
+import {
+  AllowedCuckooURLs,
+  describeError,
+  type OwnQueue,
+  prefetchKey,
+  StageKeys,
+  VerifySSL,
+} from '@cuckoo-distributed/core'
+import { checkUrl, UrlNotAllowedError } from '@cuckoo-distributed/http'
+import Type, { type Static } from 'typebox'
+
+export const CheckResultsSchema = Type.Object(
+  {
+    ...StageKeys,
+    ProducerQueue: Type.String({ minLength: 1, description: 'Queue for finished tasks; parse_and_submit consumes it' }),
+    VerifySSL,
+    PrefetchCount: prefetchKey(100, 'Tasks that are watched at a time'),
+    WaitBetweenRequests: Type.Number({
+      default: 5,
+      minimum: 0,
+      maximum: 3600,
+      description:
+        'Seconds between two requests to the same Cuckoo, however many tasks are watched; 0 = as fast as answers come',
+    }),
+    AnalysisDeadline: Type.Integer({
+      default: 86_400,
+      minimum: 1,
+      description:
+        'Seconds a task may take until it is reported, its wait in Cuckoo included; then the message has failed',
+    }),
+    AllowedCuckooURLs,
+  },
+  { additionalProperties: false },
+)
+
+export type CheckResultsConfig = Readonly<Static<typeof CheckResultsSchema>>
+
+export function ownQueues(config: CheckResultsConfig): readonly OwnQueue[] {
+  const { ConsumerQueue, ProducerQueue, FailedQueue } = config
+  return [
+    { name: ConsumerQueue, deadLetterTo: FailedQueue },
+    { name: ProducerQueue, deadLetterTo: FailedQueue },
+    { name: FailedQueue, deadLetterTo: `${FailedQueue}.lost` },
+  ]
+}
+
+/** What is well-formed and still cannot be used, in words that name the key. */
+export function unusable({ AllowedCuckooURLs }: CheckResultsConfig): string[] {
+  return AllowedCuckooURLs.flatMap(entry => {
+    const problem = urlProblem(entry)
+    return problem === undefined ? [] : [`"AllowedCuckooURLs": ${problem}`]
+  })
+}
+
+/** An entry that can be read allows or refuses the probe; one that cannot is another error. */
+function urlProblem(entry: string): string | undefined {
+  try {
+    checkUrl('http://probe.invalid', [entry])
+    return undefined
+  } catch (error: unknown) {
+    return error instanceof UrlNotAllowedError ? undefined : describeError(error)
+  }
+}

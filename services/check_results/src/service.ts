@@ -1,0 +1,38 @@
+// check_results: its configuration and its one stage, which passes a message on when its task is reported.
+import { bindStage, decodeTask, forward, type ServiceDefinition } from '@cuckoo-distributed/core'
+import { CheckResultsSchema, ownQueues, unusable } from './config.js'
+import { Watchers } from './watchers.js'
+
+/** With `WaitBetweenRequests` 0. */
+const SHORTEST_INTERVAL_MS = 50
+
+export const checkResults: ServiceDefinition<typeof CheckResultsSchema> = {
+  name: 'check_results',
+  summary: 'Watches tasks in any number of Cuckoos and passes each on when its analysis is reported.',
+  schema: CheckResultsSchema,
+  queues: ownQueues,
+  failedQueue: config => config.FailedQueue,
+  check: unusable,
+  async open(config, { log, stop }) {
+    const watchers = new Watchers({
+      verifySsl: config.VerifySSL,
+      allowedUrls: config.AllowedCuckooURLs,
+      intervalMs: Math.max(config.WaitBetweenRequests * 1000, SHORTEST_INTERVAL_MS),
+      deadlineMs: config.AnalysisDeadline * 1000,
+      log,
+      stop,
+    })
+    const stage = bindStage({
+      queue: config.ConsumerQueue,
+      prefetch: config.PrefetchCount,
+      decode: decodeTask,
+      bindings: ({ taskId, crits }) => ({ taskId, analysisId: crits.analysisId }),
+      async handle({ taskId, cuckooUrl }, { delivery, log, trail, waiting }) {
+        await watchers.at(cuckooUrl).watch(taskId, trail.since, waiting)
+        log.info('reported')
+        return forward(config.ProducerQueue, delivery.body)
+      },
+    })
+    return { stages: [stage], close: () => watchers[Symbol.asyncDispose]() }
+  },
+}

@@ -1,0 +1,99 @@
+// The configuration of feed_cuckoo: its keys, and what of it cannot be used.
+import { accessSync, constants } from 'node:fs'
+import { tmpdir } from 'node:os'
+import {
+  AllowedCritsURLs,
+  CritsURL,
+  describeError,
+  type OwnQueue,
+  prefetchKey,
+  StageKeys,
+  TmpDir,
+  VerifySSL,
+} from '@cuckoo-distributed/core'
+import { checkUrl, UrlNotAllowedError } from '@cuckoo-distributed/http'
+import Type, { type Static } from 'typebox'
+
+const MiB = 1024 * 1024
+
+export const FeedCuckooSchema = Type.Object(
+  {
+    ...StageKeys,
+    ProducerQueue: Type.String({ minLength: 1, description: 'Queue for submitted tasks; check_results consumes it' }),
+    VerifySSL,
+    PrefetchCount: prefetchKey(
+      1,
+      'Messages in hand at a time, each with its sample; also the number of connections to Cuckoo, whose web server is one thread',
+    ),
+    CuckooURL: Type.String({
+      minLength: 1,
+      description: 'Base URL of the API of Cuckoo; check_results and parse_and_submit must reach it by the same URL',
+    }),
+    MaxPending: Type.Integer({
+      default: 10,
+      minimum: 1,
+      description: 'Upload only while fewer tasks than this are pending in Cuckoo',
+    }),
+    CheckFreeSpace: Type.Boolean({
+      default: false,
+      description: 'Upload only while Cuckoo has `MinFreeSpace` (Cuckoo 1.2 does not tell, see `FreeSpaceUnknown`)',
+    }),
+    MinFreeSpace: Type.Integer({
+      default: 256 * MiB,
+      minimum: 0,
+      description: 'Bytes that must be free in Cuckoo; counts only with `CheckFreeSpace`',
+    }),
+    FreeSpaceUnknown: Type.Union([Type.Literal('go'), Type.Literal('wait')], {
+      default: 'go',
+      description: 'What to do when Cuckoo does not tell its free space: `go` or `wait`',
+    }),
+    CritsURL,
+    AllowedCritsURLs,
+    MaxSampleSize: Type.Integer({
+      default: 256 * MiB,
+      minimum: 1,
+      description: 'Bytes of the largest sample to read from CRITs; samples inside messages are bounded by the broker',
+    }),
+    TmpDir,
+  },
+  { additionalProperties: false },
+)
+
+export type FeedCuckooConfig = Readonly<Static<typeof FeedCuckooSchema>>
+
+export function ownQueues(config: FeedCuckooConfig): readonly OwnQueue[] {
+  const { ConsumerQueue, ProducerQueue, FailedQueue } = config
+  return [
+    { name: ConsumerQueue, deadLetterTo: FailedQueue },
+    { name: ProducerQueue, deadLetterTo: FailedQueue },
+    { name: FailedQueue, deadLetterTo: `${FailedQueue}.lost` },
+  ]
+}
+
+/** What is well-formed and still cannot be used, in words that name the key. */
+export function unusable(config: FeedCuckooConfig): string[] {
+  const urls = [['CuckooURL', config.CuckooURL], ...config.AllowedCritsURLs.map(url => ['AllowedCritsURLs', url])]
+  if (config.CritsURL !== '') urls.push(['CritsURL', config.CritsURL])
+  const problems = urls.map(([key, url = '']) => [key, urlProblem(url)])
+  problems.push(['TmpDir', directoryProblem(config.TmpDir || tmpdir())])
+  return problems.flatMap(([key, problem]) => (problem === undefined ? [] : [`"${key}": ${problem}`]))
+}
+
+/** An entry that can be read allows or refuses the probe; one that cannot is another error. */
+function urlProblem(entry: string): string | undefined {
+  try {
+    checkUrl('http://probe.invalid', [entry])
+    return undefined
+  } catch (error: unknown) {
+    return error instanceof UrlNotAllowedError ? undefined : describeError(error)
+  }
+}
+
+function directoryProblem(path: string): string | undefined {
+  try {
+    accessSync(path, constants.W_OK | constants.X_OK)
+    return undefined
+  } catch (error: unknown) {
+    return `${path} cannot be written to: ${describeError(error)}`
+  }
+}

@@ -1,0 +1,151 @@
+// One message: its sample becomes one task in Cuckoo, whatever is interrupted, lost or repeated on the way.
+import {
+  type CritsData,
+  encodeTask,
+  forward,
+  later,
+  type Outcome,
+  PermanentError,
+  type StageContext,
+} from '@cuckoo-distributed/core'
+import type { CritsServers } from '@cuckoo-distributed/crits-client'
+import { type CuckooClient, TaskRefusedError, UnknownOutcomeError } from '@cuckoo-distributed/cuckoo-client'
+import { type Availability, checkUrl, isOutage, StatusError, UrlNotAllowedError } from '@cuckoo-distributed/http'
+import { storeSample } from './crits-sample.js'
+import { findTask, type TaskLists, type TaskMark } from './find-task.js'
+import type { Room } from './room.js'
+import type { Sample } from './sample.js'
+import type { Submission } from './submission.js'
+
+export interface FeederOptions {
+  readonly producerQueue: string
+  readonly cuckoo: CuckooClient
+  readonly availability: Availability
+  readonly room: Room
+  readonly crits: CritsServers
+  /** For messages that name no CRITs; may be empty. */
+  readonly critsUrl: string
+  readonly allowedCritsUrls: readonly string[]
+  /** Bytes. */
+  readonly maxSampleSize: number
+  readonly tmpDir: string
+}
+
+/** Uploads of one delivery whose outcome may stay unknown before the message has failed. */
+const UNKNOWN_OUTCOMES = 3
+
+export class Feeder {
+  readonly #options: FeederOptions
+
+  constructor(options: FeederOptions) {
+    this.#options = options
+  }
+
+  async handle(submission: Submission, context: StageContext): Promise<Outcome> {
+    const { producerQueue, cuckoo } = this.#options
+    const crits = this.#withUrl(submission.crits)
+    await using sample = submission.sample ?? (await this.#fromCrits(crits, context))
+    if (crits.md5 !== '' && crits.md5 !== sample.md5) {
+      const problem = `the sample has the MD5 ${sample.md5}, but crits_data.md5 is ${crits.md5}`
+      throw new PermanentError('SAMPLE_MD5', problem)
+    }
+    const taskId = await this.#task(submission, sample, context)
+    if (taskId === undefined) return later()
+    return forward(producerQueue, encodeTask({ taskId, cuckooUrl: cuckoo.baseUrl, crits }))
+  }
+
+  #withUrl(crits: CritsData): CritsData {
+    const { critsUrl, allowedCritsUrls } = this.#options
+    if (crits.critsUrl === '') return { ...crits, critsUrl }
+    try {
+      checkUrl(crits.critsUrl, allowedCritsUrls)
+      return crits
+    } catch (error: unknown) {
+      if (error instanceof UrlNotAllowedError) throw new PermanentError(error.code, error.message, { cause: error })
+      throw error
+    }
+  }
+
+  async #fromCrits(crits: CritsData, { waiting, log }: StageContext): Promise<Sample> {
+    const { allowedCritsUrls, maxSampleSize, tmpDir } = this.#options
+    if (crits.critsUrl === '') {
+      throw new PermanentError('NO_CRITS_URL', 'file.data is absent, and neither crits_url nor CritsURL names a CRITs')
+    }
+    // The configured CritsURL may hold credentials, which checkUrl refuses in a message's.
+    const isConfigured = crits.critsUrl === this.#options.critsUrl
+    const url = isConfigured ? crits.critsUrl : checkUrl(crits.critsUrl, allowedCritsUrls).href
+    const server = this.#options.crits.at(url)
+    const sample = await server.availability.patiently(waiting, signal =>
+      storeSample(server.client(crits).readSample(maxSampleSize, signal), tmpDir),
+    )
+    log.debug({ size: sample.size }, 'sample read from CRITs')
+    return sample
+  }
+
+  /** The id of the message's task, new or found; undefined when there is no room for a new one. */
+  async #task(submission: Submission, sample: Sample, context: StageContext): Promise<number | undefined> {
+    const { availability, room } = this.#options
+    const { delivery, trail, waiting, working } = context
+    const mark = { custom: submission.custom, md5: submission.customIsShared ? sample.md5 : undefined }
+    let mayExist = delivery.redelivered || trail.seen || trail.attempts > 0
+    for (let unknown = 0; ; ) {
+      const found = mayExist ? await this.#find(mark, context) : undefined
+      if (found !== undefined) return found
+      const place = await room.enter(waiting)
+      if (place === undefined) return undefined
+      try {
+        return await this.#upload(submission, sample, context)
+      } catch (error: unknown) {
+        working.throwIfAborted()
+        room.expire()
+        if (error instanceof UnknownOutcomeError) unknown += 1
+        const isAway = isWaitedFor(error instanceof UnknownOutcomeError ? error.cause : error)
+        if (!isAway || unknown >= UNKNOWN_OUTCOMES) return await this.#findOrThrow(mark, error, context)
+        availability.reportDown(error instanceof UnknownOutcomeError ? error.cause : error)
+        mayExist ||= error instanceof UnknownOutcomeError
+      } finally {
+        place.leave()
+      }
+    }
+  }
+
+  async #upload(submission: Submission, sample: Sample, { log, trail, working }: StageContext): Promise<number> {
+    const { cuckoo, availability } = this.#options
+    const task = {
+      name: submission.fileName.trim() === '' ? sample.md5 : submission.fileName,
+      size: sample.size,
+      open: () => sample.open(),
+      options: { ...submission.options, custom: submission.custom },
+      onBegun: () => {
+        trail.seen = true
+      },
+    }
+    const taskId = await cuckoo.createTask(task, working)
+    availability.reportUp()
+    log.info({ taskId, size: sample.size }, 'submitted to Cuckoo')
+    return taskId
+  }
+
+  /** For an upload that is not tried again: whatever Cuckoo answered, it may have made the task. */
+  async #findOrThrow(mark: TaskMark, error: unknown, context: StageContext): Promise<number> {
+    const mayExist = error instanceof UnknownOutcomeError || error instanceof TaskRefusedError
+    const found = mayExist ? await this.#find(mark, context) : undefined
+    if (found === undefined) throw error
+    return found
+  }
+
+  async #find(mark: TaskMark, { log, waiting }: StageContext): Promise<number | undefined> {
+    const { availability, cuckoo } = this.#options
+    const patient: TaskLists = {
+      listTasks: (list, signal) => availability.patiently(signal, () => cuckoo.listTasks(list, signal)),
+      status: signal => availability.patiently(signal, () => cuckoo.status(signal)),
+    }
+    const taskId = await findTask(mark, { cuckoo: patient, log, signal: waiting })
+    if (taskId !== undefined) log.info({ taskId }, 'an earlier attempt has submitted the sample already')
+    return taskId
+  }
+}
+
+function isWaitedFor(error: unknown): boolean {
+  return isOutage(error) || (error instanceof StatusError && error.status === 429)
+}

@@ -1,0 +1,200 @@
+// Room in Cuckoo: who may upload now, who has to wait, and when to leave messages to other feeders.
+import type { Intake, Logger } from '@cuckoo-distributed/core'
+import type { CuckooStatus } from '@cuckoo-distributed/cuckoo-client'
+import { backOff, delay } from '@cuckoo-distributed/wait'
+
+export interface RoomOptions {
+  /** Asks Cuckoo; waits while Cuckoo is away. */
+  readonly status: (signal: AbortSignal) => Promise<CuckooStatus>
+  /** Upload only while fewer tasks than this are pending. */
+  readonly maxPending: number
+  /** Absent: free space does not matter. */
+  readonly freeSpace?: { readonly min: number; readonly unknown: 'go' | 'wait' } | undefined
+  /** Closed while there is no room. */
+  readonly intake: Intake
+  readonly log: Logger
+  /** Ends everything. */
+  readonly stop: AbortSignal
+  readonly times?: Partial<RoomTimes>
+}
+
+/** All in milliseconds. */
+export interface RoomTimes {
+  /** How long messages wait without any room before they are left to other feeders. Default 30 s. */
+  readonly patience: number
+  /** How long a status may be used. Default 5 s. */
+  readonly fresh: number
+  /** Wait before the second status while there is no room, and the longest of the growing waits. Default 1 s and 15 s. */
+  readonly askAgain: number
+  readonly askAgainMax: number
+}
+
+/** The right to upload one sample; to be left when the upload has ended, however it did. */
+export interface Place {
+  leave(): void
+}
+
+interface Waiter {
+  settle(place: Place | undefined): void
+}
+
+/**
+ * One status request serves all who wait. An upload that had not ended when the status was requested, or began later,
+ * counts as pending on top of what the status says, so `maxPending` holds whatever the answer had already counted.
+ */
+export class Room {
+  readonly #options: RoomOptions
+  readonly #times: RoomTimes
+  readonly #waiting = new Set<Waiter>()
+  #status: { readonly pending: number; readonly hasSpace: boolean; readonly at: number } | undefined
+  /** Uploads that the last status may not have counted. */
+  #uncounted = 0
+  /** Places given out and not left. */
+  #held = 0
+  #asking = false
+  #failing = false
+  #warnedOfSpace = false
+  #patience: NodeJS.Timeout | undefined
+
+  constructor(options: RoomOptions) {
+    this.#options = options
+    this.#times = { patience: 30_000, fresh: 5000, askAgain: 1000, askAgainMax: 15_000, ...options.times }
+  }
+
+  /**
+   * Waits for room. Resolves with undefined when there is none for so long that the message should be left to another
+   * feeder. Rejects with `signal.reason`.
+   */
+  async enter(signal: AbortSignal): Promise<Place | undefined> {
+    signal.throwIfAborted()
+    if (!this.#options.intake.isOpen) return undefined
+    if (!this.#asking && this.#isFresh() && this.#hasRoom()) return this.#place()
+    return new Promise((resolve, reject) => {
+      const leaveQueue = () => {
+        this.#waiting.delete(waiter)
+        signal.removeEventListener('abort', onAbort)
+        if (this.#waiting.size === 0) this.#stopPatience()
+      }
+      const onAbort = () => {
+        leaveQueue()
+        reject(signal.reason)
+      }
+      const waiter: Waiter = {
+        settle(place) {
+          leaveQueue()
+          resolve(place)
+        },
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+      this.#waiting.add(waiter)
+      this.#startPatience()
+      void this.#ask()
+    })
+  }
+
+  /** Forgets the last status: what happened since says that it is not true any more. */
+  expire(): void {
+    this.#status = undefined
+  }
+
+  #isFresh(): boolean {
+    return this.#status !== undefined && performance.now() - this.#status.at < this.#times.fresh
+  }
+
+  #hasRoom(): boolean {
+    const status = this.#status
+    return status?.hasSpace === true && status.pending + this.#uncounted < this.#options.maxPending
+  }
+
+  #place(): Place {
+    this.#uncounted += 1
+    this.#held += 1
+    let held = true
+    return {
+      leave: () => {
+        if (held) this.#held -= 1
+        held = false
+      },
+    }
+  }
+
+  /** Asks while somebody waits, or while nobody can because the intake is closed. */
+  async #ask(): Promise<void> {
+    if (this.#asking) return
+    this.#asking = true
+    const { intake, stop } = this.#options
+    const pause = backOff({ initialMs: this.#times.askAgain, maxMs: this.#times.askAgainMax })
+    try {
+      for (;;) {
+        await this.#refresh(stop)
+        if (this.#hasRoom()) {
+          pause.reset()
+          this.#admit()
+        }
+        if (this.#waiting.size === 0 && intake.isOpen) return
+        await delay(pause.next(), stop)
+      }
+    } catch (error: unknown) {
+      if (!stop.aborted) throw error
+    } finally {
+      this.#asking = false
+    }
+  }
+
+  async #refresh(stop: AbortSignal): Promise<void> {
+    const { status: ask, log } = this.#options
+    const unfinished = this.#held
+    try {
+      const status = await ask(stop)
+      this.#status = { pending: status.pending, hasSpace: this.#hasSpace(status), at: performance.now() }
+      this.#uncounted = unfinished
+      this.#failing = false
+    } catch (error: unknown) {
+      stop.throwIfAborted()
+      this.#status = undefined
+      if (!this.#failing) log.warn({ err: error }, 'Cuckoo gives no usable status; waiting')
+      this.#failing = true
+    }
+  }
+
+  #hasSpace({ freeBytes }: CuckooStatus): boolean {
+    const { freeSpace, log } = this.#options
+    if (freeSpace === undefined) return true
+    if (freeBytes !== undefined) return freeBytes >= freeSpace.min
+    const go = freeSpace.unknown === 'go'
+    if (!this.#warnedOfSpace) log.warn(`Cuckoo does not tell its free space; ${go ? 'going on without' : 'waiting'}`)
+    this.#warnedOfSpace = true
+    return go
+  }
+
+  #admit(): void {
+    const { intake, log } = this.#options
+    this.#stopPatience()
+    if (!intake.isOpen) {
+      log.info('room in Cuckoo: taking messages again')
+      intake.open()
+    }
+    for (const waiter of this.#waiting) {
+      if (!this.#hasRoom()) break
+      waiter.settle(this.#place())
+    }
+    if (this.#waiting.size > 0) this.#startPatience()
+  }
+
+  #startPatience(): void {
+    this.#patience ??= setTimeout(() => this.#giveUp(), this.#times.patience)
+  }
+
+  #stopPatience(): void {
+    clearTimeout(this.#patience)
+    this.#patience = undefined
+  }
+
+  #giveUp(): void {
+    const { intake, log, maxPending } = this.#options
+    const { pending, hasSpace } = this.#status ?? {}
+    log.info({ pending, hasSpace, maxPending }, 'no room in Cuckoo: leaving messages to others')
+    intake.close()
+    for (const waiter of this.#waiting) waiter.settle(undefined)
+  }
+}

@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import {
+  createLogger,
+  decodeTask,
+  HoldLimitReached,
+  Intake,
+  type Outcome,
+  PermanentError,
+  readTrail,
+  type StageContext,
+} from '@cuckoo-distributed/core'
+import { CritsServers } from '@cuckoo-distributed/crits-client'
+import { CuckooClient } from '@cuckoo-distributed/cuckoo-client'
+import { Availability } from '@cuckoo-distributed/http'
+import { type CuckooOptions, startCrits, startCuckoo, waitFor } from '@cuckoo-distributed/testing'
+import { backOff } from '@cuckoo-distributed/wait'
+import { Feeder, type FeederOptions } from '../src/feed.js'
+import { Room } from '../src/room.js'
+import { decodeSubmission } from '../src/submission.js'
+
+const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
+const content = randomBytes(20_000)
+const md5 = createHash('md5').update(content).digest('hex')
+const analysisId = '2f1c4a52-6f0e-4a53-9a3e-0d6a3c9a7b11'
+const critsData = {
+  analysis_id: analysisId,
+  object_type: 'Sample',
+  object_id: '56686f0e1d41c8731f5e8a01',
+  username: 'alice',
+  api_key: 'f00ba4',
+  md5,
+  source: 'Internal',
+}
+
+interface MessageChange {
+  readonly payload?: object
+  readonly file?: object
+  readonly crits?: object
+}
+
+function message({ payload = {}, file, crits }: MessageChange = {}): Buffer {
+  const sample = { name: 'a b.exe', data: content.toString('base64') }
+  return Buffer.from(JSON.stringify({ payload, file: file ?? sample, crits_data: { ...critsData, ...crits } }))
+}
+
+async function setUp(t: TestContext, cuckooOptions: CuckooOptions = {}, options: Partial<FeederOptions> = {}) {
+  const standIn = await startCuckoo({ analysisTime: Number.POSITIVE_INFINITY, ...cuckooOptions })
+  const cuckoo = new CuckooClient({ baseUrl: `${standIn.url}/`, verifySsl: true, maxConnections: 1 })
+  const crits = new CritsServers({ verifySsl: true })
+  const stop = new AbortController()
+  t.after(async () => {
+    stop.abort()
+    await Promise.all([cuckoo[Symbol.asyncDispose](), crits[Symbol.asyncDispose](), standIn.close()])
+  })
+  const availability = new Availability({
+    probe: signal => cuckoo.status(signal),
+    backOff: backOff({ initialMs: 5, maxMs: 20 }),
+  })
+  const room = new Room({
+    status: signal => availability.patiently(signal, () => cuckoo.status(signal)),
+    maxPending: 10,
+    intake: new Intake(),
+    log,
+    stop: stop.signal,
+    times: { askAgain: 5, askAgainMax: 5 },
+  })
+  const feeder = new Feeder({
+    producerQueue: 'check',
+    cuckoo,
+    availability,
+    room,
+    crits,
+    critsUrl: '',
+    allowedCritsUrls: [],
+    maxSampleSize: 2 ** 20,
+    tmpDir: '',
+    ...options,
+  })
+  return { standIn, feeder, cuckoo }
+}
+
+function deliver(feeder: Feeder, body: Buffer, change: { redelivered?: boolean; waiting?: AbortSignal } = {}) {
+  const trail = readTrail(undefined)
+  const forever = new AbortController().signal
+  const context: StageContext = {
+    delivery: { queue: 'feed', body, redelivered: change.redelivered ?? false },
+    log,
+    trail,
+    waiting: change.waiting ?? forever,
+    working: forever,
+  }
+  return { trail, outcome: feeder.handle(decodeSubmission(body), context) }
+}
+
+function taskOf(outcome: Outcome) {
+  assert.equal(outcome.kind, 'forward')
+  assert.ok(outcome.kind === 'forward')
+  return { queue: outcome.queue, task: decodeTask(outcome.body) }
+}
+
+test('the upload arrives byte for byte, with its options and the analysis id as mark', async t => {
+  const { standIn, feeder } = await setUp(t)
+  const { outcome, trail } = deliver(feeder, message({ payload: { package: 'exe', timeout: 60 } }))
+  const { queue, task } = taskOf(await outcome)
+  assert.equal(queue, 'check')
+  const [made] = standIn.submissions
+  assert.equal(made?.sample.md5, md5)
+  assert.equal(made?.sample.size, content.length)
+  assert.deepEqual([made?.custom, made?.package, Number(made?.timeout)], [analysisId, 'exe', 60])
+  assert.equal(task.taskId, made?.id)
+  assert.equal(task.cuckooUrl, standIn.url)
+  assert.deepEqual([task.crits.apiKey, task.crits.critsUrl, task.crits.source], ['f00ba4', '', 'Internal'])
+  assert.equal(trail.seen, true)
+  assert.deepEqual(standIn.violations, [])
+})
+
+test('a file without a name is uploaded under its MD5', async t => {
+  const { standIn, feeder } = await setUp(t)
+  await deliver(feeder, message({ file: { name: '', data: content.toString('base64') } })).outcome
+  assert.equal(standIn.submissions[0]?.fileName, md5)
+})
+
+test('a redelivered message takes over the task it has made', async t => {
+  const { standIn, feeder } = await setUp(t)
+  const first = taskOf(await deliver(feeder, message()).outcome)
+  const second = taskOf(await deliver(feeder, message(), { redelivered: true }).outcome)
+  assert.deepEqual(second.task, first.task)
+  assert.equal(standIn.submissions.length, 1)
+})
+
+test('a redelivered message with a custom of its own does not take over the task of another file', async t => {
+  const { standIn, feeder } = await setUp(t)
+  const payload = { custom: 'shared' }
+  const other = { file: { name: 'x', data: Buffer.from('other').toString('base64') }, crits: { md5: null }, payload }
+  await deliver(feeder, message(other)).outcome
+  await deliver(feeder, message({ payload }), { redelivered: true }).outcome
+  assert.equal(standIn.submissions.length, 2)
+  await deliver(feeder, message({ payload }), { redelivered: true }).outcome
+  assert.equal(standIn.submissions.length, 2)
+})
+
+test('an answer that is lost after the upload makes no second task', async t => {
+  const { standIn, feeder } = await setUp(t)
+  standIn.faults.next({ kind: 'lostAfterStore', match: { path: '/tasks/create/file' } })
+  const { task } = taskOf(await deliver(feeder, message()).outcome)
+  assert.equal(standIn.submissions.length, 1)
+  assert.equal(task.taskId, standIn.submissions[0]?.id)
+})
+
+test('an upload that was cut is made again', async t => {
+  const { standIn, feeder } = await setUp(t)
+  standIn.faults.next({ kind: 'resetMidUpload', match: { path: '/tasks/create/file' } })
+  taskOf(await deliver(feeder, message()).outcome)
+  assert.equal(standIn.submissions.length, 1)
+})
+
+test('an upload that is cut each time fails in the end', async t => {
+  const { standIn, feeder } = await setUp(t)
+  standIn.faults.next({ kind: 'resetMidUpload', match: { path: '/tasks/create/file' }, times: 100 })
+  await assert.rejects(deliver(feeder, message()).outcome, { code: 'CUCKOO_UNKNOWN_OUTCOME' })
+  assert.equal(standIn.submissions.length, 0)
+})
+
+for (const kind of ['nullTask', 'status'] as const) {
+  test(`an upload that is refused (${kind}) fails, and the next try uploads again`, async t => {
+    const { standIn, feeder } = await setUp(t)
+    standIn.faults.next({ kind, status: 400, match: { path: '/tasks/create/file' } })
+    await assert.rejects(deliver(feeder, message()).outcome, { code: 'CUCKOO_TASK_REFUSED' })
+    taskOf(await deliver(feeder, message(), { redelivered: true }).outcome)
+    assert.equal(standIn.submissions.length, 1)
+  })
+}
+
+test('status 500 to an upload fails after looking for the task', async t => {
+  const { standIn, feeder } = await setUp(t)
+  standIn.faults.next({ kind: 'status', status: 500, match: { path: '/tasks/create/file' } })
+  await assert.rejects(deliver(feeder, message()).outcome, { code: 'CUCKOO_UNKNOWN_OUTCOME' })
+  assert.ok(standIn.journal.some(({ path }) => path.startsWith('/tasks/list?status=reported')))
+})
+
+test('status 429 and 503 are waited for', async t => {
+  const { standIn, feeder } = await setUp(t)
+  standIn.faults.next({ kind: 'status', status: 429, match: { path: '/tasks/create/file' } })
+  standIn.faults.next({ kind: 'status', status: 503, match: { path: '/cuckoo/status' } })
+  taskOf(await deliver(feeder, message()).outcome)
+  assert.equal(standIn.submissions.length, 1)
+})
+
+test('a Cuckoo that is down is waited for', async t => {
+  const { standIn, feeder } = await setUp(t)
+  await standIn.down()
+  const { outcome } = deliver(feeder, message())
+  await assert.rejects(fetch(`${standIn.url}/cuckoo/status`))
+  await standIn.up()
+  taskOf(await outcome)
+  assert.equal(standIn.submissions.length, 1)
+})
+
+test('HoldLimit ends the wait for a Cuckoo that stays down', async t => {
+  const { standIn, feeder } = await setUp(t)
+  await standIn.down()
+  const waiting = new AbortController()
+  const { outcome, trail } = deliver(feeder, message(), { waiting: waiting.signal })
+  waiting.abort(new HoldLimitReached())
+  await assert.rejects(outcome, HoldLimitReached)
+  assert.equal(trail.seen, false)
+})
+
+test('a sample with another MD5 than the message says is a permanent failure', async t => {
+  const { standIn, feeder } = await setUp(t)
+  const { outcome } = deliver(feeder, message({ crits: { md5: '0'.repeat(32) } }))
+  await assert.rejects(outcome, error => error instanceof PermanentError && error.code === 'SAMPLE_MD5')
+  assert.equal(standIn.submissions.length, 0)
+})
+
+test('a CRITs that is not allowed is a permanent failure', async t => {
+  const { feeder } = await setUp(t, {}, { allowedCritsUrls: ['https://crits.example'] })
+  const { outcome } = deliver(feeder, message({ crits: { crits_url: 'https://evil.example' } }))
+  await assert.rejects(outcome, error => error instanceof PermanentError && error.code === 'URL_NOT_ALLOWED')
+})
+
+async function withCrits(t: TestContext, options: Partial<FeederOptions> = {}) {
+  const crits = await startCrits()
+  t.after(() => crits.close())
+  const tmpDir = await mkdtemp(join(tmpdir(), 'feed-test-'))
+  t.after(() => rm(tmpDir, { recursive: true }))
+  const sample = crits.addSample({ bytes: content })
+  const [user] = crits.users
+  const change = { object_id: sample.id, username: user?.name, api_key: user?.keys[0] }
+  const all = await setUp(t, {}, { critsUrl: crits.url, tmpDir, ...options })
+  return { ...all, crits, tmpDir, body: (more = {}) => message({ file: { name: 'n' }, crits: { ...change, ...more } }) }
+}
+
+test('a sample that is not in the message is read from CRITs', async t => {
+  const { standIn, feeder, crits, tmpDir, body } = await withCrits(t)
+  const { task } = taskOf(await deliver(feeder, body()).outcome)
+  assert.equal(standIn.submissions[0]?.sample.md5, md5)
+  assert.equal(task.crits.critsUrl, crits.url)
+  assert.deepEqual(await readdir(tmpDir), [])
+  assert.deepEqual(crits.violations, [])
+})
+
+test('a CRITs that is down is waited for', async t => {
+  const { standIn, feeder, crits, body } = await withCrits(t)
+  await crits.down()
+  const { outcome } = deliver(feeder, body())
+  await assert.rejects(fetch(crits.url))
+  await crits.up()
+  taskOf(await outcome)
+  assert.equal(standIn.submissions.length, 1)
+})
+
+const refusals: readonly (readonly [code: string, change: object, options: Partial<FeederOptions>])[] = [
+  ['SAMPLE_MD5', { md5: '0'.repeat(32) }, {}],
+  ['SAMPLE_NOT_FOUND', { object_id: '0'.repeat(24) }, {}],
+  ['SAMPLE_TOO_LARGE', {}, { maxSampleSize: 19_999 }],
+  ['NO_CRITS_URL', {}, { critsUrl: '' }],
+]
+for (const [code, change, options] of refusals) {
+  test(`${code} is a permanent failure that leaves nothing behind`, async t => {
+    const { standIn, feeder, tmpDir, body } = await withCrits(t, options)
+    await assert.rejects(
+      deliver(feeder, body(change)).outcome,
+      error => error instanceof PermanentError && error.code === code,
+    )
+    assert.equal(standIn.submissions.length, 0)
+    assert.deepEqual(await readdir(tmpDir), [])
+  })
+}
+
+test('with 20 messages in hand no more tasks are pending than MaxPending', async t => {
+  const { standIn, feeder } = await setUp(t, { machines: 1 })
+  const outcomes = Array.from({ length: 20 }, (_, i) => {
+    return deliver(feeder, message({ crits: { analysis_id: `analysis ${i}` } })).outcome
+  })
+  const pending = () => [...standIn.tasks.values()].filter(({ status }) => status === 'pending')
+  let most = 0
+  await waitFor(
+    () => {
+      most = Math.max(most, pending().length)
+      const done = standIn.submissions.length === 20
+      const running = [...standIn.tasks.values()].find(({ status }) => status === 'running')
+      if (running && pending().length === 10) standIn.move(running.id, 'reported')
+      return done
+    },
+    { describe: '20 tasks', everyMs: 5, deadlineMs: 30_000 },
+  )
+  assert.equal((await Promise.all(outcomes)).length, 20)
+  assert.equal(most, 10)
+})

@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict'
+import { after, type TestContext, test } from 'node:test'
+import { createLogger, Intake } from '@cuckoo-distributed/core'
+import type { CuckooStatus } from '@cuckoo-distributed/cuckoo-client'
+import { waitFor } from '@cuckoo-distributed/testing'
+import { type Place, Room, type RoomOptions } from '../src/room.js'
+
+const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
+const end = new AbortController()
+after(() => end.abort())
+
+/** A Cuckoo whose status a test sets; answers can be held back. */
+class FakeCuckoo {
+  pending = 0
+  freeBytes: number | undefined = undefined
+  requests = 0
+  error: Error | undefined
+  #held: Promise<void> = Promise.resolve()
+
+  /** Holds answers back until the function it returns is called. */
+  hold(): () => void {
+    let open = () => {}
+    this.#held = new Promise(resolve => {
+      open = resolve
+    })
+    return () => open()
+  }
+
+  async status(): Promise<CuckooStatus> {
+    this.requests += 1
+    const { pending, freeBytes, error } = this
+    await this.#held
+    if (error) throw error
+    return {
+      version: '1.2',
+      pending,
+      running: 0,
+      completed: 0,
+      reported: 0,
+      total: pending,
+      tasksKnown: true,
+      freeBytes,
+    }
+  }
+}
+
+function setUp(t: TestContext, options: Partial<RoomOptions> = {}) {
+  const cuckoo = new FakeCuckoo()
+  const intake = new Intake()
+  const stop = new AbortController()
+  t.after(() => stop.abort())
+  const room = new Room({
+    status: () => cuckoo.status(),
+    maxPending: 3,
+    intake,
+    log,
+    stop: stop.signal,
+    ...options,
+    times: { patience: 60_000, fresh: 60_000, askAgain: 2, askAgainMax: 2, ...options.times },
+  })
+  return { cuckoo, intake, room, stop }
+}
+
+/** Enters many times and keeps the places that were given. */
+function enterMany(room: Room, count: number) {
+  const places: Place[] = []
+  let refused = 0
+  for (let i = 0; i < count; i += 1) {
+    room.enter(end.signal).then(
+      place => {
+        if (place) places.push(place)
+        else refused += 1
+      },
+      (error: unknown) => assert.ok(end.signal.aborted, String(error)),
+    )
+  }
+  return { places, refused: () => refused }
+}
+
+test('one status request serves all who wait', async t => {
+  const { cuckoo, room } = setUp(t)
+  const { places } = enterMany(room, 3)
+  await waitFor(() => places.length === 3, { describe: 'three places' })
+  assert.equal(cuckoo.requests, 1)
+})
+
+test('no more uploads are let in than MaxPending leaves, however many wait', async t => {
+  const { cuckoo, room } = setUp(t)
+  cuckoo.pending = 1
+  const { places } = enterMany(room, 50)
+  await waitFor(() => cuckoo.requests > 20, { describe: 'many status requests' })
+  assert.equal(places.length, 2)
+})
+
+test('an upload that was under way when the status was requested counts until a later status', async t => {
+  const { cuckoo, room } = setUp(t, { maxPending: 1 })
+  const first = await room.enter(end.signal)
+  const { places } = enterMany(room, 1)
+  await waitFor(() => cuckoo.requests > 2, { describe: 'status requests' })
+  const open = cuckoo.hold()
+  const seen = cuckoo.requests
+  await waitFor(() => cuckoo.requests > seen, { describe: 'a status request under way' })
+  cuckoo.pending = 1
+  first?.leave()
+  open()
+  await waitFor(() => cuckoo.requests > seen + 5, { describe: 'later status requests' })
+  assert.equal(places.length, 0)
+  cuckoo.pending = 0
+  await waitFor(() => places.length === 1, { describe: 'the place' })
+})
+
+test('a place that is left twice frees one', async t => {
+  const { cuckoo, room } = setUp(t, { maxPending: 2 })
+  const first = await room.enter(end.signal)
+  const second = await room.enter(end.signal)
+  assert.ok(second)
+  first?.leave()
+  first?.leave()
+  const { places } = enterMany(room, 2)
+  await waitFor(() => places.length === 1, { describe: 'one place' })
+  const seen = cuckoo.requests
+  await waitFor(() => cuckoo.requests > seen + 5, { describe: 'later status requests' })
+  assert.equal(places.length, 1)
+})
+
+test('a fresh status is used again, an expired one is not', async t => {
+  const { cuckoo, room } = setUp(t)
+  await room.enter(end.signal)
+  await room.enter(end.signal)
+  assert.equal(cuckoo.requests, 1)
+  room.expire()
+  await room.enter(end.signal)
+  assert.equal(cuckoo.requests, 2)
+})
+
+test('a status that is too old is asked for again', async t => {
+  const { cuckoo, room } = setUp(t, { times: { fresh: 0 } })
+  await room.enter(end.signal)
+  await room.enter(end.signal)
+  assert.equal(cuckoo.requests, 2)
+})
+
+test('without room for the time of patience messages are refused and the intake closes, until there is room', async t => {
+  const { cuckoo, intake, room } = setUp(t, { times: { patience: 20 } })
+  cuckoo.pending = 3
+  const waiting = enterMany(room, 5)
+  await waitFor(() => waiting.refused() === 5, { describe: 'five refusals' })
+  assert.equal(intake.isOpen, false)
+  assert.equal(await room.enter(end.signal), undefined)
+  cuckoo.pending = 2
+  await waitFor(() => intake.isOpen, { describe: 'the intake to open' })
+  assert.ok(await room.enter(end.signal))
+})
+
+test('a Cuckoo that does not answer within the time of patience has no room', async t => {
+  const { cuckoo, intake, room } = setUp(t, { times: { patience: 20 } })
+  const open = cuckoo.hold()
+  assert.equal(await room.enter(end.signal), undefined)
+  assert.equal(intake.isOpen, false)
+  open()
+  await waitFor(() => intake.isOpen, { describe: 'the intake to open' })
+})
+
+test('a status that fails means waiting, not uploading', async t => {
+  const { cuckoo, room } = setUp(t)
+  cuckoo.error = new Error('500')
+  const { places } = enterMany(room, 1)
+  await waitFor(() => cuckoo.requests > 3, { describe: 'status requests' })
+  assert.equal(places.length, 0)
+  cuckoo.error = undefined
+  await waitFor(() => places.length === 1, { describe: 'the place' })
+})
+
+test('too little free space is no room', async t => {
+  const { cuckoo, room } = setUp(t, { freeSpace: { min: 100, unknown: 'go' } })
+  cuckoo.freeBytes = 99
+  const { places } = enterMany(room, 1)
+  await waitFor(() => cuckoo.requests > 3, { describe: 'status requests' })
+  assert.equal(places.length, 0)
+  cuckoo.freeBytes = 100
+  await waitFor(() => places.length === 1, { describe: 'the place' })
+})
+
+test('unknown free space means what the configuration says', async t => {
+  const go = setUp(t, { freeSpace: { min: 100, unknown: 'go' } })
+  assert.ok(await go.room.enter(end.signal))
+  const wait = setUp(t, { freeSpace: { min: 100, unknown: 'wait' } })
+  const { places } = enterMany(wait.room, 1)
+  await waitFor(() => wait.cuckoo.requests > 3, { describe: 'status requests' })
+  assert.equal(places.length, 0)
+})
+
+test('who waits no longer gets no place, and nobody is asked for', async t => {
+  const { cuckoo, intake, room } = setUp(t, { times: { patience: 20 } })
+  cuckoo.pending = 3
+  const reason = new Error('stop')
+  const gone = new AbortController()
+  const entering = room.enter(gone.signal)
+  gone.abort(reason)
+  await assert.rejects(entering, reason)
+  cuckoo.pending = 2
+  assert.ok(await room.enter(end.signal))
+  assert.equal(intake.isOpen, true)
+})

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { InvalidMessageError, readTrail } from '@cuckoo-distributed/core'
+import { decodeDump, dumpName, encodeDump } from '../src/dump-file.js'
+import { failedFields } from './support.js'
+
+const headers = {
+  'x-attempts': 4,
+  'x-failures': JSON.stringify([{ at: '2026-01-02T03:04:05.678Z', service: 'check_results', error: 'no answer' }]),
+  'x-visited': '["a"]',
+  'x-permanent': 1,
+  'x-due': 5,
+  'x-failed-queue': 'worker/check',
+  traceparent: '00-1-2-01',
+}
+
+test('a dump is the FailedMsg with its attempts, history and the headers that will travel again', () => {
+  const dump = encodeDump({ ...failedFields('worker/check'), body: Buffer.from('{"a":"ä"}') }, readTrail(headers))
+  assert.deepEqual(JSON.parse(dump.toString()), {
+    Service: 'check_results',
+    Queue: 'worker/check',
+    Error: 'no answer',
+    Desc: 'HTTP_TIMEOUT',
+    Msg: '{"a":"ä"}',
+    FailedAt: '2026-01-02T03:04:05.678Z',
+    Attempts: 4,
+    History: [{ At: '2026-01-02T03:04:05.678Z', Service: 'check_results', Error: 'no answer' }],
+    Headers: { 'x-visited': '["a"]', traceparent: '00-1-2-01' },
+  })
+})
+
+const bodies: [string, Buffer][] = [
+  ['JSON', Buffer.from('{"TaskId":1}')],
+  ['a byte order mark', Buffer.from('\ufeff{}')],
+  ['a quoted string', Buffer.from('"{}"')],
+  ['nothing', Buffer.alloc(0)],
+  ['bytes that are not UTF-8', Buffer.from([0x7b, 0xff, 0x00, 0x7d])],
+]
+for (const failedAt of ['2026-01-02T03:04:05.678Z', '']) {
+  for (const [name, body] of bodies) {
+    test(`a body of ${name} comes back from a dump byte for byte${failedAt && ', failed at a known time'}`, () => {
+      const dump = encodeDump({ ...failedFields('worker/check', { failedAt }), body }, readTrail(headers))
+      assert.deepEqual(decodeDump(dump), {
+        queue: 'worker/check',
+        body,
+        headers: { 'x-visited': '["a"]', traceparent: '00-1-2-01' },
+      })
+    })
+  }
+}
+
+test('a dump with counters written into its headers by hand still starts with a fresh count', () => {
+  const dump = { Service: 's', Queue: 'q', Error: 'e', Desc: 'd', Msg: 'm', FailedAt: '', Headers: headers }
+  assert.deepEqual(decodeDump(Buffer.from(JSON.stringify(dump))).headers, {
+    'x-visited': '["a"]',
+    traceparent: '00-1-2-01',
+  })
+})
+
+test('a FailedMsg that the Go suite dumped is a dump, its quoted Msg included', () => {
+  const go = { Service: 's', Queue: 'worker/check', Error: 'e', Desc: 'd', Msg: JSON.stringify('{"a":1}') }
+  const revived = { queue: 'worker/check', body: Buffer.from('{"a":1}'), headers: {} }
+  assert.deepEqual(decodeDump(Buffer.from(JSON.stringify(go))), revived)
+})
+
+const strangers: [string, string][] = [
+  ['text', 'not JSON'],
+  ['nothing', ''],
+  ['other JSON', '{"TaskId":1}'],
+  ['a FailedMsg without a queue', '{"Service":"s","Queue":"","Error":"e","Desc":"d","Msg":"m"}'],
+  ['a damaged MsgBase64', '{"Queue":"q","MsgBase64":"*A==","Headers":{}}'],
+]
+for (const [name, text] of strangers) {
+  test(`${name} is no dump`, () => {
+    assert.throws(() => decodeDump(Buffer.from(text)), InvalidMessageError)
+  })
+}
+
+test('the same bytes get the same name, other bytes or another time another one', () => {
+  const at = '2026-01-02T03:04:05.678Z'
+  const name = dumpName(at, Buffer.from('a'), 'json')
+  assert.equal(name, '20260102T030405.678Z-ca978112ca1bbdcafac231b39a23dc4d.json')
+  assert.equal(dumpName(at, Buffer.from('a'), 'json'), name)
+  assert.notEqual(dumpName(at, Buffer.from('b'), 'json'), name)
+  assert.notEqual(dumpName('2026-01-02T03:04:05.679Z', Buffer.from('a'), 'json'), name)
+})
+
+test('a FailedAt that is no time of ours never gets into a file name', () => {
+  for (const failedAt of ['', '../../etc/passwd', '2026-01-02T03:04:05.678Z/..', 'today']) {
+    assert.equal(dumpName(failedAt, Buffer.from('a'), 'bin'), 'ca978112ca1bbdcafac231b39a23dc4d.bin')
+  }
+})

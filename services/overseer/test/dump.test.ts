@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { waitFor } from '@cuckoo-distributed/testing'
+import { DumpWriter, prepareDumpDir, resubmitName } from '../src/dump.js'
+import { silentLog, temporaryDir } from './support.js'
+
+const pauses = { initialMs: 5, maxMs: 5 }
+const never = new AbortController().signal
+
+async function dumpDir(t: TestContext): Promise<string> {
+  const dir = join(await temporaryDir(t), 'dumps')
+  await prepareDumpDir(dir, silentLog)
+  return dir
+}
+
+test('a dump is for its owner only, and so is the directory', async t => {
+  const dir = await dumpDir(t)
+  assert.equal(await new DumpWriter({ dir, maxWaiting: 0, log: silentLog }).write('a', Buffer.from('x'), never), true)
+  assert.equal((await stat(dir)).mode & 0o777, 0o700)
+  assert.equal((await stat(join(dir, 'a'))).mode & 0o777, 0o600)
+  assert.deepEqual(await readdir(dir), ['a'])
+})
+
+test('a second dump of the same message replaces the first', async t => {
+  const dir = await dumpDir(t)
+  const dumps = new DumpWriter({ dir, maxWaiting: 0, log: silentLog })
+  await Promise.all([dumps.write('a', Buffer.from('same'), never), dumps.write('a', Buffer.from('same'), never)])
+  assert.deepEqual(await readdir(dir), ['a'])
+  assert.equal(await readFile(join(dir, 'a'), 'utf8'), 'same')
+})
+
+test('a dump waits for its directory to come back', async t => {
+  const dir = await dumpDir(t)
+  await rm(dir, { recursive: true })
+  const written = new DumpWriter({ dir, maxWaiting: 1, log: silentLog, pauses }).write('a', Buffer.from('x'), never)
+  await mkdir(dir)
+  assert.equal(await written, true)
+  assert.equal(await readFile(join(dir, 'a'), 'utf8'), 'x')
+})
+
+test('more than the allowed number do not wait', async t => {
+  const dir = await dumpDir(t)
+  await rm(dir, { recursive: true })
+  const dumps = new DumpWriter({ dir, maxWaiting: 1, log: silentLog, pauses })
+  const stop = new AbortController()
+  const first = dumps.write('a', Buffer.from('x'), stop.signal)
+  first.catch(() => undefined)
+  assert.equal(await dumps.write('b', Buffer.from('x'), never), false)
+  stop.abort(new Error('stopping'))
+  await assert.rejects(first, /stopping/)
+})
+
+test('a place is free again once its wait was ended', async t => {
+  const dir = await dumpDir(t)
+  await rm(dir, { recursive: true })
+  const dumps = new DumpWriter({ dir, maxWaiting: 1, log: silentLog, pauses })
+  const aborted = AbortSignal.abort(new Error('stopping'))
+  await assert.rejects(dumps.write('a', Buffer.from('x'), aborted), /stopping/)
+  const second = dumps.write('b', Buffer.from('x'), never)
+  await mkdir(dir)
+  assert.equal(await second, true)
+})
+
+test('what dead processes left is tidied up, what live ones work on is left alone', async t => {
+  const dir = await dumpDir(t)
+  const dead = spawnSync('true').pid
+  const live = process.ppid
+  const files = [
+    `.tmp-${dead}-1`,
+    `.tmp-${live}-2`,
+    resubmitName('of-the-dead', dead),
+    resubmitName('of-a-former-self'),
+    resubmitName('of-the-living', live),
+  ]
+  for (const file of files) await writeFile(join(dir, file), file)
+  await prepareDumpDir(dir, silentLog)
+  const expected = [`.tmp-${live}-2`, resubmitName('of-the-living', live), 'of-a-former-self', 'of-the-dead']
+  assert.deepEqual((await readdir(dir)).sort(), expected.sort())
+  assert.equal(await readFile(join(dir, 'of-the-dead'), 'utf8'), resubmitName('of-the-dead', dead))
+})
+
+test('a failed write leaves no half file behind', async t => {
+  const dir = await dumpDir(t)
+  await mkdir(join(dir, 'a'))
+  const stop = new AbortController()
+  const writing = new DumpWriter({ dir, maxWaiting: 1, log: silentLog, pauses }).write(
+    'a',
+    Buffer.from('x'),
+    stop.signal,
+  )
+  await waitFor(async () => (await readdir(dir)).length > 1, { everyMs: 0, describe: 'a first try' })
+  await waitFor(async () => (await readdir(dir)).length === 1, { everyMs: 0, describe: 'nothing but the obstacle' })
+  stop.abort(new Error('stopping'))
+  await assert.rejects(writing, /stopping/)
+})

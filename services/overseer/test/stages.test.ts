@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  type HeaderTable,
+  type Outcome,
+  readTrail,
+  type StageContext,
+  UndeliverableError,
+  writeTrail,
+} from '@cuckoo-distributed/core'
+import { TASK_GONE_AFTER_CLEANUP } from '../src/inform-crits.js'
+import { overseeStage } from '../src/oversee.js'
+import { releaseStage } from '../src/release.js'
+import { contextOf, taskBody, wrapped } from './support.js'
+
+const never = new AbortController().signal
+const failures = JSON.stringify([{ at: '2026-01-02T03:04:05.678Z', service: 'check_results', error: 'no answer' }])
+
+/** An overseer whose dump directory and CRITs write down what they are given. */
+function overseer(canWrite = true) {
+  const dumps: { name: string; content: string }[] = []
+  const told: { analysis: string; line: string; isError: boolean }[] = []
+  const stage = overseeStage({
+    queue: 'worker/failed',
+    prefetch: 1,
+    retryDelays: [1, 60],
+    dumps: {
+      async write(name, content) {
+        dumps.push({ name, content: content.toString() })
+        return canWrite
+      },
+    },
+    crits: {
+      async inform(crits, line, isError) {
+        told.push({ analysis: crits.analysisId, line, isError })
+      },
+    },
+  })
+  return { stage, dumps, told }
+}
+
+async function refuse(outcome: Outcome, refusal: Error): Promise<Outcome> {
+  assert.equal(outcome.kind, 'forward')
+  assert.ok(outcome.orElse)
+  return outcome.orElse(refusal)
+}
+
+function target(outcome: Outcome) {
+  assert.equal(outcome.kind, 'forward')
+  return { queue: outcome.queue, body: outcome.body.toString(), carry: outcome.carry }
+}
+
+function headersOf(context: StageContext): HeaderTable {
+  return writeTrail(context.trail)
+}
+
+test('a failed message goes unchanged to the delay queue of its attempt', async () => {
+  const body = wrapped('worker/check', taskBody('a-1'))
+  const before = Date.now()
+  const context = contextOf(body, { 'x-attempts': 2, 'x-failures': failures, 'x-progress': 'no JSON' }, never)
+  const outcome = await overseer().stage.run(context)
+  assert.deepEqual(target(outcome), { queue: 'worker/failed.delay.60', body: body.toString(), carry: 'all' })
+  const { 'x-due': due, ...headers } = headersOf(context)
+  assert.deepEqual(headers, { 'x-attempts': 2, 'x-failures': failures })
+  assert.ok(Number(due) >= before + 60_000 && Number(due) <= Date.now() + 60_000)
+})
+
+test('a message of a Go stage, which counts nothing, has failed once', async () => {
+  const context = contextOf(wrapped('worker/check', taskBody('a-1')), {}, never)
+  assert.equal(target(await overseer().stage.run(context)).queue, 'worker/failed.delay.1')
+  assert.equal(headersOf(context)['x-attempts'], 1)
+})
+
+test('a dumped analysis is ended as error with the reason of its last failure', async () => {
+  const { stage, dumps, told } = overseer()
+  const headers = { 'x-attempts': 3, 'x-failures': failures }
+  const outcome = await stage.run(contextOf(wrapped('worker/check', taskBody('a-1')), headers, never))
+  assert.equal(outcome.kind, 'done')
+  assert.equal(dumps.length, 1)
+  const line = `Given up (failed 3 times); the overseer keeps the message as ${dumps[0]?.name}. check_results: no answer`
+  assert.deepEqual(told, [{ analysis: 'a-1', line, isError: true }])
+})
+
+test('an analysis whose task was cleaned up after the work gets a line but no error', async () => {
+  const { stage, told } = overseer()
+  const body = wrapped('worker/submit', taskBody('a-1'), { desc: TASK_GONE_AFTER_CLEANUP })
+  await stage.run(contextOf(body, { 'x-attempts': 1, 'x-permanent': 1 }, never))
+  assert.deepEqual(
+    told.map(({ isError }) => isError),
+    [false],
+  )
+})
+
+test('while the dump cannot be written CRITs is told nothing and the message is kept', async () => {
+  const { stage, told } = overseer(false)
+  const headers = { 'x-permanent': 1, 'x-attempts': 1 }
+  assert.equal((await stage.run(contextOf(wrapped('worker/check', taskBody('a-1')), headers, never))).kind, 'later')
+  assert.equal((await stage.run(contextOf(Buffer.from('not JSON'), {}, never))).kind, 'later')
+  assert.deepEqual(told, [])
+})
+
+test('what is no failed message is dumped byte for byte, and its analysis told if it can be found', async () => {
+  const { stage, dumps, told } = overseer()
+  for (const body of ['not JSON', taskBody('a-1')]) {
+    assert.equal((await stage.run(contextOf(Buffer.from(body), {}, never))).kind, 'done')
+  }
+  const nameless = contextOf(Buffer.from('raw'), { 'x-failed-queue': '', 'x-failed-service': 's' }, never)
+  assert.equal((await stage.run(nameless)).kind, 'done')
+  assert.deepEqual(
+    dumps.map(({ content }) => content),
+    ['not JSON', taskBody('a-1'), 'raw'],
+  )
+  assert.deepEqual(
+    told.map(({ analysis }) => analysis),
+    ['a-1'],
+  )
+})
+
+test('a message that its delay queue can never take is dumped', async () => {
+  const { stage, dumps } = overseer()
+  const outcome = await stage.run(contextOf(wrapped('worker/check', 'm'), {}, never))
+  assert.equal((await refuse(outcome, new Error('too large'))).kind, 'done')
+  assert.equal(dumps.length, 1)
+})
+
+test('a delay queue that is full at present is asked again', async () => {
+  const { stage, dumps } = overseer()
+  const body = wrapped('worker/check', 'm')
+  const outcome = await stage.run(contextOf(body, {}, never))
+  const again = await refuse(outcome, new UndeliverableError('worker/failed.delay.1', 'nacked'))
+  assert.deepEqual(target(again), target(outcome))
+  assert.deepEqual(dumps, [])
+})
+
+/** The wait of `release` is over before it begins. */
+const due = { 'x-due': 1 }
+
+test('a released message is the original with its headers, without those of the overseer', async () => {
+  const context = contextOf(
+    wrapped('worker/check', 'original'),
+    { ...due, 'x-attempts': 2, 'x-visited': '["a"]' },
+    never,
+  )
+  const outcome = await releaseStage('worker/failed', 60).run(context)
+  assert.deepEqual(target(outcome), { queue: 'worker/check', body: 'original', carry: 'all' })
+  assert.deepEqual(headersOf(context), { 'x-attempts': 2, 'x-visited': '["a"]' })
+})
+
+test('a raw message is released without its envelope', async () => {
+  const context = contextOf(Buffer.from([0xff]), { ...due, 'x-attempts': 1, 'x-failed-queue': 'worker/feed' }, never)
+  const outcome = await releaseStage('worker/failed', 60).run(context)
+  assert.equal(target(outcome).queue, 'worker/feed')
+  assert.deepEqual(headersOf(context), { 'x-attempts': 1 })
+})
+
+const refusals: [string, Error, HeaderTable][] = [
+  ['is missing', new UndeliverableError('worker/feed', 'returned'), { 'x-attempts': 1, 'x-permanent': 1 }],
+  ['is full', new UndeliverableError('worker/feed', 'nacked'), { 'x-attempts': 2 }],
+  ['cannot be named', new TypeError('routingKey is too long'), { 'x-attempts': 1, 'x-permanent': 1 }],
+]
+for (const [name, refusal, expected] of refusals) {
+  test(`a message whose queue ${name} goes back to the overseer as it came, with the reason in its history`, async () => {
+    const envelope = { 'x-failed-queue': 'worker/feed', 'x-failed-service': 'feed_cuckoo', 'x-failed-error': 'e' }
+    const context = contextOf(Buffer.from([0xff]), { ...due, ...envelope, 'x-attempts': 1 }, never)
+    const outcome = await releaseStage('worker/failed', 60).run(context)
+    const back = await refuse(outcome, refusal)
+    assert.equal(target(back).queue, 'worker/failed')
+    const { 'x-failures': history, 'x-failed-desc': _desc, 'x-failed-at': _at, ...headers } = headersOf(context)
+    assert.deepEqual(headers, { ...envelope, ...expected })
+    const last = readTrail({ 'x-failures': history }).failures.at(-1)
+    assert.deepEqual([last?.service, last?.error], ['overseer', refusal.message])
+  })
+}
+
+test('what strays into a delay queue goes to the overseer, not back and forth', async () => {
+  const context = contextOf(Buffer.from('not JSON'), {}, never)
+  assert.equal(target(await releaseStage('worker/failed', 60).run(context)).queue, 'worker/failed')
+})
+
+test('a wait for the next try ends with the reason of the signal', async () => {
+  const context = contextOf(wrapped('worker/check', 'm'), {}, AbortSignal.abort(new Error('stopping')))
+  await assert.rejects(releaseStage('worker/failed', 600).run(context), /stopping/)
+})

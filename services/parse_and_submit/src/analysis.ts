@@ -1,0 +1,34 @@
+// One message in work: whose analysis it is, and the servers that know about it.
+import { PermanentError, type Progress, type StageContext, type TaskMessage } from '@cuckoo-distributed/core'
+import type { CritsClient, RowStore } from '@cuckoo-distributed/crits-client'
+import type { CuckooServer } from '@cuckoo-distributed/cuckoo-client'
+import type { Config } from './config.js'
+
+export interface Analysis {
+  readonly config: Config
+  readonly task: TaskMessage
+  readonly context: StageContext
+  readonly cuckoo: CuckooServer
+  readonly crits: CritsClient
+  readonly store: RowStore
+  readonly tmpDir: string
+  /** What was confirmed in an earlier try. */
+  readonly prior: Progress
+}
+
+/** The task is not in Cuckoo any more: most likely an earlier try deleted it after its work was done. */
+export class TaskGoneError extends PermanentError {
+  constructor(taskId: number) {
+    super('TASK_GONE', `task ${taskId} is not in Cuckoo any more`)
+  }
+}
+
+/** Ids come back after a reset of Cuckoo: what lies under this one is another sample's. */
+export function requireSameSample(analysis: Analysis, md5: string | undefined): void {
+  const wanted = analysis.task.crits.md5
+  if (!md5 || wanted === '' || md5.toLowerCase() === wanted) return
+  throw new PermanentError(
+    'WRONG_SAMPLE',
+    `task ${analysis.task.taskId} is about the file with MD5 ${md5}, not about the sample ${wanted}`,
+  )
+}

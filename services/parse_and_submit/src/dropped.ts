@@ -1,0 +1,123 @@
+// Dropped files: downloaded at full speed to the disk, then read entry by entry, uploaded and related to the sample.
+import { logPatiently } from '@cuckoo-distributed/crits-client'
+import { TruncatedBodyError } from '@cuckoo-distributed/http'
+import {
+  openArchive,
+  type StagedEntry,
+  type StagedFile,
+  stageArchive,
+  stageEntry,
+} from '@cuckoo-distributed/report-scanner'
+import { type Analysis, requireSameSample, TaskGoneError } from './analysis.js'
+import { uploadFile } from './upload.js'
+
+const ARCHIVE_BYTES_MAX = 16 * 1024 ** 3
+
+/** A cut download is tried again at once; a second cut is a failure of the message. */
+const DOWNLOADS = 2
+
+/**
+ * Uploads every dropped file once and adds a `file_added` row for every name and MD5. A file that CRITs refuses is named
+ * in CRITs' log and does not stop the others. Throws TaskGoneError, PermanentError (WRONG_SAMPLE), ArchiveError and
+ * StagingError.
+ */
+export async function submitDropped(analysis: Analysis): Promise<void> {
+  await requireTask(analysis)
+  const archive = await download(analysis)
+  try {
+    const pass = new DroppedPass(analysis)
+    for await (const entry of openArchive(archive, { signal: analysis.context.working })) {
+      const staged = await stageEntry(entry, analysis.tmpDir)
+      try {
+        await pass.take(staged)
+      } finally {
+        await staged.close()
+      }
+    }
+    await pass.end()
+  } finally {
+    await archive.close()
+  }
+}
+
+/** An instance that parses only dropped files sees no report; whose files they are is known from the task as well. */
+async function requireTask(analysis: Analysis): Promise<void> {
+  const { task, context, cuckoo } = analysis
+  const view = await cuckoo.availability.patiently(context.waiting, () => {
+    return cuckoo.client.viewTask(task.taskId, context.working)
+  })
+  if (view) requireSameSample(analysis, view.md5)
+}
+
+async function download(analysis: Analysis): Promise<StagedFile> {
+  const { task, context, cuckoo, tmpDir } = analysis
+  const signal = context.working
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const staged = await cuckoo.availability.patiently(context.waiting, async () => {
+        const response = await cuckoo.client.dropped(task.taskId, { compression: 'gz' }, signal)
+        return (
+          response && stageArchive(response.stream(ARCHIVE_BYTES_MAX), tmpDir, { maxBytes: ARCHIVE_BYTES_MAX, signal })
+        )
+      })
+      if (staged) return staged
+      throw new TaskGoneError(task.taskId)
+    } catch (error) {
+      if (attempt === DOWNLOADS || !(error instanceof TruncatedBodyError)) throw error
+      context.log.info({ err: error }, 'the archive is incomplete; downloading it again')
+    }
+  }
+}
+
+/** One pass over an archive. Files that an earlier try has uploaded are read again for their rows, but not sent. */
+class DroppedPass {
+  readonly #analysis: Analysis
+  readonly #rows = new Set<string>()
+  readonly #sent = new Set<string>()
+  #files = 0
+  #uploaded = 0
+
+  constructor(analysis: Analysis) {
+    this.#analysis = analysis
+    this.#sent.add(analysis.task.crits.md5)
+  }
+
+  async take(file: StagedEntry): Promise<void> {
+    const { context, prior } = this.#analysis
+    this.#files += 1
+    this.#addRow(file)
+    if (this.#files <= prior.files) {
+      this.#sent.add(file.md5)
+      return
+    }
+    context.waiting.throwIfAborted()
+    await this.#send(file)
+    context.trail.progress = { ...(context.trail.progress ?? prior), files: this.#files }
+  }
+
+  async end(): Promise<void> {
+    const { prior } = this.#analysis
+    const before = prior.files > 0 ? `, ${prior.files} files were handled before` : ''
+    await this.#log('info', `${this.#files} dropped files, ${this.#uploaded} uploaded${before}`)
+  }
+
+  #addRow({ name, md5 }: StagedEntry): void {
+    const key = `${md5} ${name}`
+    if (this.#rows.has(key)) return
+    this.#rows.add(key)
+    this.#analysis.store.add({ subtype: 'file_added', result: name, fields: { md5 } })
+  }
+
+  async #send(file: StagedEntry): Promise<void> {
+    if (this.#sent.has(file.md5)) return
+    this.#sent.add(file.md5)
+    const complaint = await uploadFile(this.#analysis, file)
+    if (complaint === undefined) this.#uploaded += 1
+    else await this.#log('warning', `dropped file ${file.name} (MD5 ${file.md5}): ${complaint}`)
+  }
+
+  #log(level: 'info' | 'warning', message: string): Promise<void> {
+    const { crits, context } = this.#analysis
+    return logPatiently(crits, level, message, { stopSignal: context.waiting, forceSignal: context.working })
+  }
+}

@@ -1,0 +1,90 @@
+// Reads a report to its end, into rows. Nothing is posted before.
+import { ServiceError } from '@cuckoo-distributed/core'
+import { POSTING_ORDER, VALUE_CHARS_MAX } from '@cuckoo-distributed/crits-client'
+import { TruncatedBodyError } from '@cuckoo-distributed/http'
+import { ReportError, type ScanSummary, scanReport } from '@cuckoo-distributed/report-scanner'
+import { type BackOff, backOff, delay } from '@cuckoo-distributed/wait'
+import { type Analysis, requireSameSample, TaskGoneError } from './analysis.js'
+import { ReportRows } from './report-rows.js'
+
+/** More than any report on record; a bound for a server that never ends. */
+const REPORT_BYTES_MAX = 64 * 1024 ** 3
+
+/** A report may be missing or half written for a moment after `reported`: network storage, or two writers. */
+const TRIES = 5
+
+export interface ReportOptions {
+  /** Waits between two looks at a missing or broken report; a minute in all by default. */
+  readonly pauses?: () => BackOff
+}
+
+export interface ReadReport {
+  readonly summary: ScanSummary
+  readonly rows: ReportRows
+}
+
+/**
+ * Fills the analysis' store with the rows of its report.
+ * Throws TaskGoneError, PermanentError (WRONG_SAMPLE), ServiceError (NO_REPORT, REPORT_TOO_SLOW) and ReportError.
+ */
+export async function readReport(analysis: Analysis, options: ReportOptions = {}): Promise<ReadReport> {
+  const { context, cuckoo, config } = analysis
+  const pauses = options.pauses?.() ?? backOff({ initialMs: 2_000, maxMs: 30_000 })
+  for (let attempt = 1; ; attempt += 1) {
+    const begun = performance.now()
+    try {
+      const report = await cuckoo.availability.patiently(context.waiting, () => readOnce(analysis))
+      if (report) {
+        requireSameSample(analysis, report.rows.target?.md5)
+        if (context.waiting.aborted) requireSpeed(performance.now() - begun, config.HoldLimit * 1000)
+        return report
+      }
+      if (attempt === TRIES) throw await whyMissing(analysis)
+    } catch (error) {
+      if (attempt === TRIES || !isPassing(error)) throw error
+      context.log.info({ err: error }, 'the report is incomplete; reading it again')
+    }
+    await delay(pauses.next(), context.waiting)
+  }
+}
+
+async function readOnce(analysis: Analysis): Promise<ReadReport | undefined> {
+  const { task, context, cuckoo, config, store } = analysis
+  const response = await cuckoo.client.report(task.taskId, context.working)
+  if (!response) return undefined
+  for (const subtype of POSTING_ORDER) store.truncate(subtype, 0)
+  const rows = new ReportRows(store)
+  const wants = (parser: Analysis['config']['EnabledParsers'][number]) => config.EnabledParsers.includes(parser)
+  const options = {
+    sections: { info: wants('info'), signatures: wants('signatures'), behavior: wants('behavior') },
+    maxCalls: config.PushApiCallsMax,
+    maxValueBytes: VALUE_CHARS_MAX,
+    signal: context.working,
+  }
+  const summary = await scanReport(response.stream(REPORT_BYTES_MAX), options, rows)
+  return { summary, rows }
+}
+
+/** A 404 for the task may be a hiccup of Cuckoo's database; TRIES looks at the report were 404 before this one. */
+async function whyMissing({ task, context, cuckoo }: Analysis): Promise<Error> {
+  const view = await cuckoo.availability.patiently(context.waiting, () => {
+    return cuckoo.client.viewTask(task.taskId, context.working)
+  })
+  if (!view) return new TaskGoneError(task.taskId)
+  const reasons = view.errors.length > 0 ? `; Cuckoo says: ${view.errors.join('; ').slice(0, 500)}` : ''
+  return new ServiceError('NO_REPORT', `task ${task.taskId} is "${view.status}" but has no report${reasons}`)
+}
+
+function isPassing(error: unknown): boolean {
+  return error instanceof TruncatedBodyError || (error instanceof ReportError && error.code === 'truncated')
+}
+
+/** Without this, a report that takes longer than HoldLimit to read would go back to its queue for ever. */
+function requireSpeed(tookMs: number, holdLimitMs: number): void {
+  if (tookMs < holdLimitMs) return
+  const seconds = Math.round(tookMs / 1000)
+  throw new ServiceError(
+    'REPORT_TOO_SLOW',
+    `reading the report took ${seconds} s, longer than HoldLimit: raise "HoldLimit", but keep it below the consumer timeout of the broker`,
+  )
+}

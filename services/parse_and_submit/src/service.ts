@@ -1,0 +1,58 @@
+// What parse_and_submit opens: its stage, and the two kinds of servers it talks to.
+import { tmpdir } from 'node:os'
+import {
+  bindStage,
+  decodeTask,
+  directoryProblems,
+  logAvailability,
+  type ServiceDefinition,
+  stageQueues,
+} from '@cuckoo-distributed/core'
+import { CritsServers } from '@cuckoo-distributed/crits-client'
+import { CuckooServers } from '@cuckoo-distributed/cuckoo-client'
+import { urlProblems } from '@cuckoo-distributed/http'
+import { nextQueue } from './chain.js'
+import { configSchema } from './config.js'
+import { Submitter } from './submit.js'
+
+export const parseAndSubmit: ServiceDefinition<typeof configSchema> = {
+  name: 'parse_and_submit',
+  summary: 'Reads the report and the dropped files of a finished analysis in Cuckoo and sends the results to CRITs.',
+  schema: configSchema,
+  queues: config => stageQueues(config, config.QueueType),
+  failedQueue: config => config.FailedQueue,
+  check: ({ CritsURL, AllowedCritsURLs, AllowedCuckooURLs, TmpDir }) => [
+    ...urlProblems({ CritsURL, AllowedCritsURLs, AllowedCuckooURLs }),
+    ...directoryProblems({ TmpDir: TmpDir || tmpdir() }),
+  ],
+  open: async (config, { log }) => {
+    if (config.CuckooCleanup && nextQueue(config, [])) {
+      log.warn('CuckooCleanup has no effect on messages that this instance relays; the last one of the chain cleans up')
+    }
+    const cuckoos = new CuckooServers({
+      verifySsl: config.VerifySSL,
+      maxConnections: config.CuckooConcurrency,
+      onAvailability: (url, state, error) => logAvailability(log, url, state, error),
+    })
+    const crits = new CritsServers({
+      verifySsl: config.VerifySSL,
+      pauseMs: config.CritsPause * 1000,
+      onAvailability: (url, state, error) => logAvailability(log, url, state, error),
+    })
+    const submitter = new Submitter({ config, cuckoos, crits, tmpDir: config.TmpDir || tmpdir() })
+    const stage = bindStage({
+      queue: config.ConsumerQueue,
+      prefetch: config.PrefetchCount,
+      decode: decodeTask,
+      bindings: task => ({ analysisId: task.crits.analysisId, taskId: task.taskId, cuckoo: task.cuckooUrl }),
+      handle: (task, context) => submitter.handle(task, context),
+    })
+    return {
+      stages: [stage],
+      close: async () => {
+        await cuckoos[Symbol.asyncDispose]()
+        await crits[Symbol.asyncDispose]()
+      },
+    }
+  },
+}
