@@ -28,6 +28,17 @@ export function satisfies(machine: Machine, requirement: string): boolean {
   )
 }
 
+/** The requirement in words, e.g. `platform windows, tags office,xp`. */
+export function describeRequirement(requirement: string): string {
+  const { platform, machine, tags } = parse(requirement)
+  const parts = [
+    platform !== null && `platform ${platform}`,
+    machine !== null && `name ${machine}`,
+    tags.length > 0 && `tags ${tags.join(',')}`,
+  ]
+  return parts.filter(part => part !== false).join(', ') || 'any task'
+}
+
 function parse(requirement: string): Requirement {
   const [platform, machine, ...tags]: (string | null)[] = JSON.parse(requirement)
   return { platform: platform ?? null, machine: machine ?? null, tags: tags.map(String) }

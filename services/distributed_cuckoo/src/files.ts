@@ -1,0 +1,148 @@
+/** Samples and reports on disk. No path is ever built from a name that a client or a node sent. */
+import { createHash, randomUUID } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { type FileHandle, mkdir, open, readFile, rm, statfs, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { ConfigError, describeError } from '@cuckoo-distributed/core'
+import type { Sample } from './store/model.js'
+import type { ObsoleteFile } from './store/store.js'
+
+const MARKER = '.distributed_cuckoo'
+
+/** The samples and the reports directory; all processes that share a database share them as well. */
+export class Files {
+  readonly samplesDirectory: string
+  readonly reportsDirectory: string
+  readonly #shards = new Map<string, Promise<void>>()
+
+  /** @internal Use `openFiles`. */
+  constructor(samplesDirectory: string, reportsDirectory: string) {
+    this.samplesDirectory = samplesDirectory
+    this.reportsDirectory = reportsDirectory
+  }
+
+  /** Where a sample is; `path` is `Sample.path`. */
+  samplePath(path: string): string {
+    return join(this.samplesDirectory, path)
+  }
+
+  /** The directory of a task's reports; it exists when the task has some. */
+  reportDirectory(taskId: number): string {
+    return join(this.reportsDirectory, String(taskId))
+  }
+
+  /** `format` must be a configured one, `json` or `dropped`. */
+  reportPath(taskId: number, format: string): string {
+    return join(this.reportDirectory(taskId), `report.${format}`)
+  }
+
+  /** Where an obsolete file is. */
+  obsoletePath({ kind, path }: ObsoleteFile): string {
+    return join(kind === 'sample' ? this.samplesDirectory : this.reportsDirectory, path)
+  }
+
+  /** Free bytes for samples and reports: of the fuller disk, if they are on two. */
+  async freeBytes(): Promise<number> {
+    const disks = await Promise.all([this.samplesDirectory, this.reportsDirectory].map(path => statfs(path)))
+    return Math.min(...disks.map(disk => disk.bavail * disk.bsize))
+  }
+
+  /** Total bytes of the samples' and of the reports' disk. */
+  async totalBytes(): Promise<number> {
+    const disk = await statfs(this.reportsDirectory)
+    return disk.blocks * disk.bsize
+  }
+
+  /**
+   * Writes a sample under a name of its own (mode 0600) and resolves when it is on disk. If anything goes wrong nothing is left.
+   * Rejects with what `bytes` throws, with the error of the disk, or with `signal.reason`.
+   */
+  async saveSample(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Sample> {
+    const name = randomUUID()
+    const path = `${name.slice(0, 2)}/${name}.bin`
+    const file = this.samplePath(path)
+    await this.#makeShard(dirname(file))
+    const [md5, sha256] = [createHash('md5'), createHash('sha256')]
+    let size = 0
+    const measured = async function* () {
+      for await (const chunk of bytes) {
+        md5.update(chunk)
+        sha256.update(chunk)
+        size += chunk.length
+        yield chunk
+      }
+    }
+    try {
+      const sink = createWriteStream(file, { flags: 'wx', mode: 0o600, flush: true })
+      await pipeline(Readable.from(measured(), { objectMode: false }), sink, { signal })
+      await syncDirectory(dirname(file))
+      return { path, size, md5: md5.digest('hex'), sha256: sha256.digest('hex') }
+    } catch (error: unknown) {
+      await rm(file, { force: true })
+      throw signal.aborted ? signal.reason : error
+    }
+  }
+
+  /** Uploads that share a new directory all wait until its name is on disk. */
+  async #makeShard(directory: string): Promise<void> {
+    const made = this.#shards.get(directory) ?? this.#make(directory)
+    this.#shards.set(directory, made)
+    try {
+      await made
+    } catch (error: unknown) {
+      this.#shards.delete(directory)
+      throw error
+    }
+  }
+
+  async #make(directory: string): Promise<void> {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await syncDirectory(this.samplesDirectory)
+  }
+}
+
+/**
+ * Makes the directories when they are missing and marks them as those of this database. Throws ConfigError when they cannot be
+ * written to or belong to another database.
+ */
+export async function openFiles(
+  config: { readonly SamplesDirectory: string; readonly ReportsDirectory: string },
+  storeId: string,
+): Promise<Files> {
+  const files = new Files(resolve(config.SamplesDirectory), resolve(config.ReportsDirectory))
+  const problems = [
+    await mark('SamplesDirectory', files.samplesDirectory, storeId),
+    await mark('ReportsDirectory', files.reportsDirectory, storeId),
+  ]
+  const found = problems.filter(problem => problem !== undefined)
+  if (found.length > 0) throw new ConfigError('directories', found)
+  return files
+}
+
+async function mark(key: string, directory: string, storeId: string): Promise<string | undefined> {
+  const marker = join(directory, MARKER)
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await writeFile(marker, `${storeId}\n`, { flag: 'wx', mode: 0o600 })
+    return undefined
+  } catch (error: unknown) {
+    const exists = error instanceof Error && 'code' in error && error.code === 'EEXIST'
+    if (!exists) return `"${key}": ${directory} cannot be written to: ${describeError(error)}`
+  }
+  const owner = (await readFile(marker, 'utf8')).trim()
+  if (owner === storeId) return undefined
+  return `"${key}": ${directory} belongs to another database; give it back, or remove ${marker} if that database is gone`
+}
+
+/** Makes names that were added to or removed from a directory last through a power cut. */
+export async function syncDirectory(path: string): Promise<void> {
+  let handle: FileHandle | undefined
+  try {
+    handle = await open(path, 'r')
+    await handle.sync()
+  } finally {
+    await handle?.close()
+  }
+}
