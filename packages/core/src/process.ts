@@ -89,11 +89,12 @@ async function start<S extends TObject>(definition: ProcessDefinition<S>): Promi
 
 async function parseArguments<S extends TObject>(definition: ProcessDefinition<S>): Promise<Arguments> {
   const argv = process.argv.slice(2)
+  const positionals = Object.entries(definition.positionals ?? {})
   const parser = yargs(definition.rewrite?.(argv) ?? argv)
     .scriptName(definition.name)
     // The Go suite's flags have one dash: `-config` is not `-c -o -n …`.
     .parserConfiguration({ 'short-option-groups': false, 'camel-case-expansion': false })
-    .usage(`$0 [options]\n\n${definition.summary}`)
+    .usage(`$0 [options]${positionals.map(([name]) => ` [${name}]`).join('')}\n\n${definition.summary}`)
     .option('config', {
       type: 'string',
       requiresArg: true,
@@ -107,8 +108,7 @@ async function parseArguments<S extends TObject>(definition: ProcessDefinition<S
     .fail((message, error) => {
       throw error ?? new ConfigError('arguments', [`${message}; see ${definition.name} --help`])
     })
-  if (definition.positionals === undefined) return parser.parseAsync()
-  const positionals = Object.entries(definition.positionals)
+  if (positionals.length === 0) return parser.parseAsync()
   const usage = ['$0', ...positionals.map(([name]) => `[${name}]`)].join(' ')
   return parser
     .command(usage, definition.summary, command => {

@@ -68,3 +68,9 @@ export const DistributedSchema = Type.Object(
 )
 
 export type DistributedConfig = Readonly<Static<typeof DistributedSchema>>
+
+/** The bearer token that a node wants, if the configuration has one. */
+export function nodeToken({ NodeTokens }: DistributedConfig, name: string): string | undefined {
+  // A node may be called `constructor`.
+  return Object.hasOwn(NodeTokens, name) ? NodeTokens[name] : undefined
+}

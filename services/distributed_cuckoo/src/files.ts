@@ -3,7 +3,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { type FileHandle, mkdir, open, readFile, rm, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { Readable } from 'node:stream'
+import { type Readable, Transform, type TransformCallback } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ConfigError, describeError } from '@cuckoo-distributed/core'
 import type { Sample } from './store/model.js'
@@ -59,30 +59,26 @@ export class Files {
    * Writes a sample under a name of its own (mode 0600) and resolves when it is on disk. If anything goes wrong nothing is left.
    * Rejects with what `bytes` throws, with the error of the disk, or with `signal.reason`.
    */
-  async saveSample(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Sample> {
+  async saveSample(bytes: Readable, signal: AbortSignal): Promise<Sample> {
     const name = randomUUID()
     const path = `${name.slice(0, 2)}/${name}.bin`
     const file = this.samplePath(path)
     await this.#makeShard(dirname(file))
-    const [md5, sha256] = [createHash('md5'), createHash('sha256')]
-    let size = 0
-    const measured = async function* () {
-      for await (const chunk of bytes) {
-        md5.update(chunk)
-        sha256.update(chunk)
-        size += chunk.length
-        yield chunk
-      }
-    }
+    const meter = new SampleMeter()
     try {
       const sink = createWriteStream(file, { flags: 'wx', mode: 0o600, flush: true })
-      await pipeline(Readable.from(measured(), { objectMode: false }), sink, { signal })
+      await pipeline(bytes, meter, sink, { signal })
       await syncDirectory(dirname(file))
-      return { path, size, md5: md5.digest('hex'), sha256: sha256.digest('hex') }
+      return { path, ...meter.measured() }
     } catch (error: unknown) {
       await rm(file, { force: true })
       throw signal.aborted ? signal.reason : error
     }
+  }
+
+  /** Removes a sample whose task was not stored. */
+  async removeSample({ path }: Sample): Promise<void> {
+    await rm(this.samplePath(path), { force: true })
   }
 
   /** Uploads that share a new directory all wait until its name is on disk. */
@@ -100,6 +96,25 @@ export class Files {
   async #make(directory: string): Promise<void> {
     await mkdir(directory, { recursive: true, mode: 0o700 })
     await syncDirectory(this.samplesDirectory)
+  }
+}
+
+/** Passes a sample on and measures it. */
+class SampleMeter extends Transform {
+  readonly #md5 = createHash('md5')
+  readonly #sha256 = createHash('sha256')
+  #size = 0
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    this.#md5.update(chunk)
+    this.#sha256.update(chunk)
+    this.#size += chunk.length
+    done(null, chunk)
+  }
+
+  /** To be called once, after the end. */
+  measured(): Omit<Sample, 'path'> {
+    return { size: this.#size, md5: this.#md5.digest('hex'), sha256: this.#sha256.digest('hex') }
   }
 }
 

@@ -2,10 +2,12 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from '@cuckoo-distributed/core'
+import { delay } from '@cuckoo-distributed/wait'
 import type { Files } from './files.js'
 import type { ObsoleteFile, Store } from './store/store.js'
 
 const BATCH = 100
+const PAUSE_MS = 1_000
 /** An upload that is still going on is younger. */
 const ORPHAN_AGE_MS = 24 * 60 * 60_000
 
@@ -20,6 +22,15 @@ export class Janitor {
     this.#log = options.log
   }
 
+  /** Tidies up at start and then every second, until the signal is aborted; rejects with its reason then. */
+  async run(signal: AbortSignal): Promise<never> {
+    await this.#supervised(() => this.#removeOrphans(Date.now()), signal)
+    for (;;) {
+      await this.#supervised(() => this.removeObsolete(), signal)
+      await delay(PAUSE_MS, signal)
+    }
+  }
+
   /** Removes what the store has written down as obsolete. What cannot be removed is logged and stays written down. */
   async removeObsolete(): Promise<void> {
     for (;;) {
@@ -32,13 +43,23 @@ export class Janitor {
   }
 
   /** Removes samples whose upload ended before their task was stored. Reads the whole samples directory: once at start. */
-  async removeOrphans(now: number): Promise<void> {
+  async #removeOrphans(now: number): Promise<void> {
     for (const shard of await readdir(this.#files.samplesDirectory, { withFileTypes: true })) {
       if (!shard.isDirectory() || !/^[0-9a-f]{2}$/.test(shard.name)) continue
       const names = await readdir(join(this.#files.samplesDirectory, shard.name))
       const paths = names.map(name => `${shard.name}/${name}`)
       const inUse = await this.#store.tasks.samplesInUse(paths)
       for (const path of paths) if (!inUse.has(path)) await this.#removeOrphan(this.#files.samplePath(path), now)
+    }
+  }
+
+  /** What cannot be tidied up now is tidied up later; nothing waits for it. */
+  async #supervised(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    try {
+      await work()
+    } catch (error: unknown) {
+      signal.throwIfAborted()
+      this.#log.warn({ err: error }, 'tidying up failed; it is tried again')
     }
   }
 

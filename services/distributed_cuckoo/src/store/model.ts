@@ -36,6 +36,8 @@ export interface Node {
   readonly failures: number
   /** Of the last success. */
   readonly counters: NodeCounters | null
+  /** Copies of tasks that it has or may have. */
+  readonly inFlight: number
   /** Free bytes where the node stores analyses, of the last success; null when it does not tell. */
   readonly freeBytes: number | null
 }

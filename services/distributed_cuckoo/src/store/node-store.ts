@@ -4,6 +4,7 @@ import type { Machine, Node, NodeCounters } from './model.js'
 import { toNode } from './rows.js'
 import type { NodeStore } from './store.js'
 import type { Db, NodeTable, Tx } from './tables.js'
+import { countRows } from './task-rows.js'
 
 type NodeRow = Selectable<NodeTable>
 
@@ -28,13 +29,12 @@ export class SqlNodeStore implements NodeStore {
 
   async list(): Promise<Node[]> {
     const rows = await this.#db.selectFrom('node').selectAll().orderBy('name').execute()
-    const machines = await this.#db.selectFrom('machine').selectAll().orderBy('position').execute()
-    return rows.map(row => toNode(row, machines.filter(machine => machine.node_id === row.id).map(toMachine)))
+    return Promise.all(rows.map(row => complete(this.#db, row)))
   }
 
   async get(name: string): Promise<Node | undefined> {
     const row = await this.#db.selectFrom('node').selectAll().where('name', '=', name).executeTakeFirst()
-    return row && this.#withMachines(this.#db, row)
+    return row && complete(this.#db, row)
   }
 
   register(name: string, url: string, machines: readonly Machine[]): Promise<Node> {
@@ -46,7 +46,7 @@ export class SqlNodeStore implements NodeStore {
       await this.#checkUrlFree(tx, url, known?.id)
       const row = known === undefined ? await this.#insert(tx, name, url) : await this.#revive(tx, known, url)
       await replaceMachines(tx, row.id, machines)
-      return this.#withMachines(tx, row)
+      return complete(tx, row)
     })
   }
 
@@ -65,7 +65,7 @@ export class SqlNodeStore implements NodeStore {
         ...(changes.url !== undefined && urlColumns(changes.url)),
       }
       const update = tx.updateTable('node').set(values).where('id', '=', known.id)
-      return this.#withMachines(tx, await update.returningAll().executeTakeFirstOrThrow())
+      return complete(tx, await update.returningAll().executeTakeFirstOrThrow())
     })
   }
 
@@ -117,16 +117,6 @@ export class SqlNodeStore implements NodeStore {
     }
   }
 
-  async #withMachines(db: Db, row: NodeRow): Promise<Node> {
-    const machines = await db
-      .selectFrom('machine')
-      .selectAll()
-      .where('node_id', '=', row.id)
-      .orderBy('position')
-      .execute()
-    return toNode(row, machines.map(toMachine))
-  }
-
   #insert(tx: Tx, name: string, url: string): Promise<NodeRow> {
     const row: Insertable<NodeTable> = { ...UNSEEN, ...urlColumns(url), name, enabled: 1 }
     return tx.insertInto('node').values(row).returningAll().executeTakeFirstOrThrow()
@@ -151,6 +141,13 @@ export class SqlNodeStore implements NodeStore {
     if (other === undefined || other.id === except) return
     throw new NameTakenError(`There is already a node with this url: ${other.name}`)
   }
+}
+
+async function complete(db: Db, row: NodeRow): Promise<Node> {
+  const machines = db.selectFrom('machine').selectAll().where('node_id', '=', row.id).orderBy('position')
+  const copies = db.selectFrom('submission').select(countRows.as('inFlight')).where('node_id', '=', row.id)
+  const { inFlight } = await copies.executeTakeFirstOrThrow()
+  return toNode(row, { machines: (await machines.execute()).map(toMachine), inFlight })
 }
 
 async function replaceMachines(tx: Tx, id: number, machines: readonly Machine[]): Promise<void> {

@@ -96,13 +96,16 @@ export function toSubmission(row: Selectable<SubmissionTable>): Submission {
   }
 }
 
-export function toNode(row: Selectable<NodeTable>, machines: readonly Machine[]): Node {
+export function toNode(
+  row: Selectable<NodeTable>,
+  more: { readonly machines: readonly Machine[]; readonly inFlight: number },
+): Node {
   return {
     id: row.id,
     name: row.name,
     url: row.url,
     enabled: row.enabled === 1,
-    machines,
+    ...more,
     state: row.state,
     lastSeen: row.last_seen,
     lastError: row.last_error,

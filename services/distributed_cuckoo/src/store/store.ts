@@ -83,8 +83,8 @@ export interface TaskStore {
   samplesInUse(paths: readonly string[]): Promise<Set<string>>
   /** Why the pending tasks with each of these requirements wait; replaces all earlier reasons. */
   setWaitReasons(reasons: ReadonlyMap<string, string>): Promise<void>
-  /** Why tasks with this requirement wait; undefined when nothing holds them up. */
-  waitReason(requirement: string): Promise<string | undefined>
+  /** Why pending tasks wait that nothing but their requirement holds up, by requirement. */
+  waitReasons(): Promise<Map<string, string>>
 }
 
 /** What the scheduler and the node workers do. Only the leader calls it. */

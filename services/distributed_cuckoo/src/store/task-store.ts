@@ -99,9 +99,9 @@ export class SqlTaskStore implements TaskStore {
     })
   }
 
-  async waitReason(requirement: string): Promise<string | undefined> {
-    const query = this.#db.selectFrom('wait_reason').select('reason').where('requirement', '=', requirement)
-    return (await query.executeTakeFirst())?.reason
+  async waitReasons(): Promise<Map<string, string>> {
+    const rows = await this.#db.selectFrom('wait_reason').selectAll().execute()
+    return new Map(rows.map(({ requirement, reason }) => [requirement, reason]))
   }
 }
 
