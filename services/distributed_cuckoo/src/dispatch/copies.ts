@@ -21,6 +21,7 @@ export class Copies {
   readonly #session: NodeSession
   readonly #onRequest: () => void
   readonly #watches: Watches
+  #wasFull = false
 
   /** `onRequest` is called before the node is asked for a copy. */
   constructor(session: NodeSession, onRequest: () => void) {
@@ -78,10 +79,10 @@ export class Copies {
 
   async #collect(copy: Copy, signal: AbortSignal): Promise<void> {
     const { config, files, log } = this.#session
-    if ((await files.freeBytes()) < config.MinFreeSpace) {
-      log.warn({ task: copy.taskId }, 'no report is fetched: free space is below MinFreeSpace')
-      return
-    }
+    const isFull = (await files.freeBytes()) < config.MinFreeSpace
+    if (isFull && !this.#wasFull) log.warn('no report is fetched: free space is below MinFreeSpace')
+    this.#wasFull = isFull
+    if (isFull) return
     const watch = this.#watches.of(copy)
     const collected = await collect(this.#session, copy, { last: watch.fetches + 1 >= FETCHES }, signal)
     if (collected === 'incomplete') watch.fetches += 1
