@@ -1,5 +1,6 @@
 /** Errors as clients see them: always JSON, with `message` and `status`. */
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { Logger } from '@cuckoo-distributed/core'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { NameTakenError } from '../store/errors.js'
 
 /** An answer that is an error. */
@@ -40,8 +41,10 @@ export function isOutOfSpace(error: unknown): boolean {
 }
 
 /** Answers with the error, and logs those that are not the client's. */
-export function sendError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  const body = errorBody(error)
-  if (body.status >= 500) request.log.error({ err: error }, 'a request failed')
-  reply.code(body.status).send(body)
+export function errorHandler(log: Logger) {
+  return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+    const body = errorBody(error)
+    if (body.status >= 500) log.error({ method: request.method, url: request.url, err: error }, 'a request failed')
+    reply.code(body.status).send(body)
+  }
 }

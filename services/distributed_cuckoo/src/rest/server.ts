@@ -1,8 +1,8 @@
 /** The HTTP server: its resources, and what is common to all of them. */
-import { type FastifyBaseLogger, type FastifyInstance, fastify } from 'fastify'
+import { type FastifyInstance, fastify } from 'fastify'
 import { demandToken } from './auth.js'
 import type { ServerContext } from './context.js'
-import { ApiError, sendError } from './errors.js'
+import { ApiError, errorHandler } from './errors.js'
 import { acceptForms } from './form.js'
 import { answerOtherMethods, noteRoutes, type RouteTable } from './methods.js'
 import { nodeRoutes } from './node-routes.js'
@@ -27,17 +27,14 @@ export interface Server {
 
 /** Makes the server; it does not listen yet. */
 export function createServer(context: ServerContext): Server {
-  const logger: FastifyBaseLogger = context.log.child({ part: 'http' })
   const app = fastify({
-    loggerInstance: logger,
-    disableRequestLogging: true,
     bodyLimit: SMALL_BODY,
     connectionTimeout: IDLE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
   })
   const routes = noteRoutes(app)
-  app.setErrorHandler(sendError)
+  app.setErrorHandler(errorHandler(context.log))
   app.setNotFoundHandler(async () => {
     throw new ApiError(404, 'Not Found')
   })
