@@ -52,7 +52,7 @@ export async function runProcess<S extends TObject>(definition: ProcessDefinitio
   try {
     process.exitCode = await start(definition)
   } catch (error) {
-    process.stderr.write(`${definition.name}: ${describeError(error, 10_000).replaceAll(' | ', '\n')}\n`)
+    process.stderr.write(`${definition.name}: ${error instanceof ConfigError ? error.message : describeError(error)}\n`)
     process.exitCode = error instanceof ConfigError || error instanceof BrokerRefusedError ? EXIT.unusable : EXIT.failed
   }
 }

@@ -1,6 +1,6 @@
 // One stage at a real broker, in this process: what the settle tests drive.
 import type { TestContext } from 'node:test'
-import { brokerForTests, type TestBroker, testQueues } from '@cuckoo-distributed/testing'
+import { brokerForTests, TestBroker, testQueues } from '@cuckoo-distributed/testing'
 import { pino } from 'pino'
 import { Consumer } from '../src/broker/consumer.js'
 import { BrokerLink } from '../src/broker/link.js'
@@ -29,12 +29,15 @@ export interface HarnessOptions {
   readonly maxMessageSize?: number
   readonly confirmTimeoutMs?: number
   readonly intake?: Intake
+  readonly leastPublishMs?: number
+  /** A broker of the test's own. Default: that of the test run. */
+  readonly url?: string
   /** URL of the publishing connection, where it differs from the consuming one. */
   readonly publishUrl?: string
 }
 
 export async function startHarness(t: TestContext, options: HarnessOptions): Promise<Harness> {
-  const broker = await brokerForTests(t)
+  const broker = await (options.url === undefined ? brokerForTests(t) : ownBroker(t, options.url))
   const queues = await testQueues(t, broker, 'in', 'out', 'failed')
   const lines: Record<string, unknown>[] = []
   const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) })
@@ -65,6 +68,7 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
     publisher,
     log,
     holdLimitMs: options.holdLimitMs ?? 60_000,
+    leastPublishMs: options.leastPublishMs,
     stop: stop.signal,
     force: force.signal,
     onLost: cause => link.drop(cause),
@@ -94,6 +98,12 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
   await publisher.open(stop.signal)
   await link.open(stop.signal)
   return { broker, queues, publisher, lines, stop, force, cut: () => link.drop(new Error('cut by the test')), end }
+}
+
+async function ownBroker(t: TestContext, url: string): Promise<TestBroker> {
+  const broker = await TestBroker.connect(url)
+  t.after(() => broker.close())
+  return broker
 }
 
 /** A promise that somebody else settles. */

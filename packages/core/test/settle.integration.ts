@@ -368,3 +368,21 @@ test('a consumer that the broker cancels (queue deleted) is set up again', async
   await broker.publish(queues.in, 'one')
   await waitFor(() => handled === 1, { describe: 'the message to be handled' })
 })
+
+test('a message above MaxMessageSize that the broker brought all the same fails, and goes later, as it came', async t => {
+  let passes = 0
+  const body = Buffer.from('"'.repeat(1500))
+  const { broker, queues } = await startHarness(t, {
+    maxMessageSize: 1000,
+    handle: async () => {
+      passes += 1
+      if (passes === 1) return later()
+      throw new Error('no')
+    },
+  })
+  await broker.publish(queues.in, body)
+  const message = await broker.expectMessage(queues.failed)
+  assert.deepEqual(message.body, body)
+  assert.equal(readTrail(message.headers).failed?.desc, 'UNEXPECTED')
+  assert.equal(passes, 2)
+})

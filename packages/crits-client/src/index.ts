@@ -23,5 +23,11 @@ export {
   type Subtype,
   VALUE_CHARS_MAX,
 } from './row-store.js'
-export { CritsServer, type CritsServerOptions, CritsServers, type CritsServersOptions } from './server.js'
+export {
+  CritsServer,
+  type CritsServerOptions,
+  CritsServers,
+  type CritsServersOptions,
+  NoCritsUrlError,
+} from './server.js'
 export { type SubmitOptions, submitRows } from './submit.js'

@@ -1,6 +1,6 @@
 /** The CRITs servers a process talks to: connections, load limits and outages, one set for each base URL. */
 
-import { Availability, HttpClient } from '@cuckoo-distributed/http'
+import { Availability, checkUrl, HttpClient } from '@cuckoo-distributed/http'
 import { delay, Semaphore } from '@cuckoo-distributed/wait'
 import { SERVICES_PATH } from './call.js'
 import { CritsClient, type CritsTarget } from './client.js'
@@ -92,8 +92,23 @@ export interface CritsServersOptions {
   readonly verifySsl: boolean
   /** As for `CritsServer`. */
   readonly pauseMs?: number
+  /** Base URL for messages that name none; empty = such messages cannot be handled. Default empty. */
+  readonly defaultUrl?: string
+  /** Base URLs that messages may name, see `checkUrl`; empty = any. Default empty. */
+  readonly allowedUrls?: readonly string[]
   /** As for `CritsServer`, with the base URL without user info. */
   readonly onAvailability?: (baseUrl: string, state: 'up' | 'down', error: unknown) => void
+}
+
+/** Nobody says where CRITs is. */
+export class NoCritsUrlError extends Error {
+  override readonly name = 'NoCritsUrlError'
+  readonly code = 'NO_CRITS_URL'
+  readonly permanent = true
+
+  constructor() {
+    super('the message has no crits_url, and "CritsURL" is not configured')
+  }
 }
 
 /** One `CritsServer` for each base URL, made when a message names it for the first time. */
@@ -105,8 +120,36 @@ export class CritsServers implements AsyncDisposable {
     this.#options = options
   }
 
-  /** @throws InvalidUrlError */
-  at(baseUrl: string): CritsServer {
+  /**
+   * The server for a message with this `crits_url`, which may be empty. The configured default is trusted.
+   *
+   * @throws NoCritsUrlError, UrlNotAllowedError
+   */
+  forMessage(critsUrl: string): CritsServer {
+    const { defaultUrl = '', allowedUrls = [] } = this.#options
+    if (critsUrl !== '' && !sameUrl(critsUrl, defaultUrl)) return this.#at(checkUrl(critsUrl, allowedUrls).href)
+    if (defaultUrl === '') throw new NoCritsUrlError()
+    return this.#at(defaultUrl)
+  }
+
+  /**
+   * The `crits_url` of the message that follows one with this `crits_url`: the default is filled in for stages that have
+   * none, unless it holds credentials.
+   *
+   * @throws UrlNotAllowedError
+   */
+  urlToPassOn(critsUrl: string): string {
+    const { defaultUrl = '', allowedUrls = [] } = this.#options
+    if (critsUrl === '') return hasCredentials(defaultUrl) ? '' : defaultUrl
+    if (!sameUrl(critsUrl, defaultUrl)) checkUrl(critsUrl, allowedUrls)
+    return critsUrl
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#servers.values()].map(server => server[Symbol.asyncDispose]()))
+  }
+
+  #at(baseUrl: string): CritsServer {
     const key = baseUrl.replace(/\/+$/, '')
     const known = this.#servers.get(key)
     if (known) return known
@@ -114,14 +157,18 @@ export class CritsServers implements AsyncDisposable {
     const server: CritsServer = new CritsServer({
       baseUrl,
       verifySsl,
-      pauseMs,
+      ...(pauseMs !== undefined && { pauseMs }),
       onAvailability: (state, error) => onAvailability?.(server.http.baseUrl, state, error),
     })
     this.#servers.set(key, server)
     return server
   }
+}
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#servers.values()].map(server => server[Symbol.asyncDispose]()))
-  }
+function hasCredentials(url: string): boolean {
+  return url !== '' && new URL(url).username + new URL(url).password !== ''
+}
+
+function sameUrl(a: string, b: string): boolean {
+  return a.replace(/\/+$/, '') === b.replace(/\/+$/, '')
 }

@@ -1,5 +1,5 @@
 /** The Cuckoo servers that a process talks to: one client and one memory of outages for each base URL. */
-import { Availability, displayUrl } from '@cuckoo-distributed/http'
+import { Availability, type AvailabilityOptions, displayUrl } from '@cuckoo-distributed/http'
 import { CuckooClient } from './client.js'
 
 export interface CuckooServersOptions {
@@ -7,6 +7,8 @@ export interface CuckooServersOptions {
   readonly verifySsl: boolean
   /** As for `CuckooClient`, for each server. */
   readonly maxConnections: number
+  /** As for `Availability`. */
+  readonly backOff?: AvailabilityOptions['backOff']
   /** Called when a Cuckoo goes down or comes back, with its base URL without user info. */
   readonly onAvailability?: (baseUrl: string, state: 'up' | 'down', error: unknown) => void
 }
@@ -18,10 +20,11 @@ export class CuckooServer implements AsyncDisposable {
   readonly availability: Availability
 
   /** @throws InvalidUrlError */
-  constructor({ onAvailability, ...options }: CuckooServersOptions & { readonly baseUrl: string }) {
+  constructor({ onAvailability, backOff, ...options }: CuckooServersOptions & { readonly baseUrl: string }) {
     this.client = new CuckooClient(options)
     this.availability = new Availability({
       probe: signal => this.client.status(signal),
+      ...(backOff && { backOff }),
       onChange: (state, error) => onAvailability?.(this.client.baseUrl, state, error),
     })
   }

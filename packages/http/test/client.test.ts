@@ -180,3 +180,20 @@ describe('secrets', () => {
     }
   })
 })
+
+test('a long answer arrives whole although the server has closed the connection and the reader is slower', async t => {
+  const body = Buffer.alloc(3_000_000, 'a')
+  const url = await serve(t, (_, response) => {
+    response.shouldKeepAlive = false
+    response.writeHead(200, { 'content-length': body.length })
+    response.end(body)
+  })
+  const response = await clientFor(t, url).request({ method: 'GET', path: '/', signal })
+  let received = 0
+  for await (const chunk of response.stream(1e9)) {
+    received += chunk.length
+    // Lets the end of the connection arrive while bytes wait to be read.
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  assert.equal(received, body.length)
+})

@@ -46,15 +46,17 @@ export function runCritsService(crits: CritsStandIn, submission: Submission): Ru
     source: source.name,
     ...(submission.critsUrl && { crits_url: submission.critsUrl }),
   }
-  const message = {
+  return { analysisId, objectId: sample.id, md5: sample.md5, critsData, body: critsMessage(submission, critsData) }
+}
+
+/** The message of an analysis, byte for byte as CRITs' service writes it but for the order of its keys. */
+export function critsMessage(submission: Submission, critsData: Readonly<Record<string, string>>): Buffer {
+  const data = submission.withoutData ? {} : { data: submission.bytes.toString('base64') }
+  return asciiJson({
     payload: submission.payload ?? {},
-    file: {
-      name: submission.name,
-      ...(!submission.withoutData && { data: submission.bytes.toString('base64') }),
-    },
+    file: { name: submission.name, ...data },
     crits_data: critsData,
-  }
-  return { analysisId, objectId: sample.id, md5: sample.md5, critsData, body: asciiJson(message) }
+  })
 }
 
 /** Publishes as CRITs does with kombu: persistent, `application/json`, no headers, no confirm. */

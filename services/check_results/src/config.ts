@@ -1,13 +1,6 @@
 // The configuration of check_results: its keys, and what of it cannot be used.
-import {
-  AllowedCuckooURLs,
-  describeError,
-  type OwnQueue,
-  prefetchKey,
-  StageKeys,
-  VerifySSL,
-} from '@cuckoo-distributed/core'
-import { checkUrl, UrlNotAllowedError } from '@cuckoo-distributed/http'
+import { AllowedCuckooURLs, prefetchKey, StageKeys, VerifySSL } from '@cuckoo-distributed/core'
+import { urlProblems } from '@cuckoo-distributed/http'
 import Type, { type Static } from 'typebox'
 
 export const CheckResultsSchema = Type.Object(
@@ -36,29 +29,7 @@ export const CheckResultsSchema = Type.Object(
 
 export type CheckResultsConfig = Readonly<Static<typeof CheckResultsSchema>>
 
-export function ownQueues(config: CheckResultsConfig): readonly OwnQueue[] {
-  const { ConsumerQueue, ProducerQueue, FailedQueue } = config
-  return [
-    { name: ConsumerQueue, deadLetterTo: FailedQueue },
-    { name: ProducerQueue, deadLetterTo: FailedQueue },
-    { name: FailedQueue, deadLetterTo: `${FailedQueue}.lost` },
-  ]
-}
-
 /** What is well-formed and still cannot be used, in words that name the key. */
 export function unusable({ AllowedCuckooURLs }: CheckResultsConfig): string[] {
-  return AllowedCuckooURLs.flatMap(entry => {
-    const problem = urlProblem(entry)
-    return problem === undefined ? [] : [`"AllowedCuckooURLs": ${problem}`]
-  })
-}
-
-/** An entry that can be read allows or refuses the probe; one that cannot is another error. */
-function urlProblem(entry: string): string | undefined {
-  try {
-    checkUrl('http://probe.invalid', [entry])
-    return undefined
-  } catch (error: unknown) {
-    return error instanceof UrlNotAllowedError ? undefined : describeError(error)
-  }
+  return urlProblems({ AllowedCuckooURLs })
 }

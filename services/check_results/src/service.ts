@@ -1,6 +1,6 @@
 // check_results: its configuration and its one stage, which passes a message on when its task is reported.
-import { bindStage, decodeTask, forward, type ServiceDefinition } from '@cuckoo-distributed/core'
-import { CheckResultsSchema, ownQueues, unusable } from './config.js'
+import { bindStage, decodeTask, forward, type ServiceDefinition, stageQueues } from '@cuckoo-distributed/core'
+import { CheckResultsSchema, unusable } from './config.js'
 import { Watchers } from './watchers.js'
 
 /** With `WaitBetweenRequests` 0. */
@@ -10,7 +10,7 @@ export const checkResults: ServiceDefinition<typeof CheckResultsSchema> = {
   name: 'check_results',
   summary: 'Watches tasks in any number of Cuckoos and passes each on when its analysis is reported.',
   schema: CheckResultsSchema,
-  queues: ownQueues,
+  queues: config => stageQueues(config, config.QueueType),
   failedQueue: config => config.FailedQueue,
   check: unusable,
   async open(config, { log, stop }) {

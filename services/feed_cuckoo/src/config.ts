@@ -1,17 +1,15 @@
 // The configuration of feed_cuckoo: its keys, and what of it cannot be used.
-import { accessSync, constants } from 'node:fs'
 import { tmpdir } from 'node:os'
 import {
   AllowedCritsURLs,
   CritsURL,
-  describeError,
-  type OwnQueue,
+  directoryProblems,
   prefetchKey,
   StageKeys,
   TmpDir,
   VerifySSL,
 } from '@cuckoo-distributed/core'
-import { checkUrl, UrlNotAllowedError } from '@cuckoo-distributed/http'
+import { urlProblems } from '@cuckoo-distributed/http'
 import Type, { type Static } from 'typebox'
 
 const MiB = 1024 * 1024
@@ -61,39 +59,10 @@ export const FeedCuckooSchema = Type.Object(
 
 export type FeedCuckooConfig = Readonly<Static<typeof FeedCuckooSchema>>
 
-export function ownQueues(config: FeedCuckooConfig): readonly OwnQueue[] {
-  const { ConsumerQueue, ProducerQueue, FailedQueue } = config
-  return [
-    { name: ConsumerQueue, deadLetterTo: FailedQueue },
-    { name: ProducerQueue, deadLetterTo: FailedQueue },
-    { name: FailedQueue, deadLetterTo: `${FailedQueue}.lost` },
-  ]
-}
-
 /** What is well-formed and still cannot be used, in words that name the key. */
-export function unusable(config: FeedCuckooConfig): string[] {
-  const urls = [['CuckooURL', config.CuckooURL], ...config.AllowedCritsURLs.map(url => ['AllowedCritsURLs', url])]
-  if (config.CritsURL !== '') urls.push(['CritsURL', config.CritsURL])
-  const problems = urls.map(([key, url = '']) => [key, urlProblem(url)])
-  problems.push(['TmpDir', directoryProblem(config.TmpDir || tmpdir())])
-  return problems.flatMap(([key, problem]) => (problem === undefined ? [] : [`"${key}": ${problem}`]))
-}
-
-/** An entry that can be read allows or refuses the probe; one that cannot is another error. */
-function urlProblem(entry: string): string | undefined {
-  try {
-    checkUrl('http://probe.invalid', [entry])
-    return undefined
-  } catch (error: unknown) {
-    return error instanceof UrlNotAllowedError ? undefined : describeError(error)
-  }
-}
-
-function directoryProblem(path: string): string | undefined {
-  try {
-    accessSync(path, constants.W_OK | constants.X_OK)
-    return undefined
-  } catch (error: unknown) {
-    return `${path} cannot be written to: ${describeError(error)}`
-  }
+export function unusable({ CuckooURL, CritsURL, AllowedCritsURLs, TmpDir }: FeedCuckooConfig): string[] {
+  return [
+    ...urlProblems({ CuckooURL, CritsURL, AllowedCritsURLs }),
+    ...directoryProblems({ TmpDir: TmpDir || tmpdir() }),
+  ]
 }

@@ -9,8 +9,8 @@ import {
   type StageContext,
 } from '@cuckoo-distributed/core'
 import type { CritsServers } from '@cuckoo-distributed/crits-client'
-import { type CuckooClient, TaskRefusedError, UnknownOutcomeError } from '@cuckoo-distributed/cuckoo-client'
-import { type Availability, checkUrl, isOutage, StatusError, UrlNotAllowedError } from '@cuckoo-distributed/http'
+import { type CuckooServer, TaskRefusedError, UnknownOutcomeError } from '@cuckoo-distributed/cuckoo-client'
+import { isOutage, StatusError } from '@cuckoo-distributed/http'
 import { storeSample } from './crits-sample.js'
 import { findTask, type TaskLists, type TaskMark } from './find-task.js'
 import type { Room } from './room.js'
@@ -19,13 +19,9 @@ import type { Submission } from './submission.js'
 
 export interface FeederOptions {
   readonly producerQueue: string
-  readonly cuckoo: CuckooClient
-  readonly availability: Availability
+  readonly cuckoo: CuckooServer
   readonly room: Room
   readonly crits: CritsServers
-  /** For messages that name no CRITs; may be empty. */
-  readonly critsUrl: string
-  readonly allowedCritsUrls: readonly string[]
   /** Bytes. */
   readonly maxSampleSize: number
   readonly tmpDir: string
@@ -43,7 +39,8 @@ export class Feeder {
 
   async handle(submission: Submission, context: StageContext): Promise<Outcome> {
     const { producerQueue, cuckoo } = this.#options
-    const crits = this.#withUrl(submission.crits)
+    const { crits } = submission
+    const critsUrl = this.#options.crits.urlToPassOn(crits.critsUrl)
     await using sample = submission.sample ?? (await this.#fromCrits(crits, context))
     if (crits.md5 !== '' && crits.md5 !== sample.md5) {
       const problem = `the sample has the MD5 ${sample.md5}, but crits_data.md5 is ${crits.md5}`
@@ -51,30 +48,15 @@ export class Feeder {
     }
     const taskId = await this.#task(submission, sample, context)
     if (taskId === undefined) return later()
-    return forward(producerQueue, encodeTask({ taskId, cuckooUrl: cuckoo.baseUrl, crits }))
-  }
-
-  #withUrl(crits: CritsData): CritsData {
-    const { critsUrl, allowedCritsUrls } = this.#options
-    if (crits.critsUrl === '') return { ...crits, critsUrl }
-    try {
-      checkUrl(crits.critsUrl, allowedCritsUrls)
-      return crits
-    } catch (error: unknown) {
-      if (error instanceof UrlNotAllowedError) throw new PermanentError(error.code, error.message, { cause: error })
-      throw error
-    }
+    return forward(
+      producerQueue,
+      encodeTask({ taskId, cuckooUrl: cuckoo.client.baseUrl, crits: { ...crits, critsUrl } }),
+    )
   }
 
   async #fromCrits(crits: CritsData, { waiting, log }: StageContext): Promise<Sample> {
-    const { allowedCritsUrls, maxSampleSize, tmpDir } = this.#options
-    if (crits.critsUrl === '') {
-      throw new PermanentError('NO_CRITS_URL', 'file.data is absent, and neither crits_url nor CritsURL names a CRITs')
-    }
-    // The configured CritsURL may hold credentials, which checkUrl refuses in a message's.
-    const isConfigured = crits.critsUrl === this.#options.critsUrl
-    const url = isConfigured ? crits.critsUrl : checkUrl(crits.critsUrl, allowedCritsUrls).href
-    const server = this.#options.crits.at(url)
+    const { maxSampleSize, tmpDir } = this.#options
+    const server = this.#options.crits.forMessage(crits.critsUrl)
     const sample = await server.availability.patiently(waiting, signal =>
       storeSample(server.client(crits).readSample(maxSampleSize, signal), tmpDir),
     )
@@ -84,9 +66,9 @@ export class Feeder {
 
   /** The id of the message's task, new or found; undefined when there is no room for a new one. */
   async #task(submission: Submission, sample: Sample, context: StageContext): Promise<number | undefined> {
-    const { availability, room } = this.#options
+    const { cuckoo, room } = this.#options
     const { delivery, trail, waiting, working } = context
-    const mark = { custom: submission.custom, md5: submission.customIsShared ? sample.md5 : undefined }
+    const mark = { custom: submission.custom, md5: sample.md5 }
     let mayExist = delivery.redelivered || trail.seen || trail.attempts > 0
     for (let unknown = 0; ; ) {
       const found = mayExist ? await this.#find(mark, context) : undefined
@@ -101,7 +83,7 @@ export class Feeder {
         if (error instanceof UnknownOutcomeError) unknown += 1
         const isAway = isWaitedFor(error instanceof UnknownOutcomeError ? error.cause : error)
         if (!isAway || unknown >= UNKNOWN_OUTCOMES) return await this.#findOrThrow(mark, error, context)
-        availability.reportDown(error instanceof UnknownOutcomeError ? error.cause : error)
+        cuckoo.availability.reportDown(error instanceof UnknownOutcomeError ? error.cause : error)
         mayExist ||= error instanceof UnknownOutcomeError
       } finally {
         place.leave()
@@ -110,7 +92,7 @@ export class Feeder {
   }
 
   async #upload(submission: Submission, sample: Sample, { log, trail, working }: StageContext): Promise<number> {
-    const { cuckoo, availability } = this.#options
+    const { client, availability } = this.#options.cuckoo
     const task = {
       name: submission.fileName.trim() === '' ? sample.md5 : submission.fileName,
       size: sample.size,
@@ -120,7 +102,7 @@ export class Feeder {
         trail.seen = true
       },
     }
-    const taskId = await cuckoo.createTask(task, working)
+    const taskId = await client.createTask(task, working)
     availability.reportUp()
     log.info({ taskId, size: sample.size }, 'submitted to Cuckoo')
     return taskId
@@ -135,10 +117,10 @@ export class Feeder {
   }
 
   async #find(mark: TaskMark, { log, waiting }: StageContext): Promise<number | undefined> {
-    const { availability, cuckoo } = this.#options
+    const { client, availability } = this.#options.cuckoo
     const patient: TaskLists = {
-      listTasks: (list, signal) => availability.patiently(signal, () => cuckoo.listTasks(list, signal)),
-      status: signal => availability.patiently(signal, () => cuckoo.status(signal)),
+      listTasks: (list, signal) => availability.patiently(signal, () => client.listTasks(list, signal)),
+      status: signal => availability.patiently(signal, () => client.status(signal)),
     }
     const taskId = await findTask(mark, { cuckoo: patient, log, signal: waiting })
     if (taskId !== undefined) log.info({ taskId }, 'an earlier attempt has submitted the sample already')

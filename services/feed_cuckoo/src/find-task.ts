@@ -6,8 +6,8 @@ import { type BackOff, backOff, delay } from '@cuckoo-distributed/wait'
 /** What tells one analysis's task from all others. */
 export interface TaskMark {
   readonly custom: string
-  /** Where `custom` may be shared with other analyses, the file has to be the same as well. */
-  readonly md5: string | undefined
+  /** Of the whole sample: `custom` may be shared with other analyses, and 1.x keeps an upload that was cut as a task, too. */
+  readonly md5: string
 }
 
 /** The questions that are asked of Cuckoo. */
@@ -65,6 +65,5 @@ function since(status: string): number | undefined {
 }
 
 function isMarked(task: TaskSummary, mark: TaskMark): boolean {
-  if (task.custom !== mark.custom) return false
-  return mark.md5 === undefined || task.md5?.toLowerCase() === mark.md5
+  return task.custom === mark.custom && task.md5?.toLowerCase() === mark.md5
 }

@@ -19,8 +19,6 @@ export interface Submission {
   readonly options: Readonly<Record<string, string>>
   /** The option `custom`, which tells this analysis from others: the payload's, or the analysis id. ASCII. */
   readonly custom: string
-  /** Whether the payload chose `custom`, so that other analyses may have the same. */
-  readonly customIsShared: boolean
   /** As CRITs has it: any text, or empty. */
   readonly fileName: string
   /** Absent when the message leaves the sample in CRITs. */
@@ -53,12 +51,11 @@ export function decodeSubmission(body: Buffer): Submission {
     const { field, problem } = firstProblem(isSubmission.errors)
     throw new InvalidMessageError(field, problem)
   }
-  const { custom: ownCustom = '', ...options } = stringOptions(wire.payload ?? {})
+  const { custom = '', ...options } = stringOptions(wire.payload ?? {})
   const data = typeof wire.file.data === 'string' ? values[Number(wire.file.data)] : undefined
   return {
     options,
-    custom: checkedCustom(ownCustom, wire.crits_data.analysis_id),
-    customIsShared: ownCustom !== '',
+    custom: checkedCustom(custom, wire.crits_data.analysis_id),
     fileName: wire.file.name,
     sample: data && base64Sample(withoutEscapes(data), 'file.data'),
     crits: critsDataFromWire(wire.crits_data),

@@ -15,8 +15,8 @@ import {
   type StageContext,
 } from '@cuckoo-distributed/core'
 import { CritsServers } from '@cuckoo-distributed/crits-client'
-import { CuckooClient } from '@cuckoo-distributed/cuckoo-client'
-import { Availability } from '@cuckoo-distributed/http'
+import { CuckooServer } from '@cuckoo-distributed/cuckoo-client'
+import { UrlNotAllowedError } from '@cuckoo-distributed/http'
 import { type CuckooOptions, startCrits, startCuckoo, waitFor } from '@cuckoo-distributed/testing'
 import { backOff } from '@cuckoo-distributed/wait'
 import { Feeder, type FeederOptions } from '../src/feed.js'
@@ -50,19 +50,20 @@ function message({ payload = {}, file, crits }: MessageChange = {}): Buffer {
 
 async function setUp(t: TestContext, cuckooOptions: CuckooOptions = {}, options: Partial<FeederOptions> = {}) {
   const standIn = await startCuckoo({ analysisTime: Number.POSITIVE_INFINITY, ...cuckooOptions })
-  const cuckoo = new CuckooClient({ baseUrl: `${standIn.url}/`, verifySsl: true, maxConnections: 1 })
+  const cuckoo = new CuckooServer({
+    baseUrl: `${standIn.url}/`,
+    verifySsl: true,
+    maxConnections: 1,
+    backOff: backOff({ initialMs: 5, maxMs: 20 }),
+  })
   const crits = new CritsServers({ verifySsl: true })
   const stop = new AbortController()
   t.after(async () => {
     stop.abort()
     await Promise.all([cuckoo[Symbol.asyncDispose](), crits[Symbol.asyncDispose](), standIn.close()])
   })
-  const availability = new Availability({
-    probe: signal => cuckoo.status(signal),
-    backOff: backOff({ initialMs: 5, maxMs: 20 }),
-  })
   const room = new Room({
-    status: signal => availability.patiently(signal, () => cuckoo.status(signal)),
+    status: signal => cuckoo.availability.patiently(signal, () => cuckoo.client.status(signal)),
     maxPending: 10,
     intake: new Intake(),
     log,
@@ -72,11 +73,8 @@ async function setUp(t: TestContext, cuckooOptions: CuckooOptions = {}, options:
   const feeder = new Feeder({
     producerQueue: 'check',
     cuckoo,
-    availability,
     room,
     crits,
-    critsUrl: '',
-    allowedCritsUrls: [],
     maxSampleSize: 2 ** 20,
     tmpDir: '',
     ...options,
@@ -183,9 +181,21 @@ test('status 500 to an upload fails after looking for the task', async t => {
   assert.ok(standIn.journal.some(({ path }) => path.startsWith('/tasks/list?status=reported')))
 })
 
-test('status 429 and 503 are waited for', async t => {
+for (const status of [429, 503]) {
+  test(`after status ${status} to an upload Cuckoo is asked for its status before the next one`, async t => {
+    const { standIn, feeder } = await setUp(t)
+    standIn.faults.next({ kind: 'status', status, match: { path: '/tasks/create/file' } })
+    taskOf(await deliver(feeder, message()).outcome)
+    const paths = standIn.journal.map(({ path }) => path)
+    const between = paths.slice(paths.indexOf('/tasks/create/file') + 1, paths.lastIndexOf('/tasks/create/file'))
+    // One by the probe that ends the outage, one for the room.
+    assert.ok(between.filter(path => path === '/cuckoo/status').length >= 2)
+    assert.equal(standIn.submissions.length, 1)
+  })
+}
+
+test('a status that is answered with 503 is waited for', async t => {
   const { standIn, feeder } = await setUp(t)
-  standIn.faults.next({ kind: 'status', status: 429, match: { path: '/tasks/create/file' } })
   standIn.faults.next({ kind: 'status', status: 503, match: { path: '/cuckoo/status' } })
   taskOf(await deliver(feeder, message()).outcome)
   assert.equal(standIn.submissions.length, 1)
@@ -219,20 +229,23 @@ test('a sample with another MD5 than the message says is a permanent failure', a
 })
 
 test('a CRITs that is not allowed is a permanent failure', async t => {
-  const { feeder } = await setUp(t, {}, { allowedCritsUrls: ['https://crits.example'] })
+  const crits = new CritsServers({ verifySsl: true, allowedUrls: ['https://crits.example'] })
+  const { feeder } = await setUp(t, {}, { crits })
   const { outcome } = deliver(feeder, message({ crits: { crits_url: 'https://evil.example' } }))
-  await assert.rejects(outcome, error => error instanceof PermanentError && error.code === 'URL_NOT_ALLOWED')
+  await assert.rejects(outcome, error => error instanceof UrlNotAllowedError)
 })
 
-async function withCrits(t: TestContext, options: Partial<FeederOptions> = {}) {
+async function withCrits(t: TestContext, options: Partial<FeederOptions> = {}, hasDefault = true) {
   const crits = await startCrits()
   t.after(() => crits.close())
   const tmpDir = await mkdtemp(join(tmpdir(), 'feed-test-'))
   t.after(() => rm(tmpDir, { recursive: true }))
+  const servers = new CritsServers({ verifySsl: true, defaultUrl: hasDefault ? crits.url : '' })
+  t.after(() => servers[Symbol.asyncDispose]())
   const sample = crits.addSample({ bytes: content })
   const [user] = crits.users
   const change = { object_id: sample.id, username: user?.name, api_key: user?.keys[0] }
-  const all = await setUp(t, {}, { critsUrl: crits.url, tmpDir, ...options })
+  const all = await setUp(t, {}, { crits: servers, tmpDir, ...options })
   return { ...all, crits, tmpDir, body: (more = {}) => message({ file: { name: 'n' }, crits: { ...change, ...more } }) }
 }
 
@@ -259,7 +272,6 @@ const refusals: readonly (readonly [code: string, change: object, options: Parti
   ['SAMPLE_MD5', { md5: '0'.repeat(32) }, {}],
   ['SAMPLE_NOT_FOUND', { object_id: '0'.repeat(24) }, {}],
   ['SAMPLE_TOO_LARGE', {}, { maxSampleSize: 19_999 }],
-  ['NO_CRITS_URL', {}, { critsUrl: '' }],
 ]
 for (const [code, change, options] of refusals) {
   test(`${code} is a permanent failure that leaves nothing behind`, async t => {

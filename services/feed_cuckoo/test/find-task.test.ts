@@ -8,7 +8,7 @@ import { findTask, type TaskMark } from '../src/find-task.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
 const never = new AbortController().signal
-const mark: TaskMark = { custom: 'mine', md5: undefined }
+const mark: TaskMark = { custom: 'mine', md5: 'aa' }
 
 function task(id: number, status: string, custom = 'mine', md5 = 'aa'): TaskSummary {
   return { id, status, custom, completedOn: undefined, md5, sha256: undefined, errors: [] }

@@ -47,7 +47,6 @@ test('a message as CRITs writes it gives sample, name and credentials', async ()
   const submission = decodeSubmission(message())
   assert.equal(submission.fileName, 'a.exe')
   assert.equal(submission.custom, crits.analysis_id)
-  assert.equal(submission.customIsShared, false)
   assert.equal(submission.crits.apiKey, 'f00ba4')
   assert.equal(submission.sample?.size, content.length)
   assert.equal(submission.sample?.md5, createHash('md5').update(content).digest('hex'))
@@ -160,9 +159,9 @@ test('options may be texts, numbers and booleans', () => {
 
 test("the payload's own custom is used, unless it is empty", () => {
   const own = decodeSubmission(message({ payload: { custom: 'mine' } }))
-  assert.deepEqual([own.custom, own.customIsShared, own.options], ['mine', true, {}])
+  assert.deepEqual([own.custom, own.options], ['mine', {}])
   const empty = decodeSubmission(message({ payload: { custom: '' } }))
-  assert.deepEqual([empty.custom, empty.customIsShared, empty.options], [crits.analysis_id, false, {}])
+  assert.deepEqual([empty.custom, empty.options], [crits.analysis_id, {}])
 })
 
 test('a message without payload has no options', () => {

@@ -1,16 +1,16 @@
 // The overseer's configuration: its keys, its queues, and what of it cannot be used.
-import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import {
   AllowedCritsURLs,
   BrokerKeys,
   CritsURL,
-  describeError,
+  directoryProblems,
   type OwnQueue,
   prefetchKey,
   VerifySSL,
 } from '@cuckoo-distributed/core'
-import { checkUrl, UrlNotAllowedError } from '@cuckoo-distributed/http'
+import { urlProblems } from '@cuckoo-distributed/http'
 import Type, { type Static } from 'typebox'
 
 /** Seconds a retry may wait: each has a queue of its own, so a setting can change without stranding messages. */
@@ -53,29 +53,9 @@ export function ownQueues({ ConsumerQueue, QueueType }: OverseerConfig): readonl
 
 /** What is well-formed and still cannot be used, in words that name the key. */
 export function unusable({ DumpDir, CritsURL, AllowedCritsURLs }: OverseerConfig): string[] {
-  const problems = AllowedCritsURLs.map(url => ['AllowedCritsURLs', urlProblem(url)])
-  if (CritsURL !== '') problems.push(['CritsURL', urlProblem(CritsURL)])
-  problems.push(['DumpDir', dumpDirProblem(resolve(DumpDir))])
-  return problems.flatMap(([key, problem]) => (problem === undefined ? [] : [`"${key}": ${problem}`]))
-}
-
-function dumpDirProblem(dir: string): string | undefined {
-  const place = existsSync(dir) ? dir : dirname(dir)
-  try {
-    if (!statSync(place).isDirectory()) return `${place} is not a directory`
-    accessSync(place, constants.R_OK | constants.W_OK | constants.X_OK)
-    return undefined
-  } catch (error: unknown) {
-    return `${dir} cannot be written to: ${describeError(error)}`
-  }
-}
-
-/** An entry that can be read allows or refuses the probe; one that cannot is another error. */
-function urlProblem(entry: string): string | undefined {
-  try {
-    checkUrl('http://probe.invalid', [entry])
-    return undefined
-  } catch (error: unknown) {
-    return error instanceof UrlNotAllowedError ? undefined : describeError(error)
-  }
+  const dir = resolve(DumpDir)
+  return [
+    ...urlProblems({ CritsURL, AllowedCritsURLs }),
+    ...directoryProblems({ DumpDir: existsSync(dir) ? dir : dirname(dir) }),
+  ]
 }

@@ -1,7 +1,6 @@
 // Tells CRITs that an analysis was given up, so that the analyst does not wait for results.
 import { type CritsData, describeError, type StageContext } from '@cuckoo-distributed/core'
 import { CritsServers } from '@cuckoo-distributed/crits-client'
-import { checkUrl } from '@cuckoo-distributed/http'
 import { linkedController } from '@cuckoo-distributed/wait'
 
 /** One try, all calls and their waiting included. The dump is what counts. */
@@ -17,12 +16,10 @@ export interface CritsInformerOptions {
 }
 
 export class CritsInformer implements AsyncDisposable {
-  readonly #options: CritsInformerOptions
   readonly #servers: CritsServers
 
-  constructor(options: CritsInformerOptions) {
-    this.#options = options
-    this.#servers = new CritsServers({ verifySsl: options.VerifySSL })
+  constructor({ VerifySSL, CritsURL, AllowedCritsURLs }: CritsInformerOptions) {
+    this.#servers = new CritsServers({ verifySsl: VerifySSL, defaultUrl: CritsURL, allowedUrls: AllowedCritsURLs })
   }
 
   /** Adds a line to the analysis' log and, if `isError`, ends it as `error`. What CRITs does not take is only logged. */
@@ -30,7 +27,7 @@ export class CritsInformer implements AsyncDisposable {
     const { controller, dispose } = linkedController(context.working)
     const timer = setTimeout(() => controller.abort(new Error(`no answer in ${TRY_MS / 1000} s`)), TRY_MS)
     try {
-      const client = this.#servers.at(this.#baseUrl(crits)).client(crits)
+      const client = this.#servers.forMessage(crits.critsUrl).client(crits)
       await client.log('error', line, controller.signal)
       if (isError) await client.finish('error', controller.signal)
     } catch (error: unknown) {
@@ -43,12 +40,5 @@ export class CritsInformer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#servers[Symbol.asyncDispose]()
-  }
-
-  #baseUrl({ critsUrl }: CritsData): string {
-    const { CritsURL, AllowedCritsURLs } = this.#options
-    if (critsUrl !== '') return checkUrl(critsUrl, AllowedCritsURLs).href
-    if (CritsURL !== '') return CritsURL
-    throw new Error('neither the message nor "CritsURL" in the configuration says where CRITs is')
   }
 }

@@ -58,7 +58,7 @@ test('what cannot be used is named with its key', async t => {
   const problems = unusable(await load(t, { ...goExample, ...bad }))
   assert.deepEqual(
     problems.map(problem => problem.split(':', 1)[0]),
-    ['"AllowedCritsURLs"', '"CritsURL"', '"DumpDir"'],
+    ['"CritsURL"', '"AllowedCritsURLs"', '"DumpDir"'],
   )
 })
 

@@ -37,6 +37,8 @@ export const parseAndSubmit: ServiceDefinition<typeof configSchema> = {
     const crits = new CritsServers({
       verifySsl: config.VerifySSL,
       pauseMs: config.CritsPause * 1000,
+      defaultUrl: config.CritsURL,
+      allowedUrls: config.AllowedCritsURLs,
       onAvailability: (url, state, error) => logAvailability(log, url, state, error),
     })
     const submitter = new Submitter({ config, cuckoos, crits, tmpDir: config.TmpDir || tmpdir() })

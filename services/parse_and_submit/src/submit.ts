@@ -51,12 +51,6 @@ export class Submitter {
   #analysis(task: TaskMessage, context: StageContext): Analysis {
     const { config, cuckoos, crits, tmpDir } = this.#options
     const cuckooUrl = checkUrl(task.cuckooUrl, config.AllowedCuckooURLs)
-    const critsUrl = task.crits.critsUrl || config.CritsURL
-    if (critsUrl === '') {
-      throw new PermanentError('NO_CRITS_URL', 'the message has no crits_url, and "CritsURL" is not configured')
-    }
-    // The configured URL is trusted; only one from a message is checked.
-    const allowed = task.crits.critsUrl ? checkUrl(critsUrl, config.AllowedCritsURLs).href : critsUrl
     const { storedBytes } = context.trail
     const digest = planDigest(config, storedBytes)
     return {
@@ -65,7 +59,7 @@ export class Submitter {
       context,
       tmpDir,
       cuckoo: cuckoos.at(cuckooUrl),
-      crits: crits.at(allowed).client(task.crits),
+      crits: crits.forMessage(task.crits.critsUrl).client(task.crits),
       store: new RowStore({ storedBytes }),
       prior: priorProgress(context.trail, config.ConsumerQueue, digest),
     }

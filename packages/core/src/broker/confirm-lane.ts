@@ -35,16 +35,22 @@ export type PublishOutcome = 'confirmed' | 'returned' | 'nacked'
 
 interface OpenChannel {
   readonly channel: ConfirmChannel
-  readonly connection: ChannelModel
   readonly returned: Set<string>
   lost: Error | undefined
+}
+
+interface Opening {
+  readonly connection: ChannelModel
+  readonly ready: Promise<OpenChannel>
+  /** True once opening has failed, or the channel was closed. */
+  isLost(): boolean
 }
 
 export class ConfirmLane {
   readonly #link: BrokerLink
   readonly #timeoutMs: number
   readonly #places: Semaphore
-  #open: Promise<OpenChannel> | undefined
+  #open: Opening | undefined
 
   constructor(link: BrokerLink, options: { timeoutMs: number; atATime: number }) {
     this.#link = link
@@ -55,19 +61,17 @@ export class ConfirmLane {
   /** Publishes once. Throws UnknownOutcomeError, BrokerSizeLimitError, or `signal.reason`. */
   async publish(message: Outgoing, signal: AbortSignal): Promise<PublishOutcome> {
     return this.#places.run(signal, async () => {
-      const open = await this.#channel(signal)
+      const connection = await this.#link.connected(signal)
+      // A connection that hangs answers neither the opening of a channel nor a publish.
+      const open = await orAbort(this.#channel(connection), signal)
       return orAbort(this.#publishOn(open, message), signal)
     })
   }
 
-  async #channel(signal: AbortSignal): Promise<OpenChannel> {
-    const connection = await this.#link.connected(signal)
-    const open = await this.#open?.catch(() => undefined)
-    if (open && open.lost === undefined && open.connection === connection) return open
-    this.#open = openChannel(connection)
-    return this.#open.catch(thrown => {
-      throw new UnknownOutcomeError('no channel', thrown)
-    })
+  /** One for all who publish, however many of them find the last one lost. */
+  #channel(connection: ChannelModel): Promise<OpenChannel> {
+    if (this.#open?.connection !== connection || this.#open.isLost()) this.#open = openChannel(connection)
+    return this.#open.ready
   }
 
   #publishOn(open: OpenChannel, message: Outgoing): Promise<PublishOutcome> {
@@ -106,9 +110,24 @@ function properties(message: Outgoing) {
   }
 }
 
-async function openChannel(connection: ChannelModel): Promise<OpenChannel> {
+function openChannel(connection: ChannelModel): Opening {
+  let isLost = () => false
+  const ready = watchedChannel(connection).then(
+    open => {
+      isLost = () => open.lost !== undefined
+      return open
+    },
+    thrown => {
+      isLost = () => true
+      throw new UnknownOutcomeError('no channel', thrown)
+    },
+  )
+  return { connection, ready, isLost: () => isLost() }
+}
+
+async function watchedChannel(connection: ChannelModel): Promise<OpenChannel> {
   const channel = await connection.createConfirmChannel()
-  const open: OpenChannel = { channel, connection, returned: new Set(), lost: undefined }
+  const open: OpenChannel = { channel, returned: new Set(), lost: undefined }
   channel.on('return', message => {
     const id: unknown = message.properties.messageId
     if (typeof id === 'string') open.returned.add(id)
@@ -124,10 +143,16 @@ async function openChannel(connection: ChannelModel): Promise<OpenChannel> {
 
 function closedError(open: OpenChannel, message: Outgoing, refusal: unknown): Error {
   const cause = open.lost ?? toError(refusal)
-  if (errorCode(cause) === '406' && /message size|larger than/i.test(cause.message)) {
+  // What was in flight beside the message that is too large has lost its channel, no more.
+  if (errorCode(cause) === '406' && message.body.length > sizeLimit(cause.message)) {
     return new BrokerSizeLimitError(message.queue, message.body.length, cause)
   }
   return new UnknownOutcomeError(describeError(cause), cause)
+}
+
+/** "message size 5 is larger than configured max size 4" (`rabbitmq/rabbitmq-server:deps/rabbit/src/rabbit_channel.erl`). */
+function sizeLimit(text: string): number {
+  return Number(/message size \d+ is larger than .*max size (\d+)/.exec(text)?.[1] ?? Number.POSITIVE_INFINITY)
 }
 
 function isClosed(thrown: unknown): boolean {

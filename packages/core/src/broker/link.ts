@@ -1,4 +1,5 @@
 // One connection to the broker that is kept up: one back-off loop, one set-up function for the start and every loss.
+import { Duplex } from 'node:stream'
 import { backOff, delay, orAbort } from '@cuckoo-distributed/wait'
 import { type ChannelModel, connect } from 'amqplib'
 import { describeError, errorCode, ServiceError, toError } from '../errors.js'
@@ -184,27 +185,35 @@ function withHeartbeat(url: string): string {
   return parsed.toString()
 }
 
-/** Closing a connection that is half dead may never be answered. */
+/** Closing a connection that is half dead may never be answered; its socket and heartbeat would keep the process alive. */
 async function quietly(connection: ChannelModel): Promise<void> {
   const limit = new AbortController()
   const timer = setTimeout(() => limit.abort(new Error('close was not answered')), LAST_CLOSE_MS)
   // Nothing depends on a clean end: the broker gives back what was not acknowledged either way.
   await orAbort(connection.close(), limit.signal).catch(() => undefined)
   clearTimeout(timer)
+  const socket: unknown = 'stream' in connection.connection ? connection.connection.stream : undefined
+  connection.on('error', () => undefined)
+  // Only an error makes amqplib end its timers.
+  if (socket instanceof Duplex && !socket.destroyed) socket.destroy(new Error('the connection was given up'))
 }
 
-const REFUSALS = new Set(['403', '404', '405', '406', '530'])
+const LOGIN_REFUSED = /ACCESS[-_]REFUSED/
+const REFUSALS = new Set(['403', '405', '406', '530', 'QUEUE_MISMATCH'])
+
+/** What amqplib makes of a broker that closes the connection instead of opening the vhost; it drops the broker's reason. */
+const VHOST_REFUSED = /Expected ConnectionOpenOk/
 
 function isRefusal(error: Error): boolean {
-  return REFUSALS.has(errorCode(error)) || /ACCESS.REFUSED|NOT.ALLOWED/i.test(error.message)
+  return REFUSALS.has(errorCode(error)) || VHOST_REFUSED.test(error.message) || LOGIN_REFUSED.test(error.message)
 }
 
 function refusalHelp(error: Error): string {
-  if (/ACCESS.REFUSED|403/.test(error.message)) {
-    return 'user or password in "Amqp" is wrong, or this user has no right to the queue (user guest may only connect from localhost)'
-  }
-  if (/vhost|530|NOT.ALLOWED/i.test(error.message)) {
+  if (VHOST_REFUSED.test(error.message) || errorCode(error) === '530') {
     return 'the vhost in "Amqp" does not exist or is not open to this user (without a path the vhost is "/")'
+  }
+  if (LOGIN_REFUSED.test(error.message)) {
+    return `user or password in "Amqp" is wrong, or the user may not do this (guest may only connect from the broker's own host): ${describeError(error)}`
   }
   return describeError(error)
 }

@@ -1,6 +1,6 @@
 // Publishes persistent and mandatory, and resolves only when the broker has confirmed.
 import { randomUUID } from 'node:crypto'
-import { backOff, delay } from '@cuckoo-distributed/wait'
+import { backOff, delay, orAbort } from '@cuckoo-distributed/wait'
 import { ServiceError } from '../errors.js'
 import type { HeaderTable } from '../headers.js'
 import type { Logger } from '../logger.js'
@@ -71,19 +71,24 @@ export class Publisher {
    * Publishes to a queue and resolves when the broker has it on disk.
    * A publish whose outcome is unknown (deadline, connection lost) is repeated, same bytes and same message id, with
    * back-off until `signal` is aborted; then it rejects with `signal.reason`.
-   * Throws MessageTooLargeError and UndeliverableError.
+   * `maxBytes` is `maxMessageSize` unless a body goes back as it came: what came through the broker is not too large.
+   * Throws MessageTooLargeError, BrokerSizeLimitError and UndeliverableError.
    */
-  async publish(queue: string, body: Buffer, headers: HeaderTable, signal: AbortSignal): Promise<void> {
-    if (body.length > this.#options.maxMessageSize) {
-      throw new MessageTooLargeError(queue, body.length, this.#options.maxMessageSize)
-    }
+  async publish(
+    queue: string,
+    body: Buffer,
+    headers: HeaderTable,
+    signal: AbortSignal,
+    maxBytes = this.#options.maxMessageSize,
+  ): Promise<void> {
+    if (body.length > maxBytes) throw new MessageTooLargeError(queue, body.length, maxBytes)
     const message: Outgoing = { queue, body, headers, messageId: randomUUID() }
     const lane = body.length > LARGE_BODY_BYTES ? this.#large : this.#small
     const outcome = await this.#untilKnown(lane, message, signal)
     if (outcome === 'confirmed') return
     const own = this.#options.queues.find(candidate => candidate.name === queue)
     if (!own) throw new UndeliverableError(queue, outcome)
-    await this.#declare(own, signal)
+    await orAbort(this.#declare(own, signal), signal)
     const again = await this.#untilKnown(lane, message, signal)
     if (again !== 'confirmed') throw new UndeliverableError(queue, again)
   }

@@ -3,6 +3,7 @@ import { backOff, delay, linkedController } from '@cuckoo-distributed/wait'
 import { describeError, HoldLimitReached, toError } from '../errors.js'
 import { nextStageHeaders, withSeen, writeTrail } from '../headers.js'
 import type { Afterwards, Outcome } from '../stage.js'
+import { BrokerSizeLimitError } from './confirm-lane.js'
 import type { LiveDelivery } from './delivery.js'
 import { failedPublish } from './failed.js'
 import { type Publisher, UndeliverableError } from './publisher.js'
@@ -14,11 +15,12 @@ export interface SettleOptions {
   readonly failedQueue: string
   readonly maxMessageSize: number
   readonly publisher: Publisher
+  /** A publish is tried for at least this long, even when `HoldLimit` is over by then. Milliseconds, default 30 s. */
+  readonly leastPublishMs?: number | undefined
   /** Aborted once the process stops; a throw is no failure of the message then. */
   readonly stop: AbortSignal
 }
 
-/** A publish is tried for at least this long, even when `HoldLimit` is over by the time there is something to publish. */
 const LEAST_PUBLISH_MS = 30_000
 
 /** Carries out the table of outcomes for one delivery. Never throws. */
@@ -27,7 +29,7 @@ export async function settle(delivery: LiveDelivery, result: Result, options: Se
     delivery.log.warn({ outcome: result.kind }, 'finished after its channel was lost; the broker delivers it again')
     return
   }
-  const limit = publishLimit(delivery)
+  const limit = publishLimit(delivery, options.leastPublishMs ?? LEAST_PUBLISH_MS)
   try {
     await carryOut(delivery, result, options, limit.signal)
   } catch (error) {
@@ -82,7 +84,7 @@ async function ackThen(delivery: LiveDelivery, afterwards: Afterwards | undefine
 
 async function backToItsQueue(delivery: LiveDelivery, options: SettleOptions, signal: AbortSignal): Promise<void> {
   const headers = writeTrail(withSeen(delivery.trail, delivery.redelivered))
-  await options.publisher.publish(delivery.queue, delivery.body, headers, signal)
+  await options.publisher.publish(delivery.queue, delivery.body, headers, signal, Number.POSITIVE_INFINITY)
   delivery.ack()
   delivery.log.debug('back to the end of its queue')
 }
@@ -95,15 +97,25 @@ async function fail(
 ): Promise<void> {
   const error = toError(thrown)
   delivery.log.warn({ err: error, attempts: delivery.trail.attempts + 1 }, 'failed; the message goes to FailedQueue')
-  const { body, headers } = failedPublish(delivery, error, options)
+  let failed = failedPublish(delivery, error, options)
   const pause = backOff({ initialMs: 500, maxMs: 15_000 })
   for (;;) {
     try {
-      await options.publisher.publish(options.failedQueue, body, headers, signal)
+      await options.publisher.publish(
+        options.failedQueue,
+        failed.body,
+        failed.headers,
+        signal,
+        Number.POSITIVE_INFINITY,
+      )
       break
     } catch (refusal) {
+      if (refusal instanceof BrokerSizeLimitError && failed.body !== delivery.body) {
+        failed = failedPublish(delivery, error, { ...options, maxMessageSize: 0 })
+        continue
+      }
       // There is nowhere else to put a failed message: insist, within HoldLimit, then leave it where it was.
-      if (!(refusal instanceof UndeliverableError)) throw refusal
+      if (!(refusal instanceof UndeliverableError || refusal instanceof BrokerSizeLimitError)) throw refusal
       delivery.log.warn({ cause: describeError(refusal) }, 'FailedQueue does not take the message; trying again')
     }
     await delay(pause.next(), signal)
@@ -117,9 +129,9 @@ function giveBack(delivery: LiveDelivery, why: unknown): void {
 }
 
 /** Ends publishing: the channel is lost, the drain time is over, or the message was held for `HoldLimit`. */
-function publishLimit(delivery: LiveDelivery): { signal: AbortSignal; dispose(): void } {
+function publishLimit(delivery: LiveDelivery, leastMs: number): { signal: AbortSignal; dispose(): void } {
   const { controller, dispose } = linkedController(delivery.working)
-  const leftMs = Math.max(delivery.holdLeftMs, LEAST_PUBLISH_MS)
+  const leftMs = Math.max(delivery.holdLeftMs, leastMs)
   const timer = Number.isFinite(leftMs) ? setTimeout(() => controller.abort(new HoldLimitReached()), leftMs) : undefined
   return {
     signal: controller.signal,

@@ -1,0 +1,184 @@
+// The broker itself fails: alarms, restarts, power cuts, timeouts and limits of its own. Each at a private node.
+import assert from 'node:assert/strict'
+import { after, before, type TestContext, test } from 'node:test'
+import { type PrivateRabbitMq, startRabbitMq, TestBroker, waitFor } from '@cuckoo-distributed/testing'
+import { decodeFailedMessage, done, forward, readTrail } from '../src/index.js'
+import { gate, type Harness, startHarness } from './harness.js'
+
+let node: PrivateRabbitMq
+
+before(async () => {
+  node = await startRabbitMq()
+})
+after(() => node.stop())
+
+const BODIES = Array.from({ length: 30 }, (_, index) => `body ${index}`)
+
+test('memory alarm: deadlines stand still, nothing is repeated or lost, and it goes on afterwards', async t => {
+  const confirmTimeoutMs = 100
+  const goOn = gate()
+  const { broker, queues, lines, end } = await startHarness(t, {
+    url: node.url,
+    confirmTimeoutMs,
+    handle: async (context, { out }) => {
+      if (context.delivery.body.toString() === 'one') await goOn.opened
+      return forward(out, context.delivery.body)
+    },
+  })
+  // Opens the channel for publishing: a connection that has not published yet is not told of the alarm.
+  await broker.publish(queues.in, 'warm up')
+  await broker.expectMessage(queues.out)
+  await broker.publish(queues.in, 'one')
+  await node.ctl('set_vm_memory_high_watermark', '0')
+  t.after(() => node.ctl('set_vm_memory_high_watermark', '0.4'))
+  goOn.open()
+  await logged(lines, /reads nothing from publishers/)
+  const blockedAt = performance.now()
+  await waitFor(() => performance.now() - blockedAt > 5 * confirmTimeoutMs, { describe: 'five deadlines to pass' })
+  assert.equal(lines.filter(line => /not confirmed/.test(String(line.msg))).length, 0)
+  await node.ctl('set_vm_memory_high_watermark', '0.4')
+  await waitFor(() => broker.depth(queues.out), { describe: 'the message in the next queue' })
+  await end()
+  assert.equal(await broker.depth(queues.out), 1)
+  assert.equal(await broker.depth(queues.in), 0)
+  assert.equal(await broker.depth(queues.failed), 0)
+})
+
+test('a broker that is stopped and started loses no message', async t => {
+  await passThrough(t, async () => {
+    await node.ctl('stop_app')
+    await node.ctl('start_app')
+  })
+})
+
+test('a broker that is killed and started again loses no message', async t => {
+  await passThrough(t, () => node.restart())
+})
+
+test('consumer timeout: the channel is lost, the late outcome is dropped, the message comes again', async t => {
+  await node.ctl('eval', 'application:set_env(rabbit, consumer_timeout, 500).')
+  await node.ctl('eval', 'application:set_env(rabbit, channel_tick_interval, 100).')
+  t.after(() => node.ctl('eval', 'application:set_env(rabbit, consumer_timeout, 1800000).'))
+  const passes: boolean[] = []
+  const { broker, queues, lines, end } = await startHarness(t, {
+    url: node.url,
+    handle: async (context, { out }) => {
+      passes.push(context.delivery.redelivered)
+      if (passes.length > 1) return forward(out, Buffer.from('second pass'))
+      await new Promise(resolve => context.working.addEventListener('abort', resolve, { once: true }))
+      return forward(out, Buffer.from('first pass'))
+    },
+  })
+  await broker.publish(queues.in, 'one')
+  assert.equal((await broker.expectMessage(queues.out)).body.toString(), 'second pass')
+  await logged(lines, /after its channel was lost/)
+  assert.deepEqual(passes, [false, true])
+  const lost = lines.find(line => /lost the connection to the broker/.test(String(line.msg)))
+  assert.match(String(lost?.cause), /delivery acknowledgement on channel \d+ timed out|PRECONDITION.FAILED/)
+  await end()
+  for (const queue of Object.values(queues)) assert.equal(await broker.depth(queue), 0)
+})
+
+test('a body above the size limit of the broker alone fails, unchanged, and others are not harmed', async t => {
+  await limitBodies(t, 100_000)
+  const { broker, queues, end } = await startHarness(t, {
+    url: node.url,
+    handle: async (context, { out }) => {
+      if (context.delivery.body.length > 10) return forward(out, Buffer.alloc(200_000, 'x'))
+      return forward(out, context.delivery.body)
+    },
+  })
+  // Its envelope is above the limit as well: every quote takes two bytes inside JSON.
+  const body = Buffer.from(`["${'\\"'.repeat(30_000)}"]`)
+  await broker.publish(queues.in, body)
+  for (let index = 0; index < 5; index += 1) await broker.publish(queues.in, `${index}`)
+  const failed = await broker.expectMessage(queues.failed)
+  assert.deepEqual(failed.body, body)
+  const { failed: fields, attempts } = readTrail(failed.headers)
+  assert.equal(fields?.desc, 'MESSAGE_TOO_LARGE')
+  assert.match(fields?.error ?? '', /max_message_size is below MaxMessageSize/)
+  assert.equal(attempts, 1)
+  await waitFor(async () => (await broker.depth(queues.out)) === 5, { describe: 'the other messages' })
+  await end()
+  assert.equal(await broker.depth(queues.in), 0)
+})
+
+test('a failed message that FailedQueue does not take is insisted on, then given back', async t => {
+  let passes = 0
+  const { broker, queues, lines, end } = await startHarness(t, {
+    url: node.url,
+    holdLimitMs: 100,
+    leastPublishMs: 1500,
+    handle: async () => {
+      passes += 1
+      throw new Error('Cuckoo said no')
+    },
+  })
+  const full = JSON.stringify({ 'max-length': 0, overflow: 'reject-publish' })
+  await node.ctl('set_policy', '--apply-to', 'queues', 'full', `^${queues.failed.replaceAll('.', '\\.')}$`, full)
+  t.after(() => node.ctl('clear_policy', 'full').catch(() => undefined))
+  await broker.publish(queues.in, 'one')
+  await logged(lines, /FailedQueue does not take the message/)
+  await logged(lines, /given back to its queue/)
+  await waitFor(() => passes >= 2, { describe: 'the message to come again' })
+  await node.ctl('clear_policy', 'full')
+  const failed = decodeFailedMessage((await broker.expectMessage(queues.failed, { deadlineMs: 20_000 })).body)
+  assert.equal(failed.body.toString(), 'one')
+  await end()
+  assert.equal(await broker.depth(queues.in), 0)
+})
+
+test('a set-up that fails for a reason that passes is repeated, without a line for each try', async t => {
+  const { broker, queues, lines, cut, end } = await startHarness(t, { url: node.url, handle: async () => done() })
+  await node.ctl('clear_permissions', 'guest')
+  cut()
+  await logged(lines, /cannot reach the broker/)
+  await node.ctl('set_permissions', 'guest', '.*', '.*', '.*')
+  await waitFor(async () => (await broker.consumers(queues.in)) === 1, { describe: 'the consumer to come back' })
+  assert.equal(lines.filter(line => /cannot reach the broker/.test(String(line.msg))).length, 1)
+  await end()
+})
+
+/** Messages go through a stage while the broker goes down and comes up: each is there at least once, nothing else. */
+async function passThrough(t: TestContext, interrupt: () => Promise<void>): Promise<void> {
+  const begun = gate()
+  const goOn = gate()
+  const { queues, end } = await startHarness(t, {
+    url: node.url,
+    prefetch: 5,
+    handle: async (context, { out }) => {
+      const body = context.delivery.body.toString()
+      if (body === BODIES[10]) begun.open()
+      if (Number(body.slice(5)) >= 12) await goOn.opened
+      return forward(out, context.delivery.body)
+    },
+  })
+  const before = await TestBroker.connect(node.url)
+  for (const body of BODIES) await before.publish(queues.in, body, { persistent: true })
+  await begun.opened
+  const interruption = interrupt()
+  goOn.open()
+  await interruption
+  const broker = await TestBroker.connect(node.url)
+  const isOver = async () => (await broker.depth(queues.in)) === 0 && (await allIn(broker, queues))
+  await waitFor(isOver, { describe: 'all messages in the next queue', everyMs: 200, deadlineMs: 40_000 })
+  await end()
+  const bodies = (await broker.takeAll(queues.out)).map(message => message.body.toString())
+  assert.deepEqual([...new Set(bodies)].sort(), [...BODIES].sort())
+  assert.equal(await broker.depth(queues.in), 0)
+  assert.equal(await broker.depth(queues.failed), 0)
+  await broker.close()
+}
+
+async function allIn(broker: TestBroker, { out }: Harness['queues']): Promise<boolean> {
+  return ((await broker.depth(out)) ?? 0) >= BODIES.length
+}
+
+async function limitBodies(t: TestContext, bytes: number): Promise<void> {
+  await node.ctl('eval', `application:set_env(rabbit, max_message_size, ${bytes}).`)
+  t.after(() => node.ctl('eval', 'application:set_env(rabbit, max_message_size, 134217728).'))
+}
+
+function logged(lines: Harness['lines'], pattern: RegExp) {
+  return waitFor(() => lines.find(line => pattern.test(String(line.msg))), { describe: `the log line ${pattern}` })
+}

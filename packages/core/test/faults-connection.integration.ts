@@ -1,0 +1,109 @@
+// The publishing connection fails in every way a network can: the message gets through, its delivery stays where it is.
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { brokerForTests, TcpProxy, type TestBroker, waitFor } from '@cuckoo-distributed/testing'
+import { forward } from '../src/index.js'
+import { type Harness, startHarness } from './harness.js'
+
+test('publishing connection cut between publish and confirm: the same bytes again, on the same delivery', async t => {
+  const { proxy, harness, passes } = await startBehindProxy(t, { confirmTimeoutMs: 20_000 })
+  const { broker, queues, end, lines } = harness
+  await forwardWhileStalled(harness, proxy, passes)
+  proxy.cut()
+  proxy.resume()
+  await waitFor(async () => (await broker.depth(queues.in)) === 0 && (await broker.depth(queues.out)), {
+    describe: 'the message in the next queue',
+  })
+  await end()
+  const copies = await broker.takeAll(queues.out)
+  assert.ok(copies.length >= 1)
+  for (const copy of copies) {
+    assert.equal(copy.body.toString(), 'next of one')
+    assert.equal(copy.properties.messageId, copies[0]?.properties.messageId)
+  }
+  assert.deepEqual(passes.handled, ['one'], 'the delivery was kept, not delivered again')
+  assert.ok(lines.some(line => /was not confirmed; repeating it/.test(String(line.msg))))
+  assert.equal(await broker.depth(queues.in), 0)
+  assert.equal(await broker.depth(queues.failed), 0)
+})
+
+test('publishing connection that hangs: after the deadline the same bytes again, until it answers', async t => {
+  const { proxy, harness, passes } = await startBehindProxy(t, { confirmTimeoutMs: 200 })
+  const { broker, queues, end, lines } = harness
+  await forwardWhileStalled(harness, proxy, passes)
+  await waitFor(() => lines.filter(line => /was not confirmed; repeating it/.test(String(line.msg))).length >= 2, {
+    describe: 'two deadlines to pass',
+  })
+  proxy.resume()
+  await waitFor(() => broker.depth(queues.out), { describe: 'the message in the next queue' })
+  await end()
+  const copies = await broker.takeAll(queues.out)
+  assert.equal(new Set(copies.map(copy => copy.properties.messageId)).size, 1, 'copies can be told by their id')
+  assert.deepEqual(passes.handled, ['one'])
+  assert.equal(await broker.depth(queues.in), 0)
+  assert.equal(await broker.depth(queues.failed), 0)
+})
+
+test('publishing connection half open at the end: the message is given back and the process can end', async t => {
+  const { proxy, harness, passes } = await startBehindProxy(t, { confirmTimeoutMs: 60_000 })
+  const { broker, queues, stop, force, end } = harness
+  proxy.halfOpen()
+  await broker.publish(queues.in, 'one')
+  await waitFor(() => passes.handled.length === 1, { describe: 'the message to be handled' })
+  stop.abort()
+  force.abort()
+  await end()
+  await waitFor(() => proxy.open === 0, { describe: 'the dead socket to be closed' })
+  const message = await broker.expectMessage(queues.in)
+  assert.equal(message.body.toString(), 'one')
+  assert.equal(message.redelivered, true)
+  assert.equal(await broker.depth(queues.out), 0)
+})
+
+test('publishing connection that hangs while no channel is open yet: the end of work ends the wait', async t => {
+  const { proxy, harness, passes } = await startBehindProxy(t, { confirmTimeoutMs: 60_000, warmUp: false })
+  const { broker, queues, stop, force, end } = harness
+  proxy.stall()
+  await broker.publish(queues.in, 'one')
+  await waitFor(() => passes.handled.length === 1, { describe: 'the message to be handled' })
+  stop.abort()
+  force.abort()
+  await end()
+  assert.equal((await broker.expectMessage(queues.in)).redelivered, true)
+  proxy.resume() // a stalled proxy does not see that its client has gone
+  await waitFor(() => proxy.open === 0, { describe: 'the hanging socket to be closed' })
+})
+
+interface Passes {
+  readonly handled: string[]
+}
+
+async function startBehindProxy(t: TestContext, options: { confirmTimeoutMs: number; warmUp?: boolean }) {
+  const broker = await brokerForTests(t)
+  const proxy = await TcpProxy.start({ port: Number(new URL(broker.url).port) })
+  t.after(() => proxy.close())
+  const passes: Passes = { handled: [] }
+  const harness = await startHarness(t, {
+    publishUrl: proxy.through(broker.url),
+    confirmTimeoutMs: options.confirmTimeoutMs,
+    handle: async (context, { out }) => {
+      const body = context.delivery.body.toString()
+      if (body !== 'warm up') passes.handled.push(body)
+      return forward(out, Buffer.from(`next of ${body}`))
+    },
+  })
+  if (options.warmUp ?? true) await warmUp(harness.broker, harness)
+  return { proxy, harness, passes }
+}
+
+/** Opens the channel for publishing. */
+async function warmUp(broker: TestBroker, { queues }: Harness): Promise<void> {
+  await broker.publish(queues.in, 'warm up')
+  await broker.expectMessage(queues.out)
+}
+
+async function forwardWhileStalled({ broker, queues }: Harness, proxy: TcpProxy, passes: Passes): Promise<void> {
+  proxy.stall()
+  await broker.publish(queues.in, 'one')
+  await waitFor(() => passes.handled.length === 1, { describe: 'the message to be handled' })
+}

@@ -1,0 +1,140 @@
+// Everything the demo runs: a broker, the four services, and stand-ins for the servers that were not named.
+import { randomBytes } from 'node:crypto'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { TestBroker } from '../amqp.js'
+import { type CritsStandIn, startCrits } from '../crits/index.js'
+import { type CuckooStandIn, startCuckoo } from '../cuckoo/index.js'
+import type { ServiceProcess } from '../process.js'
+import { ProcessGuard } from '../process-guard.js'
+import { startRabbitMq } from '../rabbitmq.js'
+import type { DemoArguments } from './arguments.js'
+import { allQueues, type DemoQueues, type ServicesOptions, startServices } from './services.js'
+
+/** How long an analysis takes in the stand-in, and how many run at a time. */
+const STAND_IN = { analysisTime: 1500, machines: 2 } as const
+
+/** What every part of the demo has at hand. */
+export interface Stage {
+  readonly print: (line: string) => void
+  /** Aborted by a signal to the process and by the deadline. */
+  readonly signal: AbortSignal
+}
+
+export interface Scene extends AsyncDisposable, Stage {
+  readonly broker: TestBroker
+  readonly services: readonly ServiceProcess[]
+  readonly options: ServicesOptions
+  /** Undefined when a real one is used. */
+  readonly cuckoo: CuckooStandIn | undefined
+  /** Undefined when a real one is used. */
+  readonly crits: CritsStandIn | undefined
+}
+
+/** Ends what has been opened, last first; an error of one does not keep the others. */
+class Closers implements AsyncDisposable {
+  readonly #closers: (() => Promise<unknown>)[] = []
+
+  add(close: () => Promise<unknown>): void {
+    this.#closers.push(close)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const errors: unknown[] = []
+    for (const close of this.#closers.splice(0).reverse()) {
+      await close().catch((error: unknown) => errors.push(error))
+    }
+    if (errors.length > 0) throw new AggregateError(errors, 'not everything could be ended')
+  }
+}
+
+/** Starts everything and says what it is. Throws `signal.reason` when that is aborted meanwhile. */
+export async function openScene(args: DemoArguments, stage: Stage): Promise<Scene> {
+  const closers = new Closers()
+  try {
+    return await openParts(args, stage, closers)
+  } catch (error: unknown) {
+    await closers[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+async function openParts(args: DemoArguments, stage: Stage, closers: Closers): Promise<Scene> {
+  const { print, signal } = stage
+  const broker = await openBroker(stage, closers)
+  signal.throwIfAborted()
+  const queues = demoQueues()
+  closers.add(async () => {
+    for (const queue of allQueues(queues)) await broker.delete(queue)
+  })
+  const crits = args.crits === undefined ? await startCrits() : undefined
+  if (crits !== undefined) closers.add(() => crits.close())
+  const cuckoo = args.cuckooUrl === undefined ? await startCuckoo(STAND_IN) : undefined
+  if (cuckoo !== undefined) closers.add(() => cuckoo.close())
+  const critsUrl = args.crits?.url ?? crits?.url ?? ''
+  const cuckooUrl = args.cuckooUrl ?? cuckoo?.url ?? ''
+  print(
+    `Cuckoo    ${cuckooUrl}${cuckoo ? '  (a stand-in: it runs nothing and makes its report of what is in the file)' : ''}`,
+  )
+  print(
+    `CRITs     ${critsUrl}${crits ? '  (a stand-in: it speaks the API of CRITs and keeps everything in memory)' : ''}`,
+  )
+  const options = {
+    amqp: broker.url,
+    queues,
+    cuckooUrl,
+    cleanup: cuckoo !== undefined,
+    critsUrl,
+    dumpDir: await temporaryFolder(closers),
+    retryDelays: args.fail ? [1, 1, 1] : undefined,
+  }
+  signal.throwIfAborted()
+  const services = await startServices(options)
+  closers.add(() => Promise.all(services.map(service => service.stop({ deadlineMs: 10_000 }))))
+  print(`services  ${services.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ')}`)
+  return {
+    ...stage,
+    broker,
+    services,
+    options,
+    cuckoo,
+    crits,
+    [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose](),
+  }
+}
+
+async function openBroker({ print }: Stage, closers: Closers): Promise<TestBroker> {
+  const given = process.env.RABBITMQ_URL
+  if (given) print('RabbitMQ  the one of RABBITMQ_URL')
+  const url = given || (await startPrivate(closers))
+  if (!given) print(`RabbitMQ  a private node at ${new URL(url).host}`)
+  const broker = await TestBroker.connect(url)
+  closers.add(() => broker.close())
+  return broker
+}
+
+async function startPrivate(closers: Closers): Promise<string> {
+  const node = await startRabbitMq()
+  closers.add(() => node.stop())
+  return node.url
+}
+
+/** Names that no other user of the broker has. */
+function demoQueues(): DemoQueues {
+  const prefix = `demo-${randomBytes(4).toString('hex')}`
+  return {
+    feed: `${prefix}/feed_cuckoo`,
+    check: `${prefix}/check_results`,
+    parse: `${prefix}/parse_and_submit`,
+    failed: `${prefix}/failed`,
+  }
+}
+
+/** Removed at the end, in whatever way this process ends. */
+async function temporaryFolder(closers: Closers): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'demo-dumps-'))
+  const guard = new ProcessGuard(folder)
+  closers.add(() => guard.release())
+  return folder
+}

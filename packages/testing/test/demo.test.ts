@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readArguments, UsageError } from '../src/demo/arguments.js'
+import { table } from '../src/demo/table.js'
+import { shown, widthOf } from '../src/demo/text.js'
+
+const real = ['--crits-url', 'http://crits.example/', '--api-key', 'k', '--analysis-id', 'a']
+
+test('a real CRITs is named with its key, its analysis and one file', () => {
+  const { crits, files } = readArguments([...real, '--username', 'alice', 'sample.exe'])
+  assert.deepEqual(files, ['sample.exe'])
+  assert.deepEqual(crits, {
+    url: 'http://crits.example',
+    apiKey: 'k',
+    username: 'alice',
+    source: 'Internal',
+    analysisId: 'a',
+    objectId: undefined,
+  })
+})
+
+const wrong: [string, string[], RegExp][] = [
+  ['an unknown option', ['--bogus'], /--bogus/],
+  ['a URL of another kind', ['--cuckoo-url', 'ftp://cuckoo.example'], /--cuckoo-url/],
+  ['a real CRITs without a file', real, /exactly one FILE/],
+  ['a real CRITs with two files', [...real, 'a', 'b'], /exactly one FILE/],
+  ['a real CRITs without an analysis', ['--crits-url', 'http://c', '--api-key', 'k', 'f'], /--analysis-id/],
+  ['a key without a CRITs', ['--api-key', 'k'], /--api-key/],
+  ['a failure on real servers', ['--fail', '--cuckoo-url', 'http://c'], /--fail/],
+  ['no time at all', ['--deadline', '0'], /--deadline/],
+  ['a time that is no number', ['--deadline', 'soon'], /--deadline/],
+]
+for (const [name, argv, message] of wrong) {
+  test(`${name} is a wrong argument`, () => {
+    assert.throws(
+      () => readArguments(argv),
+      error => error instanceof UsageError && message.test(error.message),
+    )
+  })
+}
+
+test('columns line up, whatever takes two columns of the terminal', () => {
+  const lines = table(
+    ['name', 'md5'],
+    [
+      ['請求書', 'a'],
+      ['plain', 'b'],
+    ],
+    { width: 80, maxRows: 5 },
+  )
+  assert.deepEqual(lines, ['name    md5', '------  ---', '請求書  a', 'plain   b'])
+})
+
+test('a table is cut at its width and counts the rows that it leaves out', () => {
+  const rows = [1, 2, 3].map(row => [`row ${row}`, 'x'.repeat(100)])
+  const lines = table(['row', 'text'], rows, { width: 40, maxRows: 2 })
+  assert.equal(lines.length, 5)
+  assert.ok(lines.every(line => widthOf(line) <= 40))
+  assert.match(lines[2] ?? '', /^row 1 {2}x+…$/)
+  assert.equal(lines[4], '… 1 more row')
+})
+
+test('what could command the terminal or turn the text around is shown as its code', () => {
+  assert.equal(shown('a\x1b[2Jb\u202ec\r\n'), 'a\\x1b[2Jb\\u202ec\\x0d\\x0a')
+})

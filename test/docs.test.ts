@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { test } from 'node:test'
+import { readTrail, writeTrail } from '@cuckoo-distributed/core'
+import {
+  asRecord,
+  codeSpans,
+  filesIn,
+  PIPELINE,
+  read,
+  readJson,
+  root,
+  schemaOf,
+  sectionOf,
+  tableIn,
+} from './project.js'
+
+const readme = read('README.md')
+const configuration = sectionOf(readme, '## Configuration')
+
+for (const service of PIPELINE) {
+  test(`README lists every key of ${service} with its default and its meaning`, async () => {
+    const { properties } = await schemaOf(service)
+    const known = Object.entries(properties).map(([key, property]) => {
+      const { default: value, description } = asRecord(property, key)
+      return [`\`${key}\``, value === undefined ? 'required' : `\`${JSON.stringify(value)}\``, description]
+    })
+    const common = tableIn(sectionOf(configuration, '### Keys of all services'))
+    const listed = [...common, ...tableIn(sectionOf(configuration, `### ${service}`))]
+    assert.deepEqual(listed.sort(), known.sort())
+  })
+}
+
+test('README lists every option of the command line', () => {
+  const main = join(root, 'services/overseer/build/src/main.js')
+  const help = execFileSync(process.execPath, [main, '--help'], { encoding: 'utf8' })
+  const offered = [...help.matchAll(/^ {2}--([\w-]+)/gm)].map(([, name]) => name)
+  const listed = tableIn(sectionOf(readme, '## Command line'))
+    .flatMap(([option = '']) => codeSpans(option))
+    .filter(option => option.startsWith('--'))
+    .map(option => option.slice(2).split(' ')[0])
+  assert.deepEqual(listed.sort(), offered.sort())
+})
+
+test('README can be read in one go', () => {
+  assert.ok(readme.split('\n').length <= 450)
+})
+
+test('every link leads to a file, and to a heading in it', async () => {
+  const broken = (await markdownFiles()).flatMap(file => {
+    const links = [...read(file).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link)
+    return links.filter(link => !/^https?:/.test(link) && !leadsSomewhere(file, link)).map(link => `${file}: ${link}`)
+  })
+  assert.deepEqual(broken, [])
+})
+
+test('every npm script that the documentation names exists', async () => {
+  const scripts = asRecord(readJson('package.json').scripts, 'scripts')
+  const named = (await markdownFiles()).flatMap(file => [...read(file).matchAll(/npm (?:run )?([a-z:]+)/g)])
+  const unknown = named.map(([, name = '']) => name).filter(name => name !== 'ci' && !(name in scripts))
+  assert.ok(named.length > 0)
+  assert.deepEqual(unknown, [])
+})
+
+test('docs/message-format.md lists every header that is written', () => {
+  const trail = {
+    ...readTrail({}),
+    attempts: 1,
+    failures: [{ at: '', service: '', error: '' }],
+    visited: ['queue'],
+    progress: { queue: '', digest: '', rows: 0, files: 0 },
+    seen: true,
+    since: { watchedSince: 1 },
+    storedBytes: 1,
+    permanent: true,
+    due: 1,
+    traceparent: '00',
+    failed: { service: '', queue: 'queue', error: '', desc: '', failedAt: '' },
+  }
+  const listed = tableIn(sectionOf(read('docs/message-format.md'), '## Headers')).flatMap(([name = '']) =>
+    codeSpans(name),
+  )
+  assert.deepEqual(listed.sort(), Object.keys(writeTrail(trail)).sort())
+})
+
+test('every log message and every code that docs/operations.md explains is in the code', async () => {
+  const sources = (await Promise.all(['packages', 'services'].map(filesIn))).flat()
+  const code = sources
+    .filter(path => /\/src\/.*\.ts$/.test(path))
+    .map(read)
+    .join('\n')
+  for (const heading of ['## What to watch in the log', '## Codes of failures']) {
+    const named = tableIn(sectionOf(read('docs/operations.md'), heading)).flatMap(([first = '']) => codeSpans(first))
+    assert.ok(named.length > 10, heading)
+    assert.deepEqual(
+      named.filter(text => !code.includes(`'${text}'`)),
+      [],
+    )
+  }
+})
+
+test('decisions are numbered without gaps and say context, decision and consequence', async () => {
+  const records = await filesIn('docs/decisions')
+  const numbers = records.map(path => Number(/\/(\d{4})-[a-z0-9-]+\.md$/.exec(path)?.[1]))
+  assert.deepEqual(
+    numbers,
+    records.map((_, i) => i + 1),
+  )
+  for (const path of records) {
+    assert.match(read(path), /^# \d{4} .*\*\*Context\.\*\*.*\*\*Decision\.\*\*.*\*\*Consequence\.\*\*/s, path)
+  }
+})
+
+async function markdownFiles(): Promise<string[]> {
+  const files = [await filesIn('docs'), 'README.md', 'CHANGELOG.md'].flat()
+  return files.filter(path => path.endsWith('.md'))
+}
+
+function leadsSomewhere(file: string, link: string): boolean {
+  const [path = '', anchor] = link.split('#')
+  const target = path === '' ? file : normalize(join(dirname(file), path))
+  if (!existsSync(join(root, target))) return false
+  return anchor === undefined || headingsOf(target).includes(anchor)
+}
+
+/** Headings as GitHub makes anchors of them. */
+function headingsOf(file: string): string[] {
+  const headings = [...read(file).matchAll(/^#+ (.*)$/gm)].map(([, text = '']) => text)
+  return headings.map(text =>
+    text
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}

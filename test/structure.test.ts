@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { posix } from 'node:path'
+import { test } from 'node:test'
+import { asRecord, filesIn, read, readJson } from './project.js'
+
+const SCOPE = '@cuckoo-distributed/'
+
+/** What each package may be built on. Services may be built on any package, and never on each other. */
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  wait: [],
+  'report-scanner': [],
+  testing: [],
+  core: ['wait'],
+  http: ['wait'],
+  'cuckoo-client': ['http', 'wait'],
+  'crits-client': ['http', 'wait'],
+}
+
+/** Lines of source files that are longer than the rest; they must not grow. */
+const LONG_FILES: Readonly<Record<string, number>> = { 'packages/report-scanner/src/json-walker.ts': 255 }
+
+interface Project {
+  readonly folder: string
+  readonly name: string
+  readonly dependencies: readonly string[]
+  readonly devDependencies: readonly string[]
+  readonly sources: readonly string[]
+}
+
+const files = await filesIn('.')
+const projects = files.filter(path => /^(packages|services)\/[^/]+\/package\.json$/.test(path)).map(readProject)
+
+test('the project references of each package are its workspace dependencies', () => {
+  for (const { folder, dependencies, devDependencies } of projects) {
+    const needed = [...dependencies, ...devDependencies].filter(isOurs).map(folderOf)
+    const { references = [] } = readJson(`${folder}/tsconfig.json`)
+    assert.ok(Array.isArray(references))
+    const referred = references.map(reference => posix.join(folder, String(asRecord(reference, folder).path)))
+    assert.deepEqual(referred.sort(), needed.sort(), folder)
+  }
+})
+
+test('tsc builds every package and every service', () => {
+  const { references = [] } = readJson('tsconfig.json')
+  assert.ok(Array.isArray(references))
+  const built = references.map(reference => asRecord(reference, 'tsconfig.json').path)
+  assert.deepEqual(built.sort(), [...projects.map(({ folder }) => folder), 'test'].sort())
+})
+
+test('dependencies point one way: services, clients, http; core knows no HTTP', () => {
+  for (const { folder, name, dependencies, devDependencies } of projects) {
+    const allowed = folder.startsWith('services/') ? Object.keys(LAYERS) : LAYERS[name.slice(SCOPE.length)]
+    assert.ok(allowed, `${name} has no place in the layers`)
+    const ours = dependencies.filter(isOurs).map(dependency => dependency.slice(SCOPE.length))
+    assert.deepEqual(
+      ours.filter(dependency => dependency === 'testing' || !allowed.includes(dependency)),
+      [],
+      name,
+    )
+    assert.deepEqual(
+      devDependencies.filter(isOurs).filter(dependency => dependency !== `${SCOPE}testing`),
+      [],
+      name,
+    )
+  }
+})
+
+test('code imports what its package declares, by name and not by path', () => {
+  for (const project of projects) {
+    for (const path of project.sources) {
+      const tested = !path.startsWith(`${project.folder}/src/`)
+      const declared = [...project.dependencies, ...(tested ? project.devDependencies : []), project.name]
+      const wrong = importsOf(path).filter(specifier => {
+        if (specifier.startsWith('node:')) return false
+        if (specifier.startsWith('.'))
+          return !posix.join(posix.dirname(path), specifier).startsWith(`${project.folder}/`)
+        return isOurs(specifier) ? !declared.includes(specifier) : !tested && !declared.includes(packageOf(specifier))
+      })
+      assert.deepEqual(wrong, [], path)
+    }
+  }
+})
+
+test('messages are acknowledged and given back in one place only', () => {
+  const places = projects
+    .filter(({ name }) => name !== `${SCOPE}testing`)
+    .flatMap(({ folder, sources }) => sources.filter(path => path.startsWith(`${folder}/src/`)))
+    .filter(path => /\.(n?ack|ackAll|nackAll)\(|channel\.reject\(/.test(read(path)))
+  assert.deepEqual(places, ['packages/core/src/broker/delivery.ts', 'packages/core/src/broker/settle.ts'])
+})
+
+test('the exit code is set in one place only', () => {
+  const places = projects
+    .filter(({ name }) => name !== `${SCOPE}testing`)
+    .flatMap(({ folder, sources }) => sources.filter(path => path.startsWith(`${folder}/src/`)))
+    .filter(path => /process\.exit(Code|\()/.test(read(path)))
+  assert.deepEqual(places, ['packages/core/src/process.ts'])
+})
+
+test('source files have at most 250 lines, but for those that are known to have more', () => {
+  const sources = files.filter(path => /^(packages|services)\/[^/]+\/src\/.*\.ts$|^scripts\/.*\.mjs$/.test(path))
+  assert.ok(sources.length > 0)
+  const long = sources.filter(path => read(path).trimEnd().split('\n').length > (LONG_FILES[path] ?? 250))
+  assert.deepEqual(long, [])
+})
+
+test('nothing names a folder of one machine or a file outside the project', () => {
+  const machine = ['home', 'root', 'Users', 'work', 'workspace', 'mnt'].join('|')
+  const outside = new RegExp(`(?<![\\w.:/-])/(${machine})/|(^|[^./])(\\.\\./)+(shared|work)/`, 'm')
+  const written = files.filter(path => !/\.(png|gz|bz2|bin)$/.test(path))
+  assert.deepEqual(
+    written.filter(path => outside.test(read(path))),
+    [],
+  )
+})
+
+test('package-lock.json names versions, not download addresses', () => {
+  const packages = asRecord(readJson('package-lock.json').packages, 'packages')
+  const downloaded = Object.entries(packages).filter(([path, entry]) => {
+    return /^(https?|git|ssh)[+:]/.test(String(asRecord(entry, path).resolved ?? ''))
+  })
+  assert.ok(Object.keys(packages).length > 0)
+  assert.deepEqual(downloaded, [])
+})
+
+function readProject(path: string): Project {
+  const folder = posix.dirname(path)
+  const manifest = readJson(path)
+  const names = (key: string) => Object.keys(asRecord(manifest[key] ?? {}, key))
+  return {
+    folder,
+    name: String(manifest.name),
+    dependencies: names('dependencies'),
+    devDependencies: names('devDependencies'),
+    sources: files.filter(file => file.startsWith(`${folder}/`) && file.endsWith('.ts')),
+  }
+}
+
+function isOurs(dependency: string): boolean {
+  return dependency.startsWith(SCOPE)
+}
+
+function folderOf(name: string): string {
+  const folder = projects.find(project => project.name === name)?.folder
+  assert.ok(folder, `there is no package ${name}`)
+  return folder
+}
+
+/** `@scope/name/inner/file.js` and `name/inner/file.js` without what is inside the package. */
+function packageOf(specifier: string): string {
+  return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
+}
+
+function importsOf(path: string): string[] {
+  const code = read(path)
+  const found = code.matchAll(/^(?:import|export|\})[^'\n]*?\bfrom '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm)
+  return [...found].map(([, from, bare, dynamic]) => from ?? bare ?? dynamic ?? '')
+}
