@@ -1,6 +1,7 @@
 /** The workers of all nodes. */
 import { CuckooClient } from '@cuckoo-distributed/cuckoo-client'
 import { linkedController } from '@cuckoo-distributed/wait'
+import { nodeToken } from '../config.js'
 import type { Node, NodeCounters, Task } from '../store/model.js'
 import { NodeWorker } from './node-worker.js'
 import type { Candidate } from './plan.js'
@@ -57,7 +58,7 @@ export class Crew {
   }
 
   #addressOf({ name, url }: Node): string {
-    return JSON.stringify([name, url, this.#options.config.NodeTokens[name]])
+    return JSON.stringify([name, url, nodeToken(this.#options.config, name)])
   }
 
   /** The new worker begins when the old one has ended, so that a node never has two. */
@@ -68,7 +69,7 @@ export class Crew {
       baseUrl: node.url,
       verifySsl: config.VerifySSL,
       maxConnections: config.NodeConcurrency,
-      apiToken: config.NodeTokens[node.name],
+      apiToken: nodeToken(config, node.name),
       headersTimeoutMs: HEADERS_TIMEOUT_MS,
     })
     const worker = new NodeWorker(node, {

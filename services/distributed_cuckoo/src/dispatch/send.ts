@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises'
 import { describeError } from '@cuckoo-distributed/core'
 import { TaskRefusedError, UnknownOutcomeError } from '@cuckoo-distributed/cuckoo-client'
 import { HttpError, UploadSizeError } from '@cuckoo-distributed/http'
+import { isOn } from '../store/is-on.js'
 import type { Submission, Task } from '../store/model.js'
 import type { NodeSession } from './session.js'
 import { troubleOf } from './trouble.js'
@@ -92,15 +93,11 @@ function nodeOptions(task: Task, custom: string): Record<string, string> {
     tags,
     custom,
     owner,
-    memory: memory !== null && isOn(memory) ? '1' : null,
+    memory: isOn(memory) ? '1' : null,
     enforce_timeout: task.enforceTimeout ? '1' : null,
     clock: clock && nodeClock(clock),
   }
   return Object.fromEntries(Object.entries(fields).flatMap(([name, value]) => (value ? [[name, value]] : [])))
-}
-
-function isOn(text: string): boolean {
-  return !['', '0', 'false', 'no', 'off', 'none'].includes(text.trim().toLowerCase())
 }
 
 /** `MM-DD-YYYY HH:MM:SS`, also from seconds since 1970 (`cuckoosandbox/cuckoo:utils/api.py`). */

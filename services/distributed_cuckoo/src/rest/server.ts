@@ -1,5 +1,6 @@
 /** The HTTP server: its resources, and what is common to all of them. */
 import { type FastifyInstance, fastify } from 'fastify'
+import { cuckooRoutes } from '../cuckoo-api/routes.js'
 import { demandToken } from './auth.js'
 import type { ServerContext } from './context.js'
 import { ApiError, errorHandler } from './errors.js'
@@ -44,6 +45,7 @@ export function createServer(context: ServerContext): Server {
   taskRoutes(app, context)
   reportRoutes(app, context)
   statusRoutes(app, context)
+  cuckooRoutes(app, context)
   app.get('/', async (_request, reply) => reply.headers(statusPage.headers).send(statusPage.html))
   app.get('/openapi.json', async () => openApi)
   answerOtherMethods(app, routes)

@@ -155,6 +155,8 @@ export interface TaskFilter {
   readonly md5?: string | undefined
   /** Completed at or after. */
   readonly completedAfter?: number | undefined
+  /** Only tasks with a greater id. */
+  readonly afterId?: number | undefined
   readonly offset?: number | undefined
   readonly limit?: number | undefined
 }

@@ -32,6 +32,7 @@ export class SqlTaskStore implements TaskStore {
     if (filter.sha256 !== undefined) query = query.where('task.sha256', '=', filter.sha256)
     if (filter.md5 !== undefined) query = query.where('task.md5', '=', filter.md5)
     if (filter.completedAfter !== undefined) query = query.where('task.completed_on', '>=', filter.completedAfter)
+    if (filter.afterId !== undefined) query = query.where('task.id', '>', filter.afterId)
     // SQLite knows no OFFSET without LIMIT.
     if (filter.limit !== undefined || filter.offset !== undefined) query = query.limit(filter.limit ?? MAX_ROWS)
     if (filter.offset !== undefined) query = query.offset(filter.offset)
