@@ -134,13 +134,13 @@ export class CritsServers implements AsyncDisposable {
 
   /**
    * The `crits_url` of the message that follows one with this `crits_url`: the default is filled in for stages that have
-   * none, unless it holds credentials.
+   * none.
    *
    * @throws UrlNotAllowedError
    */
   urlToPassOn(critsUrl: string): string {
     const { defaultUrl = '', allowedUrls = [] } = this.#options
-    if (critsUrl === '') return hasCredentials(defaultUrl) ? '' : defaultUrl
+    if (critsUrl === '') return defaultUrl
     if (!sameUrl(critsUrl, defaultUrl)) checkUrl(critsUrl, allowedUrls)
     return critsUrl
   }
@@ -163,10 +163,6 @@ export class CritsServers implements AsyncDisposable {
     this.#servers.set(key, server)
     return server
   }
-}
-
-function hasCredentials(url: string): boolean {
-  return url !== '' && new URL(url).username + new URL(url).password !== ''
 }
 
 function sameUrl(a: string, b: string): boolean {

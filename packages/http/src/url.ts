@@ -31,20 +31,31 @@ export function parseBaseUrl(text: string): URL {
   return url
 }
 
-/** What is wrong with the URLs of a configuration, by key, one line each. Empty texts count as not configured. */
-export function urlProblems(urls: Readonly<Record<string, string | readonly string[]>>): string[] {
+/**
+ * What is wrong with the URLs of a configuration, by key, one line each. Empty texts count as not configured.
+ * `userInfo: 'refused'` is for servers that have credentials of another kind, where it would have no effect.
+ */
+export function urlProblems(
+  urls: Readonly<Record<string, string | readonly string[]>>,
+  { userInfo = 'allowed' }: { readonly userInfo?: 'allowed' | 'refused' } = {},
+): string[] {
   const entries = Object.entries(urls).flatMap(([key, value]) => [value].flat().map(url => ({ key, url })))
   return entries
     .filter(({ url }) => url !== '')
     .flatMap(({ key, url }) => {
-      try {
-        parseBaseUrl(url)
-        return []
-      } catch (error: unknown) {
-        if (error instanceof InvalidUrlError) return [`"${key}": ${error.message}`]
-        throw error
-      }
+      const problem = baseUrlProblem(url, userInfo)
+      return problem === undefined ? [] : [`"${key}": ${problem}`]
     })
+}
+
+function baseUrlProblem(text: string, userInfo: 'allowed' | 'refused'): string | undefined {
+  try {
+    const { username, password } = parseBaseUrl(text)
+    return userInfo === 'refused' && username + password !== '' ? 'user and password have no effect here' : undefined
+  } catch (error: unknown) {
+    if (error instanceof InvalidUrlError) return error.message
+    throw error
+  }
 }
 
 /** The URL as it may be shown: no user info, query, fragment or trailing slash. */

@@ -12,6 +12,7 @@ export {
   type StoredSample,
   startCrits,
 } from './crits/index.js'
+export { publishAsCrits, type RunningAnalysis, runCritsService, type Submission } from './crits-service.js'
 export * from './cuckoo/index.js'
 export { type FaultMatch, type FaultRule, FaultScript, type HttpFault, Outage, playFault } from './faults.js'
 export { MultipartError, type MultipartPart, multipartBoundary, readMultipart } from './multipart.js'
@@ -36,4 +37,3 @@ export {
 export { freePort, RabbitMqMissingError } from './rabbitmq-setup.js'
 export { type ProxyTarget, TcpProxy } from './tcp-proxy.js'
 export { WaitError, type WaitOptions, waitFor } from './wait-for.js'
-export { publishAsCrits, type RunningAnalysis, runCritsService, type Submission } from './crits-service.js'

@@ -62,7 +62,8 @@ export type FeedCuckooConfig = Readonly<Static<typeof FeedCuckooSchema>>
 /** What is well-formed and still cannot be used, in words that name the key. */
 export function unusable({ CuckooURL, CritsURL, AllowedCritsURLs, TmpDir }: FeedCuckooConfig): string[] {
   return [
-    ...urlProblems({ CuckooURL, CritsURL, AllowedCritsURLs }),
+    ...urlProblems({ CuckooURL }),
+    ...urlProblems({ CritsURL, AllowedCritsURLs }, { userInfo: 'refused' }),
     ...directoryProblems({ TmpDir: TmpDir || tmpdir() }),
   ]
 }

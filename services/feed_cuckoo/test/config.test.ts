@@ -69,7 +69,9 @@ test('URLs and directories that cannot be used are all named, without their pass
   assert.ok(!problems.join().includes('secret'))
 })
 
-test('a Cuckoo and a CRITs with credentials in their URLs can be used', async t => {
-  const change = { CuckooURL: 'http://user:pass@cuckoo.example/api/', CritsURL: 'https://user:pass@crits.example' }
-  assert.deepEqual(unusable(await load(t, { ...original, ...change })), [])
+test('credentials in a URL are used for Cuckoo; CRITs has its own, so there they are a mistake', async t => {
+  const config = await load(t, { ...original, CuckooURL: 'http://user:pass@cuckoo.example/api/' })
+  assert.deepEqual(unusable(config), [])
+  const [problem] = unusable(await load(t, { ...original, CritsURL: 'https://user:pass@crits.example' }))
+  assert.equal(problem, '"CritsURL": user and password have no effect here')
 })

@@ -24,7 +24,7 @@ import { Room } from '../src/room.js'
 import { decodeSubmission } from '../src/submission.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
-const content = randomBytes(20_000)
+const content = randomBytes(200_000)
 const md5 = createHash('md5').update(content).digest('hex')
 const analysisId = '2f1c4a52-6f0e-4a53-9a3e-0d6a3c9a7b11'
 const critsData = {
@@ -271,7 +271,7 @@ test('a CRITs that is down is waited for', async t => {
 const refusals: readonly (readonly [code: string, change: object, options: Partial<FeederOptions>])[] = [
   ['SAMPLE_MD5', { md5: '0'.repeat(32) }, {}],
   ['SAMPLE_NOT_FOUND', { object_id: '0'.repeat(24) }, {}],
-  ['SAMPLE_TOO_LARGE', {}, { maxSampleSize: 19_999 }],
+  ['SAMPLE_TOO_LARGE', {}, { maxSampleSize: 199_999 }],
 ]
 for (const [code, change, options] of refusals) {
   test(`${code} is a permanent failure that leaves nothing behind`, async t => {

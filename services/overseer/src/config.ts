@@ -55,7 +55,7 @@ export function ownQueues({ ConsumerQueue, QueueType }: OverseerConfig): readonl
 export function unusable({ DumpDir, CritsURL, AllowedCritsURLs }: OverseerConfig): string[] {
   const dir = resolve(DumpDir)
   return [
-    ...urlProblems({ CritsURL, AllowedCritsURLs }),
+    ...urlProblems({ CritsURL, AllowedCritsURLs }, { userInfo: 'refused' }),
     ...directoryProblems({ DumpDir: existsSync(dir) ? dir : dirname(dir) }),
   ]
 }

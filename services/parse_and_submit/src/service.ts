@@ -22,7 +22,8 @@ export const parseAndSubmit: ServiceDefinition<typeof configSchema> = {
   queues: config => stageQueues(config, config.QueueType),
   failedQueue: config => config.FailedQueue,
   check: ({ CritsURL, AllowedCritsURLs, AllowedCuckooURLs, TmpDir }) => [
-    ...urlProblems({ CritsURL, AllowedCritsURLs, AllowedCuckooURLs }),
+    ...urlProblems({ AllowedCuckooURLs }),
+    ...urlProblems({ CritsURL, AllowedCritsURLs }, { userInfo: 'refused' }),
     ...directoryProblems({ TmpDir: TmpDir || tmpdir() }),
   ],
   open: async (config, { log }) => {

@@ -2,9 +2,11 @@
 import {
   done,
   forward,
+  later,
   type Outcome,
   PermanentError,
   type StageContext,
+  StopRequested,
   type TaskMessage,
 } from '@cuckoo-distributed/core'
 import { type CritsServers, logPatiently, RowStore, submitRows } from '@cuckoo-distributed/crits-client'
@@ -43,6 +45,8 @@ export class Submitter {
       await this.#places.run(context.waiting, () => submit(analysis))
     } catch (error) {
       if (error instanceof TaskGoneError) return this.#gone(analysis, error)
+      // A given-back message would not know what CRITs has stored meanwhile.
+      if (error instanceof StopRequested && hasProgress(analysis) && !context.working.aborted) return later()
       throw error
     }
     return this.#passOn(analysis)
@@ -116,6 +120,11 @@ async function submit(analysis: Analysis): Promise<void> {
     const text = `${store.cutCalls} API calls left out: an analysis holds 12 MB`
     await logPatiently(crits, 'warning', text, signals)
   }
+}
+
+function hasProgress({ context, prior }: Analysis): boolean {
+  const { progress } = context.trail
+  return progress !== undefined && progress.rows + progress.files > prior.rows + prior.files
 }
 
 interface Remark {

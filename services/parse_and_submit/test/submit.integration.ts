@@ -155,6 +155,32 @@ test('a held message goes back to its queue with its progress, and nothing is se
   assert.equal(await broker.depth(queues.failed), 0)
 })
 
+test('SIGTERM between two batches: the message goes back with its progress, and no row is stored twice', async t => {
+  const { broker, queues, crits, start, analyse, ended } = await startScene(t)
+  const first = await start()
+  const analysis = await analyse(sample)
+  const posts = { method: 'POST', path: '/api/v1/services/' }
+  // The third call follows the first batch of results.
+  crits.faults.next({ kind: 'slow', milliseconds: 1000, match: { ...posts, nth: 4 } })
+  await broker.publish(queues.parse, analysis.message)
+  await waitFor(() => (crits.analyses.get(analysis.analysisId)?.results.length ?? 0) > 0, {
+    describe: 'the first batch',
+  })
+  first.signal('SIGTERM')
+  assert.equal((await first.exit).code, 0)
+  const message = await broker.expectMessage(queues.parse)
+  assert.ok(readTrail(message.headers).progress?.rows, 'the progress travels with the message')
+  await broker.publish(queues.parse, message.body, { headers: message.headers })
+  await start()
+  const stored = await ended(analysis)
+  assert.equal(rowsOf(stored, 'info').length, 1)
+  assert.deepEqual(
+    crits.duplicateResults(analysis.analysisId).filter(row => row.subtype !== 'api_call'),
+    [],
+  )
+  assert.deepEqual(crits.violations, [])
+})
+
 test('an answer of CRITs that was lost fails the message with its progress, and the next try goes on from there', async t => {
   const { broker, queues, crits, start, analyse } = await startScene(t)
   await start()

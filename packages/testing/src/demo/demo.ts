@@ -9,6 +9,8 @@ import { openScene, type Scene } from './scene.js'
 import { EndRequestedError, endOnSignals } from './signals.js'
 import { shown } from './text.js'
 
+const END_MS = 60_000
+
 /** Not every sample had ended when the time of `--deadline` was over. */
 export class DemoDeadlineError extends Error {
   override readonly name = 'DemoDeadlineError'
@@ -51,6 +53,7 @@ async function play(args: DemoArguments, samples: readonly DemoSample[]): Promis
     () => end.abort(new DemoDeadlineError(`not every sample has arrived within ${seconds} s, see --deadline`)),
     args.deadlineMs,
   )
+  end.signal.addEventListener('abort', exitIfStuck, { once: true })
   try {
     await using scene = await openScene(args, { print: line => console.log(line), signal: end.signal })
     return args.fail ? await playFailure(scene, args, samples) : await playAll(scene, args, samples)
@@ -58,6 +61,14 @@ async function play(args: DemoArguments, samples: readonly DemoSample[]): Promis
     clearTimeout(timer)
     dispose()
   }
+}
+
+/** The end in order takes seconds. What is left then is ended by the process guards. */
+function exitIfStuck(): void {
+  setTimeout(() => {
+    process.stderr.write(`demo: could not end in order within ${END_MS / 1000} s\n`)
+    process.exit(1)
+  }, END_MS).unref()
 }
 
 async function playAll(scene: Scene, args: DemoArguments, samples: readonly DemoSample[]): Promise<boolean> {
@@ -98,11 +109,11 @@ async function emitAll(
   return emitted
 }
 
-function showAll({ crits, print, options }: Scene, samples: readonly EmittedSample[]): void {
+function showAll({ crits, print }: Scene, samples: readonly EmittedSample[]): void {
   for (const sample of samples) {
     print('')
     if (crits !== undefined) for (const line of present(crits, sample)) print(line)
-    else print(`${shown(sample.name)}: see ${options.critsUrl}/samples/details/${sample.md5}/`)
+    else print(`${shown(sample.name)}: see /samples/details/${sample.md5}/ in CRITs`)
   }
 }
 

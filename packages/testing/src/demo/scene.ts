@@ -68,24 +68,13 @@ async function openParts(args: DemoArguments, stage: Stage, closers: Closers): P
   closers.add(async () => {
     for (const queue of allQueues(queues)) await broker.delete(queue)
   })
-  const crits = args.crits === undefined ? await startCrits() : undefined
-  if (crits !== undefined) closers.add(() => crits.close())
-  const cuckoo = args.cuckooUrl === undefined ? await startCuckoo(STAND_IN) : undefined
-  if (cuckoo !== undefined) closers.add(() => cuckoo.close())
-  const critsUrl = args.crits?.url ?? crits?.url ?? ''
-  const cuckooUrl = args.cuckooUrl ?? cuckoo?.url ?? ''
-  print(
-    `Cuckoo    ${cuckooUrl}${cuckoo ? '  (a stand-in: it runs nothing and makes its report of what is in the file)' : ''}`,
-  )
-  print(
-    `CRITs     ${critsUrl}${crits ? '  (a stand-in: it speaks the API of CRITs and keeps everything in memory)' : ''}`,
-  )
+  const servers = await openServers(args, print, closers)
   const options = {
     amqp: broker.url,
     queues,
-    cuckooUrl,
-    cleanup: cuckoo !== undefined,
-    critsUrl,
+    cuckooUrl: servers.cuckooUrl,
+    cleanup: servers.cuckoo !== undefined,
+    critsUrl: servers.critsUrl,
     dumpDir: await temporaryFolder(closers),
     retryDelays: args.fail ? [1, 1, 1] : undefined,
   }
@@ -98,10 +87,27 @@ async function openParts(args: DemoArguments, stage: Stage, closers: Closers): P
     broker,
     services,
     options,
-    cuckoo,
-    crits,
+    cuckoo: servers.cuckoo,
+    crits: servers.crits,
     [Symbol.asyncDispose]: () => closers[Symbol.asyncDispose](),
   }
+}
+
+/** Those that were named, and stand-ins for the others. */
+async function openServers(args: DemoArguments, print: Stage['print'], closers: Closers) {
+  const crits = args.crits === undefined ? await startCrits() : undefined
+  if (crits !== undefined) closers.add(() => crits.close())
+  const cuckoo = args.cuckooUrl === undefined ? await startCuckoo(STAND_IN) : undefined
+  if (cuckoo !== undefined) closers.add(() => cuckoo.close())
+  const critsUrl = args.crits?.url ?? crits?.url ?? ''
+  const cuckooUrl = args.cuckooUrl ?? cuckoo?.url ?? ''
+  const about = {
+    cuckoo: cuckoo ? '  (a stand-in: it runs nothing and makes its report of what is in the file)' : '',
+    crits: crits ? '  (a stand-in: it speaks the API of CRITs and keeps everything in memory)' : '',
+  }
+  print(`Cuckoo    ${new URL(cuckooUrl).origin}${about.cuckoo}`)
+  print(`CRITs     ${new URL(critsUrl).origin}${about.crits}`)
+  return { crits, cuckoo, critsUrl, cuckooUrl }
 }
 
 async function openBroker({ print }: Stage, closers: Closers): Promise<TestBroker> {

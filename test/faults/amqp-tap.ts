@@ -1,0 +1,168 @@
+// A TCP proxy that reads AMQP frames as they pass, and stops a connection at the very frame that a test names.
+import { once } from 'node:events'
+import { type AddressInfo, createConnection, createServer, type Server, type Socket } from 'node:net'
+
+/** What a client or the broker is about to say: basic.publish, its confirm, or the client's basic.ack. */
+export type Moment = 'publish' | 'confirm' | 'ack'
+
+type Direction = 'up' | 'down'
+
+interface Trap {
+  readonly moment: Moment
+  /** Frames of that kind still to let pass. */
+  left: number
+  sprung(): void
+}
+
+interface Pair {
+  readonly client: Socket
+  readonly server: Socket
+  /** What waits behind a held frame. */
+  readonly held: Partial<Record<Direction, Buffer[]>>
+}
+
+/** "AMQP" and the version, before the first frame. */
+const PREFACE_BYTES = 8
+/** Class and method ids of AMQP 0-9-1. */
+const BASIC = 60
+const METHODS: readonly (readonly [Direction, number, Moment])[] = [
+  ['up', 40, 'publish'],
+  ['up', 80, 'ack'],
+  ['down', 80, 'confirm'],
+]
+
+export class AmqpTap {
+  readonly #target: number
+  readonly #pairs = new Set<Pair>()
+  readonly #listener: Server
+  #traps: Trap[] = []
+  #stalled = false
+
+  private constructor(target: number) {
+    this.#target = target
+    this.#listener = createServer(client => this.#connect(client))
+  }
+
+  /** Listens on a free port of 127.0.0.1 for a broker on `target`. */
+  static async start(target: number): Promise<AmqpTap> {
+    const tap = new AmqpTap(target)
+    tap.#listener.listen(0, '127.0.0.1')
+    await once(tap.#listener, 'listening')
+    return tap
+  }
+
+  /** The broker's URL with this proxy's port in it. */
+  through(url: string): string {
+    const { port } = this.#listener.address() as AddressInfo
+    return url.replace(/:\d+$/, `:${port}`)
+  }
+
+  /**
+   * Resolves when the frame comes; it and all behind it, in that direction of that connection, are held until
+   * `release`, or lost with the connection. `nth` counts from 1.
+   */
+  hold(moment: Moment, nth = 1): Promise<void> {
+    return new Promise(resolve => this.#traps.push({ moment, left: nth - 1, sprung: resolve }))
+  }
+
+  /** Forgets traps that nothing ran into, and lets what was held or stalled pass. */
+  release(): void {
+    this.#traps = []
+    this.#stalled = false
+    for (const { client, server, held } of this.#pairs) {
+      for (const frame of held.up?.splice(0) ?? []) server.write(frame)
+      for (const frame of held.down?.splice(0) ?? []) client.write(frame)
+      delete held.up
+      delete held.down
+    }
+  }
+
+  /** From now on nothing passes on any connection, and nothing is lost, until `release`. */
+  stall(): void {
+    this.#stalled = true
+    for (const { held } of this.#pairs) {
+      held.up ??= []
+      held.down ??= []
+    }
+  }
+
+  /** Resets every connection; what was held is lost. */
+  cut(): void {
+    for (const { client, server } of this.#pairs) {
+      client.resetAndDestroy()
+      server.resetAndDestroy()
+    }
+  }
+
+  /** The broker loses every connection; the clients hear nothing. */
+  halfOpen(): void {
+    this.stall()
+    for (const { server } of this.#pairs) server.removeAllListeners('close').resetAndDestroy()
+    this.#stalled = false
+  }
+
+  close(): void {
+    this.#listener.close()
+    this.cut()
+  }
+
+  #connect(client: Socket): void {
+    const server = createConnection({ port: this.#target, host: '127.0.0.1' })
+    const held: Pair['held'] = this.#stalled ? { up: [], down: [] } : {}
+    const pair: Pair = { client, server, held }
+    this.#pairs.add(pair)
+    const end = () => {
+      this.#pairs.delete(pair)
+      client.resetAndDestroy()
+      server.resetAndDestroy()
+    }
+    for (const socket of [client, server]) socket.on('error', () => {}).on('close', end)
+    this.#forward(pair, 'up', PREFACE_BYTES)
+    this.#forward(pair, 'down', 0)
+  }
+
+  #forward(pair: Pair, direction: Direction, preface: number): void {
+    const [from, to] = direction === 'up' ? [pair.client, pair.server] : [pair.server, pair.client]
+    let rest: Buffer = Buffer.alloc(0)
+    let next = preface
+    from.on('data', (chunk: Buffer) => {
+      rest = Buffer.concat([rest, chunk])
+      for (;;) {
+        const length = next || frameLength(rest)
+        if (length === undefined || rest.length < length) return
+        const frame = rest.subarray(0, length)
+        rest = rest.subarray(length)
+        next = 0
+        this.#spring(pair, direction, frame)
+        const waiting = pair.held[direction]
+        if (waiting) waiting.push(frame)
+        else if (!to.destroyed) to.write(frame)
+      }
+    })
+  }
+
+  #spring(pair: Pair, direction: Direction, frame: Buffer): void {
+    const moment = momentOf(direction, frame)
+    const trap = this.#traps.find(candidate => candidate.moment === moment)
+    if (trap === undefined) return
+    if (trap.left > 0) {
+      trap.left -= 1
+      return
+    }
+    this.#traps = this.#traps.filter(candidate => candidate !== trap)
+    pair.held[direction] ??= []
+    trap.sprung()
+  }
+}
+
+/** Type, channel (2), size (4), payload, end: `amqp0-9-1.pdf`, 2.3.5. */
+function frameLength(bytes: Buffer): number | undefined {
+  return bytes.length < 7 ? undefined : 8 + bytes.readUInt32BE(3)
+}
+
+function momentOf(direction: Direction, frame: Buffer): Moment | undefined {
+  const isMethod = frame[0] === 1 && frame.length >= 12
+  if (!isMethod || frame.readUInt16BE(7) !== BASIC) return undefined
+  const method = frame.readUInt16BE(9)
+  return METHODS.find(([way, id]) => way === direction && id === method)?.[2]
+}

@@ -1,0 +1,168 @@
+// The whole pipeline as processes, each behind a tap of its own, restarted when it dies as a service manager would.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  type CritsStandIn,
+  type CuckooStandIn,
+  type LogLine,
+  type PrivateRabbitMq,
+  type ServiceProcess,
+  startCrits,
+  startCuckoo,
+  startRabbitMq,
+  startService,
+} from '@cuckoo-distributed/testing'
+import { AmqpTap } from './amqp-tap.js'
+
+export const SERVICES = ['feed_cuckoo', 'check_results', 'parse_and_submit', 'overseer'] as const
+export type ServiceName = (typeof SERVICES)[number]
+
+export const QUEUES = { feed: 'feed', check: 'check', parse: 'parse', failed: 'failed' } as const
+
+export interface Rig {
+  readonly node: PrivateRabbitMq
+  readonly cuckoo: CuckooStandIn
+  readonly crits: CritsStandIn
+  readonly dumpDir: string
+  readonly services: Readonly<Record<ServiceName, Supervised>>
+  readonly taps: Readonly<Record<ServiceName, AmqpTap>>
+  /** A second process of a service, behind the same tap; it counts as up when it consumes. */
+  twin(name: ServiceName): Promise<Supervised>
+  close(): Promise<void>
+}
+
+export interface RigOptions {
+  /** Files to run in place of built services. */
+  readonly builds?: Partial<Record<ServiceName, string>>
+  /** Keys on top of the usual ones. */
+  readonly configs?: Partial<Record<ServiceName, object>>
+}
+
+export async function startRig(options: RigOptions = {}): Promise<Rig> {
+  const folder = await mkdtemp(join(tmpdir(), 'faults-'))
+  const dumpDir = join(folder, 'dumps')
+  const node = await startRabbitMq()
+  const cuckoo = await startCuckoo({ analysisTime: 100, machines: 4 })
+  const crits = await startCrits()
+  const taps = {
+    feed_cuckoo: await AmqpTap.start(node.port),
+    check_results: await AmqpTap.start(node.port),
+    parse_and_submit: await AmqpTap.start(node.port),
+    overseer: await AmqpTap.start(node.port),
+  }
+  const supervised = (name: ServiceName) => {
+    const config = { ...serviceConfig(name, { cuckoo, crits, dumpDir }), ...options.configs?.[name] }
+    return new Supervised(options.builds?.[name] ?? name, { Amqp: taps[name].through(node.url), ...config })
+  }
+  const services = {
+    feed_cuckoo: supervised('feed_cuckoo'),
+    check_results: supervised('check_results'),
+    parse_and_submit: supervised('parse_and_submit'),
+    overseer: supervised('overseer'),
+  }
+  const close = async () => {
+    await Promise.all(SERVICES.map(name => services[name].stop()))
+    for (const name of SERVICES) taps[name].close()
+    await Promise.all([cuckoo.close(), crits.close(), node.stop()])
+    await rm(folder, { recursive: true, force: true })
+  }
+  const twin = async (name: ServiceName) => {
+    const second = supervised(name)
+    await second.start()
+    return second
+  }
+  const rig = { node, cuckoo, crits, dumpDir, services, taps, twin, close }
+  try {
+    await Promise.all(SERVICES.map(name => services[name].start()))
+    return rig
+  } catch (error: unknown) {
+    await close()
+    throw error
+  }
+}
+
+function serviceConfig(name: ServiceName, { cuckoo, crits, dumpDir }: Pick<Rig, 'cuckoo' | 'crits' | 'dumpDir'>) {
+  const stage = { FailedQueue: QUEUES.failed, HoldLimit: 20, DrainTime: 5, LogLevel: 'debug' }
+  switch (name) {
+    case 'feed_cuckoo':
+      return {
+        ...stage,
+        ConsumerQueue: QUEUES.feed,
+        ProducerQueue: QUEUES.check,
+        CuckooURL: cuckoo.url,
+        CritsURL: crits.url,
+        MaxPending: 1000,
+      }
+    case 'check_results':
+      return { ...stage, ConsumerQueue: QUEUES.check, ProducerQueue: QUEUES.parse, WaitBetweenRequests: 0 }
+    case 'parse_and_submit':
+      return { ...stage, ConsumerQueue: QUEUES.parse, CritsURL: crits.url }
+    case 'overseer': {
+      const { FailedQueue: _, ...broker } = stage
+      return {
+        ...broker,
+        ConsumerQueue: QUEUES.failed,
+        DumpDir: dumpDir,
+        CritsURL: crits.url,
+        RetryDelays: [1, 1, 1],
+        DrainTime: 2,
+      }
+    }
+  }
+}
+
+/** A service that is started again whenever it ends by itself or by a kill. */
+export class Supervised {
+  readonly #build: string
+  readonly #config: object
+  #process: ServiceProcess | undefined
+  #wanted = false
+  #starting: Promise<void> = Promise.resolve()
+  /** Exits that nobody asked for: a service never ends by itself. */
+  readonly crashes: string[] = []
+  #expected = false
+
+  constructor(build: string, config: object) {
+    this.#build = build
+    this.#config = config
+  }
+
+  get log(): readonly LogLine[] {
+    return this.#process?.log ?? []
+  }
+
+  async start(): Promise<void> {
+    this.#wanted = true
+    this.#starting = this.#launch()
+    await this.#starting
+    await this.#process?.waitForLog('consuming', { deadlineMs: 60_000 })
+  }
+
+  /** Ends the process with this signal; it is started again at once. */
+  async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    await this.#starting
+    this.#expected = true
+    const process = this.#process
+    if (signal === 'SIGKILL') await process?.kill()
+    else await process?.stop({ deadlineMs: 40_000 })
+    await this.#starting
+  }
+
+  /** Ends it for good. */
+  async stop(): Promise<void> {
+    this.#wanted = false
+    await this.#starting.catch(() => undefined)
+    await this.#process?.stop({ deadlineMs: 15_000 })
+  }
+
+  async #launch(): Promise<void> {
+    this.#expected = false
+    const started = await startService(this.#build, { config: this.#config })
+    this.#process = started
+    void started.exit.then(({ code, signal }) => {
+      if (!this.#expected && this.#wanted) this.crashes.push(`${this.#build} (${signal ?? code}): ${started.tail(5)}`)
+      if (this.#wanted) this.#starting = this.#launch()
+    })
+  }
+}

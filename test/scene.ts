@@ -1,0 +1,129 @@
+// The whole pipeline for a test: strict stand-ins, the broker of the test run, and built services by name.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import {
+  brokerForTests,
+  type CritsStandIn,
+  type CuckooOptions,
+  type CuckooStandIn,
+  publishAsCrits,
+  type RunningAnalysis,
+  runCritsService,
+  type ServiceProcess,
+  spawnService,
+  startCrits,
+  startCuckoo,
+  type TestBroker,
+  testQueues,
+  waitFor,
+} from '@cuckoo-distributed/testing'
+
+export type ServiceName = 'feed_cuckoo' | 'check_results' | 'parse_and_submit' | 'overseer'
+
+/** A sample under analysis. */
+export interface Emitted extends RunningAnalysis {
+  readonly name: string
+  readonly bytes: Buffer
+}
+
+export interface Scene {
+  readonly broker: TestBroker
+  readonly queues: Readonly<Record<'feed' | 'check' | 'parse' | 'dropped' | 'failed', string>>
+  readonly crits: CritsStandIn
+  readonly dumpDir: string
+  startCuckoo(options?: CuckooOptions): Promise<CuckooStandIn>
+  /** Starts a service with these keys in place of the usual ones and waits until it consumes. */
+  start(name: ServiceName, config?: object): Promise<ServiceProcess>
+  /** Runs the overseer's command for dumps to its end. */
+  resubmitDumped(): Promise<ServiceProcess>
+  /** What CRITs does when the service is run on a sample. */
+  emit(sample: { name: string; bytes: Buffer }): Promise<Emitted>
+  /** Waits until every analysis has this status. */
+  allAre(status: 'completed' | 'error', samples: readonly Emitted[]): Promise<void>
+}
+
+export async function startScene(t: TestContext): Promise<Scene> {
+  const broker = await brokerForTests(t)
+  const queues = await testQueues(t, broker, 'feed', 'check', 'parse', 'dropped', 'failed')
+  const crits = await startCrits({ uploadRace: true })
+  t.after(() => crits.close())
+  const dumpDir = await mkdtemp(join(tmpdir(), 'pipeline-dumps-'))
+  t.after(() => rm(dumpDir, { recursive: true, force: true }))
+  const configs = serviceConfigs(broker.url, queues, crits.url, dumpDir)
+  return {
+    broker,
+    queues,
+    crits,
+    dumpDir,
+    async startCuckoo(options) {
+      const cuckoo = await startCuckoo({ analysisTime: 100, ...options })
+      t.after(() => cuckoo.close())
+      return cuckoo
+    },
+    async start(name, config) {
+      const service = await spawnService(t, name, { config: { ...configs[name], ...config } })
+      await service.waitForLog('consuming')
+      return service
+    },
+    async resubmitDumped() {
+      const command = await spawnService(t, 'overseer', { config: configs.overseer, args: ['--resubmitDumped'] })
+      await command.exit
+      return command
+    },
+    async emit(sample) {
+      const running = runCritsService(crits, sample)
+      await publishAsCrits(broker, queues.feed, running.body)
+      return { ...sample, ...running }
+    },
+    async allAre(status, samples) {
+      const missing = () => samples.filter(({ analysisId }) => crits.analyses.get(analysisId)?.status !== status)
+      await waitFor(() => missing().length === 0, {
+        deadlineMs: 60_000,
+        describe: () => `${missing().length} of ${samples.length} analyses to be ${status}`,
+      })
+    },
+  }
+}
+
+/** The Go suite's keys and `CritsURL`; `CuckooURL` is the test's, and parse_and_submit needs no `CritsURL`. */
+function serviceConfigs(amqp: string, queues: Scene['queues'], critsUrl: string, dumpDir: string) {
+  const common = { Amqp: amqp, LogFile: '', LogLevel: 'debug' }
+  const stage = { ...common, FailedQueue: queues.failed, VerifySSL: true }
+  return {
+    feed_cuckoo: {
+      ...stage,
+      ConsumerQueue: queues.feed,
+      ProducerQueue: queues.check,
+      CritsURL: critsUrl,
+      CheckFreeSpace: false,
+      MaxPending: 10,
+      PrefetchCount: 1,
+    },
+    check_results: {
+      ...stage,
+      ConsumerQueue: queues.check,
+      ProducerQueue: queues.parse,
+      PrefetchCount: 100,
+      WaitBetweenRequests: 0,
+    },
+    parse_and_submit: {
+      ...stage,
+      ConsumerQueue: queues.parse,
+      ProducerQueue: '',
+      PrefetchCount: 20,
+      PushApiCallsMax: 1000,
+      CuckooCleanup: true,
+      EnabledParsers: ['info', 'signatures', 'behavior', 'dropped'],
+    },
+    overseer: {
+      ...common,
+      ConsumerQueue: queues.failed,
+      CritsURL: critsUrl,
+      PrefetchCount: 10,
+      DumpDir: dumpDir,
+      RetryDelays: [1, 1, 1],
+    },
+  }
+}
