@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describeError } from '@cuckoo-distributed/core'
-import { Kysely, SqliteDialect } from 'kysely'
+import { Kysely, type SqliteDatabase, SqliteDialect } from 'kysely'
 import Sqlite from 'libsql'
 import { StoreError, StoreInUseError } from './errors.js'
 import type { Tables } from './tables.js'
@@ -36,7 +36,22 @@ export function openSqlite(path: string): Kysely<Tables> {
     if (busy) throw new StoreInUseError(`${path} is used by another process`, { cause: error })
     throw new StoreError(`${path} cannot be used: ${describeError(error)}`, { cause: error })
   }
-  return new Kysely<Tables>({ dialect: new SqliteDialect({ database }) })
+  return new Kysely<Tables>({ dialect: new SqliteDialect({ database: closable(database) }) })
+}
+
+/**
+ * The driver keeps the file open, and so its lock, until the last prepared statement is garbage; the lock has to be given up before.
+ * With WAL begun under an exclusive lock that takes leaving WAL (sqlite.org/pragma.html, locking_mode).
+ */
+function closable(database: Sqlite.Database): SqliteDatabase {
+  return {
+    prepare: sql => database.prepare(sql),
+    close() {
+      for (const sql of ['pragma journal_mode = delete', 'pragma locking_mode = normal']) database.exec(sql)
+      database.prepare('select count(*) from sqlite_schema').all()
+      database.close()
+    },
+  }
 }
 
 /** The file that a URL means, as SQLAlchemy reads it: three slashes a relative path, four an absolute one, none memory. */

@@ -3,18 +3,19 @@ import { newTaskRow, toTask } from './rows.js'
 import type { TaskStore } from './store.js'
 import type { Db } from './tables.js'
 import { countRows, forgetDeleted, lockTask, markObsolete, readTask, selectTasks, settleTask } from './task-rows.js'
+import { together } from './together.js'
 
 export class SqlTaskStore implements TaskStore {
   readonly #db: Db
+  readonly #insert: (row: NewTaskRow) => Promise<number>
 
   constructor(db: Db) {
     this.#db = db
+    this.#insert = together(rows => insertAll(db, rows))
   }
 
-  async create(task: NewTask, at: number): Promise<number> {
-    const insert = this.#db.insertInto('task').values(newTaskRow(task, at))
-    const { id } = await insert.returning('id').executeTakeFirstOrThrow()
-    return id
+  create(task: NewTask, at: number): Promise<number> {
+    return this.#insert(newTaskRow(task, at))
   }
 
   async get(id: number): Promise<Task | undefined> {
@@ -104,6 +105,19 @@ export class SqlTaskStore implements TaskStore {
     const rows = await this.#db.selectFrom('wait_reason').selectAll().execute()
     return new Map(rows.map(({ requirement, reason }) => [requirement, reason]))
   }
+}
+
+type NewTaskRow = ReturnType<typeof newTaskRow>
+
+function insertAll(db: Db, rows: readonly NewTaskRow[]): Promise<number[]> {
+  return db.transaction().execute(async tx => {
+    const ids: number[] = []
+    for (const row of rows) {
+      const { id } = await tx.insertInto('task').values(row).returning('id').executeTakeFirstOrThrow()
+      ids.push(id)
+    }
+    return ids
+  })
 }
 
 const MAX_ROWS = 2 ** 31 - 1
