@@ -15,6 +15,7 @@ const MARKER = '.distributed_cuckoo'
 export class Files {
   readonly samplesDirectory: string
   readonly reportsDirectory: string
+  #freeBytes: { readonly value: number; readonly at: number } | undefined
   readonly #shards = new Map<string, Promise<void>>()
 
   /** @internal Use `openFiles`. */
@@ -43,10 +44,14 @@ export class Files {
     return join(kind === 'sample' ? this.samplesDirectory : this.reportsDirectory, path)
   }
 
-  /** Free bytes for samples and reports: of the fuller disk, if they are on two. */
+  /** Free bytes for samples and reports: of the fuller disk, if they are on two. At most a second old. */
   async freeBytes(): Promise<number> {
-    const disks = await Promise.all([this.samplesDirectory, this.reportsDirectory].map(path => statfs(path)))
-    return Math.min(...disks.map(disk => disk.bavail * disk.bsize))
+    const now = performance.now()
+    if (this.#freeBytes === undefined || now - this.#freeBytes.at > 1000) {
+      const disks = await Promise.all([this.samplesDirectory, this.reportsDirectory].map(path => statfs(path)))
+      this.#freeBytes = { value: Math.min(...disks.map(disk => disk.bavail * disk.bsize)), at: now }
+    }
+    return this.#freeBytes.value
   }
 
   /** Total bytes of the samples' and of the reports' disk. */

@@ -11,7 +11,7 @@ import { logUptime } from './uptime-log.js'
 
 /** Tasks that are planned ahead for a node. The rest of the queue can still be overtaken, and go elsewhere. */
 const PER_NODE = 16
-const MIN_PAUSE_MS = 20
+const MIN_PAUSE_MS = 50
 const MAX_PAUSE_MS = 1000
 /** After a failure of our own disk or database. */
 const TROUBLE_MS = 1000
