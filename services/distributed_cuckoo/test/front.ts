@@ -18,7 +18,7 @@ export class Front {
   readonly url: string
   readonly folder: string
   readonly #t: TestContext
-  readonly #config: Readonly<Record<string, unknown>>
+  readonly #config
   #process: ServiceProcess | undefined
 
   /** @internal Use `makeFront`. */
@@ -36,6 +36,12 @@ export class Front {
       MinFreeSpace: 0,
       ...config,
     }
+  }
+
+  /** The keys of the directories, for another server that shares them. */
+  get directories() {
+    const { SamplesDirectory, ReportsDirectory } = this.#config
+    return { SamplesDirectory, ReportsDirectory }
   }
 
   /** The process that runs now. */
