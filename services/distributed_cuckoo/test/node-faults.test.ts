@@ -200,6 +200,23 @@ describe('a node that goes away', () => {
   })
 })
 
+test('a result that a former leader stores in the meantime is kept', async t => {
+  const scene = await makeScene(t)
+  const node = await makeNode(t, { singleThreaded: false })
+  await scene.addNode('n1', node.url)
+  node.faults.next({ kind: 'slow', milliseconds: 500, match: { path: '/tasks/report/1/dropped' } })
+  const id = await scene.addTask('MZ')
+  scene.start()
+  await scene.reaches(id, 'fetching')
+  const [submission] = await scene.store.dispatch.submissionsOf(id)
+  assert(submission)
+  await waitFor(async () => (await scene.reportNames(id)).includes('report.json'), { describe: 'the first report' })
+  assert(await scene.store.dispatch.finish(submission.id, [{ format: 'json', size: 1 }], Date.now()))
+  await isEmptied(node)
+  assert((await scene.reportNames(id)).includes('report.json'))
+  assert.equal(node.submissions.length, 1)
+})
+
 test('a disabled node gets no new tasks, and what it has is collected', async t => {
   const scene = await makeScene(t)
   const node = await makeNode(t, { analysisTime: Number.POSITIVE_INFINITY })

@@ -12,7 +12,10 @@ import { concernsWholeNode } from './trouble.js'
 /** Always fetched, besides the configured formats: what the pipeline reads. */
 export const ALWAYS_FETCHED: readonly string[] = ['json', 'dropped']
 
-/** How it went: `stored` (or not wanted any more), `later` when another copy is being fetched, `incomplete` when it is to be tried again. */
+/**
+ * How it went: `stored` (or not wanted any more), `later` when another copy or another process is at it, `incomplete` when it is
+ * to be tried again.
+ */
 export type Collected = 'stored' | 'later' | 'incomplete'
 
 /**
@@ -48,9 +51,13 @@ export async function collect(
       }
     }
     await syncDirectory(folder)
-    const finished = await dispatch.finish(submission.id, reports, Date.now())
-    if (!finished) await rm(folder, { recursive: true, force: true })
-    else log.info({ task: submission.taskId, node: node.name }, 'task finished')
+    if (await dispatch.finish(submission.id, reports, Date.now())) {
+      log.info({ task: submission.taskId, node: node.name }, 'task finished')
+      return 'stored'
+    }
+    // A former leader may have finished or given back the same task: then the folder is not ours to remove.
+    if ((await store.tasks.get(submission.taskId)) !== undefined) return 'later'
+    await rm(folder, { recursive: true, force: true })
     return 'stored'
   } catch (error: unknown) {
     if (!signal.aborted) await dispatch.fetchFailed(submission.id, `node ${node.name}: ${describeError(error)}`)
