@@ -1,6 +1,5 @@
 /** What clients can do with nodes, and what becomes of wrong requests. */
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
 import { fakeNode, type Serve } from './contract-scene.js'
