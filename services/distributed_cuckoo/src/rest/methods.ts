@@ -18,9 +18,10 @@ export function noteRoutes(app: FastifyInstance): RouteTable {
   return table
 }
 
-/** To be called after the last route. */
-export function answerOtherMethods(app: FastifyInstance, table: RouteTable): void {
-  for (const [url, known] of [...table].map(([url, methods]) => [url, new Set(methods)] as const)) {
+/** To be called after the last route; returns the routes there were. */
+export function answerOtherMethods(app: FastifyInstance, table: RouteTable): RouteTable {
+  const routes = new Map([...table].map(([url, methods]) => [url, new Set(methods)]))
+  for (const [url, known] of routes) {
     const allow = [...known, 'OPTIONS'].join(', ')
     app.options(url, async (_request, reply) => reply.header('allow', allow).send())
     app.route({
@@ -32,4 +33,5 @@ export function answerOtherMethods(app: FastifyInstance, table: RouteTable): voi
       },
     })
   }
+  return routes
 }

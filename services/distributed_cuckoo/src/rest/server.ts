@@ -34,7 +34,7 @@ export function createServer(context: ServerContext): Server {
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
   })
-  const routes = noteRoutes(app)
+  const noted = noteRoutes(app)
   app.setErrorHandler(errorHandler(context.log))
   app.setNotFoundHandler(async () => {
     throw new ApiError(404, 'Not Found')
@@ -48,6 +48,5 @@ export function createServer(context: ServerContext): Server {
   cuckooRoutes(app, context)
   app.get('/', async (_request, reply) => reply.headers(statusPage.headers).send(statusPage.html))
   app.get('/openapi.json', async () => openApi)
-  answerOtherMethods(app, routes)
-  return { app, routes }
+  return { app, routes: answerOtherMethods(app, noted) }
 }
