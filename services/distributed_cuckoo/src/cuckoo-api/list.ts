@@ -1,12 +1,10 @@
 /** `/tasks/list`: streamed, as Cuckoo's list without a limit has every task there is. */
-
 import { ApiError } from '../rest/errors.js'
 import { type Fields, readInteger } from '../rest/fields.js'
-import type { Task, TaskFilter, TaskState } from '../store/model.js'
+import type { TaskFilter, TaskState } from '../store/model.js'
+import { pagesOf, type Range } from '../store/pages.js'
 import type { Store } from '../store/store.js'
 import { statesCalled, taskJson } from './task-json.js'
-
-const PAGE = 500
 
 /** What the query of a list asks for. @throws ApiError 400 */
 export async function readListFilter(store: Store, query: Fields): Promise<TaskFilter> {
@@ -18,29 +16,15 @@ export async function readListFilter(store: Store, query: Fields): Promise<TaskF
   }
 }
 
-/**
- * The document with all tasks that fit, by id. Each page begins behind the last task of the one before, so that none is left
- * out because others have left the list in the meantime.
- */
-export async function* listDocument(
-  store: Store,
-  filter: TaskFilter,
-  { limit = Number.POSITIVE_INFINITY, offset = 0 }: { readonly limit?: number; readonly offset?: number },
-): AsyncGenerator<string> {
-  let left = limit
-  let last: Task | undefined
+/** The document with all tasks that fit, by id. */
+export async function* listDocument(store: Store, filter: TaskFilter, range: Range): AsyncGenerator<string> {
   let separator = ''
   yield '{"tasks": ['
-  while (left > 0 && filter.states?.length !== 0) {
-    const page = { ...filter, limit: Math.min(left, PAGE), offset: last === undefined ? offset : 0, afterId: last?.id }
-    const tasks = await store.tasks.list(page)
-    if (tasks.length > 0) {
+  if (filter.states?.length !== 0) {
+    for await (const tasks of pagesOf(store, filter, range)) {
       yield separator + tasks.map(task => JSON.stringify(taskJson(task))).join(', ')
       separator = ', '
     }
-    if (tasks.length < page.limit) break
-    left -= tasks.length
-    last = tasks.at(-1)
   }
   yield ']}'
 }

@@ -1,9 +1,11 @@
 /** `/task`: submissions and what became of them. */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { Readable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
 import type { Task, TaskFilter, TaskState } from '../store/model.js'
+import { pagesOf, type Range } from '../store/pages.js'
 import type { ServerContext } from './context.js'
 import { ApiError } from './errors.js'
-import { queryOf, readCount, readInteger, readSwitch } from './fields.js'
+import { type Fields, queryOf, readCount, readInteger, readSwitch } from './fields.js'
 import { receiveTask } from './receive-task.js'
 
 const STATES: readonly TaskState[] = ['pending', 'submitting', 'processing', 'fetching', 'finished', 'failed']
@@ -15,9 +17,10 @@ export interface ById {
 export function taskRoutes(app: FastifyInstance, context: ServerContext): void {
   const { store, janitor } = context
 
-  app.get('/task', async request => {
-    const tasks = await store.tasks.list(readFilter(request))
-    return { tasks: Object.fromEntries(tasks.map(task => [String(task.id), shownTask(task)])) }
+  app.get('/task', async (request, reply) => {
+    const query = queryOf(request)
+    const pages = pagesOf(store, readFilter(query), readRange(query))
+    return reply.type('application/json').send(Readable.from(listDocument(pages)))
   })
 
   app.post('/task', async request => {
@@ -60,21 +63,31 @@ function taskNotFound(): ApiError {
   return new ApiError(404, 'Task not found')
 }
 
-function readFilter(request: FastifyRequest): TaskFilter {
-  const query = queryOf(request)
-  const status = query.get('status')
+/** The first page comes with the beginning, so that a failure before it still gets an answer of its own. */
+async function* listDocument(pages: AsyncIterable<readonly Task[]>): AsyncGenerator<string> {
+  let beginning = '{"tasks":{'
+  for await (const tasks of pages) {
+    yield beginning + tasks.map(task => `"${task.id}":${JSON.stringify(shownTask(task))}`).join(',')
+    beginning = ','
+  }
+  yield beginning === ',' ? '}}' : `${beginning}}}`
+}
+
+function readRange(query: Fields): Range {
   const limit = readInteger(query, 'limit')
-  const [finished, owner] = [readSwitch(query, 'finished'), query.get('owner')]
-  if (status !== undefined && finished !== undefined) throw new ApiError(400, 'Give either finished or status')
   // The original takes -1 for no limit.
   if (limit !== undefined && limit < -1) throw new ApiError(400, 'Parameter limit must not be negative')
+  return { limit: limit === -1 ? undefined : limit, offset: readCount(query, 'offset') }
+}
+
+function readFilter(query: Fields): TaskFilter {
+  const [status, finished] = [query.get('status'), readSwitch(query, 'finished')]
+  if (status !== undefined && finished !== undefined) throw new ApiError(400, 'Give either finished or status')
   return {
     states: status === undefined ? undefined : [readState(status)],
     finished,
-    owner,
+    owner: query.get('owner'),
     priority: readInteger(query, 'priority'),
-    offset: readCount(query, 'offset'),
-    limit: limit === -1 ? undefined : limit,
   }
 }
 
