@@ -33,9 +33,3 @@ ENTRYPOINT ["node", "/usr/local/lib/cuckoo_distributed/overseer.mjs"]
 FROM runtime AS distributed_cuckoo
 COPY --from=build /build/services/distributed_cuckoo/dist/ /usr/local/lib/cuckoo_distributed/
 ENTRYPOINT ["node", "/usr/local/lib/cuckoo_distributed/distributed_cuckoo.mjs"]
-
-# Its SQLite driver's binding is that of the machine that built it, which is of the same image.
-FROM runtime AS distributed_cuckoo
-COPY --from=build /build/services/distributed_cuckoo/dist/ /usr/local/lib/cuckoo_distributed/
-EXPOSE 9003
-ENTRYPOINT ["node", "/usr/local/lib/cuckoo_distributed/distributed_cuckoo.mjs"]
