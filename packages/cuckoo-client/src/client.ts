@@ -16,6 +16,8 @@ import { UnexpectedAnswerError } from './errors.js'
 const ANSWER_LIMIT = 16 * 2 ** 20
 const MACHINES_LIMIT = 2 ** 20
 const LIST_LIMIT = 256 * 2 ** 20
+/** Cuckoo makes a further query for each task that it lists, however many there are. */
+const LIST_TIMEOUT_MS = 5 * 60_000
 
 export interface CuckooClientOptions {
   /** Base URL of the API, e.g. `http://host:8090`; user info in it is sent as HTTP Basic credentials. */
@@ -104,7 +106,7 @@ export class CuckooClient implements AsyncDisposable {
       // Anything but an integer is answered with 500.
       ...(completedAfter !== undefined && { completed_after: Math.floor(completedAfter) }),
     }
-    const response = await this.#get(path.join('/'), signal, { query })
+    const response = await this.#get(path.join('/'), signal, { query, headersTimeoutMs: LIST_TIMEOUT_MS })
     const tasks: TaskSummary[] = []
     for await (const task of response.jsonElements('tasks', LIST_LIMIT)) {
       tasks.push(readTask(task, this.#url('/tasks/list')))
@@ -195,7 +197,11 @@ export class CuckooClient implements AsyncDisposable {
     return this.#http[Symbol.asyncDispose]()
   }
 
-  #get(path: string, signal: AbortSignal, options: Pick<RequestOptions, 'query' | 'expectStatus'> = {}) {
+  #get(
+    path: string,
+    signal: AbortSignal,
+    options: Pick<RequestOptions, 'query' | 'expectStatus' | 'headersTimeoutMs'> = {},
+  ) {
     return this.#http.request({ method: 'GET', path, signal, ...options })
   }
 

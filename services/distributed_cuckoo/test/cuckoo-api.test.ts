@@ -96,6 +96,19 @@ describe('a task by Cuckoo’s own API', () => {
     assert.equal(node.submissions[0]?.custom, `dist:${id}:1`)
   })
 
+  test('whose dropped files its node could not give is not taken for gone', async t => {
+    const scene = await makeScene(t)
+    const { client } = await serve(t, scene)
+    const node = await makeNode(t)
+    node.faults.next({ kind: 'status', status: 500, times: 3, match: { path: '/tasks/report/1/dropped' } })
+    await scene.addNode('n1', node.url)
+    scene.start()
+    const id = await upload(client, 'MZ')
+    await scene.reaches(id, 'finished')
+    await assert.rejects(client.dropped(id, {}, signal), { status: 500 })
+    ;(await client.report(id, signal))?.discard()
+  })
+
   test('that failed on its node is failed_analysis with the reason', async t => {
     const scene = await makeScene(t)
     const { client } = await serve(t, scene)

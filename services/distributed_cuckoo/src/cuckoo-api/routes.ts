@@ -52,6 +52,10 @@ export function cuckooRoutes(app: FastifyInstance, context: ServerContext): void
     if (format === undefined) throw new ApiError(400, 'Invalid report format')
     const task = await findTask(context, request.params.id)
     if (task.state !== 'finished') throw new ApiError(404, 'Report not found')
+    // For Cuckoo's clients a 404 for the archive means that the task is gone; without a folder Cuckoo answers 500.
+    if (format === 'dropped' && !(await hasReport(context, task.id, format))) {
+      throw new ApiError(500, 'The dropped files could not be fetched from the node')
+    }
     return sendReport(context, task, format, request, reply)
   }
   app.get<ByFormat>('/tasks/report/:id', report)
@@ -71,4 +75,8 @@ export function cuckooRoutes(app: FastifyInstance, context: ServerContext): void
 
   app.get('/cuckoo/status', () => statusJson(context))
   app.get('/machines/list', () => machinesJson(store))
+}
+
+async function hasReport({ store }: ServerContext, id: number, format: string): Promise<boolean> {
+  return (await store.tasks.reports(id)).some(report => report.format === format && report.size !== null)
 }

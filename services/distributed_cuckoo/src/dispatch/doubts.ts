@@ -37,31 +37,37 @@ export class Doubts {
   async settle(submissions: readonly Submission[], signal: AbortSignal): Promise<void> {
     const due = submissions.filter(({ id }) => (this.#due.get(id) ?? 0) <= performance.now())
     if (due.length === 0) return
-    const listed = await this.#list(due, signal)
     // The newest first, as attempts for one task may have the same `custom`, and the last one is that which counts.
-    for (const submission of due.toReversed()) {
-      const found = await this.#match(submission, listed)
-      if (found === undefined) await this.#missing(submission)
-      else await this.#adopt(submission, found)
+    let open = due.toReversed()
+    for (const status of STATUSES) {
+      if (open.length === 0) return
+      open = await this.#adoptAmong(await this.#list(status, open, signal), open)
     }
+    for (const submission of open) await this.#missing(submission)
   }
 
-  async #list(submissions: readonly Submission[], signal: AbortSignal): Promise<TaskSummary[]> {
+  #list(status: string, submissions: readonly Submission[], signal: AbortSignal): Promise<TaskSummary[]> {
+    if (status !== 'reported') return this.#session.client.listTasks({ status }, signal)
     const oldest = Math.min(...submissions.map(({ begunOn }) => begunOn))
     const completedAfter = Math.max(0, (oldest - CLOCK_SLACK_MS) / 1000)
-    const listed: TaskSummary[] = []
-    for (const status of STATUSES) {
-      const narrowed = status === 'reported' ? { status, completedAfter } : { status }
-      listed.push(...(await this.#session.client.listTasks(narrowed, signal)))
+    return this.#session.client.listTasks({ status, completedAfter }, signal)
+  }
+
+  /** Resolves with the submissions that are not among those listed. */
+  async #adoptAmong(listed: readonly TaskSummary[], submissions: readonly Submission[]): Promise<Submission[]> {
+    const missing: Submission[] = []
+    for (const submission of submissions) {
+      const found = await this.#match(submission, listed)
+      if (found === undefined) missing.push(submission)
+      else await this.#adopt(submission, found)
     }
-    return listed
+    return missing
   }
 
   async #match(submission: Submission, listed: readonly TaskSummary[]): Promise<TaskSummary | undefined> {
     const { store, node } = this.#session
     for (const task of listed) {
-      if (!isCopy(task, submission)) continue
-      if (!(await store.dispatch.isClaimed(node.id, task.id))) return task
+      if (isCopy(task, submission) && !(await store.dispatch.isClaimed(node.id, task.id))) return task
     }
     return undefined
   }

@@ -64,7 +64,8 @@ export class Scheduler {
     this.#reasons = ''
     const crew = new Crew({ ...this.#options, onChange: () => this.#bell.ring() }, signal)
     const { controller, dispose } = linkedController(signal)
-    const cycles = this.#repeatCycles(crew, controller.signal)
+    // Settled from the beginning: they may end while a plan still waits for the database.
+    const cycles = Promise.allSettled([this.#repeatCycles(crew, controller.signal)])
     try {
       await this.#repeatPlans(crew, signal)
     } finally {
