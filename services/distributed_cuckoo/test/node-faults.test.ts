@@ -55,18 +55,27 @@ describe('an upload without a clear answer', () => {
     // With several threads the lists are answered while the upload is still being stored.
     const node = await makeNode(t, { singleThreaded: false })
     await scene.addNode('n1', node.url)
-    node.faults.next({ kind: 'slow', milliseconds: 1500, match: { path: '/tasks/create/file' } })
+    node.faults.next({ kind: 'hang', match: { path: '/tasks/create/file' } })
     const id = await scene.addTask('MZ')
     scene.start()
     await waitFor(() => node.journal.some(({ path }) => path === '/tasks/create/file'), { describe: 'the upload' })
     await scene.stop()
     scene.start()
     await scene.reaches(id, 'finished')
-    await waitFor(() => node.submissions.length === 2, { describe: 'the late copy' })
+    await storeLate(node, 'MZ', `dist:${id}:1`)
     await isSettled(scene, [node], { submissions: 2 })
     assert.deepEqual(node.submissions.map(({ custom }) => custom).sort(), [`dist:${id}:1`, `dist:${id}:2`])
   })
 })
+
+/** What a node does that has received an upload and takes its time to store it. */
+async function storeLate(node: CuckooStandIn, content: string, custom: string): Promise<void> {
+  const form = new FormData()
+  form.append('custom', custom)
+  form.append('file', new Blob([content]), 'sample.exe')
+  const { status } = await fetch(`${node.url}/tasks/create/file`, { method: 'POST', body: form })
+  assert.equal(status, 200)
+}
 
 test('a task that a node refuses again and again fails with the reason', async t => {
   const scene = await makeScene(t, { Interval: 0.05, MaxRequeues: 1 })
