@@ -59,10 +59,10 @@ export const DistributedSchema = Type.Object(
       description: 'Seconds that work may go on after SIGTERM',
     }),
     LogFile: Type.String({ default: '', description: 'File to append log lines to; empty = stdout only' }),
-    LogLevel: Type.Union(
-      ['debug', 'info', 'warning'].map(level => Type.Literal(level)),
-      { default: 'info' },
-    ),
+    LogLevel: Type.Union([Type.Literal('debug'), Type.Literal('info'), Type.Literal('warning')], {
+      default: 'info',
+      description: 'debug, info or warning',
+    }),
   },
   { additionalProperties: false },
 )
