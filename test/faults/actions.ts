@@ -7,6 +7,7 @@ export type ActionName =
   | 'SIGKILL'
   | 'SIGTERM'
   | 'connections reset'
+  | 'publishing connection reset'
   | 'connections stalled'
   | 'broker kill -9'
   | 'broker stop_app'
@@ -34,6 +35,7 @@ export const ACTIONS: Readonly<Record<ActionName, Action>> = {
   SIGKILL: (rig, service) => rig.services[service].end('SIGKILL'),
   SIGTERM: (rig, service) => rig.services[service].end('SIGTERM'),
   'connections reset': async (rig, service) => rig.taps[service].cut(),
+  'publishing connection reset': async (rig, service) => rig.taps[service].cut('held'),
   'connections stalled': stall,
   'broker kill -9': rig => rig.node.restart(),
   'broker stop_app': async rig => {

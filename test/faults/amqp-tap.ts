@@ -32,7 +32,7 @@ const METHODS: readonly (readonly [Direction, number, Moment])[] = [
 ]
 
 export class AmqpTap {
-  readonly #target: number
+  #target: number
   readonly #pairs = new Set<Pair>()
   readonly #listener: Server
   #traps: Trap[] = []
@@ -86,9 +86,16 @@ export class AmqpTap {
     }
   }
 
-  /** Resets every connection; what was held is lost. */
-  cut(): void {
-    for (const { client, server } of this.#pairs) {
+  /** From now on connections lead to another port of 127.0.0.1; those that are open are reset. */
+  moveTo(port: number): void {
+    this.#target = port
+    this.cut()
+  }
+
+  /** Resets every connection, or only those with something held; what was held is lost. */
+  cut(which: 'all' | 'held' = 'all'): void {
+    for (const { client, server, held } of this.#pairs) {
+      if (which === 'held' && !held.up && !held.down) continue
       client.resetAndDestroy()
       server.resetAndDestroy()
     }

@@ -21,7 +21,10 @@ export type ServiceName = (typeof SERVICES)[number]
 export const QUEUES = { feed: 'feed', check: 'check', parse: 'parse', failed: 'failed' } as const
 
 export interface Rig {
+  /** The first of `nodes`. */
   readonly node: PrivateRabbitMq
+  /** One, or the three of a cluster. */
+  readonly nodes: readonly PrivateRabbitMq[]
   readonly cuckoo: CuckooStandIn
   readonly crits: CritsStandIn
   readonly dumpDir: string
@@ -32,17 +35,13 @@ export interface Rig {
   close(): Promise<void>
 }
 
-export interface RigOptions {
-  /** Files to run in place of built services. */
-  readonly builds?: Partial<Record<ServiceName, string>>
-  /** Keys on top of the usual ones. */
-  readonly configs?: Partial<Record<ServiceName, object>>
-}
-
-export async function startRig(options: RigOptions = {}): Promise<Rig> {
+/** `quorum`: a cluster of three nodes with quorum queues in place of one with classic queues. */
+export async function startRig({ quorum = false } = {}): Promise<Rig> {
   const folder = await mkdtemp(join(tmpdir(), 'faults-'))
   const dumpDir = join(folder, 'dumps')
   const node = await startRabbitMq()
+  const nodes = [node]
+  if (quorum) for (let more = 0; more < 2; more += 1) nodes.push(await startRabbitMq({ join: node }))
   const cuckoo = await startCuckoo({ analysisTime: 100, machines: 4 })
   const crits = await startCrits()
   const taps = {
@@ -52,8 +51,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     overseer: await AmqpTap.start(node.port),
   }
   const supervised = (name: ServiceName) => {
-    const config = { ...serviceConfig(name, { cuckoo, crits, dumpDir }), ...options.configs?.[name] }
-    return new Supervised(options.builds?.[name] ?? name, { Amqp: taps[name].through(node.url), ...config })
+    const config = { ...serviceConfig(name, { cuckoo, crits, dumpDir }), QueueType: quorum ? 'quorum' : 'classic' }
+    return new Supervised(name, { Amqp: taps[name].through(node.url), ...config })
   }
   const services = {
     feed_cuckoo: supervised('feed_cuckoo'),
@@ -64,7 +63,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const close = async () => {
     await Promise.all(SERVICES.map(name => services[name].stop()))
     for (const name of SERVICES) taps[name].close()
-    await Promise.all([cuckoo.close(), crits.close(), node.stop()])
+    await Promise.all([cuckoo.close(), crits.close()])
+    for (const member of nodes.toReversed()) await member.stop()
     await rm(folder, { recursive: true, force: true })
   }
   const twin = async (name: ServiceName) => {
@@ -72,7 +72,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     await second.start()
     return second
   }
-  const rig = { node, cuckoo, crits, dumpDir, services, taps, twin, close }
+  const rig = { node, nodes, cuckoo, crits, dumpDir, services, taps, twin, close }
   try {
     await Promise.all(SERVICES.map(name => services[name].start()))
     return rig
@@ -114,8 +114,8 @@ function serviceConfig(name: ServiceName, { cuckoo, crits, dumpDir }: Pick<Rig, 
 
 /** A service that is started again whenever it ends by itself or by a kill. */
 export class Supervised {
-  readonly #build: string
-  readonly #config: object
+  #build: string
+  #config: object
   #process: ServiceProcess | undefined
   #wanted = false
   #starting: Promise<void> = Promise.resolve()
@@ -147,6 +147,14 @@ export class Supervised {
     if (signal === 'SIGKILL') await process?.kill()
     else await process?.stop({ deadlineMs: 40_000 })
     await this.#starting
+  }
+
+  /** Runs another file in its place, or the same with other keys. */
+  async replace({ build = this.#build, config = {} }: { build?: string; config?: object }): Promise<void> {
+    await this.stop()
+    this.#build = build
+    this.#config = { ...this.#config, ...config }
+    await this.start()
   }
 
   /** Ends it for good. */

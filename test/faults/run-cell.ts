@@ -1,6 +1,7 @@
 // One cell of the matrix: N samples in, one fault at one moment, and what became of the samples.
 
 import { type RunningAnalysis, runCritsService, WaitError, waitFor } from '@cuckoo-distributed/testing'
+import { repair } from './actions.js'
 import { publishConfirmed } from './publish.js'
 import { QUEUES, type Rig } from './rig.js'
 import { countRows, endingsOf, judge, type RowCounts, type Verdict } from './verdict.js'
@@ -14,13 +15,15 @@ export interface Cell {
   readonly mayDouble?: boolean
   /** Each sample may end in DumpDir. Default false: all must be finished in CRITs. */
   readonly mayDump?: boolean
+  /** Samples may be analysed again: their first analysis failed, and a failed task is not taken over. */
+  readonly mayRepeat?: boolean
   /** How long the run may take, in milliseconds. Default 90,000. */
   readonly deadlineMs?: number
   /**
    * Arms the fault before any sample is there; what it returns is called when all are, and resolves when the fault is
-   * over. It must leave everything repaired.
+   * over. It must leave everything repaired. `ended` is aborted when no sample is open any more.
    */
-  arm(rig: Rig, random: () => number): Promise<() => Promise<void>>
+  arm(rig: Rig, random: () => number, ended: AbortSignal): Promise<() => Promise<void>>
 }
 
 export interface Outcome extends Verdict {
@@ -32,9 +35,14 @@ export interface Outcome extends Verdict {
 let serial = 0
 
 export async function runCell(rig: Rig, cell: Cell, expected: RowCounts, random: () => number): Promise<Outcome> {
-  const strike = await cell.arm(rig, random)
+  const run = new AbortController()
+  const strike = await cell.arm(rig, random, run.signal)
   const samples = Array.from({ length: cell.samples ?? 4 }, () => makeSample(rig))
-  await publishConfirmed(rig, QUEUES.feed, samples)
+  await publishConfirmed(
+    rig,
+    QUEUES.feed,
+    samples.map(sample => sample.body),
+  )
   const ended = new Map<string, number>()
   let over = Number.POSITIVE_INFINITY
   const fault = strike().then(() => {
@@ -54,6 +62,8 @@ export async function runCell(rig: Rig, cell: Cell, expected: RowCounts, random:
     if (!(error instanceof WaitError)) throw error // the verdict tells what is open
   }
   await fault
+  run.abort()
+  repair(rig)
   const limbo = await settleQueues(rig)
   const verdict = await judge(rig, samples, limbo, expected)
   const recovery = [...ended.values()].map(at => at - over).filter(ms => ms > 0)
@@ -68,7 +78,7 @@ export function problemsOf({ cell, ...outcome }: Outcome): string[] {
     ...outcome.missingRows.map(row => `missing row: ${row}`),
     ...outcome.crashes.map(crash => `crashed: ${crash}`),
   ]
-  if (outcome.secondAnalyses > 0) problems.push(`${outcome.secondAnalyses} samples analysed twice`)
+  if (outcome.secondAnalyses > 0 && !cell.mayRepeat) problems.push(`${outcome.secondAnalyses} samples analysed twice`)
   if (outcome.doubledRows > 0 && !cell.mayDouble) problems.push(`${outcome.doubledRows} analyses with doubled rows`)
   if (outcome.dumped > 0 && !cell.mayDump) problems.push(`${outcome.dumped} samples dumped`)
   return problems.map(problem => `${cell.fault}, ${cell.moment}: ${problem}`)
@@ -77,7 +87,7 @@ export function problemsOf({ cell, ...outcome }: Outcome): string[] {
 /** The rows of one sample that goes through without any fault. */
 export async function undisturbedRows(rig: Rig): Promise<RowCounts> {
   const sample = makeSample(rig)
-  await publishConfirmed(rig, QUEUES.feed, [sample])
+  await publishConfirmed(rig, QUEUES.feed, [sample.body])
   const analysis = await waitFor(
     () => {
       const found = rig.crits.analyses.get(sample.analysisId)
@@ -105,7 +115,7 @@ async function settleQueues(rig: Rig): Promise<string[]> {
     return filled.length === 0
   }
   try {
-    await waitFor(look, { deadlineMs: 30_000, everyMs: 500, describe: 'the queues to be empty' })
+    await waitFor(look, { deadlineMs: 90_000, everyMs: 500, describe: 'the queues to be empty' })
   } catch (error: unknown) {
     if (!(error instanceof WaitError)) throw error
   }

@@ -1,7 +1,6 @@
 // The invariant of a run: each sample ends in exactly one of {finished in CRITs, file in DumpDir}, analysed once.
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { RunningAnalysis, StoredAnalysis } from '@cuckoo-distributed/testing'
+import { readDumps } from './dumps.js'
 import type { Rig } from './rig.js'
 
 export interface Verdict {
@@ -85,11 +84,4 @@ function has(endings: ReadonlyMap<string, Ending>, id: string, wanted: readonly 
 
 function describe(samples: readonly RunningAnalysis[]): string[] {
   return samples.map(sample => sample.analysisId)
-}
-
-/** The directory may be gone: that is one of the faults. */
-async function readDumps(dir: string): Promise<string[]> {
-  const names = await readdir(dir).catch(() => [])
-  const files = names.filter(name => !name.startsWith('.'))
-  return Promise.all(files.map(name => readFile(join(dir, name), 'utf8').catch(() => '')))
 }

@@ -75,13 +75,16 @@ export function writeTrail(trail: Trail): HeaderTable {
   if (trail.attempts > 0) table['x-attempts'] = trail.attempts
   if (trail.failures.length > 0) table['x-failures'] = boundedFailures(trail.failures)
   if (trail.progress) table['x-progress'] = JSON.stringify(trail.progress)
-  if (trail.seen) table['x-seen'] = 1
+  if (trail.seen) Object.assign(table, SEEN)
   if (Object.keys(trail.since).length > 0) table['x-since'] = JSON.stringify(trail.since)
   if (trail.permanent) table['x-permanent'] = 1
   if (trail.due !== undefined) table['x-due'] = trail.due
   if (trail.failed) Object.assign(table, writeFailedFields(trail.failed))
   return table
 }
+
+/** Says that the message may be there twice. */
+export const SEEN: HeaderTable = { 'x-seen': 1 }
 
 /** What goes on to the next stage: it starts with a fresh count of attempts. */
 export function nextStageHeaders(trail: Trail): HeaderTable {

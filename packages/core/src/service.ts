@@ -8,6 +8,7 @@ import { Consumer } from './broker/consumer.js'
 import { BrokerLink, brokerAddress } from './broker/link.js'
 import { Publisher } from './broker/publisher.js'
 import { declareQueue, type OwnQueue } from './broker/queues.js'
+import { tlsFiles, tlsProblems } from './broker/tls.js'
 import type { Logger } from './logger.js'
 import { type Arguments, type ProcessEnvironment, runProcess } from './process.js'
 import type { BoundStage } from './stage.js'
@@ -72,8 +73,10 @@ async function serve<S extends TObject>(
   const { log, shutdown, args } = environment
   const queues = definition.queues(config)
   const connectionName = `${definition.name}@${hostname()}:${process.pid}`
+  const tls = tlsFiles(broker)
   const publisher = new Publisher({
     url: broker.Amqp,
+    tls,
     name: connectionName,
     log,
     queues,
@@ -101,6 +104,7 @@ async function serve<S extends TObject>(
     })
     const link = new BrokerLink({
       url: broker.Amqp,
+      tls,
       name: connectionName,
       log: log.child({ connection: 'consuming' }),
       setUp: connection => setUp(connection, queues, broker, consumers),
@@ -188,5 +192,5 @@ function checkBroker(broker: BrokerConfig): string[] {
   if (!url || (url.protocol !== 'amqp:' && url.protocol !== 'amqps:')) {
     problems.push('"Amqp" must have the form amqp://USER:PASSWORD@HOST:PORT[/VHOST] or amqps://…')
   }
-  return problems
+  return [...problems, ...tlsProblems(broker)]
 }

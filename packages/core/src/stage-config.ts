@@ -9,6 +9,15 @@ export const BrokerKeys = {
     minLength: 1,
     description: 'AMQP connection: `amqp://USER:PASSWORD@HOST:PORT[/VHOST]` or `amqps://…`',
   }),
+  AmqpCA: Type.String({
+    default: '',
+    description: 'For `amqps`: PEM file of the authorities to trust in place of the usual ones',
+  }),
+  AmqpCert: Type.String({
+    default: '',
+    description: "For `amqps`: PEM file of this client's certificate, if the broker wants one",
+  }),
+  AmqpKey: Type.String({ default: '', description: 'For `amqps`: PEM file of the key that belongs to `AmqpCert`' }),
   ConsumerQueue: Type.String({ minLength: 1, description: 'Queue to consume from' }),
   LogFile: Type.String({ default: '', description: 'File to append log lines to; empty = stdout only, else both' }),
   LogLevel: Type.Union([Type.Literal('debug'), Type.Literal('info'), Type.Literal('warning')], {

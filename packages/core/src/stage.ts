@@ -51,6 +51,8 @@ export interface Delivery {
   readonly queue: string
   readonly body: Buffer
   readonly redelivered: boolean
+  /** It may have been worked on, or even passed on, before: redelivered, or its headers say so as it arrived. */
+  readonly mayBeRepeat: boolean
 }
 
 /** What a stage has at hand while it works on one message. */

@@ -39,6 +39,11 @@ test('publishing connection that hangs: after the deadline the same bytes again,
   await end()
   const copies = await broker.takeAll(queues.out)
   assert.equal(new Set(copies.map(copy => copy.properties.messageId)).size, 1, 'copies can be told by their id')
+  assert.deepEqual(
+    copies.map(copy => copy.headers['x-seen']),
+    copies.map((_, index) => (index === 0 ? undefined : 1)),
+    'all but the first say that they may be there twice',
+  )
   assert.deepEqual(passes.handled, ['one'])
   assert.equal(await broker.depth(queues.in), 0)
   assert.equal(await broker.depth(queues.failed), 0)

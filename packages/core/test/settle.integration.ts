@@ -28,10 +28,26 @@ test('forward: the message is in the next queue, persistent and mandatory, and g
   const message = await broker.expectMessage(queues.out)
   assert.equal(message.body.toString(), 'next')
   assert.equal(message.properties.deliveryMode, 2)
-  assert.deepEqual(message.headers, { 'x-visited': '["here"]', 'x-stored-bytes': 5, traceparent: '00-a' })
+  assert.deepEqual(message.headers, {
+    'x-visited': '["here"]',
+    'x-stored-bytes': 5,
+    'x-seen': 1,
+    traceparent: '00-a',
+  })
   await end()
   assert.equal(await broker.depth(queues.in), 0)
   assert.equal(await broker.depth(queues.failed), 0)
+})
+
+test('forward: a message that cannot be a repeat is not marked as one', async t => {
+  const { broker, queues } = await startHarness(t, {
+    handle: async (context, { out }) => {
+      context.trail.seen = true // for its own queue only
+      return forward(out, Buffer.from('next'))
+    },
+  })
+  await broker.publish(queues.in, 'one')
+  assert.deepEqual((await broker.expectMessage(queues.out)).headers, {})
 })
 
 test('forward: what follows the ack runs only once the broker has read the ack', async t => {

@@ -24,6 +24,8 @@ export class Availability {
   #down = false
   #shown: 'up' | 'down' = 'up'
   #pauseMs = 0
+  /** When the next probe is due (`performance.now`), whoever waits for it: those who wait now may not wait that long. */
+  #probeAt: number | undefined
   #waiting = 0
   #round: { readonly prober: AbortController; readonly ended: Promise<void> } | undefined
 
@@ -97,7 +99,9 @@ export class Availability {
 
   async #probeUntilUp(signal: AbortSignal): Promise<void> {
     for (;;) {
-      await delay(Math.max(this.#waits.next(), this.#pauseMs), signal)
+      this.#probeAt ??= performance.now() + Math.max(this.#waits.next(), this.#pauseMs)
+      await delay(Math.max(0, this.#probeAt - performance.now()), signal)
+      this.#probeAt = undefined
       this.#pauseMs = 0
       try {
         await this.#options.probe(signal)

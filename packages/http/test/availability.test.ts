@@ -118,6 +118,20 @@ describe('probing', () => {
     assert.equal(probe.calls, 3)
   })
 
+  test('a probe comes when it is due, although nobody waits as long as that', async () => {
+    const probe = failing([])
+    const availability = new Availability({ probe, backOff: { next: () => 60, reset: () => undefined } })
+    availability.reportDown(outage)
+    const tooShort = async () =>
+      availability.whenUp(AbortSignal.timeout(10)).then(
+        () => true,
+        () => false,
+      )
+    let tries = 1
+    while (!(await tooShort())) assert.ok(++tries < 200, 'nobody was ever told')
+    assert.equal(probe.calls, 1)
+  })
+
   test('any other answer to a probe means that the server is there', async () => {
     const probe = failing([statusError(401)])
     const availability = new Availability({ probe, backOff: countingBackOff() })

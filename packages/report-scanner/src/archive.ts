@@ -14,7 +14,7 @@ export interface ArchiveEntry {
   /** Bytes. */
   readonly size: number
   /**
-   * Its bytes, once, before the next entry is asked for; what is not read is skipped.
+   * Its bytes, once, before the next entry is asked for; what is not read is skipped. A chunk is valid until the next one is asked for.
    * @throws {ArchiveError} `entry-too-large`, or `corrupt`
    */
   stream(): AsyncIterable<Buffer>
@@ -79,7 +79,10 @@ export async function* openArchive(
   }
 }
 
-/** Moves the unpacked bytes into the tar parser, which hands errors on to its reader. */
+/**
+ * Moves the unpacked bytes into the tar parser, which hands errors on to its reader. The parser holds three chunks at most: one that it parses, one
+ * that waits in an entry, and one that the reader of the entry has. (Only an extended header of more than 64 kB would take longer; no name is so long.)
+ */
 async function pump(bytes: AsyncIterable<Buffer>, tar: Extract, maxBytes: number, state: State): Promise<void> {
   let total = 0
   try {

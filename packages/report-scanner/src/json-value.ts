@@ -61,8 +61,10 @@ function isExact(value: unknown, depthLeft: number): boolean {
   if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER
   if (typeof value !== 'object' || value === null) return true
   if (depthLeft === 0) throw new JsonDepthError()
-  const items: readonly unknown[] = Array.isArray(value) ? value : Object.values(value)
-  for (const item of items) {
+  if (Array.isArray(value)) return value.every((item: unknown) => isExact(item, depthLeft - 1))
+  // Values that JSON.parse makes inherit nothing that for-in would see; it is several times as fast as Object.values.
+  for (const key in value) {
+    const item: unknown = Reflect.get(value, key)
     if ((typeof item === 'object' || typeof item === 'number') && !isExact(item, depthLeft - 1)) return false
   }
   return true

@@ -19,20 +19,13 @@ const STRING = 4
 const SCALAR = 5
 const CONTAINER = 6
 const END = 7
-type State =
-  | typeof KEY
-  | typeof AFTER_KEY
-  | typeof VALUE
-  | typeof NEXT
-  | typeof STRING
-  | typeof SCALAR
-  | typeof CONTAINER
-  | typeof END
+type State = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7
 
 /** Bytes of the longest key that can be wanted, each character written as \uXXXX. */
 const MAX_KEY_BYTES = 256
 /** Bytes of the longest number that is read; more digits than a double has say nothing. */
 const MAX_NUMBER_BYTES = 1024
+
 /** Walks one document. The root must be an object that `root` describes; the first byte pushed must be its `{`. */
 export class JsonWalker {
   readonly #skipper: Skipper

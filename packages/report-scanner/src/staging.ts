@@ -45,7 +45,7 @@ export interface StagedEntry {
   readonly md5: string
   /** The bytes from the beginning; at a retry again. */
   open(): AsyncIterable<Buffer>
-  /** Gives memory or disk space back. Calling it again does nothing. */
+  /** Gives disk space back. Calling it again does nothing. */
   close(): Promise<void>
 }
 
@@ -57,8 +57,6 @@ export interface StageOptions {
   readonly maxBytes: number
   readonly signal?: AbortSignal
 }
-
-const MEMORY_BYTES = 1_048_576
 
 const toStagingError = (error: unknown, tmpDir: string): StagingError => {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
@@ -145,26 +143,23 @@ export async function stageArchive(
 }
 
 /**
- * Reads one dropped file to its end. Up to 1 MiB stays in memory, more goes to a file in `tmpDir`.
+ * Reads one dropped file to its end. If it fits it stays in `memory`, which may be used again when the entry is closed; else it goes to a file in `tmpDir`.
  * @throws {StagingError} `no-space` or `io`; {ArchiveError} from the archive
  */
-export async function stageEntry(entry: ArchiveEntry, tmpDir: string): Promise<StagedEntry> {
+export async function stageEntry(entry: ArchiveEntry, tmpDir: string, memory: Buffer): Promise<StagedEntry> {
   const digest = createHash('md5')
-  let memory: Buffer[] = []
   let file: TemporaryFile | undefined
   let size = 0
   try {
     for await (const chunk of entry.stream()) {
       digest.update(chunk)
-      size += chunk.length
-      if (file === undefined && size <= MEMORY_BYTES) {
-        memory.push(Buffer.from(chunk))
-        continue
+      if (file === undefined && size + chunk.length > memory.length) {
+        file = await TemporaryFile.create(tmpDir)
+        await file.append(memory.subarray(0, size))
       }
-      file ??= await TemporaryFile.create(tmpDir)
-      for (const earlier of memory) await file.append(earlier)
-      memory = []
-      await file.append(chunk)
+      if (file === undefined) chunk.copy(memory, size)
+      else await file.append(chunk)
+      size += chunk.length
     }
   } catch (error: unknown) {
     await file?.close()
@@ -175,11 +170,9 @@ export async function stageEntry(entry: ArchiveEntry, tmpDir: string): Promise<S
     size,
     md5: digest.digest('hex'),
     open: async function* () {
-      yield* file === undefined ? memory : file.read()
+      if (file !== undefined) yield* file.read()
+      else if (size > 0) yield memory.subarray(0, size)
     },
-    close: async () => {
-      memory = []
-      await file?.close()
-    },
+    close: async () => file?.close(),
   }
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import { bigArchive } from '@cuckoo-distributed/testing'
 import { pack } from 'tar-stream'
 import {
   ArchiveError,
@@ -25,6 +26,7 @@ import {
 } from './archives.js'
 
 let folder = ''
+const memory = Buffer.alloc(1_048_576)
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'archive-test-'))
 })
@@ -49,7 +51,7 @@ const list = (bytes: Buffer, limits: ArchiveLimits = {}): Promise<[string, numbe
   withFile(bytes, async file => {
     const found: [string, number, string][] = []
     for await (const entry of openArchive(file, limits)) {
-      const staged = await stageEntry(entry, folder)
+      const staged = await stageEntry(entry, folder, memory)
       assert.equal(staged.size, entry.size)
       found.push([staged.name, staged.size, staged.md5])
       await staged.close()
@@ -120,6 +122,24 @@ test('names chosen by malware cannot break lines, hold paths or be too long to r
   }
 })
 
+test('bytes that are still being written to the disk are not overwritten by those that are decoded meanwhile', async () => {
+  const chunks: Buffer[] = []
+  for await (const chunk of bigArchive({ files: 3, bytesEach: 1_500_000, compression: 'bz2' })) chunks.push(chunk)
+  const digests = await withFile(Buffer.concat(chunks), async file => {
+    const seen: string[][] = []
+    for await (const entry of openArchive(file)) {
+      const staged = await stageEntry(entry, folder, memory)
+      const digest = createHash('md5')
+      for await (const chunk of staged.open()) digest.update(chunk)
+      seen.push([staged.md5, digest.digest('hex')])
+      await staged.close()
+    }
+    return seen
+  })
+  assert.equal(digests.length, 3)
+  for (const [decoded, written] of digests) assert.equal(decoded, written)
+})
+
 test('an archive without files is no error', async () => {
   for (const bytes of [cuckoo12NoEntries, cuckoo12NoFiles, Buffer.alloc(10_240), gzipSync(Buffer.alloc(1024))]) {
     assert.deepEqual(await list(bytes), [])
@@ -163,7 +183,7 @@ test('a file that nobody reads, or only in part, does not stop the next', async 
     for await (const entry of openArchive(file)) {
       seen.push(entry.name)
       if (entry.name === 'b') for await (const chunk of entry.stream()) if (chunk.length > 0) break
-      if (entry.name === 'c') seen.push((await stageEntry(entry, folder)).md5)
+      if (entry.name === 'c') seen.push((await stageEntry(entry, folder, memory)).md5)
     }
     return seen
   })
@@ -189,7 +209,7 @@ test('a file that is too large can be passed over', async () => {
   const read = await withFile(tar, async file => {
     const seen: string[] = []
     for await (const entry of openArchive(file, { maxEntryBytes: 1000 })) {
-      if (entry.size <= 1000) seen.push((await stageEntry(entry, folder)).md5)
+      if (entry.size <= 1000) seen.push((await stageEntry(entry, folder, memory)).md5)
     }
     return seen
   })

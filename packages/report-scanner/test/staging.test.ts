@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test'
 import { type ArchiveEntry, type StagedEntry, StagingError, stageArchive, stageEntry } from '../src/index.js'
 
 let folder = ''
+const memory = Buffer.alloc(1_048_576)
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'staging-test-'))
 })
@@ -64,7 +65,7 @@ test('an archive over the limit is refused, before its first byte if its length 
 test('a folder that is not there is an error of the file system', async () => {
   const missing = join(folder, 'missing')
   await assert.rejects(stageArchive(of('abc'), missing, { maxBytes: 4 }), stagingError('io'))
-  await assert.rejects(stageEntry(entryOf(Buffer.alloc(2_000_000)), missing), stagingError('io'))
+  await assert.rejects(stageEntry(entryOf(Buffer.alloc(2_000_000)), missing, memory), stagingError('io'))
 })
 
 test('a full disk is told apart', async t => {
@@ -75,7 +76,7 @@ test('a full disk is told apart', async t => {
     Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })),
   )
   await assert.rejects(stageArchive(of('abc'), folder, { maxBytes: 4 }), stagingError('no-space'))
-  await assert.rejects(stageEntry(entryOf(Buffer.alloc(2_000_000)), folder), stagingError('no-space'))
+  await assert.rejects(stageEntry(entryOf(Buffer.alloc(2_000_000)), folder, memory), stagingError('no-space'))
 })
 
 test('an error of the source is passed on as it is', async () => {
@@ -101,7 +102,7 @@ test('an abort ends the wait for a source that hangs', async () => {
 test('a dropped file can be read again and again, from memory or from the disk', async () => {
   for (const size of [0, 1_048_576, 1_048_577, 3_000_000]) {
     const bytes = Buffer.alloc(size, 'malware!')
-    const staged = await stageEntry(entryOf(bytes), folder)
+    const staged = await stageEntry(entryOf(bytes), folder, memory)
     assert.equal(staged.size, size)
     assert.ok((await contents(staged)).equals(bytes))
     assert.ok((await contents(staged)).equals(bytes))

@@ -70,6 +70,7 @@ export async function writeConfig(
   port: number,
   user: string,
   password: string,
+  cookie: string,
   extra: readonly string[],
 ): Promise<void> {
   const lines = [
@@ -85,7 +86,7 @@ export async function writeConfig(
   await writeFile(join(folder, 'rabbitmq-env.conf'), '')
   await writeFile(join(folder, 'advanced.config'), '[].\n')
   await writeFile(join(folder, 'enabled_plugins'), '[].\n')
-  await writeFile(join(folder, '.erlang.cookie'), `COOKIE${port}${process.pid}`, { mode: 0o400 })
+  await writeFile(join(folder, '.erlang.cookie'), cookie, { mode: 0o400 })
 }
 
 /** A port on 127.0.0.1 that nobody listens on at this moment. */

@@ -28,6 +28,8 @@ export interface RabbitMqOptions {
   password?: string
   /** How long a start may take, in milliseconds. Default 60,000. */
   deadlineMs?: number
+  /** A node to form a cluster with; `user` and `password` are that node's. It must be stopped after this one. */
+  join?: PrivateRabbitMq
 }
 
 /** One row of `rabbitmqctl list_queues`. */
@@ -44,27 +46,32 @@ export async function startRabbitMq(options: RabbitMqOptions = {}): Promise<Priv
   const folder = await mkdtemp(join(tmpdir(), 'rabbitmq-'))
   const guard = new ProcessGuard(folder)
   try {
-    const epmdPort = await freePort()
+    const { join: seed } = options
+    const epmdPort = seed?.epmdPort ?? (await freePort())
     const port = options.port ?? (await freePort())
     const { user = 'guest', password = 'guest', deadlineMs = 60_000 } = options
     const env = nodeEnvironment(folder, epmdPort, await freePort())
-    await writeConfig(folder, port, user, password, options.config ?? [])
-    // RabbitMQ would start epmd as a daemon that outlives the node; an epmd that is already there is used.
-    const epmd = spawn('epmd', ['-address', '127.0.0.1', '-port', String(epmdPort)], {
-      detached: true,
-      stdio: 'ignore',
-    })
-    await once(epmd, 'spawn')
-    if (epmd.pid !== undefined) guard.watch(epmd.pid)
-    epmd.unref()
+    // Only nodes with the same cookie talk to each other, and those of one epmd find each other.
+    const cookie = seed?.cookie ?? `COOKIE${port}${process.pid}`
+    await writeConfig(folder, port, user, password, cookie, options.config ?? [])
+    if (seed === undefined) await startEpmd(epmdPort, guard)
     const url = `amqp://${user}:${password}@127.0.0.1:${port}`
-    const node = new PrivateRabbitMq({ url, port, folder, programs, env, guard, deadlineMs })
+    const node = new PrivateRabbitMq({ url, port, folder, programs, env, guard, deadlineMs, epmdPort, cookie })
     await node.start()
+    if (seed !== undefined) await node.join(seed)
     return node
   } catch (error: unknown) {
     await guard.release()
     throw error
   }
+}
+
+/** RabbitMQ would start epmd as a daemon that outlives the node; an epmd that is already there is used. */
+async function startEpmd(port: number, guard: ProcessGuard): Promise<void> {
+  const epmd = spawn('epmd', ['-address', '127.0.0.1', '-port', String(port)], { detached: true, stdio: 'ignore' })
+  await once(epmd, 'spawn')
+  if (epmd.pid !== undefined) guard.watch(epmd.pid)
+  epmd.unref()
 }
 
 interface NodeParts {
@@ -75,12 +82,18 @@ interface NodeParts {
   env: NodeJS.ProcessEnv
   guard: ProcessGuard
   deadlineMs: number
+  epmdPort: number
+  cookie: string
 }
 
 export class PrivateRabbitMq {
   /** AMQP URL with user and password. */
   readonly url: string
   readonly port: number
+  /** @internal */
+  readonly epmdPort: number
+  /** @internal */
+  readonly cookie: string
   readonly #parts: NodeParts
   #server: ChildProcess | undefined
 
@@ -88,6 +101,8 @@ export class PrivateRabbitMq {
   constructor(parts: NodeParts) {
     this.url = parts.url
     this.port = parts.port
+    this.epmdPort = parts.epmdPort
+    this.cookie = parts.cookie
     this.#parts = parts
   }
 
@@ -112,6 +127,13 @@ export class PrivateRabbitMq {
       const tail = (await this.log()).split('\n').slice(-60).join('\n')
       throw new RabbitMqError(`RabbitMQ did not start; the end of its log:\n${tail}`, { cause })
     }
+  }
+
+  /** @internal Becomes a member of the cluster of another node; loses what it held. */
+  async join(seed: PrivateRabbitMq): Promise<void> {
+    await this.ctl('stop_app')
+    await this.ctl('join_cluster', seed.#parts.env.RABBITMQ_NODENAME ?? '')
+    await this.ctl('start_app')
   }
 
   /** Kills the node as a power cut would (SIGKILL) and resolves when it is gone. */

@@ -1,6 +1,7 @@
 // check_results: its configuration and its one stage, which passes a message on when its task is reported.
 import { bindStage, decodeTask, forward, type ServiceDefinition, stageQueues } from '@cuckoo-distributed/core'
 import { CheckResultsSchema, unusable } from './config.js'
+import { TaskVanishedError } from './verdicts.js'
 import { Watchers } from './watchers.js'
 
 /** With `WaitBetweenRequests` 0. */
@@ -28,8 +29,16 @@ export const checkResults: ServiceDefinition<typeof CheckResultsSchema> = {
       decode: decodeTask,
       bindings: ({ taskId, crits }) => ({ taskId, analysisId: crits.analysisId }),
       async handle({ taskId, cuckooUrl }, { delivery, log, trail, waiting }) {
-        await watchers.at(cuckooUrl).watch(taskId, trail.since, waiting)
-        log.info('reported')
+        const gone = await watchers
+          .at(cuckooUrl)
+          .watch(taskId, trail.since, waiting)
+          .catch((error: unknown) => {
+            if (error instanceof TaskVanishedError && delivery.mayBeRepeat) return error
+            throw error
+          })
+        // Passed on before, most likely, and then deleted by the last parse_and_submit, who knows if it deletes.
+        if (gone) log.warn({ cause: gone.message }, 'may have been reported before; passed on')
+        else log.info('reported')
         return forward(config.ProducerQueue, delivery.body)
       },
     })

@@ -1,9 +1,10 @@
 // Watches all tasks of one Cuckoo with few requests: a list tells of many, a view now and then of a single one.
-import { describeError, type Logger, PermanentError } from '@cuckoo-distributed/core'
+import { describeError, type Logger } from '@cuckoo-distributed/core'
 import type { CuckooStatus, ListOptions, TaskSummary } from '@cuckoo-distributed/cuckoo-client'
 import { isOutage, StatusError } from '@cuckoo-distributed/http'
 import { backOff, delay } from '@cuckoo-distributed/wait'
 import { ListWindow } from './list-window.js'
+import { overdue, TaskVanishedError, taskFailed } from './verdicts.js'
 
 /** The questions that are asked of Cuckoo. */
 export interface TaskViews {
@@ -186,7 +187,7 @@ export class Watcher {
       delete watch.clocks.troubles
       if (status === 'reported') watch.settle()
       else if (FAILED.test(status)) watch.settle(taskFailed(task))
-      else if (this.#isOverdue(watch)) watch.settle(this.#overdue(task))
+      else if (this.#isOverdue(watch)) watch.settle(overdue(task, this.#options.deadlineMs))
     }
   }
 
@@ -198,21 +199,12 @@ export class Watcher {
     await cuckoo.status(stop)
     for (const watch of vanished) {
       if (!this.#watches.has(watch)) continue
-      const problem = `Cuckoo does not know task ${watch.taskId} (any more): it was deleted, or Cuckoo was cleaned`
-      watch.settle(new PermanentError('TASK_VANISHED', problem))
+      watch.settle(new TaskVanishedError(watch.taskId))
     }
   }
 
   #isOverdue({ clocks }: Watch): boolean {
     return Date.now() - (clocks.watchedSince ?? Date.now()) > this.#options.deadlineMs
-  }
-
-  #overdue({ id, status }: TaskSummary): PermanentError {
-    const seconds = Math.round(this.#options.deadlineMs / 1000)
-    return new PermanentError(
-      'ANALYSIS_DEADLINE',
-      `task ${id} is still ${status} after ${seconds} s (AnalysisDeadline)`,
-    )
   }
 
   #tellOddState(status: string): void {
@@ -230,11 +222,6 @@ function isTroubled({ clocks }: Watch): boolean {
   clocks.troubledSince ??= Date.now()
   clocks.troubles = (clocks.troubles ?? 0) + 1
   return clocks.troubles >= TROUBLES && Date.now() - clocks.troubledSince >= TROUBLED_MS
-}
-
-function taskFailed({ id, status, errors }: TaskSummary): PermanentError {
-  const reasons = errors.length === 0 ? '' : `: ${errors.join('; ')}`
-  return new PermanentError('TASK_FAILED', `the analysis of task ${id} ended as ${status}${reasons}`)
 }
 
 function isWaitedFor(error: unknown): boolean {

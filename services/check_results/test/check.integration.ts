@@ -127,3 +127,20 @@ test('a Cuckoo that is not allowed is not asked', async t => {
   )
   assert.equal(cuckoo.journal.length, requests)
 })
+
+test('a task that is gone is a permanent failure, but a message that may have been passed on before goes on', async t => {
+  const { broker, queues, cuckoo: start, checker } = await scene(t)
+  const cuckoo = await start(0)
+  await checker()
+  // Two views long ago did not show the task; the third is the last.
+  const troubledSince = Date.now() - 6 * 60_000
+  const since = JSON.stringify({ watchedSince: troubledSince, troubledSince, troubles: 2 })
+  await broker.publish(queues.check, message(cuckoo.url, 7), { headers: { 'x-since': since } })
+  assert.match((await broker.expectMessage(queues.failed)).body.toString(), /Cuckoo does not know task 7/)
+  const repeat = message(cuckoo.url, 8)
+  await broker.publish(queues.check, repeat, { headers: { 'x-since': since, 'x-seen': 1 } })
+  const { body, headers } = await broker.expectMessage(queues.parse)
+  assert.deepEqual(body, repeat)
+  assert.deepEqual(headers, { 'x-seen': 1 })
+  assert.equal(await broker.depth(queues.failed), 0)
+})

@@ -41,7 +41,7 @@ export class Feeder {
     const { producerQueue, cuckoo } = this.#options
     const { crits } = submission
     const critsUrl = this.#options.crits.urlToPassOn(crits.critsUrl)
-    await using sample = submission.sample ?? (await this.#fromCrits(crits, context))
+    await using sample = await (submission.sample?.() ?? this.#fromCrits(crits, context))
     if (crits.md5 !== '' && crits.md5 !== sample.md5) {
       const problem = `the sample has the MD5 ${sample.md5}, but crits_data.md5 is ${crits.md5}`
       throw new PermanentError('SAMPLE_MD5', problem)
@@ -67,9 +67,9 @@ export class Feeder {
   /** The id of the message's task, new or found; undefined when there is no room for a new one. */
   async #task(submission: Submission, sample: Sample, context: StageContext): Promise<number | undefined> {
     const { cuckoo, room } = this.#options
-    const { delivery, trail, waiting, working } = context
+    const { delivery, waiting, working } = context
     const mark = { custom: submission.custom, md5: sample.md5 }
-    let mayExist = delivery.redelivered || trail.seen || trail.attempts > 0
+    let mayExist = delivery.mayBeRepeat
     for (let unknown = 0; ; ) {
       const found = mayExist ? await this.#find(mark, context) : undefined
       if (found !== undefined) return found

@@ -21,8 +21,8 @@ export interface Submission {
   readonly custom: string
   /** As CRITs has it: any text, or empty. */
   readonly fileName: string
-  /** Absent when the message leaves the sample in CRITs. */
-  readonly sample: Sample | undefined
+  /** Checks the sample that the message holds, or rejects with InvalidMessageError; absent when it was left in CRITs. */
+  readonly sample: (() => Promise<Sample>) | undefined
   readonly crits: CritsData
 }
 
@@ -57,7 +57,7 @@ export function decodeSubmission(body: Buffer): Submission {
     options,
     custom: checkedCustom(custom, wire.crits_data.analysis_id),
     fileName: wire.file.name,
-    sample: data && base64Sample(withoutEscapes(data), 'file.data'),
+    sample: data && (() => base64Sample(withoutEscapes(data), 'file.data')),
     crits: critsDataFromWire(wire.crits_data),
   }
 }

@@ -70,8 +70,8 @@ test('URLs and directories that cannot be used are all named, without their pass
 })
 
 test('credentials in a URL are used for Cuckoo; CRITs has its own, so there they are a mistake', async t => {
-  const config = await load(t, { ...original, CuckooURL: 'http://user:pass@cuckoo.example/api/' })
-  assert.deepEqual(unusable(config), [])
-  const [problem] = unusable(await load(t, { ...original, CritsURL: 'https://user:pass@crits.example' }))
+  const usable = { ...original, CuckooURL: 'http://user:pass@cuckoo.example/api/' }
+  assert.deepEqual(unusable(await load(t, usable)), [])
+  const [problem] = unusable(await load(t, { ...usable, CritsURL: 'https://user:pass@crits.example' }))
   assert.equal(problem, '"CritsURL": user and password have no effect here')
 })

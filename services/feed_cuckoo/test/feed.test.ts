@@ -85,8 +85,9 @@ async function setUp(t: TestContext, cuckooOptions: CuckooOptions = {}, options:
 function deliver(feeder: Feeder, body: Buffer, change: { redelivered?: boolean; waiting?: AbortSignal } = {}) {
   const trail = readTrail(undefined)
   const forever = new AbortController().signal
+  const redelivered = change.redelivered ?? false
   const context: StageContext = {
-    delivery: { queue: 'feed', body, redelivered: change.redelivered ?? false },
+    delivery: { queue: 'feed', body, redelivered, mayBeRepeat: redelivered },
     log,
     trail,
     waiting: change.waiting ?? forever,

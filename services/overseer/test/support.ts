@@ -50,7 +50,7 @@ export async function dumpNames(dir: string): Promise<string[]> {
 /** What a stage gets for one delivery. */
 export function contextOf(body: Buffer, headers: HeaderTable, signal: AbortSignal): StageContext {
   return {
-    delivery: { queue: 'worker/failed', body, redelivered: false },
+    delivery: { queue: 'worker/failed', body, redelivered: false, mayBeRepeat: false },
     log: silentLog,
     trail: readTrail(headers),
     waiting: signal,

@@ -23,12 +23,16 @@ export class TaskGoneError extends PermanentError {
   }
 }
 
-/** Ids come back after a reset of Cuckoo: what lies under this one is another sample's. */
+/** Ids come back after a reset of Cuckoo, and that of the newest task after its deletion: this one is another sample's. */
+export class WrongSampleError extends PermanentError {
+  constructor(taskId: number, found: string, wanted: string) {
+    super('WRONG_SAMPLE', `task ${taskId} is about the file with MD5 ${found}, not about the sample ${wanted}`)
+  }
+}
+
+/** Throws WrongSampleError. */
 export function requireSameSample(analysis: Analysis, md5: string | undefined): void {
   const wanted = analysis.task.crits.md5
   if (!md5 || wanted === '' || md5.toLowerCase() === wanted) return
-  throw new PermanentError(
-    'WRONG_SAMPLE',
-    `task ${analysis.task.taskId} is about the file with MD5 ${md5}, not about the sample ${wanted}`,
-  )
+  throw new WrongSampleError(analysis.task.taskId, md5, wanted)
 }

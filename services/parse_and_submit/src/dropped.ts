@@ -8,26 +8,31 @@ import {
   stageArchive,
   stageEntry,
 } from '@cuckoo-distributed/report-scanner'
-import { type Analysis, requireSameSample, TaskGoneError } from './analysis.js'
+import { type Analysis, requireSameSample } from './analysis.js'
+import { whyMissing } from './report.js'
 import { uploadFile } from './upload.js'
 
 const ARCHIVE_BYTES_MAX = 16 * 1024 ** 3
+
+/** A dropped file of this size stays in memory, a larger one goes through the disk. */
+const MEMORY_BYTES = 1024 ** 2
 
 /** A cut download is tried again at once; a second cut is a failure of the message. */
 const DOWNLOADS = 2
 
 /**
  * Uploads every dropped file once and adds a `file_added` row for every name and MD5. A file that CRITs refuses is named
- * in CRITs' log and does not stop the others. Throws TaskGoneError, PermanentError (WRONG_SAMPLE), ArchiveError and
- * StagingError.
+ * in CRITs' log and does not stop the others. Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT), ArchiveError
+ * and StagingError.
  */
 export async function submitDropped(analysis: Analysis): Promise<void> {
   await requireTask(analysis)
   const archive = await download(analysis)
   try {
     const pass = new DroppedPass(analysis)
+    const memory = Buffer.allocUnsafeSlow(MEMORY_BYTES)
     for await (const entry of openArchive(archive, { signal: analysis.context.working })) {
-      const staged = await stageEntry(entry, analysis.tmpDir)
+      const staged = await stageEntry(entry, analysis.tmpDir, memory)
       try {
         await pass.take(staged)
       } finally {
@@ -61,7 +66,7 @@ async function download(analysis: Analysis): Promise<StagedFile> {
         )
       })
       if (staged) return staged
-      throw new TaskGoneError(task.taskId)
+      throw await whyMissing(analysis, 'archive of dropped files')
     } catch (error) {
       if (attempt === DOWNLOADS || !(error instanceof TruncatedBodyError)) throw error
       context.log.info({ err: error }, 'the archive is incomplete; downloading it again')

@@ -20,16 +20,22 @@ const SUBTYPES = {
 
 export class ReportRows implements ReportSink {
   target: ReportTarget | undefined
+  /** Every report has this section; other JSON objects are an error of Cuckoo, or of a proxy, with status 200. */
+  hasInfo = false
   /** Rows that did not fit, API calls not counted; CRITs' log names them. */
   readonly leftOut = new Map<Subtype, number>()
   readonly #store: RowStore
+  readonly #wantsInfo: boolean
   #callsBeforeProcess = 0
 
-  constructor(store: RowStore) {
+  constructor(store: RowStore, wantsInfo: boolean) {
     this.#store = store
+    this.#wantsInfo = wantsInfo
   }
 
   onInfo(info: ReportInfo): void {
+    this.hasInfo = true
+    if (!this.#wantsInfo) return
     const fields = { started: info.started, ended: info.ended, analysis_id: info.id }
     this.#add({ subtype: 'info', result: info.machine, fields })
   }

@@ -14,7 +14,7 @@ const REPORT_BYTES_MAX = 64 * 1024 ** 3
 const TRIES = 5
 
 export interface ReportOptions {
-  /** Waits between two looks at a missing or broken report; a minute in all by default. */
+  /** Waits between two looks at a missing or broken report; half a minute in all by default, or half of a short HoldLimit. */
   readonly pauses?: () => BackOff
 }
 
@@ -25,11 +25,13 @@ export interface ReadReport {
 
 /**
  * Fills the analysis' store with the rows of its report.
- * Throws TaskGoneError, PermanentError (WRONG_SAMPLE), ServiceError (NO_REPORT, REPORT_TOO_SLOW) and ReportError.
+ * Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT, NOT_A_REPORT, REPORT_TOO_SLOW) and ReportError.
  */
 export async function readReport(analysis: Analysis, options: ReportOptions = {}): Promise<ReadReport> {
   const { context, cuckoo, config } = analysis
-  const pauses = options.pauses?.() ?? backOff({ initialMs: 2_000, maxMs: 30_000 })
+  // 2, 4, 8 and 16 s; all of them must pass before HoldLimit sends the message back to begin anew.
+  const initialMs = Math.min(2_000, (config.HoldLimit * 1000) / 30)
+  const pauses = options.pauses?.() ?? backOff({ initialMs, maxMs: 30_000 })
   for (let attempt = 1; ; attempt += 1) {
     const begun = performance.now()
     try {
@@ -39,7 +41,7 @@ export async function readReport(analysis: Analysis, options: ReportOptions = {}
         if (context.waiting.aborted) requireSpeed(performance.now() - begun, config.HoldLimit * 1000)
         return report
       }
-      if (attempt === TRIES) throw await whyMissing(analysis)
+      if (attempt === TRIES) throw await whyMissing(analysis, 'report')
     } catch (error) {
       if (attempt === TRIES || !isPassing(error)) throw error
       context.log.info({ err: error }, 'the report is incomplete; reading it again')
@@ -53,26 +55,27 @@ async function readOnce(analysis: Analysis): Promise<ReadReport | undefined> {
   const response = await cuckoo.client.report(task.taskId, context.working)
   if (!response) return undefined
   for (const subtype of POSTING_ORDER) store.truncate(subtype, 0)
-  const rows = new ReportRows(store)
   const wants = (parser: Analysis['config']['EnabledParsers'][number]) => config.EnabledParsers.includes(parser)
+  const rows = new ReportRows(store, wants('info'))
   const options = {
-    sections: { info: wants('info'), signatures: wants('signatures'), behavior: wants('behavior') },
+    sections: { info: true, signatures: wants('signatures'), behavior: wants('behavior') },
     maxCalls: config.PushApiCallsMax,
     maxValueBytes: VALUE_CHARS_MAX,
     signal: context.working,
   }
   const summary = await scanReport(response.stream(REPORT_BYTES_MAX), options, rows)
+  if (!rows.hasInfo) throw new ServiceError('NOT_A_REPORT', `what Cuckoo sent for task ${task.taskId} has no "info"`)
   return { summary, rows }
 }
 
-/** A 404 for the task may be a hiccup of Cuckoo's database; TRIES looks at the report were 404 before this one. */
-async function whyMissing({ task, context, cuckoo }: Analysis): Promise<Error> {
+/** A 404 may be a hiccup of Cuckoo's database, so the task itself has the last word. */
+export async function whyMissing({ task, context, cuckoo }: Analysis, what: string): Promise<Error> {
   const view = await cuckoo.availability.patiently(context.waiting, () => {
     return cuckoo.client.viewTask(task.taskId, context.working)
   })
   if (!view) return new TaskGoneError(task.taskId)
   const reasons = view.errors.length > 0 ? `; Cuckoo says: ${view.errors.join('; ').slice(0, 500)}` : ''
-  return new ServiceError('NO_REPORT', `task ${task.taskId} is "${view.status}" but has no report${reasons}`)
+  return new ServiceError('NO_REPORT', `task ${task.taskId} is "${view.status}" but has no ${what}${reasons}`)
 }
 
 function isPassing(error: unknown): boolean {

@@ -13,7 +13,7 @@ import { type CritsServers, logPatiently, RowStore, submitRows } from '@cuckoo-d
 import type { CuckooServers } from '@cuckoo-distributed/cuckoo-client'
 import { checkUrl } from '@cuckoo-distributed/http'
 import { linkedController, Semaphore } from '@cuckoo-distributed/wait'
-import { type Analysis, TaskGoneError } from './analysis.js'
+import { type Analysis, TaskGoneError, WrongSampleError } from './analysis.js'
 import { nextQueue, planDigest, priorProgress } from './chain.js'
 import type { Config } from './config.js'
 import { submitDropped } from './dropped.js'
@@ -42,9 +42,11 @@ export class Submitter {
   async handle(task: TaskMessage, context: StageContext): Promise<Outcome> {
     const analysis = this.#analysis(task, context)
     try {
+      // Without this, every message would download its report just to find CRITs away.
+      await analysis.crits.availability.whenUp(context.waiting)
       await this.#places.run(context.waiting, () => submit(analysis))
     } catch (error) {
-      if (error instanceof TaskGoneError) return this.#gone(analysis, error)
+      if (error instanceof TaskGoneError || error instanceof WrongSampleError) return this.#gone(analysis, error)
       // A given-back message would not know what CRITs has stored meanwhile.
       if (error instanceof StopRequested && hasProgress(analysis) && !context.working.aborted) return later()
       throw error
@@ -87,11 +89,11 @@ export class Submitter {
    * With cleanup on, a task that is gone was most likely deleted by us and only the ack was lost: the message is done.
    * If nothing says that it was worked on before, it is dumped, but CRITs is not told that the analysis failed.
    */
-  async #gone(analysis: Analysis, error: TaskGoneError): Promise<Outcome> {
+  async #gone(analysis: Analysis, error: TaskGoneError | WrongSampleError): Promise<Outcome> {
     const { config, context, crits } = analysis
     if (!config.CuckooCleanup) throw error
-    const { delivery, trail } = context
-    if (!delivery.redelivered && !trail.seen && trail.attempts === 0) {
+    if (!context.delivery.mayBeRepeat) {
+      if (error instanceof WrongSampleError) throw error
       throw new PermanentError('TASK_GONE_AFTER_CLEANUP', error.message)
     }
     const signals = { stopSignal: context.waiting, forceSignal: context.working }

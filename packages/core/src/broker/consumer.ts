@@ -18,6 +18,7 @@ export interface ConsumerOptions extends SettleOptions {
 export class Consumer {
   readonly #stage: BoundStage
   readonly #options: ConsumerOptions
+  readonly #log: Logger
   readonly #inWork = new Set<LiveDelivery>()
   readonly #idleWaiters = new Set<() => void>()
   #session: Session | undefined
@@ -27,6 +28,7 @@ export class Consumer {
   constructor(stage: BoundStage, options: ConsumerOptions) {
     this.#stage = stage
     this.#options = options
+    this.#log = options.log.child({ queue: stage.queue })
     stage.intake?.onChange(() => this.#follow())
     options.stop.addEventListener('abort', () => this.#stop(), { once: true })
     options.force.addEventListener('abort', () => this.#force(), { once: true })
@@ -126,7 +128,7 @@ export class Consumer {
     const delivery = new LiveDelivery(session, message, {
       queue,
       holdLimitMs: this.#stage.holdLimitMs ?? this.#options.holdLimitMs,
-      log: this.#options.log.child({ queue }),
+      log: this.#log,
     })
     this.#inWork.add(delivery)
     try {

@@ -45,6 +45,7 @@ export class LiveDelivery implements Delivery {
   readonly queue: string
   readonly body: Buffer
   readonly redelivered: boolean
+  readonly mayBeRepeat: boolean
   readonly trail: Trail
   readonly #session: Session
   readonly #message: ConsumeMessage
@@ -59,6 +60,7 @@ export class LiveDelivery implements Delivery {
     this.body = message.content
     this.redelivered = message.fields.redelivered
     this.trail = readTrail(message.properties.headers)
+    this.mayBeRepeat = this.redelivered || this.trail.seen || this.trail.attempts > 0
     this.log = options.log
     this.#session = session
     this.#message = message

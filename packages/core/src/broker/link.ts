@@ -16,9 +16,17 @@ export class BrokerRefusedError extends ServiceError {
   }
 }
 
+/** PEM texts for `amqps`; what is absent is Node's own choice. */
+export interface TlsFiles {
+  readonly ca?: Buffer
+  readonly cert?: Buffer
+  readonly key?: Buffer
+}
+
 export interface LinkOptions {
   /** `amqp://` or `amqps://`, credentials inside. */
   readonly url: string
+  readonly tls?: TlsFiles | undefined
   /** Shown in the broker's list of connections. */
   readonly name: string
   readonly log: Logger
@@ -132,6 +140,7 @@ export class BrokerLink {
 
   async #connect(): Promise<ChannelModel> {
     const connecting = connect(withHeartbeat(this.#options.url), {
+      ...this.#options.tls,
       timeout: CONNECT_TIMEOUT_MS,
       clientProperties: { connection_name: this.#options.name },
     })

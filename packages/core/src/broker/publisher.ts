@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto'
 import { backOff, delay, orAbort } from '@cuckoo-distributed/wait'
 import { ServiceError } from '../errors.js'
-import type { HeaderTable } from '../headers.js'
+import { type HeaderTable, SEEN } from '../headers.js'
 import type { Logger } from '../logger.js'
 import { ConfirmLane, type Outgoing, UnknownOutcomeError } from './confirm-lane.js'
-import { BrokerLink } from './link.js'
+import { BrokerLink, type TlsFiles } from './link.js'
 import { declareQueue, type OwnQueue, type QueueType } from './queues.js'
 
 /** Bodies above this share no channel with others: an oversize publish closes the channel and fails what is in flight. */
@@ -30,6 +30,7 @@ export class UndeliverableError extends ServiceError {
 
 export interface PublisherOptions {
   readonly url: string
+  readonly tls?: TlsFiles | undefined
   readonly name: string
   readonly log: Logger
   readonly queues: readonly OwnQueue[]
@@ -50,6 +51,7 @@ export class Publisher {
     this.#options = options
     this.#link = new BrokerLink({
       url: options.url,
+      tls: options.tls,
       name: options.name,
       log: options.log.child({ connection: 'publishing' }),
       setUp: async () => undefined,
@@ -69,8 +71,8 @@ export class Publisher {
 
   /**
    * Publishes to a queue and resolves when the broker has it on disk.
-   * A publish whose outcome is unknown (deadline, connection lost) is repeated, same bytes and same message id, with
-   * back-off until `signal` is aborted; then it rejects with `signal.reason`.
+   * A publish whose outcome is unknown (deadline, connection lost) is repeated, same bytes and same message id but
+   * marked as seen, for it may be there twice, with back-off until `signal` is aborted; then it rejects with `signal.reason`.
    * `maxBytes` is `maxMessageSize` unless a body goes back as it came: what came through the broker is not too large.
    * Throws MessageTooLargeError, BrokerSizeLimitError and UndeliverableError.
    */
@@ -95,9 +97,9 @@ export class Publisher {
 
   async #untilKnown(lane: ConfirmLane, message: Outgoing, signal: AbortSignal) {
     const pause = backOff({ initialMs: 100, maxMs: 10_000 })
-    for (;;) {
+    for (let sent = message; ; sent = { ...message, headers: { ...message.headers, ...SEEN } }) {
       try {
-        return await lane.publish(message, signal)
+        return await lane.publish(sent, signal)
       } catch (error) {
         if (!(error instanceof UnknownOutcomeError)) throw error
         this.#options.log.warn(

@@ -1,7 +1,7 @@
 // The only code that acknowledges. What became of a message decides what the broker is told, and in which order.
 import { backOff, delay, linkedController } from '@cuckoo-distributed/wait'
 import { describeError, HoldLimitReached, toError } from '../errors.js'
-import { nextStageHeaders, withSeen, writeTrail } from '../headers.js'
+import { type HeaderTable, nextStageHeaders, SEEN, withSeen, writeTrail } from '../headers.js'
 import type { Afterwards, Outcome } from '../stage.js'
 import { BrokerSizeLimitError } from './confirm-lane.js'
 import type { LiveDelivery } from './delivery.js'
@@ -48,7 +48,7 @@ async function carryOut(
 ): Promise<void> {
   switch (result.kind) {
     case 'forward': {
-      const headers = result.carry === 'all' ? writeTrail(delivery.trail) : nextStageHeaders(delivery.trail)
+      const headers = result.carry === 'all' ? writeTrail(delivery.trail) : onwardHeaders(delivery)
       try {
         await options.publisher.publish(result.queue, result.body, headers, signal)
       } catch (refusal) {
@@ -66,6 +66,11 @@ async function carryOut(
       if (options.stop.aborted) return delivery.log.info('given back: the process is stopping')
       return fail(delivery, result.error, options, signal)
   }
+}
+
+/** A message that may be a repeat may have been forwarded before, so the next stage must look as well. */
+function onwardHeaders({ trail, mayBeRepeat }: LiveDelivery): HeaderTable {
+  return { ...nextStageHeaders(trail), ...(mayBeRepeat && SEEN) }
 }
 
 async function ackThen(delivery: LiveDelivery, afterwards: Afterwards | undefined): Promise<void> {

@@ -1,0 +1,63 @@
+// npm run bench [-- NAME…] [-- --write]: runs the benchmarks and prints their tables; `--write` also renews docs/performance.md.
+import { writeFile } from 'node:fs/promises'
+import { availableParallelism, totalmem } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { startRabbitMq } from '@cuckoo-distributed/testing'
+import { type Curve, toSvg } from './chart.js'
+import { broker } from './suites/broker.js'
+import { cold } from './suites/cold.js'
+import { dropped } from './suites/dropped.js'
+import { feed } from './suites/feed.js'
+import { growth } from './suites/growth.js'
+import { pipeline } from './suites/pipeline.js'
+import { report } from './suites/report.js'
+import { watch } from './suites/watch.js'
+import { type Table, toMarkdown } from './table.js'
+
+/** What a benchmark gets, and what it gives. */
+export interface Bench {
+  /** URL of a broker that nobody else uses. */
+  readonly amqp: string
+  /** Curves for docs/growth.svg. */
+  readonly curves: Curve[]
+}
+
+type Suite = (bench: Bench) => Promise<Table[]>
+
+const SUITES: Readonly<Record<string, Suite>> = { report, dropped, feed, watch, pipeline, broker, cold, growth }
+
+const DOCS = new URL('../../../docs/', import.meta.url)
+
+const args = process.argv.slice(2)
+const wanted = args.filter(arg => arg !== '--write')
+const unknown = wanted.filter(name => SUITES[name] === undefined)
+if (unknown.length > 0) {
+  console.error(`no benchmark ${unknown.join(', ')}; there are: ${Object.keys(SUITES).join(', ')}`)
+  process.exit(2)
+}
+await run(wanted.length === 0 ? Object.keys(SUITES) : wanted, args.includes('--write'))
+
+async function run(names: readonly string[], write: boolean): Promise<void> {
+  const curves: Curve[] = []
+  const sections: string[] = []
+  await using broker = await startRabbitMq()
+  for (const name of names) {
+    const tables = (await SUITES[name]?.({ amqp: broker.url, curves })) ?? []
+    sections.push(`## ${name}\n`, ...tables.map(toMarkdown))
+    console.log(sections.slice(-tables.length - 1).join('\n'))
+  }
+  if (!write) return
+  await writeFile(fileURLToPath(new URL('performance.md', DOCS)), `${[preface(), ...sections].join('\n').trimEnd()}\n`)
+  if (curves.length > 0) await writeFile(fileURLToPath(new URL('growth.svg', DOCS)), toSvg(curves))
+}
+
+function preface(): string {
+  const gib = Math.round(totalmem() / 1024 ** 3)
+  return `# Performance
+
+Written by \`npm run bench -- --write\` from one run on ${availableParallelism()} cores and ${gib} GiB of memory with Node ${process.versions.node}; see [bench/README.md](../bench/README.md)
+for what the columns and the baselines are. Trust ratios more than times: both sides of a ratio are measured in turn, but other work may run beside.
+
+![Cost as reports, tasks and queues grow](growth.svg)
+`
+}

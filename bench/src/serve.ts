@@ -1,0 +1,27 @@
+// A web server that is no bottleneck: it sends one prepared body for every path.
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { Body } from '@cuckoo-distributed/testing'
+
+export interface Served extends AsyncDisposable {
+  readonly url: string
+}
+
+export async function serve(body: Body): Promise<Served> {
+  const server = createServer(async (request, response) => {
+    request.resume()
+    response.writeHead(200, { 'content-length': body.bytes, connection: 'close' })
+    for await (const chunk of body.stream()) if (!response.write(chunk)) await once(response, 'drain')
+    response.end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new TypeError('the server has no port')
+  const stop = async () => {
+    server.closeAllConnections()
+    server.close()
+    await once(server, 'close')
+  }
+  return { url: `http://127.0.0.1:${address.port}`, [Symbol.asyncDispose]: stop }
+}

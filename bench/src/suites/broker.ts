@@ -1,0 +1,56 @@
+// The way through the broker: consume, forward, confirm, ack.
+import { randomFillSync } from 'node:crypto'
+import type { Bench } from '../main.js'
+import { child, movingRate, type Rate } from '../queues.js'
+import { median } from '../statistics.js'
+import { atLeast, short, type Table } from '../table.js'
+
+const ROUNDS = 3
+const PREFETCH = 100
+
+/** Medians of `ROUNDS` rounds of the product and of the bare loop, in turn, and of their ratio. */
+export async function pairedRates(run: (service: 'own' | 'bare') => Promise<Rate>) {
+  const own: Rate[] = []
+  const bare: Rate[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    own.push(await run('own'))
+    bare.push(await run('bare'))
+  }
+  const ratios = own.map((rate, at) => rate.perSecond / (bare[at]?.perSecond ?? Number.NaN))
+  const middle = (rates: Rate[], key: keyof Rate) => median(rates.map(rate => rate[key]))
+  return {
+    own: middle(own, 'perSecond'),
+    ownCpu: middle(own, 'cpuMs'),
+    bare: middle(bare, 'perSecond'),
+    bareCpu: middle(bare, 'cpuMs'),
+    ratio: median(ratios),
+  }
+}
+
+export async function broker({ amqp }: Bench): Promise<Table[]> {
+  const rows: string[][] = []
+  for (const [size, count] of [
+    [1000, 10_000],
+    [100_000, 1500],
+  ] as const) {
+    const body = randomFillSync(Buffer.alloc(size))
+    const rates = await pairedRates(way =>
+      movingRate(amqp, {
+        service: child(way === 'own' ? 'relay' : 'bare-relay'),
+        count,
+        body: () => body,
+        config: { PrefetchCount: PREFETCH },
+      }),
+    )
+    const { own, bare, ratio, ownCpu, bareCpu } = rates
+    rows.push([`${size}`, ...[bare, own, ratio].map(short), atLeast(ratio, 0.7), ...[bareCpu, ownCpu].map(short)])
+  }
+  return [
+    {
+      title: 'Consume and forward, prefetch 100',
+      text: 'Messages per second from one queue to another, each confirmed before its ack. Baseline: the same with bare amqplib.',
+      head: ['bytes', 'amqplib /s', 'product /s', 'ratio', 'met', 'amqplib CPU ms', 'product CPU ms'],
+      rows,
+    },
+  ]
+}

@@ -1,0 +1,72 @@
+// feed_cuckoo: one large sample inside a message, and the rate for small ones.
+import { randomBytes } from 'node:crypto'
+import { runCritsService, startCrits, startCuckoo } from '@cuckoo-distributed/testing'
+import type { Decoded } from '../children/decode.js'
+import type { Bench } from '../main.js'
+import { child, movingRate } from '../queues.js'
+import { median } from '../statistics.js'
+import { atLeast, atMost, short, type Table } from '../table.js'
+import { runChild } from '../usage.js'
+import { pairedRates } from './broker.js'
+
+const ROUNDS = 3
+const SAMPLE = 90_000_000
+
+async function decoding(): Promise<Table> {
+  const ways = ['product', 'JSON.parse'] as const
+  const runs = new Map<string, Decoded[]>(ways.map(way => [way, []]))
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const way of ways) runs.get(way)?.push((await runChild<Decoded>('decode', [way, String(SAMPLE)])).result)
+  }
+  const middle = (way: string, key: 'cpu' | 'extra' | 'longest') => median((runs.get(way) ?? []).map(run => run[key]))
+  const [cpu, extra, longest] = [middle('product', 'cpu'), middle('product', 'extra'), middle('product', 'longest')]
+  const ratio = cpu / middle('JSON.parse', 'cpu')
+  return {
+    title: 'A sample of 90 MB inside a message',
+    text: 'From the bytes of the message to the decoded pieces of an upload, its MD5 included. Baseline: `JSON.parse` and `Buffer.from`, without MD5.',
+    head: ['figure', 'JSON.parse', 'product', 'met'],
+    rows: [
+      ['CPU s', short(middle('JSON.parse', 'cpu')), short(cpu), atMost(Number(ratio.toFixed(2)), 0.3, ' ×')],
+      ['memory above the message, MiB', short(middle('JSON.parse', 'extra')), short(extra), atMost(extra, 30)],
+      ['longest block, ms', short(middle('JSON.parse', 'longest')), short(longest), atMost(longest, 50)],
+    ],
+  }
+}
+
+async function rates(amqp: string): Promise<Table> {
+  await using cuckoo = await startCuckoo({
+    analysisTime: Number.POSITIVE_INFINITY,
+    machines: 1e6,
+    singleThreaded: false,
+  })
+  await using crits = await startCrits({ keepLimit: 0 })
+  const rows: string[][] = []
+  for (const [size, count, prefetch] of [
+    [2000, 1500, 10],
+    [200_000, 400, 10],
+    [200_000, 400, 1],
+  ] as const) {
+    const rates = await pairedRates(way => {
+      cuckoo.clean()
+      return movingRate(amqp, {
+        service: way === 'own' ? 'feed_cuckoo' : child('bare-feed'),
+        count,
+        body: index => runCritsService(crits, { name: `${index}.exe`, bytes: randomBytes(size) }).body,
+        config: { CuckooURL: cuckoo.url, CritsURL: crits.url, MaxPending: 1_000_000, PrefetchCount: prefetch },
+      })
+    })
+    const { own, bare, ratio, ownCpu, bareCpu } = rates
+    const cells = [bare, own, ratio].map(short)
+    rows.push([`${size}`, `${prefetch}`, ...cells, atLeast(ratio, 0.8), ...[bareCpu, ownCpu].map(short)])
+  }
+  return {
+    title: 'Small samples',
+    text: 'Samples per second with the queue filled beforehand. Baseline: get, POST, confirmed publish, ack with the same libraries; it asks nobody whether there is room and checks nothing.',
+    head: ['bytes', 'prefetch', 'bare /s', 'product /s', 'ratio', 'met', 'bare CPU ms', 'product CPU ms'],
+    rows,
+  }
+}
+
+export async function feed({ amqp }: Bench): Promise<Table[]> {
+  return [await decoding(), await rates(amqp)]
+}

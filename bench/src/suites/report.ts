@@ -1,0 +1,139 @@
+// Reports: the product's extraction against downloading alone, JSON.parse and two streaming parsers.
+import { bigReport, type SpooledBody, spool } from '@cuckoo-distributed/testing'
+import type { WarmRounds } from '../children/warm.js'
+import type { Bench } from '../main.js'
+import { type Served, serve } from '../serve.js'
+import { median } from '../statistics.js'
+import { atLeast, atMost, short, type Table } from '../table.js'
+import { type Run, runChild } from '../usage.js'
+
+const MB = 1_000_000
+
+interface Cost {
+  readonly cpu: number
+  readonly wall: number
+  readonly peak: number
+}
+
+/** Medians of `rounds` runs of each way, the ways in turn so that a slow moment hits all of them. */
+async function compare(ways: readonly string[], url: string, rounds: number): Promise<Map<string, Cost>> {
+  const runs = new Map<string, Run<unknown>[]>(ways.map(way => [way, []]))
+  for (let round = 0; round < rounds; round++) {
+    for (const [way, list] of runs) list.push(await runChild('report', [way, url]))
+  }
+  const middle = (list: readonly Run<unknown>[], key: keyof Cost) => median(list.map(run => run[key]))
+  return new Map(
+    [...runs].map(([way, list]) => [
+      way,
+      { cpu: middle(list, 'cpu'), wall: middle(list, 'wall'), peak: middle(list, 'peak') },
+    ]),
+  )
+}
+
+function costRows(costs: ReadonlyMap<string, Cost>, baseline: string): string[][] {
+  const base = costs.get(baseline)
+  return [...costs].map(([way, { cpu, wall, peak }]) => [
+    way,
+    short(cpu),
+    short(wall),
+    short(peak),
+    short(cpu / (base?.cpu ?? Number.NaN)),
+    short(wall / (base?.wall ?? Number.NaN)),
+  ])
+}
+
+const HEAD = ['way', 'CPU s', 'wall s', 'peak MiB', 'CPU ÷ baseline', 'wall ÷ baseline']
+
+async function withReport<T>(bytes: number, use: (served: Served, body: SpooledBody) => Promise<T>): Promise<T> {
+  await using body = await spool(bigReport({ bytes }))
+  await using served = await serve(body)
+  return use(served, body)
+}
+
+async function large(): Promise<Table[]> {
+  const [costs, warm] = await withReport(500 * MB, async ({ url }) => [
+    await compare(['download', 'scan', 'JSON.parse'], url, 3),
+    (await runChild<WarmRounds>('warm', [url, '5'])).result,
+  ])
+  const [parse, scan, download] = ['JSON.parse', 'scan', 'download'].map(way => costs.get(way))
+  const ratio = (key: keyof Cost) => (scan?.[key] ?? Number.NaN) / (parse?.[key] ?? Number.NaN)
+  const more = (scan?.peak ?? Number.NaN) - (download?.peak ?? Number.NaN)
+  const warmRatio = median(warm.scan.map((ms, at) => ms / (warm.download[at] ?? Number.NaN)))
+  const speed = warm.bytes / 1e6 / median(warm.scanMemory)
+  return [
+    {
+      title: 'A report of 500 MB over loopback HTTP, whole process',
+      text: 'Medians of three runs in turn. Baseline of the ratios: `JSON.parse`. `download` reads the bytes and drops them.',
+      head: HEAD,
+      rows: costRows(costs, 'JSON.parse'),
+    },
+    {
+      title: 'Targets at 500 MB',
+      text: 'Warm: in one process that has read others before, medians of five rounds.',
+      head: ['figure', 'value', 'met'],
+      rows: [
+        ['CPU ÷ JSON.parse', short(ratio('cpu')), atMost(ratio('cpu'), 0.25)],
+        ['wall ÷ JSON.parse', short(ratio('wall')), atMost(ratio('wall'), 0.3)],
+        ['peak above download, MiB', short(more), atMost(more, 20)],
+        ['warm wall ÷ download', short(warmRatio), atMost(warmRatio, 1.35)],
+        ['warm, from memory, GB/s', short(speed), atLeast(speed, 1.5)],
+      ],
+    },
+  ]
+}
+
+async function streaming(): Promise<Table> {
+  const costs = await withReport(50 * MB, ({ url }) =>
+    compare(['download', 'scan', 'JSON.parse', 'stream-json', '@streamparser/json'], url, 3),
+  )
+  return {
+    title: 'A report of 50 MB over loopback HTTP, whole process',
+    text: 'As above, with two streaming parsers that are told to build the wanted values only. Baseline: `scan`; target: both need at least five times its CPU.',
+    head: HEAD,
+    rows: costRows(costs, 'scan'),
+  }
+}
+
+async function small(): Promise<Table> {
+  const { result } = await withReport(MB, ({ url }) => runChild<WarmRounds>('warm', [url, '100']))
+  const ratio = median(result.scanMemory.map((ms, at) => ms / (result.parseMemory[at] ?? Number.NaN)))
+  return {
+    title: 'A report of 1 MB from memory, warm',
+    text: 'Nearly all of it is wanted, so both do the same work: medians of 100 rounds in turn.',
+    head: ['scan ms', 'JSON.parse ms', 'ratio', 'met'],
+    rows: [[short(median(result.scanMemory)), short(median(result.parseMemory)), short(ratio), atMost(ratio, 1.5)]],
+  }
+}
+
+async function shapes(): Promise<Table> {
+  const rows: string[][] = []
+  for (const version of ['1.2', '2.0'] as const) {
+    for (const format of ['pretty', 'compact'] as const) {
+      await using body = await spool(bigReport({ bytes: 50 * MB, version, format }))
+      await using served = await serve(body)
+      const { result } = await runChild<WarmRounds>('warm', [served.url, '5'])
+      const milliseconds = median(result.scanMemory)
+      rows.push([version, format, short(milliseconds), short(result.bytes / 1e6 / milliseconds)])
+    }
+  }
+  return {
+    title: 'Shapes of reports, 50 MB from memory, warm',
+    text: 'Medians of five rounds in the layouts of Cuckoo 1.2 and 2.0.',
+    head: ['Cuckoo', 'format', 'ms', 'GB/s'],
+    rows,
+  }
+}
+
+async function huge(): Promise<Table> {
+  const costs = await withReport(1200 * MB, ({ url }) => compare(['download', 'scan'], url, 1))
+  return {
+    title: 'A report of 1.2 GB over loopback HTTP, whole process',
+    text: 'One run each; `JSON.parse` cannot read it, as no string is that long. Baseline: `download`.',
+    head: HEAD,
+    rows: costRows(costs, 'download'),
+  }
+}
+
+export async function report(_: Bench): Promise<Table[]> {
+  return [...(await large()), await huge(), await streaming(), await small(), await shapes()]
+}

@@ -1,0 +1,119 @@
+// Whatever arrives as body and headers: it is understood or refused with a name for the problem, and never changed.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { failedPublish } from '../src/broker/failed.js'
+import {
+  decodeFailedMessage,
+  decodeTask,
+  findCritsData,
+  InvalidMessageError,
+  readTrail,
+  writeTrail,
+} from '../src/index.js'
+
+/** Cases of each property; `npm run test:fuzz` asks for more. */
+const numRuns = Number(process.env.FUZZ_RUNS ?? 1000)
+
+const bytes = fc.uint8Array({ maxLength: 400 }).map(array => Buffer.from(array))
+const awkward = fc.constantFrom(
+  '',
+  '\u0000',
+  '\ufeff',
+  '"',
+  '\\',
+  '\u2028',
+  '../../etc/passwd',
+  '\ud83d\ude00',
+  '__proto__',
+)
+const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 30 }), awkward)
+const value = fc.oneof(fc.jsonValue(), text, fc.integer(), fc.double({ noNaN: true }), fc.constant(null))
+
+const crits = fc.record(
+  {
+    crits_url: value,
+    analysis_id: value,
+    object_type: value,
+    object_id: value,
+    username: value,
+    api_key: value,
+    md5: value,
+    source: value,
+  },
+  { requiredKeys: [] },
+)
+const nearTask = fc.record({ TaskId: value, CuckooURL: value, CritsData: fc.oneof(crits, value) }, { requiredKeys: [] })
+const nearFailed = fc.record(
+  { Service: value, Queue: value, Error: value, Desc: value, Msg: value, FailedAt: value },
+  { requiredKeys: [] },
+)
+const json = fc.oneof(nearTask, nearFailed, fc.jsonValue()).map(object => Buffer.from(JSON.stringify(object)))
+/** Cut or with one byte changed. */
+const damaged = fc.tuple(json, fc.nat(), fc.nat(255), fc.boolean()).map(([whole, at, byte, isCut]) => {
+  if (whole.length === 0 || isCut) return whole.subarray(0, at % (whole.length + 1))
+  const copy = Buffer.from(whole)
+  copy[at % copy.length] = byte
+  return copy
+})
+const body = fc.oneof(bytes, json, damaged)
+
+const headerValue = fc.oneof(value, bytes, fc.array(value), fc.constant(undefined))
+const NAMES =
+  'x-attempts x-failures x-visited x-progress x-seen x-since x-stored-bytes x-permanent x-due traceparent x-failed-queue x-failed-at x-death'
+const headers = fc.dictionary(
+  fc.constantFrom(...NAMES.split(' ')),
+  fc.oneof(
+    headerValue,
+    headerValue.map(inner => JSON.stringify(inner) ?? ''),
+  ),
+)
+
+for (const decode of [decodeTask, decodeFailedMessage]) {
+  test(`${decode.name}: any body is decoded, or refused as an invalid message`, () => {
+    const property = fc.property(body, input => {
+      const before = Buffer.from(input)
+      try {
+        decode(input)
+      } catch (error) {
+        assert.ok(error instanceof InvalidMessageError)
+      }
+      assert.deepEqual(input, before)
+    })
+    fc.assert(property, { numRuns })
+  })
+}
+
+test('findCritsData never throws', () => {
+  const property = fc.property(body, input => {
+    findCritsData(input)
+  })
+  fc.assert(property, { numRuns })
+})
+
+test('any headers are read, and what is written of them is read as the same', () => {
+  const property = fc.property(headers, input => {
+    const trail = readTrail(input)
+    assert.deepEqual(readTrail(writeTrail(trail)), trail)
+  })
+  fc.assert(property, { numRuns })
+})
+
+test('whatever body failed, with whatever headers, is got back byte for byte', () => {
+  const property = fc.property(
+    body,
+    headers,
+    text,
+    fc.integer({ min: 1, max: 2000 }),
+    (input, table, problem, limit) => {
+      const delivery = { queue: 'q', body: input, redelivered: false, mayBeRepeat: false, trail: readTrail(table) }
+      const options = { service: 's', maxMessageSize: limit }
+      const published = failedPublish(delivery, new Error(problem), options)
+      const fields = readTrail(published.headers).failed
+      const back = fields === undefined ? decodeFailedMessage(published.body).body : published.body
+      assert.deepEqual(back, input)
+      assert.ok(Buffer.byteLength(JSON.stringify(published.headers)) < 48 * 1024, 'far under 64 KiB')
+    },
+  )
+  fc.assert(property, { numRuns })
+})

@@ -1,0 +1,76 @@
+// What ten thousand messages leave behind in a process: nothing.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { waitFor } from '@cuckoo-distributed/testing'
+import { done, forward, later } from '../src/index.js'
+import { type Harness, startHarness } from './harness.js'
+
+const BATCH = 5000
+const MiB = 1024 * 1024
+
+test('ten thousand messages leave no memory, timer, socket or listener behind', async t => {
+  const warnings: string[] = []
+  const onWarning = (warning: Error) => warnings.push(warning.message)
+  process.on('warning', onWarning)
+  t.after(() => process.off('warning', onWarning))
+  let handled = 0
+  let gone = 0
+  const harness = await startHarness(t, {
+    prefetch: 50,
+    handle: async (context, { out }) => {
+      handled += 1
+      const turn = handled % 10
+      if (turn === 0) return later()
+      if (turn === 1) throw new Error('Cuckoo said no')
+      if (turn > 2) return forward(out, context.delivery.body)
+      gone += 1
+      return done()
+    },
+  })
+  const passThrough = async () => {
+    gone = 0
+    await publishBatch(harness)
+    await waitFor(async () => gone + (await settled(harness)) === BATCH, {
+      deadlineMs: 60_000,
+      everyMs: 200,
+      describe: 'all messages to have passed',
+    })
+    await empty(harness)
+  }
+  await passThrough()
+  const [heap, resources] = [heapUsed(), process.getActiveResourcesInfo().sort()]
+  await passThrough()
+  const grown = heapUsed() - heap
+  assert.ok(grown < 2 * MiB, `the heap has grown by ${grown} bytes`)
+  assert.deepEqual(process.getActiveResourcesInfo().sort(), resources)
+  assert.deepEqual(warnings, [])
+})
+
+async function publishBatch({ broker, queues }: Harness): Promise<void> {
+  for (let sent = 0; sent < BATCH; sent += 500) {
+    const bodies = Array.from({ length: 500 }, (_, index) => `message ${sent + index}`)
+    await Promise.all(bodies.map(body => broker.publish(queues.in, body)))
+  }
+}
+
+async function settled({ broker, queues }: Harness): Promise<number> {
+  return ((await broker.depth(queues.out)) ?? 0) + ((await broker.depth(queues.failed)) ?? 0)
+}
+
+/** The queues and the log, which is the test's own memory. */
+async function empty({ broker, queues, lines }: Harness): Promise<void> {
+  for (const queue of [queues.out, queues.failed]) {
+    await broker.delete(queue)
+    await broker.declare(queue)
+  }
+  lines.length = 0
+}
+
+function heapUsed(): number {
+  setFlagsFromString('--expose-gc')
+  const collect: unknown = runInNewContext('gc')
+  if (typeof collect === 'function') collect()
+  return process.memoryUsage().heapUsed
+}

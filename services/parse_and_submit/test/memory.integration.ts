@@ -1,0 +1,74 @@
+// What parse_and_submit holds in memory while reports and archives of a gigabyte pass through it, seen from outside.
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { type Body, bigArchive, bigReport, sampleFacts, spool } from '@cuckoo-distributed/testing'
+import { rowsOf, startScene } from './scene.js'
+
+const MB = 1_000_000
+const GB = 1_000_000_000
+const MIB = 1024 * 1024
+const DEADLINE_MS = 240_000
+
+const sample = { name: 'large.exe', bytes: Buffer.from('MZ the sample of a large analysis') }
+
+interface Storage {
+  report: Body
+  dropped: Body
+}
+
+async function spooled(t: TestContext, source: AsyncIterable<Buffer>): Promise<Body> {
+  const body = await spool(source)
+  t.after(() => body.close())
+  return body
+}
+
+/** Starts the service, lets it do a small analysis, then one with `large`; returns how far its memory grew meanwhile. */
+async function growth(t: TestContext, large: Partial<Storage>) {
+  const storage = {
+    report: await spooled(t, bigReport({ bytes: MB, sample: sampleFacts(sample.bytes) })),
+    dropped: await spooled(t, bigArchive({ files: 3, bytesEach: 100_000, compression: 'gz' })),
+  }
+  const options = { cuckoo: { report: () => storage.report, dropped: () => storage.dropped }, crits: { keepLimit: 0 } }
+  const { broker, queues, crits, start, analyse, ended } = await startScene(t, options)
+  const service = await start({ CuckooCleanup: true })
+  const warmUp = await analyse(sample)
+  await broker.publish(queues.parse, warmUp.message)
+  await ended(warmUp)
+  const { current: idle } = await service.rss()
+  Object.assign(storage, large)
+  const analysis = await analyse(sample)
+  await service.resetPeak()
+  await broker.publish(queues.parse, analysis.message)
+  const stored = await ended(analysis, 'completed', DEADLINE_MS)
+  const { peak } = await service.rss()
+  t.diagnostic(`resident: ${mib(idle)} MiB idle, ${mib(peak)} MiB at most`)
+  assert.deepEqual(crits.violations, [])
+  return { stored, grown: peak - idle }
+}
+
+const mib = (bytes: number) => Math.round(bytes / MIB)
+
+test('a report of 1 GB passes in at most 80 MiB over the idle process', async t => {
+  const report = await spooled(t, bigReport({ bytes: GB, sample: sampleFacts(sample.bytes) }))
+  assert.ok(report.bytes >= GB)
+  const { stored, grown } = await growth(t, { report })
+  assert.equal(rowsOf(stored, 'api_call').length, 1000)
+  assert.ok(stored.log.some(line => line.message.includes(`report of ${report.bytes} bytes read`)))
+  assert.ok(grown <= 80 * MIB, `it grew by ${mib(grown)} MiB`)
+})
+
+// Unpacking a gigabyte of bzip2 takes half a minute, but the decoder's memory is in use after the first megabyte.
+// What 4,000 connections leave to the garbage collector may lie there until its first full run, at some 60 MiB of heap.
+for (const [compression, files, packed, most] of [
+  ['none', 2000, 'an unpacked', 110],
+  ['gz', 200, 'a gzip', 80],
+  ['bz2', 200, 'a bzip2', 80],
+] as const) {
+  test(`${packed} archive of ${files} dropped files of 500 kB passes in at most ${most} MiB over the idle process`, async t => {
+    const dropped = await spooled(t, bigArchive({ files, bytesEach: 500_000, compression }))
+    const { stored, grown } = await growth(t, { dropped })
+    assert.equal(rowsOf(stored, 'file_added').length, files)
+    assert.ok(stored.log.some(line => line.message === `${files} dropped files, ${files} uploaded`))
+    assert.ok(grown <= most * MIB, `it grew by ${mib(grown)} MiB`)
+  })
+}

@@ -1,0 +1,94 @@
+// Services made worse on purpose: the runner must see what each of them loses. They exist in the temporary folder only.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { builtService } from '@cuckoo-distributed/testing'
+import { afterUpload, atBroker } from './cells.js'
+import { seeded } from './random-run.js'
+import type { Rig, ServiceName } from './rig.js'
+import { type Cell, problemsOf, runCell } from './run-cell.js'
+import { dumpDirGone } from './surroundings.js'
+import type { RowCounts } from './verdict.js'
+
+export interface Mutation {
+  readonly name: string
+  readonly service: ServiceName
+  /** What stands in the built file, and what replaces it. */
+  readonly changes: readonly (readonly [from: string, to: string])[]
+  /** The fault that shows it. */
+  readonly cell: Cell
+  /** What the runner has to find. */
+  readonly finds: RegExp
+}
+
+const PUBLISH = 'await options.publisher.publish(result.queue, result.body, headers, signal);'
+const ACK = 'return this.#onChannel((channel) => channel.ack(this.#message));'
+const WRITE_DUMP = 'if (!await options.dumps.write(file, encodeDump(failed, trail), context.waiting)) return later();'
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'publishing without mandatory and confirms',
+    service: 'feed_cuckoo',
+    changes: [
+      ['mandatory: true,', 'mandatory: false,'],
+      ['properties(message), onAnswer);', 'properties(message), () => {}); onAnswer(null);'],
+    ],
+    cell: atBroker('connections reset', 'feed_cuckoo', 'publish'),
+    finds: /lost: /,
+  },
+  {
+    name: 'ack before confirm',
+    service: 'feed_cuckoo',
+    changes: [
+      [PUBLISH, `delivery.ack(); ${PUBLISH}`],
+      [ACK, `if (this.acked) return true; this.acked = true; ${ACK}`],
+    ],
+    cell: atBroker('SIGKILL', 'feed_cuckoo', 'publish'),
+    finds: /lost: /,
+  },
+  {
+    name: 'ack before the dump is in place',
+    service: 'overseer',
+    changes: [
+      [WRITE_DUMP, 'return done(() => options.dumps.write(file, encodeDump(failed, trail), context.waiting));'],
+    ],
+    cell: dumpDirGone('SIGKILL'),
+    finds: /lost: /,
+  },
+  {
+    name: 'upload without looking for its mark',
+    service: 'feed_cuckoo',
+    changes: [['let mayExist = delivery.mayBeRepeat;', 'let mayExist = false;']],
+    cell: afterUpload('SIGKILL'),
+    finds: /analysed twice/,
+  },
+]
+
+/** A lost sample ends a run only by its deadline. */
+const DEADLINE_MS = 12_000
+
+/** Runs the mutated service in place of the real one; what the runner says in vain, none when it has seen the mutation. */
+export async function unseenBy(rig: Rig, mutation: Mutation, rows: RowCounts): Promise<string[]> {
+  const { service, cell, finds, name } = mutation
+  const folder = await mkdtemp(join(tmpdir(), 'mutant-'))
+  try {
+    const build = join(folder, `${service}.mjs`)
+    await writeFile(build, await mutated(mutation))
+    await rig.services[service].replace({ build })
+    const outcome = await runCell(rig, { ...cell, deadlineMs: DEADLINE_MS }, rows, seeded(1))
+    await rig.services[service].replace({ build: service })
+    const problems = problemsOf(outcome)
+    return problems.some(problem => finds.test(problem)) ? [] : [`the runner does not see ${name}`, ...problems]
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function mutated({ service, changes }: Mutation): Promise<string> {
+  let code = await readFile(builtService(service), 'utf8')
+  for (const [from, to] of changes) {
+    if (code.split(from).length !== 2) throw new Error(`${service}: not there exactly once: ${from}`)
+    code = code.replace(from, () => to)
+  }
+  return code
+}
