@@ -43,7 +43,11 @@ async function submissions(folder) {
       rates.ours.push(await rate(server.url, body, count))
     }
     const [ours, bare] = [median(rates.ours), median(rates.baseline)]
-    print(`submissions of ${label}`, `${ours.toFixed(0)}/s, bare ${bare.toFixed(0)}/s`, `ratio ${(ours / bare).toFixed(2)} (goal 0.6)`)
+    print(
+      `submissions of ${label}`,
+      `${ours.toFixed(0)}/s, bare ${bare.toFixed(0)}/s`,
+      `ratio ${(ours / bare).toFixed(2)} (goal 0.6)`,
+    )
     await Promise.all([baseline.stop(), server.stop()])
     await rm(join(folder, 'dist.db'), { force: true })
   }
@@ -71,8 +75,16 @@ async function tables(folder) {
   }
   busy.close()
   const [few, many] = [times[100], times[100_000]]
-  print('GET /task?limit=50', `${few.list.toFixed(1)} ms with 100 tasks, ${many.list.toFixed(1)} ms with 100,000`, `ratio ${(many.list / few.list).toFixed(2)} (goal 1)`)
-  print('5 s of planning', `${few.cpu} ms of processor with 100 pending tasks, ${many.cpu} ms with 100,000`, `difference ${many.cpu - few.cpu} ms (goal 0)`)
+  print(
+    'GET /task?limit=50',
+    `${few.list.toFixed(1)} ms with 100 tasks, ${many.list.toFixed(1)} ms with 100,000`,
+    `ratio ${(many.list / few.list).toFixed(2)} (goal 1)`,
+  )
+  print(
+    '5 s of planning',
+    `${few.cpu} ms of processor with 100 pending tasks, ${many.cpu} ms with 100,000`,
+    `difference ${many.cpu - few.cpu} ms (goal 0)`,
+  )
 }
 
 /** Resident memory while a report of 1 GiB is fetched from a node and served. */
@@ -85,14 +97,19 @@ async function report(folder) {
   await server.process.resetPeak()
   const fetched = await timed(async () => {
     await rate(server.url, multipart(Buffer.from('MZ')), 1)
-    while ((await fetch(`${server.url}/report/1`, { method: 'HEAD' })).status !== 200) await new Promise(r => setTimeout(r, 100))
+    while ((await fetch(`${server.url}/report/1`, { method: 'HEAD' })).status !== 200)
+      await new Promise(r => setTimeout(r, 100))
   })
   const fetching = (await server.process.rss()).peak
   await server.process.resetPeak()
   const served = await timed(() => drain(`${server.url}/report/1`, join(folder, 'copy')))
   const serving = (await server.process.rss()).peak
   const whole = (await stat(join(folder, 'copy'))).size === size
-  print('a report of 1 GiB', `fetched in ${(fetched / 1000).toFixed(1)} s, served in ${(served / 1000).toFixed(1)} s${whole ? '' : ', NOT WHOLE'}`, `resident ${mib(fetching)} and ${mib(serving)}, ${mib(idle)} before (goal 120)`)
+  print(
+    'a report of 1 GiB',
+    `fetched in ${(fetched / 1000).toFixed(1)} s, served in ${(served / 1000).toFixed(1)} s${whole ? '' : ', NOT WHOLE'}`,
+    `resident ${mib(fetching)} and ${mib(serving)}, ${mib(idle)} before (goal 120)`,
+  )
   await server.stop()
   node.close()
 }
@@ -139,7 +156,8 @@ async function startNode(size, pending = 0) {
     const form = Buffer.concat(chunks).toString('latin1')
     custom = /name="custom"\r\n\r\n([^\r]*)/.exec(form)?.[1] ?? custom
     if (request.url === '/machines/list') answer({ machines: [{ name: 'm', platform: 'windows', tags: [] }] })
-    else if (request.url === '/cuckoo/status') answer({ tasks: { pending, running: 0, completed: 0, reported: 1, total: 1 } })
+    else if (request.url === '/cuckoo/status')
+      answer({ tasks: { pending, running: 0, completed: 0, reported: 1, total: 1 } })
     else if (request.url === '/tasks/create/file') answer({ task_id: 1 })
     else if (request.url === '/tasks/view/1') {
       answer({ task: { id: 1, status: 'reported', custom, sample: { sha256: await sampleDigest() } } })
