@@ -36,39 +36,56 @@ export async function collect(
   const folder = files.reportDirectory(submission.taskId)
   try {
     await prepareFolder(folder)
-    const { reports, problem } = await fetchAll(session, submission, folder, signal)
-    const hasReport = reports.some(({ format, size }) => format !== 'dropped' && size !== null)
-    if (problem !== undefined || !hasReport) {
-      const reason = `node ${node.name}: ${problem ?? 'it has no report'}`
+    const fetched = await fetchAll(session, submission, folder, signal)
+    const problem = problemOf(fetched)
+    if (problem !== undefined) {
+      const reason = `node ${node.name}: ${problem}`
       log.warn({ task: submission.taskId, node: node.name, reason, last }, 'reports could not be fetched')
       if (!last) {
         await dispatch.fetchFailed(submission.id, reason)
         return 'incomplete'
       }
-      if (!hasReport) {
+      if (!hasReport(fetched)) {
         await dispatch.fail(submission.taskId, reason, Date.now())
         return 'stored'
       }
     }
     await syncDirectory(folder)
-    if (await dispatch.finish(submission.id, reports, Date.now())) {
-      log.info({ task: submission.taskId, node: node.name }, 'task finished')
-      return 'stored'
-    }
-    // A former leader may have finished or given back the same task: then the folder is not ours to remove.
-    if ((await store.tasks.get(submission.taskId)) !== undefined) return 'later'
-    await rm(folder, { recursive: true, force: true })
-    return 'stored'
+    return await finish(session, submission, fetched.reports)
   } catch (error: unknown) {
     if (!signal.aborted) await dispatch.fetchFailed(submission.id, `node ${node.name}: ${describeError(error)}`)
     throw error
   }
 }
 
+async function finish(
+  { store, files, node, log }: NodeSession,
+  { id, taskId }: Submission,
+  reports: readonly Report[],
+): Promise<Collected> {
+  if (await store.dispatch.finish(id, reports, Date.now())) {
+    log.info({ task: taskId, node: node.name }, 'task finished')
+    return 'stored'
+  }
+  // A former leader may have finished or given back the same task: then the folder is not ours to remove.
+  if ((await store.tasks.get(taskId)) !== undefined) return 'later'
+  await rm(files.reportDirectory(taskId), { recursive: true, force: true })
+  return 'stored'
+}
+
 interface Fetched {
   readonly reports: readonly Report[]
   /** Why one of them, which is then said to be missing, could not be fetched. */
   readonly problem: string | undefined
+}
+
+function problemOf(fetched: Fetched): string | undefined {
+  return fetched.problem ?? (hasReport(fetched) ? undefined : 'it has no report')
+}
+
+/** The archive of dropped files is no report: some servers give an empty one for whatever they are asked. */
+function hasReport({ reports }: Fetched): boolean {
+  return reports.some(({ format, size }) => format !== 'dropped' && size !== null)
 }
 
 async function fetchAll(

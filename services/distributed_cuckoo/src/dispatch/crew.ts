@@ -64,43 +64,45 @@ export class Crew {
   /** The new worker begins when the old one has ended, so that a node never has two. */
   #replace(old: Member | undefined, node: Node): Member {
     old?.stop()
-    const { store, files, config, log, onChange } = this.#options
-    const client = new CuckooClient({
-      baseUrl: node.url,
-      verifySsl: config.VerifySSL,
-      maxConnections: config.NodeConcurrency,
-      apiToken: nodeToken(config, node.name),
-      headersTimeoutMs: HEADERS_TIMEOUT_MS,
-    })
-    const worker = new NodeWorker(node, {
-      session: { node, client, store, files, config, log },
-      onChange,
-      nextTurn: () => {
-        this.#turn += 1
-        return this.#turn
-      },
-    })
+    const client = this.#connect(node)
+    const worker = this.#hire(node, client)
     const { controller, dispose } = linkedController(this.#signal)
     const run = async () => {
       await old?.ended
       try {
         await worker.run(controller.signal)
       } catch (error: unknown) {
-        if (!controller.signal.aborted) log.error({ node: node.name, err: error }, 'the worker of a node ended')
+        if (!controller.signal.aborted) this.#options.log.error({ node: node.name, err: error }, 'a worker ended')
       } finally {
         dispose()
         await client[Symbol.asyncDispose]()
         if (this.#members.get(node.id) === member) this.#members.delete(node.id)
       }
     }
-    const member: Member = {
-      worker,
-      name: node.name,
-      address: this.#addressOf(node),
-      stop: () => controller.abort(),
-      ended: Promise.resolve().then(run),
-    }
+    const address = this.#addressOf(node)
+    const ended = Promise.resolve().then(run)
+    const member: Member = { worker, name: node.name, address, stop: () => controller.abort(), ended }
     this.#members.set(node.id, member)
     return member
+  }
+
+  #connect({ name, url }: Node): CuckooClient {
+    const { config } = this.#options
+    return new CuckooClient({
+      baseUrl: url,
+      verifySsl: config.VerifySSL,
+      maxConnections: config.NodeConcurrency,
+      apiToken: nodeToken(config, name),
+      headersTimeoutMs: HEADERS_TIMEOUT_MS,
+    })
+  }
+
+  #hire(node: Node, client: CuckooClient): NodeWorker {
+    const { store, files, config, log, onChange } = this.#options
+    const nextTurn = () => {
+      this.#turn += 1
+      return this.#turn
+    }
+    return new NodeWorker(node, { session: { node, client, store, files, config, log }, onChange, nextTurn })
   }
 }
