@@ -52,7 +52,8 @@ export class Scene {
 
   start(): void {
     this.#stopped = new AbortController()
-    this.scheduler = new Scheduler({ store: this.store, files: this.files, config: this.config, log })
+    const { store, files, config } = this
+    this.scheduler = new Scheduler({ store, files, config, log, uploadStallMs: 500 })
     this.#running = this.scheduler.run(this.#stopped.signal).catch((error: unknown) => {
       if (!this.#stopped.signal.aborted) throw error
     })

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { describe, test } from 'node:test'
 import { type CuckooStandIn, startCuckoo, waitFor } from '@cuckoo-distributed/testing'
 import { isEmptied, makeNode, makeScene, type Scene } from './dispatch-scene.js'
@@ -108,6 +110,32 @@ describe('a node that hangs', () => {
     assert.equal(counts.submitting, 1)
     assert.equal(ids.length, 10)
   })
+})
+
+test('a node that stops reading an upload is given up, and its task goes to another', async t => {
+  const scene = await makeScene(t, { NodeTimeout: 1 })
+  const stuck = createServer((request, response) => {
+    if (request.method === 'POST') request.socket.pause()
+    else response.end(JSON.stringify({ tasks: { total: 0, pending: 0, running: 0, completed: 0, reported: 0 } }))
+  }).listen(0, '127.0.0.1')
+  t.after(() => {
+    stuck.close()
+    stuck.closeAllConnections()
+  })
+  await once(stuck, 'listening')
+  const address = stuck.address()
+  assert(typeof address === 'object' && address !== null)
+  await scene.addNode('stuck', `http://127.0.0.1:${address.port}`)
+  const id = await scene.addTask('MZ'.padEnd(32 * 2 ** 20))
+  scene.start()
+  await scene.reaches(id, 'submitting')
+  await waitFor(async () => (await scene.store.nodes.get('stuck'))?.lastError === 'timed out', {
+    describe: 'the error',
+  })
+  const node = await makeNode(t)
+  await scene.addNode('other', node.url)
+  // The stuck node has no lists, so that nobody can tell whether it has the task: only time settles that.
+  assert.equal((await scene.reaches(id, 'finished', 30_000)).nodeName, 'other')
 })
 
 describe('a node that goes away', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { createLogger } from '@cuckoo-distributed/core'
-import { waitFor } from '@cuckoo-distributed/testing'
+import { TcpProxy, waitFor } from '@cuckoo-distributed/testing'
 import { StoreError } from '../src/store/errors.js'
 import { openStore } from '../src/store/open.js'
 import { startPostgres, type TestPostgres } from './postgres.js'
@@ -56,6 +56,20 @@ describe('in PostgreSQL', () => {
     const counts = () => store.tasks.counts().catch(() => undefined)
     await waitFor(counts, { describe: 'the store to answer again' })
     await using _again = await store.lead(ended.signal)
+  })
+
+  test('a leader whose connection is dead without a word knows it, and gives up', async t => {
+    const url = new URL(await server.createDatabase())
+    const proxy = await TcpProxy.start({ port: Number(url.port) })
+    t.after(() => proxy.close())
+    url.port = String(proxy.port)
+    await using store = await openStore({ url: url.href, keepSamples: false, log })
+    const leadership = await store.lead(new AbortController().signal)
+    proxy.stall()
+    await waitFor(() => leadership.lost.aborted, { deadlineMs: 30_000, describe: 'the leader to notice' })
+    await leadership[Symbol.asyncDispose]()
+    proxy.cut()
+    proxy.resume()
   })
 
   test('a server that does not answer is an error at start that shows no password', async () => {
