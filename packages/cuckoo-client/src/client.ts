@@ -16,8 +16,11 @@ import { UnexpectedAnswerError } from './errors.js'
 const ANSWER_LIMIT = 16 * 2 ** 20
 const MACHINES_LIMIT = 2 ** 20
 const LIST_LIMIT = 256 * 2 ** 20
-/** Cuckoo makes a further query for each task that it lists, however many there are. */
-const LIST_TIMEOUT_MS = 5 * 60_000
+/**
+ * For lists, as Cuckoo makes a query for each task in them, and for downloads: an archive is compressed as a whole before its first
+ * byte is sent (`cuckoosandbox/cuckoo:utils/api.py`).
+ */
+const SLOW_ANSWER_MS = 5 * 60_000
 
 export interface CuckooClientOptions {
   /** Base URL of the API, e.g. `http://host:8090`; user info in it is sent as HTTP Basic credentials. */
@@ -28,9 +31,9 @@ export interface CuckooClientOptions {
   /** Sent as `Authorization: Bearer <apiToken>`; Cuckoo 2.0.7 may demand it (`cuckoosandbox/cuckoo:cuckoo/apps/api.py`). */
   readonly apiToken?: string | undefined
   /**
-   * From the end of a request to the headers of its answer. Default 5 minutes, as Cuckoo's built-in server is one thread,
-   * so that even a status waits for whatever report someone else downloads (`cuckoosandbox/cuckoo:utils/api.py`, run by
-   * bottle's wsgiref server or Flask's development server).
+   * From the end of a request to the headers of its answer, but for lists and downloads. Default 5 minutes, as Cuckoo's
+   * built-in server is one thread, so that even a status waits for whatever report someone else downloads
+   * (`cuckoosandbox/cuckoo:utils/api.py`, run by bottle's wsgiref server or Flask's development server).
    */
   readonly headersTimeoutMs?: number | undefined
 }
@@ -106,7 +109,7 @@ export class CuckooClient implements AsyncDisposable {
       // Anything but an integer is answered with 500.
       ...(completedAfter !== undefined && { completed_after: Math.floor(completedAfter) }),
     }
-    const response = await this.#get(path.join('/'), signal, { query, headersTimeoutMs: LIST_TIMEOUT_MS })
+    const response = await this.#get(path.join('/'), signal, { query, headersTimeoutMs: SLOW_ANSWER_MS })
     const tasks: TaskSummary[] = []
     for await (const task of response.jsonElements('tasks', LIST_LIMIT)) {
       tasks.push(readTask(task, this.#url('/tasks/list')))
@@ -140,13 +143,13 @@ export class CuckooClient implements AsyncDisposable {
    * calls it `text/html`.
    */
   async report(id: number, signal: AbortSignal): Promise<HttpResponse | undefined> {
-    return this.#unless404(await this.#get(`/tasks/report/${checkedId(id)}`, signal, { expectStatus: [404] }))
+    return this.#unless404(await this.#download(`/tasks/report/${checkedId(id)}`, signal, { expectStatus: [404] }))
   }
 
   /** The report in a format such as `html` or `maec`; undefined when there is none (404) or no such format (400). */
   async reportAs(id: number, format: string, signal: AbortSignal): Promise<HttpResponse | undefined> {
     const path = `/tasks/report/${checkedId(id)}/${encodeURIComponent(format)}`
-    const response = await this.#get(path, signal, { expectStatus: [400, 404] })
+    const response = await this.#download(path, signal, { expectStatus: [400, 404] })
     if (response.status < 400) return response
     response.discard()
     return undefined
@@ -165,7 +168,7 @@ export class CuckooClient implements AsyncDisposable {
     const path = `/tasks/report/${checkedId(id)}/dropped`
     const query = options.compression === undefined ? {} : { tar: options.compression }
     try {
-      return this.#unless404(await this.#get(path, signal, { query, expectStatus: [404] }))
+      return this.#unless404(await this.#download(path, signal, { query, expectStatus: [404] }))
     } catch (error: unknown) {
       const folderMissing = error instanceof StatusError && error.status === 500
       if (folderMissing && (await this.viewTask(id, signal)) === undefined) return undefined
@@ -203,6 +206,10 @@ export class CuckooClient implements AsyncDisposable {
     options: Pick<RequestOptions, 'query' | 'expectStatus' | 'headersTimeoutMs'> = {},
   ) {
     return this.#http.request({ method: 'GET', path, signal, ...options })
+  }
+
+  #download(path: string, signal: AbortSignal, options: Pick<RequestOptions, 'query' | 'expectStatus'>) {
+    return this.#get(path, signal, { ...options, headersTimeoutMs: SLOW_ANSWER_MS })
   }
 
   async #getJsonOr404(path: string, signal: AbortSignal): Promise<unknown> {

@@ -9,6 +9,7 @@ import type { SchedulerOptions } from './scheduler.js'
 
 /** A node that says nothing for so long is taken for hung; it then gets the same request again later. */
 const HEADERS_TIMEOUT_MS = 30_000
+const UPLOAD_STALL_MS = 60_000
 
 interface Member {
   readonly worker: NodeWorker
@@ -98,11 +99,12 @@ export class Crew {
   }
 
   #hire(node: Node, client: CuckooClient): NodeWorker {
-    const { store, files, config, log, onChange } = this.#options
+    const { store, files, config, log, onChange, uploadStallMs = UPLOAD_STALL_MS } = this.#options
     const nextTurn = () => {
       this.#turn += 1
       return this.#turn
     }
-    return new NodeWorker(node, { session: { node, client, store, files, config, log }, onChange, nextTurn })
+    const session = { node, client, store, files, config, log, uploadStallMs }
+    return new NodeWorker(node, { session, onChange, nextTurn })
   }
 }

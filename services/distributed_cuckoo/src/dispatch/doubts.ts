@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks'
 import type { TaskSummary } from '@cuckoo-distributed/cuckoo-client'
 import type { Submission } from '../store/model.js'
 import type { NodeSession } from './session.js'
+import { troubleOf } from './trouble.js'
 
 /** In the order in which a task passes through them, so that one which moves on between two lists is met in the later one. */
 const STATUSES = ['pending', 'running', 'completed', 'reported', 'failed_analysis', 'failed_processing']
@@ -17,8 +18,10 @@ export class Doubts {
   readonly #session: NodeSession
   /** Tasks whose last upload failed under this process; that may be the task's own fault, so it counts. By id, with the attempt. */
   readonly #failed = new Map<number, number>()
-  /** Submissions that were looked for in vain, and when they are to be looked for again, by `performance.now`. */
+  /** When to look again, by `performance.now`. */
   readonly #due = new Map<number, number>()
+  /** Submissions that the node did not have at the last look. */
+  readonly #missed = new Set<number>()
 
   constructor(session: NodeSession) {
     this.#session = session
@@ -37,13 +40,42 @@ export class Doubts {
   async settle(submissions: readonly Submission[], signal: AbortSignal): Promise<void> {
     const due = submissions.filter(({ id }) => (this.#due.get(id) ?? 0) <= performance.now())
     if (due.length === 0) return
+    const began = performance.now()
+    try {
+      await this.#lookFor(due, signal)
+    } catch (error: unknown) {
+      if (signal.aborted || troubleOf(error) === undefined) throw error
+      await this.#postpone(due, error, performance.now() - began)
+    }
+  }
+
+  async #lookFor(submissions: readonly Submission[], signal: AbortSignal): Promise<void> {
     // The newest first, as attempts for one task may have the same `custom`, and the last one is that which counts.
-    let open = due.toReversed()
+    let open = submissions.toReversed()
     for (const status of STATUSES) {
       if (open.length === 0) return
       open = await this.#adoptAmong(await this.#list(status, open, signal), open)
     }
     for (const submission of open) await this.#missing(submission)
+  }
+
+  /** A node whose lists are too long or make no sense is of use all the same. Only time settles what it may have. */
+  async #postpone(submissions: readonly Submission[], error: unknown, tookMs: number): Promise<void> {
+    const { config, store, node, log } = this.#session
+    log.warn({ node: node.name, err: error }, 'the lists of a node cannot be read')
+    const now = Date.now()
+    for (const { id, begunOn } of submissions) {
+      this.#lookAgain(id, tookMs)
+      if (now - begunOn < config.NodeTimeout * 1000) continue
+      const reason = `node ${node.name} may have the task, but its lists cannot be read`
+      const outcome = { error: reason, at: now, notBefore: now, counted: true, maxRequeues: config.MaxRequeues }
+      await store.dispatch.abandoned(id, outcome)
+    }
+  }
+
+  #lookAgain(id: number, tookMs = 0): void {
+    const pauseMs = Math.max(PAUSE_MS, this.#session.config.Interval * 1000, 4 * tookMs)
+    this.#due.set(id, performance.now() + pauseMs)
   }
 
   #list(status: string, submissions: readonly Submission[], signal: AbortSignal): Promise<TaskSummary[]> {
@@ -90,11 +122,12 @@ export class Doubts {
       counted: this.#failed.get(submission.taskId) === submission.attempt,
       maxRequeues: config.MaxRequeues,
     }
-    if (!this.#due.has(submission.id)) {
+    if (!this.#missed.has(submission.id)) {
       log.info({ task: submission.taskId, node: node.name }, 'the node does not have the task')
       await dispatch.abandoned(submission.id, outcome)
     }
-    this.#due.set(submission.id, performance.now() + Math.max(PAUSE_MS, config.Interval * 1000))
+    this.#missed.add(submission.id)
+    this.#lookAgain(submission.id)
     if (now - submission.begunOn < LATE_MS) return
     this.#forget(submission)
     await dispatch.vanished(submission.id, outcome)
@@ -102,6 +135,7 @@ export class Doubts {
 
   #forget(submission: Submission): void {
     this.#due.delete(submission.id)
+    this.#missed.delete(submission.id)
     if (this.#failed.get(submission.taskId) === submission.attempt) this.#failed.delete(submission.taskId)
   }
 }

@@ -1,6 +1,5 @@
 /** The loop that talks to one node; nothing that happens there delays another node. */
 import { performance } from 'node:perf_hooks'
-import { UnknownOutcomeError } from '@cuckoo-distributed/cuckoo-client'
 import { type BackOff, backOff, delay } from '@cuckoo-distributed/wait'
 import type { Node, NodeCounters, Submission, Task } from '../store/model.js'
 import { Bell } from './bell.js'
@@ -10,7 +9,7 @@ import { inParallel } from './parallel.js'
 import type { Candidate } from './plan.js'
 import { send } from './send.js'
 import type { NodeSession } from './session.js'
-import { type Trouble, troubleOf } from './trouble.js'
+import { isDoubtful, type Trouble, troubleOf } from './trouble.js'
 
 /** A node that has not answered a request for this long gets no new tasks planned, whatever comes of the request. */
 const SILENT_MS = 10_000
@@ -109,7 +108,7 @@ export class NodeWorker {
     let submissions = await store.dispatch.submissions(node.id)
     if (!this.#node.enabled && submissions.length === 0) return intervalMs
     await this.#contact(signal)
-    await this.#doubts.settle(submissions.filter(isDoubtful), signal)
+    await this.#doubts.settle(submissions.filter(isSending), signal)
     if (await this.#sendPlanned(signal)) this.#options.onChange()
     submissions = await store.dispatch.submissions(node.id)
     await this.#copies.tend(submissions, this.#node.machines.length, signal)
@@ -158,7 +157,7 @@ export class NodeWorker {
       if (submission === undefined) this.#given -= 1
       else this.#copies.added(submission)
     } catch (error: unknown) {
-      if (error instanceof UnknownOutcomeError) this.#doubts.uploadFailed(task.id, task.attempt + 1)
+      if (isDoubtful(error)) this.#doubts.uploadFailed(task.id, task.attempt + 1)
       throw error
     }
   }
@@ -206,6 +205,6 @@ export class NodeWorker {
   }
 }
 
-function isDoubtful({ state }: Submission): boolean {
+function isSending({ state }: Submission): boolean {
   return state === 'sending'
 }

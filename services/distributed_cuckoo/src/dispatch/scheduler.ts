@@ -21,6 +21,8 @@ export interface SchedulerOptions {
   readonly files: Files
   readonly config: DistributedConfig
   readonly log: Logger
+  /** Milliseconds after which an upload of which nothing more is read is given up. Default one minute. */
+  readonly uploadStallMs?: number
 }
 
 export class Scheduler {

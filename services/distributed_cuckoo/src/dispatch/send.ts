@@ -2,12 +2,13 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { describeError } from '@cuckoo-distributed/core'
-import { TaskRefusedError, UnknownOutcomeError } from '@cuckoo-distributed/cuckoo-client'
+import { TaskRefusedError } from '@cuckoo-distributed/cuckoo-client'
 import { HttpError, UploadSizeError } from '@cuckoo-distributed/http'
+import { linkedController } from '@cuckoo-distributed/wait'
 import { isOn } from '../store/is-on.js'
 import type { Submission, Task } from '../store/model.js'
 import type { NodeSession } from './session.js'
-import { troubleOf } from './trouble.js'
+import { isDoubtful, StalledUploadError, troubleOf } from './trouble.js'
 
 /** A wait after a refusal is this many times the one before. */
 const REFUSAL_FACTOR = 4
@@ -16,7 +17,7 @@ const REFUSAL_FACTOR = 4
  * Sends a pending task to the node and resolves with its submission, if the node took it. Does nothing when it is not pending any more. The intent is on disk before the first byte is
  * sent, and the task is processing only when the node's id is. A task whose sample is gone fails.
  *
- * @throws what is wrong with the node, whereafter the task is pending again; an UnknownOutcomeError or the signal's reason
+ * @throws what is wrong with the node, whereafter the task is pending again; an error that `isDoubtful`, or the signal's reason,
  * leaves the submission `sending`, as the node may have the task.
  */
 export async function send(session: NodeSession, task: Task, signal: AbortSignal): Promise<Submission | undefined> {
@@ -31,7 +32,7 @@ export async function send(session: NodeSession, task: Task, signal: AbortSignal
   try {
     nodeTaskId = await create(session, task, submission, signal)
   } catch (error: unknown) {
-    if (error instanceof UnknownOutcomeError || signal.aborted) throw error
+    if (isDoubtful(error) || signal.aborted) throw error
     await notSent(session, task, submission, error)
     return undefined
   }
@@ -39,12 +40,38 @@ export async function send(session: NodeSession, task: Task, signal: AbortSignal
   return store.dispatch.accepted(submission.id, nodeTaskId, Date.now())
 }
 
-function create({ client, files }: NodeSession, task: Task, submission: Submission, signal: AbortSignal) {
+async function create(session: NodeSession, task: Task, submission: Submission, signal: AbortSignal): Promise<number> {
+  const { client, files, uploadStallMs } = session
   const options = nodeOptions(task, submission.custom)
   if (task.url !== null) return client.createUrlTask({ url: task.url, options }, signal)
   const path = files.samplePath(task.samplePath ?? '')
-  const name = task.filename ?? 'sample'
-  return client.createTask({ name, size: task.sampleSize ?? 0, open: () => createReadStream(path), options }, signal)
+  const { controller, dispose } = linkedController(signal)
+  const stalled = () => controller.abort(new StalledUploadError('the node has stopped reading the upload'))
+  const open = () => watched(createReadStream(path), uploadStallMs, stalled)
+  const file = { name: task.filename ?? 'sample', size: task.sampleSize ?? 0, open }
+  try {
+    return await client.createTask({ ...file, options }, controller.signal)
+  } finally {
+    dispose()
+  }
+}
+
+/** The chunks as they are; calls `stalled` when one is not taken for `ms` milliseconds. */
+async function* watched(
+  chunks: AsyncIterable<Uint8Array>,
+  ms: number,
+  stalled: () => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let timer: NodeJS.Timeout | undefined
+  try {
+    for await (const chunk of chunks) {
+      timer = setTimeout(stalled, ms)
+      yield chunk
+      clearTimeout(timer)
+    }
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** The node surely has no copy. */

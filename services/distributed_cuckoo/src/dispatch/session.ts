@@ -13,4 +13,6 @@ export interface NodeSession {
   readonly files: Files
   readonly config: DistributedConfig
   readonly log: Logger
+  /** Milliseconds after which an upload of which nothing more is read is given up. */
+  readonly uploadStallMs: number
 }

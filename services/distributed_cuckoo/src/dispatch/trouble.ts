@@ -17,6 +17,17 @@ export interface Trouble {
   readonly reason: string
 }
 
+/** The node has stopped reading an upload. Whether it makes a task of it is not known. */
+export class StalledUploadError extends Error {
+  readonly code = 'STALLED_UPLOAD'
+  override readonly name = 'StalledUploadError'
+}
+
+/** Whether the node may have the task although the upload failed. */
+export function isDoubtful(error: unknown): boolean {
+  return error instanceof UnknownOutcomeError || error instanceof StalledUploadError
+}
+
 /** What is wrong with the node; undefined when the error is not one of the node. */
 export function troubleOf(error: unknown): Trouble | undefined {
   if (error instanceof UnknownOutcomeError || error instanceof TaskRefusedError) {
@@ -26,7 +37,7 @@ export function troubleOf(error: unknown): Trouble | undefined {
     return { state: 'unauthorized', reason: `unauthorized (HTTP ${error.status})` }
   }
   if (error instanceof StatusError) return unreachable(`HTTP ${error.status}`)
-  if (error instanceof TimeoutError) return unreachable('timed out')
+  if (error instanceof TimeoutError || error instanceof StalledUploadError) return unreachable('timed out')
   if (error instanceof NetworkError) return unreachable(networkReason(error.cause))
   if (error instanceof NotJsonError) return unreachable('not JSON')
   if (error instanceof UnexpectedAnswerError) return unreachable('not the answer of a Cuckoo')
