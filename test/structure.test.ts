@@ -41,7 +41,7 @@ test('tsc builds every package and every service', () => {
   const { references = [] } = readJson('tsconfig.json')
   assert.ok(Array.isArray(references))
   const built = references.map(reference => asRecord(reference, 'tsconfig.json').path)
-  assert.deepEqual(built.sort(), [...projects.map(({ folder }) => folder), 'test'].sort())
+  assert.deepEqual(built.sort(), [...projects.map(({ folder }) => folder), 'test', 'bench'].sort())
 })
 
 test('dependencies point one way: services, clients, http; core knows no HTTP', () => {

@@ -65,7 +65,7 @@ export const MUTATIONS: readonly Mutation[] = [
 ]
 
 /** A lost sample ends a run only by its deadline. */
-const DEADLINE_MS = 12_000
+const DEADLINE_MS = 10_000
 
 /** Runs the mutated service in place of the real one; what the runner says in vain, none when it has seen the mutation. */
 export async function unseenBy(rig: Rig, mutation: Mutation, rows: RowCounts): Promise<string[]> {

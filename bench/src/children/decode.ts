@@ -1,6 +1,7 @@
 // decode.js WAY BYTES: the sample out of one message, piece by piece as an upload would ask for it, or by JSON.parse.
 import { randomFillSync } from 'node:crypto'
-import { setImmediate } from 'node:timers/promises'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import { decodeSubmission } from '@cuckoo-distributed/feed-cuckoo/build/src/submission.js'
 import { residentMiB, tell } from '../usage.js'
 
@@ -30,40 +31,34 @@ function message(bytes: number): Buffer {
   return body
 }
 
-let longest = 0
-let since = 0
-const resume = (): void => {
-  since = performance.now()
-}
-const pause = (): void => {
-  longest = Math.max(longest, performance.now() - since)
-}
-
 async function product(body: Buffer): Promise<number> {
-  resume()
-  const { sample } = decodeSubmission(body)
+  const { sample: check } = decodeSubmission(body)
+  const sample = await check?.()
   if (sample === undefined) throw new TypeError('the message has no sample')
-  for await (const _ of sample.open()) {
-    pause()
-    await setImmediate()
-    resume()
-  }
+  // An upload waits for its socket between two pieces.
+  for await (const _ of sample.open()) await setImmediate()
   return sample.size
 }
 
 async function plain(body: Buffer): Promise<number> {
-  resume()
   const { file }: { file: { data: string } } = JSON.parse(body.toString())
-  const sample = Buffer.from(file.data, 'base64')
-  pause()
-  return sample.length
+  return Buffer.from(file.data, 'base64').length
 }
 
 const [, , way, bytes = ''] = process.argv
 const body = message(Number(bytes))
+const delay = monitorEventLoopDelay({ resolution: 1 })
+delay.enable()
+await setTimeout(20)
 const idle = residentMiB('VmRSS')
 const before = process.cpuUsage()
 const size = await (way === 'JSON.parse' ? plain : product)(body)
 const { user, system } = process.cpuUsage(before)
-const decoded: Decoded = { cpu: (user + system) / 1e6, extra: residentMiB('VmHWM') - idle, longest, size }
+await setTimeout(20)
+const decoded: Decoded = {
+  cpu: (user + system) / 1e6,
+  extra: residentMiB('VmHWM') - idle,
+  longest: delay.max / 1e6,
+  size,
+}
 tell(decoded)

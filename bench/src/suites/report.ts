@@ -47,7 +47,7 @@ const HEAD = ['way', 'CPU s', 'wall s', 'peak MiB', 'CPU ÷ baseline', 'wall ÷ 
 async function withReport<T>(bytes: number, use: (served: Served, body: SpooledBody) => Promise<T>): Promise<T> {
   await using body = await spool(bigReport({ bytes }))
   await using served = await serve(body)
-  return use(served, body)
+  return await use(served, body)
 }
 
 async function large(): Promise<Table[]> {

@@ -8,8 +8,8 @@ import { atMost, short, type Table } from '../table.js'
 
 const INTERVAL = 5
 /** Over how many seconds the tasks become reported. */
-const SPREAD = 20
-const REPORTED = 40
+const SPREAD = 15
+const REPORTED = 30
 
 export interface Watched {
   /** Seconds from reported to the next message. */
