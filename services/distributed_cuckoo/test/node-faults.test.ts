@@ -254,6 +254,19 @@ test('a result that a former leader stores in the meantime is kept', async t => 
   assert.equal(node.submissions.length, 1)
 })
 
+test('a task about which its node only talks nonsense goes to another in the end', async t => {
+  const scene = await makeScene(t, { NodeTimeout: 0.3 })
+  const node = await makeNode(t)
+  node.faults.next({ kind: 'html200', times: Number.POSITIVE_INFINITY, match: { path: '/tasks/view/1' } })
+  await scene.addNode('n1', node.url)
+  const id = await scene.addTask('MZ')
+  scene.start()
+  const { requeues, attempt } = await scene.reaches(id, 'finished')
+  assert.deepEqual({ requeues, attempt }, { requeues: 1, attempt: 2 })
+  node.faults.clear()
+  await isSettled(scene, [node], { submissions: 2 })
+})
+
 test('a disabled node gets no new tasks, and what it has is collected', async t => {
   const scene = await makeScene(t)
   const node = await makeNode(t, { analysisTime: Number.POSITIVE_INFINITY })

@@ -1,4 +1,5 @@
 /** The copies of tasks that one node has: looking at them, collecting their results, removing them. */
+import { performance } from 'node:perf_hooks'
 
 import { describeError } from '@cuckoo-distributed/core'
 import type { TaskSummary } from '@cuckoo-distributed/cuckoo-client'
@@ -49,10 +50,10 @@ export class Copies {
       try {
         if (copy.state === 'discarding') await this.#discard(copy, signal)
         else await this.#look(copy, { ahead, machines }, signal)
+        this.#watches.of(copy).failingSince = undefined
       } catch (error: unknown) {
         if (signal.aborted || concernsWholeNode(error)) throw error
-        const { log, node } = this.#session
-        log.warn({ task: copy.taskId, node: node.name, err: error }, 'a task on a node could not be looked at')
+        await this.#unreadable(copy, error)
       }
     })
   }
@@ -75,6 +76,19 @@ export class Copies {
       await this.#session.client.deleteTask(copy.nodeTaskId, signal)
       await this.#lost(copy, 'was restarted during the analysis')
     } else if (seen.status === 'pending') this.#watches.later(copy, waiting)
+  }
+
+  /** The node answers, but not about this task: after a while another one may have it. */
+  async #unreadable(copy: Copy, error: unknown): Promise<void> {
+    const { config, store, node, log } = this.#session
+    log.warn({ task: copy.taskId, node: node.name, err: error }, 'a task on a node could not be looked at')
+    const watch = this.#watches.of(copy)
+    watch.failingSince ??= performance.now()
+    if (performance.now() - watch.failingSince < config.NodeTimeout * 1000) return
+    const reason = `node ${node.name} gives no usable answer about the task: ${describeError(error)}`
+    const at = Date.now()
+    const outcome = { error: reason, at, notBefore: at, counted: true, maxRequeues: config.MaxRequeues }
+    await store.dispatch.abandoned(copy.id, outcome)
   }
 
   async #collect(copy: Copy, signal: AbortSignal): Promise<void> {

@@ -13,6 +13,8 @@ export interface Watch {
   misses: number
   /** Fetches that did not bring all reports. */
   fetches: number
+  /** Time by `performance.now` of the first of the looks in a row that failed. */
+  failingSince: number | undefined
 }
 
 export class Watches {
@@ -26,7 +28,7 @@ export class Watches {
   of(submission: Submission): Watch {
     const known = this.#watches.get(submission.id)
     if (known !== undefined) return known
-    const watch = { due: 0, misses: 0, fetches: 0 }
+    const watch = { due: 0, misses: 0, fetches: 0, failingSince: undefined }
     this.#watches.set(submission.id, watch)
     return watch
   }
