@@ -12,16 +12,18 @@ function asked(node: CuckooStandIn, path: string): boolean {
 }
 
 describe('after a kill', () => {
-  test('while the node stores a task, that is adopted and not sent again', async t => {
+  test('before the answer of a node that has stored the task, that is adopted and not sent again', async t => {
     const front = await makeFront(t)
     const node = await makeNode(t)
     await front.start()
     await front.addNode('n1', node.url)
-    node.faults.next({ kind: 'slow', milliseconds: 500, match: { path: '/tasks/create/file' } })
+    node.faults.next({ kind: 'lostAfterStore', match: { path: '/tasks/create/file' } })
     const id = await front.submit('MZ')
-    await waitFor(() => asked(node, '/tasks/create/file'), { describe: 'the upload' })
-    await front.kill()
     await waitFor(() => node.submissions.length === 1, { describe: 'the node to store the task' })
+    // The server that is killed cannot find out that the node has it.
+    await node.down()
+    await front.kill()
+    await node.up()
     await front.start()
     await front.reaches(id, 'finished')
     await isEmptied(node)
