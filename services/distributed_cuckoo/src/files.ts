@@ -1,9 +1,8 @@
 /** Samples and reports on disk. No path is ever built from a name that a client or a node sent. */
 import { createHash, randomUUID } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
 import { type FileHandle, mkdir, open, readFile, rm, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { type Readable, Transform, type TransformCallback } from 'node:stream'
+import { type Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ConfigError, describeError } from '@cuckoo-distributed/core'
 import type { Sample } from './store/model.js'
@@ -69,13 +68,17 @@ export class Files {
     const path = `${name.slice(0, 2)}/${name}.bin`
     const file = this.samplePath(path)
     await this.#makeShard(dirname(file))
-    const meter = new SampleMeter()
+    const handle = await open(file, 'wx', 0o600)
     try {
-      const sink = createWriteStream(file, { flags: 'wx', mode: 0o600, flush: true })
-      await pipeline(bytes, meter, sink, { signal })
+      const sink = new SampleSink(handle)
+      await pipeline(bytes, sink, { signal })
+      await handle.sync()
+      await handle.close()
       await syncDirectory(dirname(file))
-      return { path, ...meter.measured() }
+      return { path, ...sink.measured() }
     } catch (error: unknown) {
+      // Waits for a write that is under way.
+      await handle.close()
       await rm(file, { force: true })
       throw signal.aborted ? signal.reason : error
     }
@@ -104,17 +107,23 @@ export class Files {
   }
 }
 
-/** Passes a sample on and measures it. */
-class SampleMeter extends Transform {
+/** Writes a sample and measures it on the way. */
+class SampleSink extends Writable {
+  readonly #handle: FileHandle
   readonly #md5 = createHash('md5')
   readonly #sha256 = createHash('sha256')
   #size = 0
 
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+  constructor(handle: FileHandle) {
+    super()
+    this.#handle = handle
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
     this.#md5.update(chunk)
     this.#sha256.update(chunk)
     this.#size += chunk.length
-    done(null, chunk)
+    this.#handle.writeFile(chunk).then(() => done(), done)
   }
 
   /** To be called once, after the end. */
