@@ -104,7 +104,7 @@ function findPrograms(): string {
   if (found !== undefined) return found
   throw new Error(
     'PostgreSQL is not installed: run `apt-get update && apt-get install --no-install-recommends postgresql` as root, or ' +
-      'start a server with `docker compose up -d postgres` and set POSTGRES_URL',
+      'set POSTGRES_URL to a server whose user may make databases',
   )
 }
 
