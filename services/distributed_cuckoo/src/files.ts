@@ -72,9 +72,8 @@ export class Files {
     try {
       const sink = new SampleSink(handle)
       await pipeline(bytes, sink, { signal })
-      await handle.sync()
+      await Promise.all([handle.sync(), syncDirectory(dirname(file))])
       await handle.close()
-      await syncDirectory(dirname(file))
       return { path, ...sink.measured() }
     } catch (error: unknown) {
       // Waits for a write that is under way.
@@ -115,15 +114,20 @@ class SampleSink extends Writable {
   #size = 0
 
   constructor(handle: FileHandle) {
-    super()
+    super({ highWaterMark: 2 ** 20 })
     this.#handle = handle
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
-    this.#md5.update(chunk)
-    this.#sha256.update(chunk)
-    this.#size += chunk.length
-    this.#handle.writeFile(chunk).then(() => done(), done)
+  override _write(bytes: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
+    this.#md5.update(bytes)
+    this.#sha256.update(bytes)
+    this.#size += bytes.length
+    this.#handle.writeFile(bytes).then(() => done(), done)
+  }
+
+  /** What has come while the last write was under way is written at once. */
+  override _writev(waiting: readonly { readonly chunk: Buffer }[], done: (error?: Error) => void): void {
+    this._write(Buffer.concat(waiting.map(({ chunk }) => chunk)), 'binary', done)
   }
 
   /** To be called once, after the end. */
