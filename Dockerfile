@@ -4,11 +4,11 @@ WORKDIR /build
 COPY . .
 RUN npm ci --ignore-scripts && npm run build
 
-# Each service is a single file that needs Node and nothing else.
+# Each service is a single file that needs Node and nothing else; one has the SQLite driver's binding beside it.
 FROM node:22-slim AS runtime
 ENV NODE_ENV=production
 # Volumes that are mounted here take over owner and mode.
-RUN for folder in tmp dump; do install -d -o node -g node -m 0700 "/var/lib/cuckoo_distributed/$folder"; done
+RUN for folder in tmp dump cluster; do install -d -o node -g node -m 0700 "/var/lib/cuckoo_distributed/$folder"; done
 USER node
 # A service reads <service>.conf.json in its working directory.
 WORKDIR /etc/cuckoo_distributed
@@ -28,3 +28,8 @@ ENTRYPOINT ["node", "/usr/local/lib/cuckoo_distributed/parse_and_submit.mjs"]
 FROM runtime AS overseer
 COPY --from=build /build/services/overseer/dist/overseer.mjs /usr/local/lib/cuckoo_distributed/
 ENTRYPOINT ["node", "/usr/local/lib/cuckoo_distributed/overseer.mjs"]
+
+# The SQLite driver's native binding lies beside it.
+FROM runtime AS distributed_cuckoo
+COPY --from=build /build/services/distributed_cuckoo/dist/ /usr/local/lib/cuckoo_distributed/
+ENTRYPOINT ["node", "/usr/local/lib/cuckoo_distributed/distributed_cuckoo.mjs"]

@@ -1,5 +1,7 @@
-// Bundles one service into services/<name>/dist/<name>.mjs: one executable file that needs Node and nothing else.
-import { chmod, readFile } from 'node:fs/promises'
+// Bundles one service into services/<name>/dist/<name>.mjs: one executable file that needs Node and nothing else, but for
+// the SQLite driver's native binding, which is put beside it where a service uses that driver.
+import { chmod, copyFile, mkdir, readFile, rename } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -11,6 +13,35 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const banner = `#!/usr/bin/env node
 import { createRequire as __createRequire } from 'node:module'
 const require = __createRequire(import.meta.url)`
+
+/**
+ * libsql chooses the package with its binding by platform at run time, out of a node_modules folder that a bundle has not.
+ * In the bundle it takes the file beside it: the binding of the machine that builds.
+ */
+const libsqlBeside = {
+  name: 'libsql-beside',
+  setup({ initialOptions, onLoad, onResolve }) {
+    const dist = dirname(initialOptions.outfile)
+    onResolve({ filter: /^\.\/libsql\.node$/ }, ({ path }) => ({ path, external: true }))
+    onLoad({ filter: /node_modules\/libsql\/index\.js$/ }, async ({ path }) => {
+      const call = 'require(`@libsql/${target}`)'
+      const source = await readFile(path, 'utf8')
+      if (!source.includes(call)) throw new Error(`${path} does not load its binding by ${call} any more`)
+      await mkdir(dist, { recursive: true })
+      await copyFile(nativeBinding(path), join(dist, 'libsql.node.new'))
+      // A running process has the old file mapped into its memory.
+      await rename(join(dist, 'libsql.node.new'), join(dist, 'libsql.node'))
+      return { contents: source.replace(call, "require('./libsql.node')"), loader: 'js' }
+    })
+  },
+}
+
+/** The file that libsql itself loads on this machine. */
+function nativeBinding(libsql) {
+  const require = createRequire(libsql)
+  require('libsql')
+  return Object.keys(require.cache).find(file => /@libsql\b.*\.node$/.test(file))
+}
 
 /** Builds the service and returns the path and size in bytes of the file that was written. */
 export async function buildService(name) {
@@ -28,6 +59,9 @@ export async function buildService(name) {
     banner: { js: banner },
     define: { 'process.env.SERVICE_VERSION': JSON.stringify(version) },
     legalComments: 'none',
+    // pg loads its optional native driver only when asked for.
+    external: ['pg-native'],
+    plugins: [libsqlBeside],
     metafile: true,
     logLevel: 'warning',
   })

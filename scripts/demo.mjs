@@ -7,7 +7,7 @@ import { SetupError, setUp } from './setup.mjs'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
 try {
-  setUp({ rabbitMq: false })
+  setUp({})
   compile('packages/testing')
   const { runDemo } = await import('../packages/testing/build/src/demo/demo.js')
   process.exitCode = await runDemo(process.argv.slice(2), prepare)

@@ -1,4 +1,4 @@
-// What a fresh clone needs before anything can run: the packages of the lock file, and RabbitMQ for tests and demo.
+// What a fresh clone needs before anything can run: the packages of the lock file, and servers for tests and demo.
 // Runs before node_modules exists, so it uses nothing but Node.
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
@@ -13,11 +13,31 @@ export class SetupError extends Error {
   code = 'SETUP_FAILED'
 }
 
-/** Makes everything ready; `rabbitMq: false` leaves the broker out. Throws SetupError. */
-export function setUp({ rabbitMq }) {
+/** What comes from the system's packages, by the name under which it is asked for. */
+const PROGRAMS = {
+  rabbitMq: {
+    name: 'rabbitmq-server',
+    isThere: () => process.env.RABBITMQ_URL || isProgram('rabbitmq-server'),
+    instead: '`docker compose up -d rabbitmq` and set RABBITMQ_URL=amqp://cuckoo:cuckoo@127.0.0.1:5672',
+  },
+  postgres: {
+    name: 'postgresql',
+    isThere: () => process.env.POSTGRES_URL || existsSync('/usr/lib/postgresql') || isProgram('initdb'),
+    instead: 'start a server of your own and set POSTGRES_URL=postgres://USER:PASSWORD@HOST:PORT/postgres',
+  },
+  chromium: {
+    name: 'chromium',
+    isThere: () => process.env.CHROMIUM || isProgram('chromium'),
+    instead: 'set CHROMIUM to the program of another Chromium',
+  },
+}
+
+/** Makes everything ready, with those of `PROGRAMS` that are asked for. Throws SetupError. */
+export function setUp(asked) {
   checkNode()
   ensureDependencies()
-  if (rabbitMq) ensureRabbitMq()
+  const missing = Object.keys(PROGRAMS).filter(key => asked[key] && !PROGRAMS[key].isThere())
+  for (const key of missing) install(PROGRAMS[key])
 }
 
 function checkNode() {
@@ -45,28 +65,23 @@ function isInstalled() {
     .every(([path, entry]) => installed[path]?.version === entry.version && installed[path] !== undefined)
 }
 
-/** Installs RabbitMQ when neither a broker is named nor a program found; says what it does before it does it. */
-function ensureRabbitMq() {
-  if (process.env.RABBITMQ_URL || hasRabbitMq()) return
+/** Installs a package of the system; says what it does before it does it. */
+function install({ name, isThere, instead }) {
   const asRoot = rootPrefix()
   if (asRoot === undefined) {
     throw new SetupError(
-      'rabbitmq-server is not installed: run `apt-get update && apt-get install --no-install-recommends rabbitmq-server` ' +
-        'as root, or `docker compose up -d rabbitmq` and set RABBITMQ_URL=amqp://cuckoo:cuckoo@127.0.0.1:5672',
+      `${name} is not installed: run \`apt-get update && apt-get install --no-install-recommends ${name}\` as root, or ${instead}`,
     )
   }
-  console.log('installing the package rabbitmq-server with apt-get; its system service is neither started nor enabled')
-  const [command, ...args] = [...asRoot, '/bin/sh', '-c', installRabbitMq]
-  if (run(command, args).status !== 0 || !hasRabbitMq()) {
-    throw new SetupError(
-      'rabbitmq-server could not be installed, see the messages above; alternatively run `docker compose up -d rabbitmq` ' +
-        'and set RABBITMQ_URL=amqp://cuckoo:cuckoo@127.0.0.1:5672',
-    )
+  console.log(`installing the package ${name} with apt-get; system services of it are neither started nor enabled`)
+  const [command, ...args] = [...asRoot, '/bin/sh', '-c', installPackage, 'install', name]
+  if (run(command, args).status !== 0 || !isThere()) {
+    throw new SetupError(`${name} could not be installed, see the messages above; alternatively ${instead}`)
   }
 }
 
 // policy-rc.d is how Debian is told not to start the services of the packages being installed (`man 8 invoke-rc.d`).
-const installRabbitMq = `
+const installPackage = `
 set -e
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
@@ -76,13 +91,9 @@ if [ ! -e "$policy" ]; then
   chmod 755 "$policy"
 fi
 apt-get update
-DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends rabbitmq-server
-if [ -d /run/systemd/system ]; then systemctl disable rabbitmq-server; fi
+DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$1"
+if [ -d /run/systemd/system ] && systemctl cat "$1" >/dev/null 2>&1; then systemctl disable "$1"; fi
 `
-
-function hasRabbitMq() {
-  return isProgram('rabbitmq-server')
-}
 
 /** What to put before a command to run it as root; undefined where that is not possible, or where there is no apt-get. */
 function rootPrefix() {

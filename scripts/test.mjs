@@ -23,7 +23,8 @@ process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1
 async function testAll(wanted) {
   const total = { passed: 0, failed: 0 }
   try {
-    setUp({ rabbitMq: wanted.includes('integration') })
+    if (wanted.includes('integration')) setUp({ rabbitMq: true, postgres: true, chromium: true })
+    else setUp({})
   } catch (error) {
     if (!(error instanceof SetupError)) throw error
     console.error(error.message)

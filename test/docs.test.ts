@@ -36,7 +36,7 @@ for (const service of PIPELINE) {
 test('README lists every option of the command line', () => {
   const main = join(root, 'services/overseer/build/src/main.js')
   const help = execFileSync(process.execPath, [main, '--help'], { encoding: 'utf8' })
-  const offered = [...help.matchAll(/^ {2}--([\w-]+)/gm)].map(([, name]) => name)
+  const offered = [...help.matchAll(/^ +(?:-\w, )?--([\w-]+)/gm)].map(([, name]) => name)
   const listed = tableIn(sectionOf(readme, '## Command line'))
     .flatMap(([option = '']) => codeSpans(option))
     .filter(option => option.startsWith('--'))

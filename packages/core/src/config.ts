@@ -8,40 +8,48 @@ import { type Problem, problemsOf, validator } from './schema.js'
 
 /**
  * The file a service reads when no path is given: `<service>.conf.json` in the current directory, then beside the
- * executable. Throws ConfigError when there is neither.
+ * executable. Undefined when there is neither.
  */
-export function findConfigFile(service: string, executable: string): string {
+export function findConfigFile(service: string, executable: string): string | undefined {
+  return candidates(service, executable).find(path => existsSync(path))
+}
+
+/** What to say when that file is needed and missing. */
+export function noConfigFile(service: string, executable: string): ConfigError {
+  const places = candidates(service, executable).join(' and no ')
+  return new ConfigError(`${service}.conf.json`, [`there is no ${places}; name the file with --config PATH`])
+}
+
+function candidates(service: string, executable: string): string[] {
   const name = `${service}.conf.json`
-  const candidates = [resolve(name), join(dirname(executable), name)]
-  const found = candidates.find(path => existsSync(path))
-  if (found === undefined) {
-    throw new ConfigError(name, [`there is no ${candidates.join(' and no ')}; name the file with --config PATH`])
-  }
-  return found
+  return [resolve(name), join(dirname(executable), name)]
 }
 
 /**
- * Loads a file against a schema. `${NAME}` in a text is replaced from `env`; defaults are filled in.
- * Throws ConfigError with all problems.
+ * Loads a file against a schema. `${NAME}` in a text is replaced from `env`; defaults are filled in. `amend` may change
+ * what the file holds, `{}` when there is none, before it is checked. Throws ConfigError with all problems.
  */
 export async function loadConfig<S extends TObject>(
-  path: string,
+  path: string | undefined,
   schema: S,
   env: Readonly<Record<string, string | undefined>>,
+  amend: (file: object) => object = file => file,
 ): Promise<Readonly<Static<S>>> {
   const problems: Problem[] = []
-  const value = fillEnvironment(await readJson(path), env, '', problems)
+  const file = path === undefined ? {} : await readJson(path)
+  const filled = Object.entries(file).map(([key, item]) => [key, fillEnvironment(item, env, key, problems)])
+  const value = amend(Object.fromEntries(filled))
   const isValid = validator(schema, { fillDefaults: true })
   const valid = isValid(value)
   if (!valid) problems.push(...problemsOf(isValid.errors))
   if (valid && problems.length === 0) return deepFreeze(value)
   throw new ConfigError(
-    path,
+    path ?? 'arguments',
     problems.map(problem => `"${problem.field}" ${problem.problem}${hint(problem, schema)}`),
   )
 }
 
-async function readJson(path: string): Promise<unknown> {
+async function readJson(path: string): Promise<object> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
@@ -84,7 +92,7 @@ function fillEnvironment(
   if (Array.isArray(value)) return value.map((item, i) => fillEnvironment(item, env, `${field}.${i}`, problems))
   if (typeof value !== 'object' || value === null) return value
   const entries = Object.entries(value).map(([key, item]) => {
-    return [key, fillEnvironment(item, env, field === '' ? key : `${field}.${key}`, problems)] as const
+    return [key, fillEnvironment(item, env, `${field}.${key}`, problems)] as const
   })
   return Object.fromEntries(entries)
 }

@@ -38,7 +38,7 @@ export {
   parseJson,
   type TaskMessage,
 } from './messages.js'
-export { type ProcessDefinition, type ProcessEnvironment, runProcess } from './process.js'
+export { type Arguments, type ProcessDefinition, type ProcessEnvironment, runProcess } from './process.js'
 export { firstProblem, shapeOf, validator } from './schema.js'
 export { type OpenService, runService, type ServiceDefinition, type ServiceDependencies } from './service.js'
 export {

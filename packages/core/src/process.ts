@@ -1,9 +1,9 @@
 // From the command line to the exit code: arguments, configuration, logger, signals. The only file that sets the code.
 import { realpathSync } from 'node:fs'
 import type { Static, TObject } from 'typebox'
-import yargs, { type Options } from 'yargs'
+import yargs, { type Options, type PositionalOptions } from 'yargs'
 import { BrokerRefusedError } from './broker/link.js'
-import { findConfigFile, loadConfig } from './config.js'
+import { findConfigFile, loadConfig, noConfigFile } from './config.js'
 import { ConfigError, describeError } from './errors.js'
 import { createLogger, type LogConfig, type Logger } from './logger.js'
 import { Shutdown } from './shutdown.js'
@@ -18,6 +18,15 @@ export interface ProcessDefinition<S extends TObject> {
   readonly schema: S
   /** Further command-line options. */
   readonly options?: Readonly<Record<string, Options>>
+  /** Command-line arguments without a name, in their order; each may be left out. */
+  readonly positionals?: Readonly<Record<string, PositionalOptions>>
+  /** Rewrites the command line before it is parsed. */
+  rewrite?(argv: readonly string[]): string[]
+  /**
+   * Makes the configuration out of the file's content and the arguments; with it, the file is optional and `{}` stands for
+   * one that is not there. Throws ConfigError.
+   */
+  merge?(file: object, args: Arguments): object
   /**
    * Names what cannot be used although it is well-formed, e.g. a URL that is still a placeholder: an error at start,
    * a warning of `--check-config`.
@@ -50,15 +59,15 @@ export async function runProcess<S extends TObject>(definition: ProcessDefinitio
 
 async function start<S extends TObject>(definition: ProcessDefinition<S>): Promise<number> {
   const args = await parseArguments(definition)
-  const path = typeof args.config === 'string' ? args.config : findConfigFile(definition.name, executable())
-  const config = await loadConfig(path, definition.schema, process.env)
+  const path = configFile(definition, args)
+  const config = await loadConfig(path, definition.schema, process.env, file => definition.merge?.(file, args) ?? file)
   const unusable = definition.check?.(config) ?? []
   if (args['check-config'] === true) {
     for (const problem of unusable) process.stdout.write(`warning: ${problem}\n`)
-    process.stdout.write(`${path}: ok\n`)
+    process.stdout.write(`${path ?? 'arguments'}: ok\n`)
     return EXIT.ok
   }
-  if (unusable.length > 0) throw new ConfigError(path, unusable)
+  if (unusable.length > 0) throw new ConfigError(path ?? 'arguments', unusable)
   const log = createLogger(definition.name, logConfig(config))
   const shutdown = new Shutdown(
     () => drainMs(config),
@@ -79,11 +88,13 @@ async function start<S extends TObject>(definition: ProcessDefinition<S>): Promi
 }
 
 async function parseArguments<S extends TObject>(definition: ProcessDefinition<S>): Promise<Arguments> {
-  const parser = yargs(process.argv.slice(2))
+  const argv = process.argv.slice(2)
+  const positionals = Object.entries(definition.positionals ?? {})
+  const parser = yargs(definition.rewrite?.(argv) ?? argv)
     .scriptName(definition.name)
     // The Go suite's flags have one dash: `-config` is not `-c -o -n …`.
     .parserConfiguration({ 'short-option-groups': false, 'camel-case-expansion': false })
-    .usage(`$0 [options]\n\n${definition.summary}`)
+    .usage(`$0 [options]${positionals.map(([name]) => ` [${name}]`).join('')}\n\n${definition.summary}`)
     .option('config', {
       type: 'string',
       requiresArg: true,
@@ -91,12 +102,26 @@ async function parseArguments<S extends TObject>(definition: ProcessDefinition<S
     })
     .option('check-config', { type: 'boolean', describe: 'Check the configuration file and end' })
     .options(definition.options ?? {})
+    .alias('help', 'h')
     .version(process.env.SERVICE_VERSION ?? 'development')
     .strict()
     .fail((message, error) => {
       throw error ?? new ConfigError('arguments', [`${message}; see ${definition.name} --help`])
     })
-  return parser.parseAsync()
+  if (positionals.length === 0) return parser.parseAsync()
+  const usage = ['$0', ...positionals.map(([name]) => `[${name}]`)].join(' ')
+  return parser
+    .command(usage, definition.summary, command => {
+      for (const [name, options] of positionals) command.positional(name, options)
+    })
+    .parseAsync()
+}
+
+function configFile<S extends TObject>(definition: ProcessDefinition<S>, args: Arguments): string | undefined {
+  if (typeof args.config === 'string') return args.config
+  const found = findConfigFile(definition.name, executable())
+  if (found === undefined && definition.merge === undefined) throw noConfigFile(definition.name, executable())
+  return found
 }
 
 function executable(): string {

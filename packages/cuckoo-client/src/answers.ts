@@ -37,6 +37,13 @@ export interface TaskSummary {
   readonly errors: readonly string[]
 }
 
+export interface CuckooMachine {
+  readonly name: string
+  /** Empty when the server does not tell. */
+  readonly platform: string
+  readonly tags: readonly string[]
+}
+
 /** The places for free space, best first; patched 1.2 servers call them `reports` and `samples`. */
 const DISKS = ['analyses', 'reports', 'samples', 'binaries']
 
@@ -77,6 +84,18 @@ export function readTask(task: unknown, url: string): TaskSummary {
     sha256: text(sha256),
     errors: Array.isArray(errors) ? errors.map(String) : [],
   }
+}
+
+export function readMachines(answer: unknown, url: string): CuckooMachine[] {
+  const { machines } = record(answer)
+  if (!Array.isArray(machines)) throw new UnexpectedAnswerError(url, 'machines', 'a list')
+  return machines.map(machine => {
+    const { name, platform, tags } = record(machine)
+    if (typeof name !== 'string') throw new UnexpectedAnswerError(url, 'machines.name', 'a text')
+    // Distributed Cuckoo of 2015 shows a machine without tags as [""] (`cuckoosandbox/cuckoo:utils/dist.py`).
+    const given = Array.isArray(tags) ? tags.map(String).filter(tag => tag !== '') : []
+    return { name, platform: text(platform) ?? '', tags: given }
+  })
 }
 
 /**

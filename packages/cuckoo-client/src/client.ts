@@ -1,17 +1,26 @@
-/** The REST API of Cuckoo 1.2, 1.3 and 2.0 without a token. */
+/** The REST API of Cuckoo 1.2, 1.3 and 2.0. */
 import { HttpClient, type HttpResponse, type RequestOptions, StatusError } from '@cuckoo-distributed/http'
-import { type CuckooStatus, isTaskId, readStatus, readTask, record, type TaskSummary } from './answers.js'
-import { createTask, type NewTask } from './create-task.js'
+import {
+  type CuckooMachine,
+  type CuckooStatus,
+  isTaskId,
+  readMachines,
+  readStatus,
+  readTask,
+  record,
+  type TaskSummary,
+} from './answers.js'
+import { createTask, createUrlTask, type NewTask, type NewUrlTask } from './create-task.js'
 import { UnexpectedAnswerError } from './errors.js'
 
 const ANSWER_LIMIT = 16 * 2 ** 20
+const MACHINES_LIMIT = 2 ** 20
 const LIST_LIMIT = 256 * 2 ** 20
-
 /**
- * Cuckoo's built-in server is one thread, so that even a status waits for whatever report someone else downloads
- * (`cuckoosandbox/cuckoo:utils/api.py`, run by bottle's wsgiref server or Flask's development server).
+ * For lists, as Cuckoo makes a query for each task in them, and for downloads: an archive is compressed as a whole before its first
+ * byte is sent (`cuckoosandbox/cuckoo:utils/api.py`).
  */
-const HEADERS_TIMEOUT_MS = 5 * 60_000
+const SLOW_ANSWER_MS = 5 * 60_000
 
 export interface CuckooClientOptions {
   /** Base URL of the API, e.g. `http://host:8090`; user info in it is sent as HTTP Basic credentials. */
@@ -19,6 +28,14 @@ export interface CuckooClientOptions {
   readonly verifySsl: boolean
   /** Connections open at a time; further requests wait. */
   readonly maxConnections: number
+  /** Sent as `Authorization: Bearer <apiToken>`; Cuckoo 2.0.7 may demand it (`cuckoosandbox/cuckoo:cuckoo/apps/api.py`). */
+  readonly apiToken?: string | undefined
+  /**
+   * From the end of a request to the headers of its answer, but for lists and downloads. Default 5 minutes, as Cuckoo's
+   * built-in server is one thread, so that even a status waits for whatever report someone else downloads
+   * (`cuckoosandbox/cuckoo:utils/api.py`, run by bottle's wsgiref server or Flask's development server).
+   */
+  readonly headersTimeoutMs?: number | undefined
 }
 
 export interface ListOptions {
@@ -45,8 +62,8 @@ export class CuckooClient implements AsyncDisposable {
   readonly #http: HttpClient
 
   /** @throws InvalidUrlError when `baseUrl` is not an absolute http or https URL without query and fragment. */
-  constructor(options: CuckooClientOptions) {
-    this.#http = new HttpClient(options)
+  constructor({ apiToken, ...options }: CuckooClientOptions) {
+    this.#http = new HttpClient({ ...options, bearerToken: apiToken })
     this.baseUrl = this.#http.baseUrl
   }
 
@@ -68,6 +85,17 @@ export class CuckooClient implements AsyncDisposable {
     return createTask(this.#http, task, signal)
   }
 
+  /** As `createTask`, for a URL to visit instead of a file. */
+  createUrlTask(task: NewUrlTask, signal: AbortSignal): Promise<number> {
+    return createUrlTask(this.#http, task, signal)
+  }
+
+  /** The machines that analyses run on. */
+  async listMachines(signal: AbortSignal): Promise<CuckooMachine[]> {
+    const response = await this.#get('/machines/list', signal)
+    return readMachines(await response.json(MACHINES_LIMIT), this.#url('/machines/list'))
+  }
+
   /**
    * Tasks in the order in which their machines finished. A task that is not listed may still exist: a failing database
    * makes the list empty, with status 200 (`cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`, `list_tasks`). The answer
@@ -81,7 +109,7 @@ export class CuckooClient implements AsyncDisposable {
       // Anything but an integer is answered with 500.
       ...(completedAfter !== undefined && { completed_after: Math.floor(completedAfter) }),
     }
-    const response = await this.#get(path.join('/'), signal, { query })
+    const response = await this.#get(path.join('/'), signal, { query, headersTimeoutMs: SLOW_ANSWER_MS })
     const tasks: TaskSummary[] = []
     for await (const task of response.jsonElements('tasks', LIST_LIMIT)) {
       tasks.push(readTask(task, this.#url('/tasks/list')))
@@ -115,7 +143,16 @@ export class CuckooClient implements AsyncDisposable {
    * calls it `text/html`.
    */
   async report(id: number, signal: AbortSignal): Promise<HttpResponse | undefined> {
-    return this.#unless404(await this.#get(`/tasks/report/${checkedId(id)}`, signal, { expectStatus: [404] }))
+    return this.#unless404(await this.#download(`/tasks/report/${checkedId(id)}`, signal, { expectStatus: [404] }))
+  }
+
+  /** The report in a format such as `html` or `maec`; undefined when there is none (404) or no such format (400). */
+  async reportAs(id: number, format: string, signal: AbortSignal): Promise<HttpResponse | undefined> {
+    const path = `/tasks/report/${checkedId(id)}/${encodeURIComponent(format)}`
+    const response = await this.#download(path, signal, { expectStatus: [400, 404] })
+    if (response.status < 400) return response
+    response.discard()
+    return undefined
   }
 
   /**
@@ -131,7 +168,7 @@ export class CuckooClient implements AsyncDisposable {
     const path = `/tasks/report/${checkedId(id)}/dropped`
     const query = options.compression === undefined ? {} : { tar: options.compression }
     try {
-      return this.#unless404(await this.#get(path, signal, { query, expectStatus: [404] }))
+      return this.#unless404(await this.#download(path, signal, { query, expectStatus: [404] }))
     } catch (error: unknown) {
       const folderMissing = error instanceof StatusError && error.status === 500
       if (folderMissing && (await this.viewTask(id, signal)) === undefined) return undefined
@@ -163,8 +200,16 @@ export class CuckooClient implements AsyncDisposable {
     return this.#http[Symbol.asyncDispose]()
   }
 
-  #get(path: string, signal: AbortSignal, options: Pick<RequestOptions, 'query' | 'expectStatus'> = {}) {
-    return this.#http.request({ method: 'GET', path, signal, headersTimeoutMs: HEADERS_TIMEOUT_MS, ...options })
+  #get(
+    path: string,
+    signal: AbortSignal,
+    options: Pick<RequestOptions, 'query' | 'expectStatus' | 'headersTimeoutMs'> = {},
+  ) {
+    return this.#http.request({ method: 'GET', path, signal, ...options })
+  }
+
+  #download(path: string, signal: AbortSignal, options: Pick<RequestOptions, 'query' | 'expectStatus'>) {
+    return this.#get(path, signal, { ...options, headersTimeoutMs: SLOW_ANSWER_MS })
   }
 
   async #getJsonOr404(path: string, signal: AbortSignal): Promise<unknown> {

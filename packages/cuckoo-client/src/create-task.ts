@@ -5,6 +5,7 @@ import {
   multipartUpload,
   NetworkError,
   NotJsonError,
+  type RequestOptions,
   StatusError,
   TimeoutError,
   TruncatedBodyError,
@@ -12,13 +13,8 @@ import {
 import { isTaskId, record } from './answers.js'
 import { TaskRefusedError, UnknownOutcomeError } from './errors.js'
 
-export interface NewTask {
-  /** File name; Cuckoo keeps its last path component and may rewrite that, so no task can be found by it. */
-  readonly name: string
-  /** Number of bytes `open` yields. */
-  readonly size: number
-  /** Starts the sample from its first byte. */
-  open(): AsyncIterable<Uint8Array>
+/** What every new task may have. */
+interface Submission {
   /**
    * Options by Cuckoo's names: `package`, `timeout` (s), `priority`, `options`, `machine`, `platform`, `tags`, `custom`,
    * `owner`, `memory`, `enforce_timeout`, `clock`. Empty ones are not sent, nor are `memory` and `enforce_timeout` when
@@ -29,6 +25,19 @@ export interface NewTask {
   readonly onBegun?: (() => void) | undefined
 }
 
+export interface NewUrlTask extends Submission {
+  readonly url: string
+}
+
+export interface NewTask extends Submission {
+  /** File name; Cuckoo keeps its last path component and may rewrite that, so no task can be found by it. */
+  readonly name: string
+  /** Number of bytes `open` yields. */
+  readonly size: number
+  /** Starts the sample from its first byte. */
+  open(): AsyncIterable<Uint8Array>
+}
+
 const ANSWER_LIMIT = 2 ** 20
 const SWITCHES = new Set(['memory', 'enforce_timeout'])
 const FALSE_WORDS = new Set(['false', 'none', 'no', '0', 'off'])
@@ -36,15 +45,20 @@ const FALSE_WORDS = new Set(['false', 'none', 'no', '0', 'off'])
 export async function createTask(http: HttpClient, task: NewTask, signal: AbortSignal): Promise<number> {
   const { name, size, onBegun } = task
   const file = { field: 'file', filename: name, size, open: () => task.open() }
+  const body = multipartUpload({ fields: sentOptions(task.options), file })
+  return create(http, { path: '/tasks/create/file', body, onBegun, signal })
+}
+
+export async function createUrlTask(http: HttpClient, task: NewUrlTask, signal: AbortSignal): Promise<number> {
+  const body = Buffer.from(new URLSearchParams({ ...sentOptions(task.options), url: task.url }).toString())
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+  return create(http, { path: '/tasks/create/url', headers, body, onBegun: task.onBegun, signal })
+}
+
+async function create(http: HttpClient, request: Omit<RequestOptions, 'method'>): Promise<number> {
   let answer: unknown
   try {
-    const response = await http.request({
-      method: 'POST',
-      path: '/tasks/create/file',
-      body: multipartUpload({ fields: sentOptions(task.options), file }),
-      onBegun,
-      signal,
-    })
+    const response = await http.request({ method: 'POST', ...request })
     answer = await response.json(ANSWER_LIMIT)
   } catch (error: unknown) {
     throw outcomeOf(error)

@@ -25,6 +25,10 @@ export interface HttpClientOptions {
    * (`cuckoosandbox/cuckoo:utils/api.py` on bottle's wsgiref server).
    */
   readonly keepAlive?: boolean
+  /** Sent as `Authorization: Bearer <bearerToken>` instead of credentials of the base URL; no error shows it. */
+  readonly bearerToken?: string | undefined
+  /** From the end of a request to the headers of its answer. Default 5 minutes. */
+  readonly headersTimeoutMs?: number | undefined
 }
 
 export interface RequestOptions {
@@ -41,7 +45,7 @@ export interface RequestOptions {
   readonly secrets?: readonly string[] | undefined
   /** Ends the request and the reading of its answer; both then reject with its reason. */
   readonly signal: AbortSignal
-  /** From the end of the request to the headers of the answer. Default 5 minutes. */
+  /** From the end of the request to the headers of the answer. Default: the client's. */
   readonly headersTimeoutMs?: number | undefined
   /** Between two chunks of the answer. Default 1 minute. */
   readonly bodyTimeoutMs?: number | undefined
@@ -58,6 +62,7 @@ export class HttpClient implements AsyncDisposable {
   readonly #authorization: string | undefined
   readonly #secrets: readonly string[]
   readonly #keepAlive: boolean
+  readonly #headersTimeoutMs: number
   readonly #agent: Agent
 
   /** @throws InvalidUrlError when `baseUrl` is not an absolute http or https URL without query and fragment. */
@@ -68,9 +73,11 @@ export class HttpClient implements AsyncDisposable {
     this.#prefix = url.pathname.replace(/\/+$/, '')
     const credentials = url.username || url.password ? [decode(url.username), decode(url.password)] : undefined
     const token = credentials && Buffer.from(credentials.join(':')).toString('base64')
-    this.#authorization = token && `Basic ${token}`
-    this.#secrets = token ? [token, url.password, decode(url.password)] : []
+    const { bearerToken } = options
+    this.#authorization = bearerToken === undefined ? token && `Basic ${token}` : `Bearer ${bearerToken}`
+    this.#secrets = [...(token ? [token, url.password, decode(url.password)] : []), bearerToken ?? '']
     this.#keepAlive = options.keepAlive ?? false
+    this.#headersTimeoutMs = options.headersTimeoutMs ?? 300_000
     this.#agent = new Agent({
       connections: options.maxConnections ?? null,
       allowH2: false,
@@ -123,7 +130,7 @@ export class HttpClient implements AsyncDisposable {
       body: upload ? Readable.from(exchange.body(upload), { objectMode: false }) : null,
       reset: !this.#keepAlive,
       signal: options.signal,
-      headersTimeout: options.headersTimeoutMs ?? 300_000,
+      headersTimeout: options.headersTimeoutMs ?? this.#headersTimeoutMs,
       bodyTimeout: options.bodyTimeoutMs ?? 60_000,
     }
   }

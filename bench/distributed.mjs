@@ -1,0 +1,242 @@
+// node bench/distributed.mjs [submissions|tables|report]: measures the built distributed_cuckoo against its goals. Fails nothing.
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createWriteStream } from 'node:fs'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { startService } from '@cuckoo-distributed/testing'
+import { Pool } from 'undici'
+
+const MIB = 2 ** 20
+const CLIENTS = 4
+
+const measures = { submissions, tables, report }
+const asked = process.argv.slice(2)
+for (const [name, measure] of Object.entries(measures)) {
+  if (asked.length > 0 && !asked.includes(name)) continue
+  const folder = await mkdtemp(join(tmpdir(), 'bench-'))
+  try {
+    await measure(folder)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+/** Submissions per second, against the baseline in the same run. */
+async function submissions(folder) {
+  for (const [label, bytes, count] of [
+    ['10 KB', 10_000, 1000],
+    ['10 MB', 10_000_000, 30],
+  ]) {
+    const body = multipart(Buffer.alloc(bytes, 'MZ'))
+    const rates = { baseline: [], ours: [] }
+    const baseline = await startBaseline(folder)
+    const server = await startServer(folder)
+    // Alternating rounds, so that whatever else the machine does falls on both.
+    for (let round = 0; round < 3; round += 1) {
+      rates.baseline.push(await rate(baseline.url, body, count))
+      rates.ours.push(await rate(server.url, body, count))
+    }
+    const [ours, bare] = [median(rates.ours), median(rates.baseline)]
+    print(
+      `submissions of ${label}`,
+      `${ours.toFixed(0)}/s, bare ${bare.toFixed(0)}/s`,
+      `ratio ${(ours / bare).toFixed(2)} (goal 0.6)`,
+    )
+    await Promise.all([baseline.stop(), server.stop()])
+    await rm(join(folder, 'dist.db'), { force: true })
+  }
+}
+
+/** The list and the plan with 100 and with 100,000 tasks in the store. */
+async function tables(folder) {
+  // It answers, and has too many pending tasks to get one of ours.
+  const busy = await startNode(0, 1000)
+  const times = {}
+  for (const count of [100, 100_000]) {
+    const database = join(folder, `dist-${count}.db`)
+    const first = await startServer(folder, { Database: database })
+    await rate(first.url, multipart(Buffer.from('MZ')), 1)
+    await first.stop()
+    const fill = new URL('distributed-fill.mjs', import.meta.url).pathname
+    execFileSync(process.execPath, [fill, database, String(count)])
+    const server = await startServer(folder, { Database: database })
+    await addNode(server, busy)
+    const list = median(await repeat(50, () => timed(() => drain(`${server.url}/task?limit=50&offset=0`))))
+    const before = await server.process.cpu()
+    await new Promise(resolve => setTimeout(resolve, 5000))
+    times[count] = { list, cpu: (await server.process.cpu()) - before }
+    await server.stop()
+  }
+  busy.close()
+  const [few, many] = [times[100], times[100_000]]
+  print(
+    'GET /task?limit=50',
+    `${few.list.toFixed(1)} ms with 100 tasks, ${many.list.toFixed(1)} ms with 100,000`,
+    `ratio ${(many.list / few.list).toFixed(2)} (goal 1)`,
+  )
+  print(
+    '5 s of planning',
+    `${few.cpu} ms of processor with 100 pending tasks, ${many.cpu} ms with 100,000`,
+    `difference ${many.cpu - few.cpu} ms (goal 0)`,
+  )
+}
+
+/** Resident memory while a report of 1 GiB is fetched from a node and served. */
+async function report(folder) {
+  const size = 2 ** 30
+  const node = await startNode(size)
+  const server = await startServer(folder)
+  await addNode(server, node)
+  const idle = (await server.process.rss()).current
+  await server.process.resetPeak()
+  const fetched = await timed(async () => {
+    await rate(server.url, multipart(Buffer.from('MZ')), 1)
+    while ((await fetch(`${server.url}/report/1`, { method: 'HEAD' })).status !== 200)
+      await new Promise(r => setTimeout(r, 100))
+  })
+  const fetching = (await server.process.rss()).peak
+  await server.process.resetPeak()
+  const served = await timed(() => drain(`${server.url}/report/1`, join(folder, 'copy')))
+  const serving = (await server.process.rss()).peak
+  const whole = (await stat(join(folder, 'copy'))).size === size
+  print(
+    'a report of 1 GiB',
+    `fetched in ${(fetched / 1000).toFixed(1)} s, served in ${(served / 1000).toFixed(1)} s${whole ? '' : ', NOT WHOLE'}`,
+    `resident ${mib(fetching)} and ${mib(serving)}, ${mib(idle)} before (goal 120)`,
+  )
+  await server.stop()
+  node.close()
+}
+
+async function startServer(folder, config = {}) {
+  const process = await startService('distributed_cuckoo', {
+    config: {
+      Port: 0,
+      Database: join(folder, 'dist.db'),
+      SamplesDirectory: join(folder, `samples-${Date.now()}`),
+      ReportsDirectory: join(folder, `reports-${Date.now()}`),
+      ReportFormats: ['json'],
+      Interval: 0.2,
+      LogLevel: 'info',
+      ...config,
+    },
+  })
+  const { port } = await process.waitForLog('listening', { deadlineMs: 30_000 })
+  return { process, url: `http://127.0.0.1:${port}`, stop: () => process.stop() }
+}
+
+async function addNode(server, node) {
+  const body = new URLSearchParams({ name: 'n', url: node.url })
+  const answer = await fetch(`${server.url}/node`, { method: 'POST', body })
+  if (answer.status !== 200) throw new Error(`the node was not taken: ${await answer.text()}`)
+}
+
+async function startBaseline(folder) {
+  const script = new URL('distributed-baseline.mjs', import.meta.url).pathname
+  const path = await mkdtemp(join(folder, 'baseline-'))
+  const child = spawn(process.execPath, [script, path], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [port] = await once(createInterface({ input: child.stdout }), 'line')
+  return { url: `http://127.0.0.1:${port}`, stop: async () => child.kill() && once(child, 'exit') }
+}
+
+/** A node that has reported every task at once, with a JSON report of this size; `pending`: what its status says. */
+async function startNode(size, pending = 0) {
+  const pad = Buffer.alloc(MIB, 'x')
+  let custom = ''
+  const server = createServer(async (request, response) => {
+    const answer = value => response.setHeader('content-type', 'application/json').end(JSON.stringify(value))
+    const chunks = []
+    for await (const chunk of request) chunks.push(chunk)
+    const form = Buffer.concat(chunks).toString('latin1')
+    custom = /name="custom"\r\n\r\n([^\r]*)/.exec(form)?.[1] ?? custom
+    if (request.url === '/machines/list') answer({ machines: [{ name: 'm', platform: 'windows', tags: [] }] })
+    else if (request.url === '/cuckoo/status')
+      answer({ tasks: { pending, running: 0, completed: 0, reported: 1, total: 1 } })
+    else if (request.url === '/tasks/create/file') answer({ task_id: 1 })
+    else if (request.url === '/tasks/view/1') {
+      answer({ task: { id: 1, status: 'reported', custom, sample: { sha256: await sampleDigest() } } })
+    } else if (request.url === '/tasks/report/1/json') {
+      response.setHeader('content-length', size)
+      await pipeline(Readable.from(bigJson(size, pad)), response)
+    } else if (request.url.startsWith('/tasks/report/')) response.writeHead(404).end()
+    else answer({ status: 'OK' })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() }
+}
+
+async function sampleDigest() {
+  const digest = await crypto.subtle.digest('SHA-256', Buffer.from('MZ'))
+  return Buffer.from(digest).toString('hex')
+}
+
+function* bigJson(size, pad) {
+  const [head, tail] = ['{"strings": "', '"}']
+  let left = size - head.length - tail.length
+  yield Buffer.from(head)
+  for (; left > pad.length; left -= pad.length) yield pad
+  yield pad.subarray(0, left)
+  yield Buffer.from(tail)
+}
+
+function multipart(content) {
+  const boundary = 'bench-boundary'
+  const head = `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="s.exe"\r\nContent-Type: application/octet-stream\r\n\r\n`
+  const body = Buffer.concat([Buffer.from(head), content, Buffer.from(`\r\n--${boundary}--\r\n`)])
+  return { body, headers: { 'content-type': `multipart/form-data; boundary=${boundary}` } }
+}
+
+/** Posts per second, with a few clients at a time. */
+async function rate(url, { body, headers }, count) {
+  const pool = new Pool(url, { connections: CLIENTS })
+  let left = count
+  const milliseconds = await timed(() =>
+    Promise.all(
+      Array.from({ length: CLIENTS }, async () => {
+        while (left-- > 0) {
+          const answer = await pool.request({ method: 'POST', path: '/task', headers, body })
+          const text = await answer.body.text()
+          if (answer.statusCode !== 200) throw new Error(`status ${answer.statusCode}: ${text}`)
+        }
+      }),
+    ),
+  )
+  await pool.close()
+  return (count * 1000) / milliseconds
+}
+
+async function drain(url, path = '/dev/null') {
+  const { status, body } = await fetch(url)
+  if (status !== 200) throw new Error(`${url}: status ${status}`)
+  await pipeline(body, createWriteStream(path))
+}
+
+async function timed(work) {
+  const start = performance.now()
+  await work()
+  return performance.now() - start
+}
+
+async function repeat(times, work) {
+  const results = []
+  for (let i = 0; i < times; i += 1) results.push(await work())
+  return results
+}
+
+function median(values) {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
+}
+
+function mib(bytes) {
+  return `${(bytes / MIB).toFixed(0)} MiB`
+}
+
+function print(what, measured, verdict) {
+  console.log(`${what.padEnd(24)} ${measured}; ${verdict}`)
+}

@@ -1,0 +1,124 @@
+/** The command line of the original, and what we add to it. */
+import { readFileSync } from 'node:fs'
+import { type Arguments, ConfigError, describeError } from '@cuckoo-distributed/core'
+import type { Options, PositionalOptions } from 'yargs'
+
+type Read = (value: string) => unknown
+
+interface Option {
+  readonly key: string
+  readonly describe: string
+  readonly read?: Read
+}
+
+const REQUIRED = ['samples-directory', 'report-formats', 'reports-directory']
+
+export const positionals: Readonly<Record<string, PositionalOptions>> = {
+  host: { type: 'string', describe: 'Host to listen on; default 127.0.0.1 (the original: all interfaces)' },
+  port: { type: 'string', describe: 'Port to listen on; default 9003' },
+}
+
+/** Options that take a value, by name. Each is a key of the configuration file as well. */
+const VALUES: Readonly<Record<string, Option>> = {
+  db: { key: 'Database', describe: 'Database connection string; default sqlite:///dist.db' },
+  'samples-directory': { key: 'SamplesDirectory', describe: 'Samples directory' },
+  'uptime-logfile': { key: 'UptimeLogfile', describe: 'Uptime logfile path' },
+  'report-formats': { key: 'ReportFormats', describe: 'Reporting formats to fetch, e.g. json,html', read: splitList },
+  'reports-directory': { key: 'ReportsDirectory', describe: 'Reports directory' },
+  'api-token': {
+    key: 'ApiToken',
+    describe: 'Bearer token that clients must send; better kept in the configuration file',
+  },
+  interval: { key: 'Interval', describe: 'Seconds between two looks at a node; default 30', read: readNumber },
+  threshold: { key: 'Threshold', describe: 'Pending tasks that a node may have; default 500', read: readNumber },
+  'node-timeout': {
+    key: 'NodeTimeout',
+    describe: 'Seconds until tasks of a lost node are sent again',
+    read: readNumber,
+  },
+  'max-upload': { key: 'MaxUpload', describe: 'Largest sample, in bytes; default 1 GiB', read: readNumber },
+}
+
+export const options: Readonly<Record<string, Options>> = {
+  debug: { alias: 'd', type: 'boolean', describe: 'Enable debug logging' },
+  ...Object.fromEntries(
+    Object.entries(VALUES).map(([name, { describe }]) => {
+      return [name, { type: 'string', requiresArg: true, describe } satisfies Options]
+    }),
+  ),
+  'node-token': {
+    type: 'array',
+    string: true,
+    requiresArg: true,
+    describe: 'NAME=FILE: bearer token of a node, kept in a file',
+  },
+  'keep-samples': { type: 'boolean', describe: 'Keep samples of finished tasks until they are deleted' },
+}
+
+/** The configuration: what the arguments say goes before what the file says. Throws ConfigError. */
+export function mergeArguments(file: object, args: Arguments): object {
+  const config: Record<string, unknown> = { ...file }
+  for (const [name, { key, read = keep }] of Object.entries(VALUES)) {
+    const value = last(args[name])
+    if (value !== undefined) config[key] = read(value)
+  }
+  const [host, port] = [last(args.host), last(args.port)]
+  if (host !== undefined) config.Host = host
+  if (port !== undefined) config.Port = readNumber(port)
+  if (args.debug === true) config.LogLevel = 'debug'
+  if (args['keep-samples'] === true) config.KeepSamples = true
+  const tokens = readTokens(args['node-token'])
+  if (tokens.length > 0) config.NodeTokens = { ...members(config.NodeTokens), ...Object.fromEntries(tokens) }
+  const missing = REQUIRED.filter(name => config[VALUES[name]?.key ?? ''] === undefined)
+  if (missing.length > 0) throw new ConfigError('arguments', [...missing.map(name => `--${name} is missing`), USAGE])
+  return config
+}
+
+const USAGE = `usage: distributed_cuckoo [-h] [-d] [--db DB] [--uptime-logfile FILE] --samples-directory DIR --report-formats LIST --reports-directory DIR [host] [port]; or --config FILE`
+
+/** Completes an option of which only the beginning is given, if there is one such option, as Python's argparse does. */
+export function completeOptions(argv: readonly string[]): string[] {
+  const names = [...Object.keys(options), 'config', 'check-config', 'help', 'version']
+  return argv.map(argument => {
+    const [, prefix = '', rest = ''] = /^--([a-z][a-z-]*)(=.*)?$/s.exec(argument) ?? []
+    if (prefix === '' || names.includes(prefix)) return argument
+    const [name, ...others] = names.filter(candidate => candidate.startsWith(prefix))
+    return name === undefined || others.length > 0 ? argument : `--${name}${rest}`
+  })
+}
+
+function readTokens(values: unknown): [name: string, token: string][] {
+  return (Array.isArray(values) ? values : []).map(value => {
+    const [, name, path] = /^([^=]+)=(.+)$/.exec(String(value)) ?? []
+    if (name === undefined || path === undefined) throw new ConfigError('arguments', ['--node-token must be NAME=FILE'])
+    try {
+      return [name, readFileSync(path, 'utf8').trim()]
+    } catch (error: unknown) {
+      throw new ConfigError('arguments', [`--node-token: ${path} cannot be read: ${describeError(error)}`])
+    }
+  })
+}
+
+/** Of an option that is given twice the last counts, as with argparse. */
+function last(value: unknown): string | undefined {
+  const single: unknown = Array.isArray(value) ? value.at(-1) : value
+  return single === undefined ? undefined : String(single)
+}
+
+function members(value: unknown): object {
+  return typeof value === 'object' && value !== null ? value : {}
+}
+
+function keep(value: string): string {
+  return value
+}
+
+function splitList(value: string): string[] {
+  const items = value.split(',').map(item => item.trim())
+  return [...new Set(items.filter(item => item !== ''))]
+}
+
+/** What is no number is left as it is, for the check of the configuration to name it. */
+function readNumber(value: string): number | string {
+  return value.trim() === '' || Number.isNaN(Number(value)) ? value : Number(value)
+}

@@ -1,0 +1,76 @@
+/** The configuration: what the original's command line has, and what it lacks. */
+import Type, { type Static } from 'typebox'
+
+const GIB = 2 ** 30
+const DIRECTORY = 'made with its parents when missing'
+
+/** A report format is part of a file name, so that nothing that could leave the directory is one. */
+export const FORMAT_PATTERN = '^(?!.*\\.\\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
+
+export const DistributedSchema = Type.Object(
+  {
+    Host: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on' }),
+    Port: Type.Integer({
+      default: 9003,
+      minimum: 0,
+      maximum: 65535,
+      description: 'Port to listen on; 0 = any free one',
+    }),
+    Database: Type.String({
+      default: 'sqlite:///dist.db',
+      minLength: 1,
+      description: 'sqlite:///relative.db, sqlite:////absolute.db, a path, or postgres://USER:PASSWORD@HOST:PORT/NAME',
+    }),
+    SamplesDirectory: Type.String({ minLength: 1, description: `Where samples wait for a node; ${DIRECTORY}` }),
+    ReportsDirectory: Type.String({ minLength: 1, description: `Where reports are kept until deleted; ${DIRECTORY}` }),
+    ReportFormats: Type.Array(Type.String({ pattern: FORMAT_PATTERN }), {
+      minItems: 1,
+      uniqueItems: true,
+      description: 'Formats to fetch and to serve under /report; json and dropped are always fetched',
+    }),
+    UptimeLogfile: Type.String({ default: '', description: 'File to append the status of all nodes to; empty = none' }),
+    ApiToken: Type.String({ default: '', description: 'Bearer token that clients must send; empty = none' }),
+    NodeTokens: Type.Record(Type.String({ minLength: 1 }), Type.String({ minLength: 1 }), {
+      default: {},
+      description: 'Bearer token of each node that wants one, by node name',
+    }),
+    Interval: Type.Number({ default: 30, minimum: 0.05, description: 'Seconds between two looks at a node' }),
+    Threshold: Type.Integer({ default: 500, minimum: 1, description: 'Pending tasks that a node may have' }),
+    NodeConcurrency: Type.Integer({ default: 1, minimum: 1, description: 'Requests open at a time to one node' }),
+    NodeTimeout: Type.Number({
+      default: 1800,
+      minimum: 0.1,
+      description: 'Seconds without contact after which tasks of a node are given to another',
+    }),
+    MaxRequeues: Type.Integer({ default: 3, minimum: 0, description: 'Times a task is sent again before it fails' }),
+    MaxUpload: Type.Integer({ default: GIB, minimum: 1, description: 'Largest sample, in bytes' }),
+    MaxReport: Type.Integer({ default: 2 * GIB, minimum: 1, description: 'Largest report, in bytes' }),
+    MinFreeSpace: Type.Integer({
+      default: GIB / 4,
+      minimum: 0,
+      description: 'Free bytes under which no task is accepted and no report fetched',
+    }),
+    KeepSamples: Type.Boolean({ default: false, description: 'Keep samples of finished tasks until they are deleted' }),
+    VerifySSL: Type.Boolean({ default: true, description: 'Check the certificates of nodes' }),
+    DrainTime: Type.Number({
+      default: 5,
+      minimum: 0,
+      maximum: 9,
+      description: 'Seconds that work may go on after SIGTERM',
+    }),
+    LogFile: Type.String({ default: '', description: 'File to append log lines to; empty = stdout only' }),
+    LogLevel: Type.Union([Type.Literal('debug'), Type.Literal('info'), Type.Literal('warning')], {
+      default: 'info',
+      description: 'debug, info or warning',
+    }),
+  },
+  { additionalProperties: false },
+)
+
+export type DistributedConfig = Readonly<Static<typeof DistributedSchema>>
+
+/** The bearer token that a node wants, if the configuration has one. */
+export function nodeToken({ NodeTokens }: DistributedConfig, name: string): string | undefined {
+  // A node may be called `constructor`.
+  return Object.hasOwn(NodeTokens, name) ? NodeTokens[name] : undefined
+}

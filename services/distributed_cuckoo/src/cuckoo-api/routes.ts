@@ -1,0 +1,82 @@
+/**
+ * Cuckoo's own API in front of the whole cluster, so that any client of a Cuckoo can use it by its URL alone. Paths, fields and
+ * answers are those of `cuckoosandbox/cuckoo:utils/api.py`; errors are JSON, as in `cuckoosandbox/cuckoo:cuckoo/apps/api.py`.
+ */
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { ALWAYS_FETCHED } from '../dispatch/collect.js'
+import type { ServerContext } from '../rest/context.js'
+import { ApiError } from '../rest/errors.js'
+import { queryOf } from '../rest/fields.js'
+import { receiveTask } from '../rest/receive-task.js'
+import { sendReport } from '../rest/report-routes.js'
+import { type ById, findTask } from '../rest/task-routes.js'
+import { listDocument, readCountInPath, readListFilter } from './list.js'
+import { machinesJson, statusJson } from './status.js'
+import { cuckooState, taskJson } from './task-json.js'
+
+interface Paged {
+  Params: { limit?: string; offset?: string }
+}
+
+interface ByFormat {
+  Params: { id: string; format?: string }
+}
+
+export function cuckooRoutes(app: FastifyInstance, context: ServerContext): void {
+  const { store, janitor } = context
+
+  for (const kind of ['file', 'url'] as const) {
+    app.post(`/tasks/create/${kind}`, async request => {
+      // Cuckoo takes the machine that is free when no platform is named.
+      return { task_id: await receiveTask(request, context, { accepts: [kind], defaultPlatform: null }) }
+    })
+  }
+
+  app.get<ById>('/tasks/view/:id', async request => ({ task: taskJson(await findTask(context, request.params.id)) }))
+
+  const list = async (request: FastifyRequest<Paged>, reply: FastifyReply) => {
+    const [limit, offset] = [request.params.limit, request.params.offset].map(readCountInPath)
+    const filter = await readListFilter(store, queryOf(request))
+    const page = { ...(limit !== undefined && { limit }), ...(offset !== undefined && { offset }) }
+    return reply.type('application/json').send(Readable.from(listDocument(store, filter, page)))
+  }
+  app.get<Paged>('/tasks/list', list)
+  app.get<Paged>('/tasks/list/:limit', list)
+  app.get<Paged>('/tasks/list/:limit/:offset', list)
+
+  const report = async (request: FastifyRequest<ByFormat>, reply: FastifyReply) => {
+    const asked = (request.params.format ?? 'json').toLowerCase()
+    const known = [...ALWAYS_FETCHED, ...context.config.ReportFormats]
+    const format = known.find(name => name.toLowerCase() === asked)
+    if (format === undefined) throw new ApiError(400, 'Invalid report format')
+    const task = await findTask(context, request.params.id)
+    if (task.state !== 'finished') throw new ApiError(404, 'Report not found')
+    // For Cuckoo's clients a 404 for the archive means that the task is gone; without a folder Cuckoo answers 500.
+    if (format === 'dropped' && !(await hasReport(context, task.id, format))) {
+      throw new ApiError(500, 'The dropped files could not be fetched from the node')
+    }
+    return sendReport(context, task, format, request, reply)
+  }
+  app.get<ByFormat>('/tasks/report/:id', report)
+  app.get<ByFormat>('/tasks/report/:id/:format', report)
+
+  // A HEAD request that deletes is a trap of Cuckoo 2.0 that nobody needs.
+  app.get<ById>('/tasks/delete/:id', { exposeHeadRoute: false }, async request => {
+    const task = await findTask(context, request.params.id)
+    if (cuckooState(task) === 'running') {
+      throw new ApiError(500, 'The task is currently being processed, cannot delete')
+    }
+    if ((await store.tasks.remove(task.id)) === undefined) throw new ApiError(404, 'Task not found')
+    await janitor.removeObsolete()
+    context.wake()
+    return { status: 'OK' }
+  })
+
+  app.get('/cuckoo/status', () => statusJson(context))
+  app.get('/machines/list', () => machinesJson(store))
+}
+
+async function hasReport({ store }: ServerContext, id: number, format: string): Promise<boolean> {
+  return (await store.tasks.reports(id)).some(report => report.format === format && report.size !== null)
+}

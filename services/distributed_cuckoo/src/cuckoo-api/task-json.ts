@@ -1,0 +1,71 @@
+/** Our tasks as Cuckoo's own API shows tasks (`cuckoosandbox/cuckoo:utils/api.py`, `tasks_view`). */
+
+import { isOn } from '../store/is-on.js'
+import type { Task, TaskState } from '../store/model.js'
+import { splitTags } from '../store/requirement.js'
+
+export type CuckooState = 'pending' | 'running' | 'completed' | 'reported' | 'failed_analysis'
+
+/** As a task that is handed to a node may be waiting there, it counts as running. */
+const STATES: Readonly<Record<Exclude<TaskState, 'deleted'>, CuckooState>> = {
+  pending: 'pending',
+  submitting: 'pending',
+  processing: 'running',
+  fetching: 'completed',
+  finished: 'reported',
+  failed: 'failed_analysis',
+}
+
+/** The states of ours that Cuckoo's API calls by this name; none for one that it does not have here. */
+export function statesCalled(name: string): TaskState[] {
+  const states: readonly (keyof typeof STATES)[] = [
+    'pending',
+    'submitting',
+    'processing',
+    'fetching',
+    'finished',
+    'failed',
+  ]
+  return states.filter(state => STATES[state] === name)
+}
+
+export function cuckooState({ state }: Task): CuckooState {
+  return state === 'deleted' ? 'pending' : STATES[state]
+}
+
+/** `completed_on` is when the results were stored here: then they can be fetched. The mark that hides an empty `custom` is not shown. */
+export function taskJson(task: Task) {
+  return {
+    id: task.id,
+    category: task.category,
+    target: task.url ?? task.filename ?? 'sample',
+    status: cuckooState(task),
+    package: task.package ?? '',
+    timeout: task.timeout ?? 0,
+    priority: task.priority,
+    options: task.options ?? '',
+    machine: task.machine,
+    platform: task.platform ?? '',
+    tags: splitTags(task.tags),
+    custom: task.custom ?? '',
+    owner: task.owner ?? '',
+    memory: isOn(task.memory),
+    enforce_timeout: task.enforceTimeout ?? false,
+    clock: task.clock ?? stamp(task.addedOn),
+    added_on: stamp(task.addedOn),
+    started_on: stamp(task.startedOn),
+    completed_on: stamp(task.completedOn),
+    errors: task.state === 'failed' && task.error !== null ? [task.error] : [],
+    guest: {},
+    sample_id: null,
+    sample:
+      task.sha256 === null ? {} : { md5: task.md5, sha256: task.sha256, file_size: task.sampleSize, file_type: '' },
+  }
+}
+
+/** `YYYY-MM-DD HH:MM:SS`, local time without a zone. */
+function stamp(time: number | null): string | null {
+  if (time === null) return null
+  const local = new Date(time - new Date(time).getTimezoneOffset() * 60_000)
+  return local.toISOString().slice(0, 19).replace('T', ' ')
+}

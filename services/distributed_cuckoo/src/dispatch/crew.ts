@@ -1,0 +1,110 @@
+/** The workers of all nodes. */
+import { CuckooClient } from '@cuckoo-distributed/cuckoo-client'
+import { linkedController } from '@cuckoo-distributed/wait'
+import { nodeToken } from '../config.js'
+import type { Node, NodeCounters, Task } from '../store/model.js'
+import { NodeWorker } from './node-worker.js'
+import type { Candidate } from './plan.js'
+import type { SchedulerOptions } from './scheduler.js'
+
+/** A node that says nothing for so long is taken for hung; it then gets the same request again later. */
+const HEADERS_TIMEOUT_MS = 30_000
+const UPLOAD_STALL_MS = 60_000
+
+interface Member {
+  readonly worker: NodeWorker
+  readonly name: string
+  /** What the worker's connection was made of. */
+  readonly address: string
+  readonly stop: () => void
+  readonly ended: Promise<void>
+}
+
+export class Crew {
+  readonly #options: SchedulerOptions & { readonly onChange: () => void }
+  readonly #signal: AbortSignal
+  readonly #members = new Map<number, Member>()
+  #turn = 0
+
+  /** The workers end when the signal is aborted. `onChange` is called when a new plan may be due. */
+  constructor(options: SchedulerOptions & { readonly onChange: () => void }, signal: AbortSignal) {
+    this.#options = options
+    this.#signal = signal
+  }
+
+  /** Has a worker for each registered node, at the node's present address, and resolves with how they are. */
+  match(nodes: readonly Node[]): Candidate[] {
+    return nodes.map(node => {
+      const known = this.#members.get(node.id)
+      const member = known?.address === this.#addressOf(node) ? known : this.#replace(known, node)
+      member.worker.update(node)
+      return member.worker.candidate
+    })
+  }
+
+  /** Hands out a plan: by node id, what to send next. */
+  assign(assignments: ReadonlyMap<number, readonly Task[]>): void {
+    for (const [id, { worker }] of this.#members) worker.plan(assignments.get(id) ?? [])
+  }
+
+  /** By name, the counters of the nodes that answer. */
+  counters(): Map<string, NodeCounters> {
+    const entries = [...this.#members.values()].map(({ name, worker }) => [name, worker.counters] as const)
+    return new Map(entries.flatMap(([name, counters]) => (counters === undefined ? [] : [[name, counters] as const])))
+  }
+
+  /** Resolves when all workers have ended, which they do after the signal. */
+  async ended(): Promise<void> {
+    await Promise.all([...this.#members.values()].map(({ ended }) => ended))
+  }
+
+  #addressOf({ name, url }: Node): string {
+    return JSON.stringify([name, url, nodeToken(this.#options.config, name)])
+  }
+
+  /** The new worker begins when the old one has ended, so that a node never has two. */
+  #replace(old: Member | undefined, node: Node): Member {
+    old?.stop()
+    const client = this.#connect(node)
+    const worker = this.#hire(node, client)
+    const { controller, dispose } = linkedController(this.#signal)
+    const run = async () => {
+      await old?.ended
+      try {
+        await worker.run(controller.signal)
+      } catch (error: unknown) {
+        if (!controller.signal.aborted) this.#options.log.error({ node: node.name, err: error }, 'a worker ended')
+      } finally {
+        dispose()
+        await client[Symbol.asyncDispose]()
+        if (this.#members.get(node.id) === member) this.#members.delete(node.id)
+      }
+    }
+    const address = this.#addressOf(node)
+    const ended = Promise.resolve().then(run)
+    const member: Member = { worker, name: node.name, address, stop: () => controller.abort(), ended }
+    this.#members.set(node.id, member)
+    return member
+  }
+
+  #connect({ name, url }: Node): CuckooClient {
+    const { config } = this.#options
+    return new CuckooClient({
+      baseUrl: url,
+      verifySsl: config.VerifySSL,
+      maxConnections: config.NodeConcurrency,
+      apiToken: nodeToken(config, name),
+      headersTimeoutMs: HEADERS_TIMEOUT_MS,
+    })
+  }
+
+  #hire(node: Node, client: CuckooClient): NodeWorker {
+    const { store, files, config, log, onChange, uploadStallMs = UPLOAD_STALL_MS } = this.#options
+    const nextTurn = () => {
+      this.#turn += 1
+      return this.#turn
+    }
+    const session = { node, client, store, files, config, log, uploadStallMs }
+    return new NodeWorker(node, { session, onChange, nextTurn })
+  }
+}

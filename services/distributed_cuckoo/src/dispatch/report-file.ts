@@ -1,0 +1,95 @@
+/** Reports on disk: complete under their final name, or not there. */
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { HttpResponse } from '@cuckoo-distributed/http'
+import { ReportScanner } from '@cuckoo-distributed/report-scanner'
+import { syncDirectory } from '../files.js'
+
+const PARTIAL = '.partial-'
+
+/** The JSON report is about another file than the one that was sent. */
+export class ForeignReportError extends Error {
+  readonly code = 'FOREIGN_REPORT'
+  override readonly name = 'ForeignReportError'
+}
+
+export interface Expected {
+  readonly format: string
+  /** Bytes a report may have. */
+  readonly limit: number
+  /** Of the task's sample; null for a URL. */
+  readonly sha256: string | null
+}
+
+/** Makes the directory for a task's reports, empties it of partial files, and has it on disk. */
+export async function prepareFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const names = await readdir(folder)
+  for (const name of names.filter(name => name.startsWith(PARTIAL))) await rm(join(folder, name), { force: true })
+  await syncDirectory(dirname(folder))
+}
+
+/**
+ * Reads the answer to its end into `report.<format>` and resolves with its size. Under that name the file is complete and on
+ * disk. A JSON report must be a whole JSON object, about this sample if it names one.
+ *
+ * @throws what `HttpResponse.stream` throws, ReportError, ForeignReportError, and errors of the file system; nothing is left then.
+ */
+export async function storeReport(response: HttpResponse, folder: string, expected: Expected): Promise<number> {
+  const partial = join(folder, `${PARTIAL}${randomUUID()}`)
+  try {
+    const size = await write(response, partial, expected)
+    await rename(partial, join(folder, `report.${expected.format}`))
+    return size
+  } catch (error: unknown) {
+    response.discard()
+    await rm(partial, { force: true })
+    throw error
+  }
+}
+
+async function write(response: HttpResponse, path: string, { format, limit, sha256 }: Expected): Promise<number> {
+  const file = await open(path, 'wx', 0o600)
+  const check = format === 'json' ? new JsonCheck(sha256) : undefined
+  let size = 0
+  try {
+    for await (const chunk of response.stream(limit)) {
+      check?.push(chunk)
+      await file.writeFile(chunk)
+      size += chunk.length
+    }
+    check?.end()
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  return size
+}
+
+/** Reads nothing out of a report but whose it is. */
+class JsonCheck {
+  readonly #scanner: ReportScanner
+
+  constructor(sha256: string | null) {
+    const sections = { info: false, signatures: false, behavior: false }
+    this.#scanner = new ReportScanner(
+      { sections, maxCalls: 0, maxValueBytes: 1024 },
+      {
+        onTarget(target) {
+          if (sha256 === null || target.sha256 === '' || target.sha256.toLowerCase() === sha256) return
+          throw new ForeignReportError('the report is about another file than the one that was sent')
+        },
+        reset() {},
+      },
+    )
+  }
+
+  push(chunk: Buffer): void {
+    this.#scanner.push(chunk)
+  }
+
+  end(): void {
+    this.#scanner.end()
+  }
+}

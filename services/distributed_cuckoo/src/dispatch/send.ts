@@ -1,0 +1,135 @@
+/** Handing a task to a node. */
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { describeError } from '@cuckoo-distributed/core'
+import { TaskRefusedError } from '@cuckoo-distributed/cuckoo-client'
+import { HttpError, UploadSizeError } from '@cuckoo-distributed/http'
+import { linkedController } from '@cuckoo-distributed/wait'
+import { isOn } from '../store/is-on.js'
+import type { Submission, Task } from '../store/model.js'
+import type { NodeSession } from './session.js'
+import { isDoubtful, StalledUploadError, troubleOf } from './trouble.js'
+
+/** A wait after a refusal is this many times the one before. */
+const REFUSAL_FACTOR = 4
+
+/**
+ * Sends a pending task to the node and resolves with its submission, if the node took it. Does nothing when it is not pending any more. The intent is on disk before the first byte is
+ * sent, and the task is processing only when the node's id is. A task whose sample is gone fails.
+ *
+ * @throws what is wrong with the node, whereafter the task is pending again; an error that `isDoubtful`, or the signal's reason,
+ * leaves the submission `sending`, as the node may have the task.
+ */
+export async function send(session: NodeSession, task: Task, signal: AbortSignal): Promise<Submission | undefined> {
+  const { node, store, log } = session
+  if (!(await hasSample(session, task))) {
+    await store.dispatch.fail(task.id, 'the sample is gone', Date.now())
+    return undefined
+  }
+  const submission = await store.dispatch.begin(task.id, node.id, Date.now())
+  if (submission === undefined) return undefined
+  let nodeTaskId: number
+  try {
+    nodeTaskId = await create(session, task, submission, signal)
+  } catch (error: unknown) {
+    if (isDoubtful(error) || signal.aborted) throw error
+    await notSent(session, task, submission, error)
+    return undefined
+  }
+  log.debug({ task: task.id, node: node.name, nodeTask: nodeTaskId }, 'task handed to a node')
+  return store.dispatch.accepted(submission.id, nodeTaskId, Date.now())
+}
+
+async function create(session: NodeSession, task: Task, submission: Submission, signal: AbortSignal): Promise<number> {
+  const { client, files, uploadStallMs } = session
+  const options = nodeOptions(task, submission.custom)
+  if (task.url !== null) return client.createUrlTask({ url: task.url, options }, signal)
+  const path = files.samplePath(task.samplePath ?? '')
+  const { controller, dispose } = linkedController(signal)
+  const stalled = () => controller.abort(new StalledUploadError('the node has stopped reading the upload'))
+  const open = () => watched(createReadStream(path), uploadStallMs, stalled)
+  const file = { name: task.filename ?? 'sample', size: task.sampleSize ?? 0, open }
+  try {
+    return await client.createTask({ ...file, options }, controller.signal)
+  } finally {
+    dispose()
+  }
+}
+
+/** The chunks as they are; calls `stalled` when one is not taken for `ms` milliseconds. */
+async function* watched(
+  chunks: AsyncIterable<Uint8Array>,
+  ms: number,
+  stalled: () => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let timer: NodeJS.Timeout | undefined
+  try {
+    for await (const chunk of chunks) {
+      timer = setTimeout(stalled, ms)
+      yield chunk
+      clearTimeout(timer)
+    }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** The node surely has no copy. */
+async function notSent(session: NodeSession, task: Task, submission: Submission, error: unknown): Promise<void> {
+  const { config, node, store, log } = session
+  const now = Date.now()
+  const outcome = { at: now, notBefore: now, counted: false, maxRequeues: config.MaxRequeues }
+  if (error instanceof TaskRefusedError && troubleOf(error)?.state !== 'unauthorized') {
+    const notBefore = now + config.Interval * 1000 * REFUSAL_FACTOR ** task.requeues
+    const reason = `node ${node.name} refused the task: ${describeError(error)}`
+    log.warn({ task: task.id, node: node.name, err: error }, 'a node refused a task')
+    await store.dispatch.vanished(submission.id, { ...outcome, notBefore, counted: true, error: reason })
+    return
+  }
+  if (error instanceof UploadSizeError)
+    await store.dispatch.fail(task.id, `the sample has changed: ${error.message}`, now)
+  const isNodes = error instanceof HttpError || error instanceof TaskRefusedError
+  const reason = isNodes
+    ? `node ${node.name}: ${troubleOf(error)?.reason ?? 'failed'}`
+    : 'the sample cannot be read now'
+  await store.dispatch.vanished(submission.id, { ...outcome, error: reason })
+  if (!(error instanceof UploadSizeError)) throw error
+}
+
+async function hasSample({ files }: NodeSession, task: Task): Promise<boolean> {
+  if (task.url !== null) return true
+  if (task.samplePath === null) return false
+  try {
+    return (await stat(files.samplePath(task.samplePath))).isFile()
+  } catch (error: unknown) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false
+    throw error
+  }
+}
+
+/** The form as every generation of Cuckoo understands it: what is unset or false is left out, what is true is `1`. */
+function nodeOptions(task: Task, custom: string): Record<string, string> {
+  const { package: analysisPackage, timeout, priority, options, machine, platform, tags, memory, clock, owner } = task
+  const fields = {
+    package: analysisPackage,
+    timeout: timeout && String(timeout),
+    priority: String(priority),
+    options,
+    machine,
+    platform,
+    tags,
+    custom,
+    owner,
+    memory: isOn(memory) ? '1' : null,
+    enforce_timeout: task.enforceTimeout ? '1' : null,
+    clock: clock && nodeClock(clock),
+  }
+  return Object.fromEntries(Object.entries(fields).flatMap(([name, value]) => (value ? [[name, value]] : [])))
+}
+
+/** `MM-DD-YYYY HH:MM:SS`, also from seconds since 1970 (`cuckoosandbox/cuckoo:utils/api.py`). */
+function nodeClock(clock: string): string {
+  if (!/^\d{1,11}$/.test(clock)) return clock
+  const iso = new Date(Number(clock) * 1000).toISOString()
+  return `${iso.slice(5, 10)}-${iso.slice(0, 4)} ${iso.slice(11, 19)}`
+}

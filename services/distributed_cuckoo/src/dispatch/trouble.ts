@@ -1,0 +1,63 @@
+/** What the failure of a request says about its node. */
+import { TaskRefusedError, UnexpectedAnswerError, UnknownOutcomeError } from '@cuckoo-distributed/cuckoo-client'
+import {
+  BodyTooLargeError,
+  HttpError,
+  isOutage,
+  NetworkError,
+  NotJsonError,
+  StatusError,
+  TimeoutError,
+  TruncatedBodyError,
+} from '@cuckoo-distributed/http'
+
+export interface Trouble {
+  readonly state: 'unreachable' | 'unauthorized'
+  /** Out of a fixed vocabulary, as clients of this API choose the URL: nothing of the answer is shown to them. */
+  readonly reason: string
+}
+
+/** The node has stopped reading an upload. Whether it makes a task of it is not known. */
+export class StalledUploadError extends Error {
+  readonly code = 'STALLED_UPLOAD'
+  override readonly name = 'StalledUploadError'
+}
+
+/** Whether the node may have the task although the upload failed. */
+export function isDoubtful(error: unknown): boolean {
+  return error instanceof UnknownOutcomeError || error instanceof StalledUploadError
+}
+
+/** What is wrong with the node; undefined when the error is not one of the node. */
+export function troubleOf(error: unknown): Trouble | undefined {
+  if (error instanceof UnknownOutcomeError || error instanceof TaskRefusedError) {
+    return error.cause === undefined ? unreachable('not the answer of a Cuckoo') : troubleOf(error.cause)
+  }
+  if (error instanceof StatusError && [401, 403].includes(error.status)) {
+    return { state: 'unauthorized', reason: `unauthorized (HTTP ${error.status})` }
+  }
+  if (error instanceof StatusError) return unreachable(`HTTP ${error.status}`)
+  if (error instanceof TimeoutError || error instanceof StalledUploadError) return unreachable('timed out')
+  if (error instanceof NetworkError) return unreachable(networkReason(error.cause))
+  if (error instanceof NotJsonError) return unreachable('not JSON')
+  if (error instanceof UnexpectedAnswerError) return unreachable('not the answer of a Cuckoo')
+  if (error instanceof TruncatedBodyError) return unreachable('answer cut short')
+  if (error instanceof BodyTooLargeError) return unreachable('answer too large')
+  return error instanceof HttpError ? unreachable('connection failed') : undefined
+}
+
+/** Whether the error concerns the whole node, so that other requests would fail as well; not just the task it was about. */
+export function concernsWholeNode(error: unknown): boolean {
+  return isOutage(error) || troubleOf(error)?.state !== 'unreachable'
+}
+
+function unreachable(reason: string): Trouble {
+  return { state: 'unreachable', reason }
+}
+
+function networkReason(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  if (code === 'ECONNREFUSED') return 'refused'
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'unknown host'
+  return 'connection failed'
+}

@@ -1,0 +1,57 @@
+/** What is remembered of the copies on one node between two looks at them. Lost with the process: then all are looked at. */
+import { performance } from 'node:perf_hooks'
+import type { Submission } from '../store/model.js'
+
+/** Pending tasks with this many others before them, for each machine, cannot be done soon. */
+const AHEAD = 4
+const SELDOM = 5
+
+export interface Watch {
+  /** Time by `performance.now` before which the copy is left alone. */
+  due: number
+  /** Answers in a row that the node has no such task. */
+  misses: number
+  /** Fetches that did not bring all reports. */
+  fetches: number
+  /** Time by `performance.now` of the first of the looks in a row that failed. */
+  failingSince: number | undefined
+}
+
+export class Watches {
+  readonly #intervalMs: number
+  readonly #watches = new Map<number, Watch>()
+
+  constructor(intervalMs: number) {
+    this.#intervalMs = intervalMs
+  }
+
+  of(submission: Submission): Watch {
+    const known = this.#watches.get(submission.id)
+    if (known !== undefined) return known
+    const watch = { due: 0, misses: 0, fetches: 0, failingSince: undefined }
+    this.#watches.set(submission.id, watch)
+    return watch
+  }
+
+  isDue(submission: Submission): boolean {
+    return this.of(submission).due <= performance.now()
+  }
+
+  /** The next look is after the usual interval, or after five of them for a task that waits behind many others. */
+  later(submission: Submission, waiting?: { readonly ahead: number; readonly machines: number }): void {
+    const isFar = waiting !== undefined && waiting.ahead > AHEAD * Math.max(1, waiting.machines)
+    this.of(submission).due = performance.now() + this.#intervalMs * (isFar ? SELDOM : 1)
+  }
+
+  /** Forgets all but these. */
+  keepOnly(submissions: readonly Submission[]): void {
+    const ids = new Set(submissions.map(({ id }) => id))
+    for (const id of this.#watches.keys()) if (!ids.has(id)) this.#watches.delete(id)
+  }
+
+  /** Milliseconds until the first of these is due. */
+  untilDue(submissions: readonly Submission[]): number {
+    const dues = submissions.map(submission => this.of(submission).due)
+    return Math.max(0, Math.min(...dues) - performance.now())
+  }
+}

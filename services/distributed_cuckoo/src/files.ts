@@ -1,0 +1,181 @@
+/** Samples and reports on disk. No path is ever built from a name that a client or a node sent. */
+import { createHash, randomUUID } from 'node:crypto'
+import { type FileHandle, mkdir, open, readFile, rm, statfs, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { type Readable, Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { ConfigError, describeError } from '@cuckoo-distributed/core'
+import type { Sample } from './store/model.js'
+import type { ObsoleteFile } from './store/store.js'
+
+const MARKER = '.distributed_cuckoo'
+
+/** The samples and the reports directory; all processes that share a database share them as well. */
+export class Files {
+  readonly samplesDirectory: string
+  readonly reportsDirectory: string
+  #freeBytes: { readonly value: number; readonly at: number } | undefined
+  readonly #shards = new Map<string, Promise<void>>()
+
+  /** @internal Use `openFiles`. */
+  constructor(samplesDirectory: string, reportsDirectory: string) {
+    this.samplesDirectory = samplesDirectory
+    this.reportsDirectory = reportsDirectory
+  }
+
+  /** Where a sample is; `path` is `Sample.path`. */
+  samplePath(path: string): string {
+    return join(this.samplesDirectory, path)
+  }
+
+  /** The directory of a task's reports; it exists when the task has some. */
+  reportDirectory(taskId: number): string {
+    return join(this.reportsDirectory, String(taskId))
+  }
+
+  /** `format` must be a configured one, `json` or `dropped`. */
+  reportPath(taskId: number, format: string): string {
+    return join(this.reportDirectory(taskId), `report.${format}`)
+  }
+
+  /** Where an obsolete file is. */
+  obsoletePath({ kind, path }: ObsoleteFile): string {
+    return join(kind === 'sample' ? this.samplesDirectory : this.reportsDirectory, path)
+  }
+
+  /** Free bytes for samples and reports: of the fuller disk, if they are on two. At most a second old. */
+  async freeBytes(): Promise<number> {
+    const now = performance.now()
+    if (this.#freeBytes === undefined || now - this.#freeBytes.at > 1000) {
+      const disks = await Promise.all([this.samplesDirectory, this.reportsDirectory].map(path => statfs(path)))
+      this.#freeBytes = { value: Math.min(...disks.map(disk => disk.bavail * disk.bsize)), at: now }
+    }
+    return this.#freeBytes.value
+  }
+
+  /** Total bytes of the samples' and of the reports' disk. */
+  async totalBytes(): Promise<number> {
+    const disk = await statfs(this.reportsDirectory)
+    return disk.blocks * disk.bsize
+  }
+
+  /**
+   * Writes a sample under a name of its own (mode 0600) and resolves when it is on disk. If anything goes wrong nothing is left.
+   * Rejects with what `bytes` throws, with the error of the disk, or with `signal.reason`.
+   */
+  async saveSample(bytes: Readable, signal: AbortSignal): Promise<Sample> {
+    const name = randomUUID()
+    const path = `${name.slice(0, 2)}/${name}.bin`
+    const file = this.samplePath(path)
+    await this.#makeShard(dirname(file))
+    const handle = await open(file, 'wx', 0o600)
+    try {
+      const sink = new SampleSink(handle)
+      await pipeline(bytes, sink, { signal })
+      await Promise.all([handle.sync(), syncDirectory(dirname(file))])
+      await handle.close()
+      return { path, ...sink.measured() }
+    } catch (error: unknown) {
+      // Waits for a write that is under way.
+      await handle.close()
+      await rm(file, { force: true })
+      throw signal.aborted ? signal.reason : error
+    }
+  }
+
+  /** Removes a sample whose task was not stored. */
+  async removeSample({ path }: Sample): Promise<void> {
+    await rm(this.samplePath(path), { force: true })
+  }
+
+  /** Uploads that share a new directory all wait until its name is on disk. */
+  async #makeShard(directory: string): Promise<void> {
+    const made = this.#shards.get(directory) ?? this.#make(directory)
+    this.#shards.set(directory, made)
+    try {
+      await made
+    } catch (error: unknown) {
+      this.#shards.delete(directory)
+      throw error
+    }
+  }
+
+  async #make(directory: string): Promise<void> {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await syncDirectory(this.samplesDirectory)
+  }
+}
+
+/** Writes a sample and measures it on the way. */
+class SampleSink extends Writable {
+  readonly #handle: FileHandle
+  readonly #md5 = createHash('md5')
+  readonly #sha256 = createHash('sha256')
+  #size = 0
+
+  constructor(handle: FileHandle) {
+    super({ highWaterMark: 2 ** 20 })
+    this.#handle = handle
+  }
+
+  override _write(bytes: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
+    this.#md5.update(bytes)
+    this.#sha256.update(bytes)
+    this.#size += bytes.length
+    this.#handle.writeFile(bytes).then(() => done(), done)
+  }
+
+  /** What has come while the last write was under way is written at once. */
+  override _writev(waiting: readonly { readonly chunk: Buffer }[], done: (error?: Error) => void): void {
+    this._write(Buffer.concat(waiting.map(({ chunk }) => chunk)), 'binary', done)
+  }
+
+  /** To be called once, after the end. */
+  measured(): Omit<Sample, 'path'> {
+    return { size: this.#size, md5: this.#md5.digest('hex'), sha256: this.#sha256.digest('hex') }
+  }
+}
+
+/**
+ * Makes the directories when they are missing and marks them as those of this database. Throws ConfigError when they cannot be
+ * written to or belong to another database.
+ */
+export async function openFiles(
+  config: { readonly SamplesDirectory: string; readonly ReportsDirectory: string },
+  storeId: string,
+): Promise<Files> {
+  const files = new Files(resolve(config.SamplesDirectory), resolve(config.ReportsDirectory))
+  const problems = [
+    await mark('SamplesDirectory', files.samplesDirectory, storeId),
+    await mark('ReportsDirectory', files.reportsDirectory, storeId),
+  ]
+  const found = problems.filter(problem => problem !== undefined)
+  if (found.length > 0) throw new ConfigError('directories', found)
+  return files
+}
+
+async function mark(key: string, directory: string, storeId: string): Promise<string | undefined> {
+  const marker = join(directory, MARKER)
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await writeFile(marker, `${storeId}\n`, { flag: 'wx', mode: 0o600 })
+    return undefined
+  } catch (error: unknown) {
+    const exists = error instanceof Error && 'code' in error && error.code === 'EEXIST'
+    if (!exists) return `"${key}": ${directory} cannot be written to: ${describeError(error)}`
+  }
+  const owner = (await readFile(marker, 'utf8')).trim()
+  if (owner === storeId) return undefined
+  return `"${key}": ${directory} belongs to another database; give it back, or remove ${marker} if that database is gone`
+}
+
+/** Makes names that were added to or removed from a directory last through a power cut. */
+export async function syncDirectory(path: string): Promise<void> {
+  let handle: FileHandle | undefined
+  try {
+    handle = await open(path, 'r')
+    await handle.sync()
+  } finally {
+    await handle?.close()
+  }
+}

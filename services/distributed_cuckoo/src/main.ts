@@ -1,0 +1,4 @@
+import { runProcess } from '@cuckoo-distributed/core'
+import { distributedCuckoo } from './service.js'
+
+await runProcess(distributedCuckoo)

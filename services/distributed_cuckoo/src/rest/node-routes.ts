@@ -1,0 +1,140 @@
+/** `/node`: the Cuckoo nodes. */
+import { CuckooClient } from '@cuckoo-distributed/cuckoo-client'
+import { linkedController } from '@cuckoo-distributed/wait'
+import type { FastifyInstance } from 'fastify'
+import { nodeToken } from '../config.js'
+import { troubleOf } from '../dispatch/trouble.js'
+import type { Machine, Node } from '../store/model.js'
+import type { ServerContext } from './context.js'
+import { ApiError } from './errors.js'
+import { type Fields, queryOf, readSwitch } from './fields.js'
+import { readFields } from './form.js'
+
+const REGISTER_TIMEOUT_MS = 10_000
+const NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/
+
+interface ByName {
+  Params: { name: string }
+}
+
+export function nodeRoutes(app: FastifyInstance, context: ServerContext): void {
+  const { store } = context
+
+  app.get('/node', async request => {
+    const all = readSwitch(queryOf(request), 'all') ?? false
+    const nodes = (await store.nodes.list()).filter(node => all || node.enabled)
+    return { nodes: Object.fromEntries(nodes.map(node => [node.name, shownNode(node)])) }
+  })
+
+  app.post('/node', async request => {
+    const fields = await readFields(request)
+    const name = checkedName(required(fields, 'name'))
+    const url = checkedUrl(required(fields, 'url'))
+    const node = await store.nodes.register(name, url, await machinesOf(context, name, url))
+    context.wake()
+    return { name, machines: node.machines }
+  })
+
+  app.get<ByName>('/node/:name', async request => {
+    const node = await store.nodes.get(request.params.name)
+    if (node === undefined) throw notFound()
+    return shownNode(node)
+  })
+
+  app.put<ByName>('/node/:name', async (request, reply) => {
+    const fields = await readFields(request)
+    const [name, url, enabled] = [fields.get('name'), fields.get('url'), readSwitch(fields, 'enabled')]
+    const node = await store.nodes.update(request.params.name, {
+      ...(name !== undefined && { name: checkedName(name) }),
+      ...(url !== undefined && { url: checkedUrl(url) }),
+      ...(enabled !== undefined && { enabled }),
+    })
+    if (node === undefined) throw notFound()
+    if (url !== undefined) void refreshMachines(context, node)
+    context.wake()
+    return reply.type('application/json').send('null')
+  })
+
+  app.delete<ByName>('/node/:name', async (request, reply) => {
+    const node = await store.nodes.update(request.params.name, { enabled: false })
+    if (node === undefined) throw notFound()
+    return reply.type('application/json').send('null')
+  })
+}
+
+/** The observed state, as `enabled` qualifies it: a disabled node drains until it has no task of ours any more. */
+export function statusOf(node: Node): string {
+  if (node.enabled) return node.state
+  return node.inFlight > 0 ? 'draining' : 'disabled'
+}
+
+function shownNode(node: Node) {
+  const { name, url, machines, enabled } = node
+  return { name, url, machines, enabled, status: statusOf(node) }
+}
+
+async function machinesOf(context: ServerContext, name: string, url: string): Promise<Machine[]> {
+  try {
+    return await listMachines(context, name, url)
+  } catch (error: unknown) {
+    context.closing.throwIfAborted()
+    const reason = error === TOO_LATE ? 'timed out' : troubleOf(error)?.reason
+    if (reason === undefined) throw error
+    throw new ApiError(404, `Invalid Cuckoo node (${name}): ${reason}`, { cause: error })
+  }
+}
+
+/** A node with a new URL may be down; it keeps the machines it had then, and the PUT has succeeded anyway. */
+async function refreshMachines(context: ServerContext, node: Node): Promise<void> {
+  try {
+    await context.store.nodes.setMachines(node.id, await listMachines(context, node.name, node.url))
+  } catch (error: unknown) {
+    if (context.closing.aborted) return
+    context.log.warn({ node: node.name, err: error }, 'the machines of a node with a new url could not be read')
+  }
+}
+
+const TOO_LATE = new Error('the node did not answer in time')
+
+async function listMachines({ config, closing }: ServerContext, name: string, url: string): Promise<Machine[]> {
+  await using client = new CuckooClient({
+    baseUrl: url,
+    verifySsl: config.VerifySSL,
+    maxConnections: 1,
+    apiToken: nodeToken(config, name),
+  })
+  const { controller, dispose } = linkedController(closing)
+  const deadline = setTimeout(() => controller.abort(TOO_LATE), REGISTER_TIMEOUT_MS)
+  try {
+    return await client.listMachines(controller.signal)
+  } finally {
+    clearTimeout(deadline)
+    dispose()
+  }
+}
+
+function required(fields: Fields, name: string): string {
+  const value = fields.get(name)
+  if (!value) throw new ApiError(400, `Missing required parameter ${name}`)
+  return value
+}
+
+function checkedName(name: string): string {
+  if (NAME.test(name)) return name
+  throw new ApiError(400, 'Parameter name must be 1 to 64 letters, digits, dots, hyphens and underscores')
+}
+
+function checkedUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
+    throw new ApiError(400, 'Parameter url must begin with http:// or https://')
+  }
+  if (url.username || url.password || url.search || url.hash || text.length > 2048) {
+    throw new ApiError(400, 'Parameter url must have no user name, password, query or fragment')
+  }
+  return text
+}
+
+function notFound(): ApiError {
+  return new ApiError(404, 'Node not found')
+}

@@ -1,0 +1,72 @@
+/** `/report`: stored reports, streamed as they came. */
+import { open } from 'node:fs/promises'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Task } from '../store/model.js'
+import type { ServerContext } from './context.js'
+import { ApiError } from './errors.js'
+import { findTask } from './task-routes.js'
+
+interface ByFormat {
+  Params: { id: string; format?: string }
+}
+
+export function reportRoutes(app: FastifyInstance, context: ServerContext): void {
+  const serve = async (request: FastifyRequest<ByFormat>, reply: FastifyReply) => {
+    const task = await findTask(context, request.params.id)
+    checkFinished(task)
+    const { format = 'json' } = request.params
+    if (!context.config.ReportFormats.includes(format)) throw formatNotFound()
+    return sendReport(context, task, format, request, reply)
+  }
+  app.get<ByFormat>('/report/:id', serve)
+  app.get<ByFormat>('/report/:id/:format', serve)
+}
+
+/**
+ * Streams a stored report. `format` must not come from the request unchecked, as it becomes part of a path.
+ *
+ * @throws ApiError 404 when the node did not have it.
+ */
+export async function sendReport(
+  { store, files, log }: ServerContext,
+  task: Task,
+  format: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const stored = (await store.tasks.reports(task.id)).find(report => report.format === format && report.size !== null)
+  if (stored === undefined) throw formatNotFound()
+  const file = await open(files.reportPath(task.id, format)).catch((error: unknown) => {
+    log.error({ task: task.id, format, err: error }, 'a stored report cannot be read')
+    throw formatNotFound()
+  })
+  const { size } = await file.stat()
+  reply.headers({ 'content-type': contentType(format), 'content-length': size, 'x-content-type-options': 'nosniff' })
+  // The report is made by malware as much as by Cuckoo: no script of it may run in the name of this server.
+  if (isHtml(format)) reply.header('content-security-policy', 'sandbox')
+  if (request.method === 'HEAD') {
+    await file.close()
+    return reply.send()
+  }
+  return reply.send(file.createReadStream())
+}
+
+function checkFinished(task: Task): void {
+  if (task.state === 'failed') throw new ApiError(404, `Task failed: ${task.error ?? 'no reason known'}`)
+  if (task.state !== 'finished') throw new ApiError(404, 'Task not finished yet', { details: { state: task.state } })
+}
+
+function formatNotFound(): ApiError {
+  return new ApiError(404, 'Report format not found')
+}
+
+function isHtml(format: string): boolean {
+  return format === 'html' || format.endsWith('.html')
+}
+
+function contentType(format: string): string {
+  if (format === 'json') return 'application/json'
+  if (isHtml(format)) return 'text/html; charset=utf-8'
+  if (['maec', 'mmdef', 'metadata', 'xml'].includes(format) || format.endsWith('.xml')) return 'application/xml'
+  return format === 'all' || format === 'dropped' ? 'application/x-tar' : 'application/octet-stream'
+}

@@ -1,0 +1,52 @@
+/** `/status`: the cluster at a glance. */
+import type { FastifyInstance } from 'fastify'
+import { describeRequirement } from '../store/requirement.js'
+import type { ServerContext } from './context.js'
+import { statusOf } from './node-routes.js'
+
+export function statusRoutes(app: FastifyInstance, { store, files }: ServerContext): void {
+  app.get('/status', async () => {
+    const now = Date.now()
+    const nodes = await store.nodes.list()
+    const { pending, submitting, processing, fetching, finished, failed } = await store.tasks.counts()
+    const [oldest, cycle] = [await store.tasks.oldestPending(), await store.lastCycle()]
+    const waiting = [...(await store.tasks.waitReasons())].map(([requirement, reason]) => {
+      return { requirement: describeRequirement(requirement), reason }
+    })
+    return {
+      // As in the original, nodes that answered last time, and enabled ones only.
+      nodes: Object.fromEntries(
+        nodes.flatMap(node => (node.enabled && node.counters !== null ? [[node.name, node.counters]] : [])),
+      ),
+      tasks: {
+        pending,
+        processing: submitting + processing + fetching,
+        processed: finished + failed,
+        failed,
+        oldest_pending: seconds(oldest),
+      },
+      node_states: Object.fromEntries(
+        nodes.map(node => [
+          node.name,
+          {
+            state: statusOf(node),
+            enabled: node.enabled,
+            last_seen: seconds(node.lastSeen),
+            error: node.lastError,
+            failures: node.failures,
+            in_flight: node.inFlight,
+            machines: node.machines.length,
+          },
+        ]),
+      ),
+      waiting,
+      dist: { diskspace: { free: await files.freeBytes(), total: await files.totalBytes() } },
+      last_cycle: seconds(cycle),
+      timestamp: seconds(now),
+    }
+  })
+}
+
+function seconds(time: number | null): number | null {
+  return time === null ? null : Math.floor(time / 1000)
+}

@@ -1,0 +1,140 @@
+/** `/task`: submissions and what became of them. */
+import { Readable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import type { Task, TaskFilter, TaskState } from '../store/model.js'
+import { pagesOf, type Range } from '../store/pages.js'
+import type { ServerContext } from './context.js'
+import { ApiError } from './errors.js'
+import { type Fields, queryOf, readCount, readInteger, readSwitch } from './fields.js'
+import { receiveTask } from './receive-task.js'
+
+const STATES: readonly TaskState[] = ['pending', 'submitting', 'processing', 'fetching', 'finished', 'failed']
+
+export interface ById {
+  Params: { id: string }
+}
+
+export function taskRoutes(app: FastifyInstance, context: ServerContext): void {
+  const { store, janitor } = context
+
+  app.get('/task', async (request, reply) => {
+    const query = queryOf(request)
+    const pages = pagesOf(store, readFilter(query), readRange(query))
+    return reply.type('application/json').send(Readable.from(listDocument(pages)))
+  })
+
+  app.post('/task', async request => {
+    // The original sends everything to Windows machines unless told otherwise (cuckoosandbox/cuckoo:utils/dist.py, TaskRootApi).
+    const rules = { accepts: ['file', 'url'], defaultPlatform: 'windows' } as const
+    return { task_id: await receiveTask(request, context, rules) }
+  })
+
+  app.get<ById>('/task/:id', async request => {
+    const task = await findTask(context, request.params.id)
+    const waiting = task.state === 'pending' ? (await store.tasks.waitReasons()).get(task.requirement) : undefined
+    return { tasks: { [String(task.id)]: { ...shownTask(task), waiting: waiting ?? null } } }
+  })
+
+  app.delete<ById>('/task/:id', async (request, reply) => {
+    const id = readTaskId(request.params.id)
+    const task = id === undefined ? undefined : await store.tasks.remove(id)
+    if (task === undefined) throw taskNotFound()
+    await janitor.removeObsolete()
+    context.wake()
+    return reply.type('application/json').send('null')
+  })
+}
+
+/** @throws ApiError 404 */
+export async function findTask({ store }: ServerContext, text: string): Promise<Task> {
+  const id = readTaskId(text)
+  const task = id === undefined ? undefined : await store.tasks.get(id)
+  if (task === undefined) throw taskNotFound()
+  return task
+}
+
+/** The id in a path: digits, with leading zeros or not. */
+export function readTaskId(text: string): number | undefined {
+  const id = /^\d{1,16}$/.test(text) ? Number(text) : 0
+  return Number.isSafeInteger(id) && id > 0 ? id : undefined
+}
+
+function taskNotFound(): ApiError {
+  return new ApiError(404, 'Task not found')
+}
+
+/** The first page comes with the beginning, so that a failure before it still gets an answer of its own. */
+async function* listDocument(pages: AsyncIterable<readonly Task[]>): AsyncGenerator<string> {
+  let beginning = '{"tasks":{'
+  for await (const tasks of pages) {
+    yield beginning + tasks.map(task => `"${task.id}":${JSON.stringify(shownTask(task))}`).join(',')
+    beginning = ','
+  }
+  yield beginning === ',' ? '}}' : `${beginning}}}`
+}
+
+function readRange(query: Fields): Range {
+  const limit = readInteger(query, 'limit')
+  // The original takes -1 for no limit.
+  if (limit !== undefined && limit < -1) throw new ApiError(400, 'Parameter limit must not be negative')
+  return { limit: limit === -1 ? undefined : limit, offset: readCount(query, 'offset') }
+}
+
+function readFilter(query: Fields): TaskFilter {
+  const [status, finished] = [query.get('status'), readSwitch(query, 'finished')]
+  if (status !== undefined && finished !== undefined) throw new ApiError(400, 'Give either finished or status')
+  return {
+    states: status === undefined ? undefined : [readState(status)],
+    finished,
+    owner: query.get('owner'),
+    priority: readInteger(query, 'priority'),
+  }
+}
+
+function readState(status: string): TaskState {
+  const state = STATES.find(known => known === status)
+  if (state === undefined) throw new ApiError(400, `Parameter status must be one of ${STATES.join(', ')}`)
+  return state
+}
+
+/** The thirteen documented members, then those of later versions and our own. */
+function shownTask(task: Task) {
+  return {
+    task_id: task.id,
+    path: task.samplePath,
+    package: task.package,
+    timeout: task.timeout,
+    priority: task.priority,
+    options: task.options,
+    machine: task.machine,
+    platform: task.platform,
+    tags: task.tags,
+    custom: task.custom,
+    memory: task.memory,
+    clock: shownClock(task.clock),
+    enforce_timeout: task.enforceTimeout === null ? null : String(Number(task.enforceTimeout)),
+    id: task.id,
+    category: task.category,
+    filename: task.filename,
+    url: task.url,
+    owner: task.owner,
+    status: task.state,
+    finished: task.state === 'finished' || task.state === 'failed',
+    node: task.nodeName,
+    node_id: task.nodeId,
+    node_task_id: task.nodeTaskId,
+    error: task.error,
+    added_on: shownTime(task.addedOn),
+    completed_on: shownTime(task.completedOn),
+  }
+}
+
+/** Documented as an integer; the form that nodes want stays a text. */
+function shownClock(clock: string | null): number | string | null {
+  return clock !== null && /^\d+$/.test(clock) ? Number(clock) : clock
+}
+
+/** Seconds since 1970. */
+function shownTime(time: number | null): number | null {
+  return time === null ? null : Math.floor(time / 1000)
+}

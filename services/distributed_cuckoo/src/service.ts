@@ -1,0 +1,74 @@
+/** The service: store, files, HTTP server and scheduler in one process. */
+import type { Logger, ProcessDefinition, ProcessEnvironment } from '@cuckoo-distributed/core'
+import { linkedController } from '@cuckoo-distributed/wait'
+import type { FastifyInstance } from 'fastify'
+import { completeOptions, mergeArguments, options, positionals } from './arguments.js'
+import { type DistributedConfig, DistributedSchema } from './config.js'
+import { Scheduler } from './dispatch/scheduler.js'
+import { openFiles } from './files.js'
+import { Janitor } from './janitor.js'
+import { createServer } from './rest/server.js'
+import { openStore } from './store/open.js'
+
+export const distributedCuckoo: ProcessDefinition<typeof DistributedSchema> = {
+  name: 'distributed_cuckoo',
+  summary: 'One REST API in front of many Cuckoo nodes.',
+  schema: DistributedSchema,
+  options,
+  positionals,
+  rewrite: completeOptions,
+  merge: mergeArguments,
+  run,
+}
+
+async function run(config: DistributedConfig, { log, shutdown }: ProcessEnvironment): Promise<number> {
+  await using store = await openStore({ url: config.Database, keepSamples: config.KeepSamples, log })
+  const files = await openFiles(config, store.id)
+  const janitor = new Janitor({ store, files, log })
+  const scheduler = new Scheduler({ store, files, config, log })
+  const context = { config, store, files, janitor, log, closing: shutdown.stop, wake: () => scheduler.wake() }
+  const { app } = createServer(context)
+  try {
+    await listen(app, config, log)
+    await runLoops([signal => scheduler.run(signal), signal => janitor.run(signal)], shutdown.stop)
+  } finally {
+    await close(app, shutdown.force)
+  }
+  log.info('stopped')
+  return 0
+}
+
+async function listen(app: FastifyInstance, config: DistributedConfig, log: Logger): Promise<void> {
+  await app.listen({ host: config.Host, port: config.Port })
+  const bound = app.server.address()
+  const { address, port } = typeof bound === 'object' && bound !== null ? bound : { address: config.Host, port: 0 }
+  log.info({ host: address, port, version: process.env.SERVICE_VERSION ?? 'development' }, 'listening')
+  if (config.ApiToken === '' && !isLoopback(address)) {
+    log.warn('everybody who reaches this address can submit and read everything: set ApiToken, or listen on 127.0.0.1')
+  }
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.')
+}
+
+/** Runs the loops until `stop`. One that ends by itself is a fault: it ends the others, and this rejects as it did. */
+async function runLoops(loops: readonly ((signal: AbortSignal) => Promise<never>)[], stop: AbortSignal): Promise<void> {
+  const { controller, dispose } = linkedController(stop)
+  const running = loops.map(loop => loop(controller.signal).catch((error: unknown) => controller.abort(error)))
+  await Promise.all(running)
+  dispose()
+  if (!stop.aborted) throw controller.signal.reason
+}
+
+/** Requests in progress may end until `force`. */
+async function close(app: FastifyInstance, force: AbortSignal): Promise<void> {
+  const cut = () => app.server.closeAllConnections()
+  force.addEventListener('abort', cut, { once: true })
+  if (force.aborted) cut()
+  try {
+    await app.close()
+  } finally {
+    force.removeEventListener('abort', cut)
+  }
+}

@@ -1,0 +1,235 @@
+import type { Report, Submission, Task } from './model.js'
+import { stateColumns, type TaskRow, toSubmission, toTask } from './rows.js'
+import type { DispatchStore, Requeue } from './store.js'
+import type { Db, Tx } from './tables.js'
+import {
+  forgetDeleted,
+  lockTask,
+  markObsolete,
+  readSubmission,
+  selectTasks,
+  settleTask,
+  updateTask,
+} from './task-rows.js'
+
+export class SqlDispatchStore implements DispatchStore {
+  readonly #db: Db
+  readonly #keepSamples: boolean
+
+  constructor(db: Db, keepSamples: boolean) {
+    this.#db = db
+    this.#keepSamples = keepSamples
+  }
+
+  async pendingRequirements(): Promise<string[]> {
+    const found: string[] = []
+    for (;;) {
+      // A jump in the index for each requirement; `distinct` would read all pending tasks.
+      let query = this.#db.selectFrom('task').select('requirement').where('state', '=', 'pending')
+      const last = found.at(-1)
+      if (last !== undefined) query = query.where('requirement', '>', last)
+      const next = await query.orderBy('requirement').limit(1).executeTakeFirst()
+      if (next === undefined) return found
+      found.push(next.requirement)
+    }
+  }
+
+  async nextPending(requirement: string, now: number, limit: number): Promise<Task[]> {
+    const rows = await selectTasks(this.#db)
+      .where('task.state', '=', 'pending')
+      .where('task.requirement', '=', requirement)
+      .where('task.not_before', '<=', now)
+      .orderBy('task.priority', 'desc')
+      .orderBy('task.id')
+      .limit(limit)
+      .execute()
+    return rows.map(toTask)
+  }
+
+  begin(taskId: number, nodeId: number, at: number): Promise<Submission | undefined> {
+    return this.#db.transaction().execute(async tx => {
+      const task = await lockTask(tx, taskId)
+      if (task?.state !== 'pending') return undefined
+      const attempt = task.attempt + 1
+      const insert = tx.insertInto('submission').values({
+        task_id: taskId,
+        attempt,
+        node_id: nodeId,
+        node_task_id: null,
+        state: 'sending',
+        custom: task.custom || `dist:${taskId}:${attempt}`,
+        sha256: task.sha256,
+        begun_on: at,
+      })
+      const submission = toSubmission(await insert.returningAll().executeTakeFirstOrThrow())
+      await updateTask(tx, taskId, {
+        ...stateColumns('submitting'),
+        attempt,
+        submission_id: submission.id,
+        node_id: nodeId,
+        node_task_id: null,
+        started_on: null,
+      })
+      return submission
+    })
+  }
+
+  accepted(submissionId: number, nodeTaskId: number, at: number): Promise<Submission | undefined> {
+    return this.#inTurn(submissionId, async (tx, submission, task) => {
+      if (submission.state !== 'sending') return submission
+      const state = isUnfinished(task) ? 'accepted' : 'discarding'
+      await updateSubmission(tx, submission.id, { state, node_task_id: nodeTaskId })
+      if (task.state === 'submitting' && task.submission_id === submission.id) {
+        await updateTask(tx, task.id, {
+          ...stateColumns('processing'),
+          node_task_id: nodeTaskId,
+          started_on: at,
+          error: null,
+        })
+      }
+      return { ...submission, state, nodeTaskId }
+    })
+  }
+
+  async vanished(submissionId: number, outcome: Requeue): Promise<void> {
+    await this.#inTurn(submissionId, async (tx, submission, task) => {
+      await tx.deleteFrom('submission').where('id', '=', submission.id).execute()
+      await this.#requeue(tx, submission, task, outcome)
+      await forgetDeleted(tx, task)
+    })
+  }
+
+  async abandoned(submissionId: number, outcome: Requeue): Promise<void> {
+    await this.#inTurn(submissionId, (tx, submission, task) => this.#requeue(tx, submission, task, outcome))
+  }
+
+  async beginFetch(submissionId: number): Promise<boolean> {
+    const begun = await this.#inTurn(submissionId, async (tx, submission, task) => {
+      if (submission.state !== 'accepted' || task.state === 'fetching') return false
+      if (!isUnfinished(task)) {
+        await updateSubmission(tx, submission.id, { state: 'discarding' })
+        return false
+      }
+      await updateTask(tx, task.id, {
+        ...stateColumns('fetching'),
+        submission_id: submission.id,
+        node_id: submission.nodeId,
+        node_task_id: submission.nodeTaskId,
+      })
+      return true
+    })
+    return begun ?? false
+  }
+
+  async fetchFailed(submissionId: number, error: string): Promise<void> {
+    await this.#inTurn(submissionId, async (tx, submission, task) => {
+      if (!isFetching(task, submission)) return
+      await updateTask(tx, task.id, { ...stateColumns('processing'), error })
+    })
+  }
+
+  async finish(submissionId: number, reports: readonly Report[], at: number): Promise<boolean> {
+    const finished = await this.#inTurn(submissionId, async (tx, submission, task) => {
+      if (!isFetching(task, submission)) return false
+      for (const { format, size } of reports) {
+        await tx.insertInto('report').values({ task_id: task.id, format, size }).execute()
+      }
+      await settleTask(tx, task, { state: 'finished', error: null, completed_on: at }, this.#keepSamples)
+      return true
+    })
+    return finished ?? false
+  }
+
+  fail(taskId: number, error: string, at: number): Promise<boolean> {
+    return this.#db.transaction().execute(async tx => {
+      const task = await lockTask(tx, taskId)
+      if (task === undefined || !isUnfinished(task)) return false
+      await this.#fail(tx, task, error, at)
+      return true
+    })
+  }
+
+  async discarded(submissionId: number): Promise<void> {
+    await this.#inTurn(submissionId, async (tx, submission, task) => {
+      await tx.deleteFrom('submission').where('id', '=', submission.id).execute()
+      await forgetDeleted(tx, task)
+    })
+  }
+
+  async submissions(nodeId: number): Promise<Submission[]> {
+    const query = this.#db.selectFrom('submission').selectAll().where('node_id', '=', nodeId).orderBy('id')
+    return (await query.execute()).map(toSubmission)
+  }
+
+  async submissionsOf(taskId: number): Promise<Submission[]> {
+    const query = this.#db.selectFrom('submission').selectAll().where('task_id', '=', taskId).orderBy('id')
+    return (await query.execute()).map(toSubmission)
+  }
+
+  async isClaimed(nodeId: number, nodeTaskId: number): Promise<boolean> {
+    const query = this.#db
+      .selectFrom('submission')
+      .select('id')
+      .where('node_id', '=', nodeId)
+      .where('node_task_id', '=', nodeTaskId)
+    return (await query.limit(1).executeTakeFirst()) !== undefined
+  }
+
+  async recover(): Promise<void> {
+    await this.#db.updateTable('task').set(stateColumns('processing')).where('state', '=', 'fetching').execute()
+  }
+
+  /** Runs `work` with the submission and its task as they are under the task's lock; undefined when it is forgotten. */
+  #inTurn<T>(
+    submissionId: number,
+    work: (tx: Tx, submission: Submission, task: TaskRow) => Promise<T>,
+  ): Promise<T | undefined> {
+    return this.#db.transaction().execute(async tx => {
+      const unlocked = await readSubmission(tx, submissionId)
+      const task = unlocked && (await lockTask(tx, unlocked.taskId))
+      const submission = task && (await readSubmission(tx, submissionId))
+      return task && submission && work(tx, submission, task)
+    })
+  }
+
+  async #requeue(tx: Tx, submission: Submission, task: TaskRow, outcome: Requeue): Promise<void> {
+    if (!isUnfinished(task) || task.submission_id !== submission.id) return
+    const requeues = task.requeues + Number(outcome.counted)
+    if (requeues > outcome.maxRequeues) {
+      await this.#fail(tx, task, outcome.error, outcome.at)
+      return
+    }
+    await updateTask(tx, task.id, {
+      ...stateColumns('pending'),
+      submission_id: null,
+      node_id: null,
+      node_task_id: null,
+      started_on: null,
+      requeues,
+      error: outcome.error,
+      not_before: outcome.notBefore,
+    })
+  }
+
+  async #fail(tx: Tx, task: TaskRow, error: string, at: number): Promise<void> {
+    // What an ended fetch has left in the report directory belongs to no report.
+    await markObsolete(tx, 'reports', String(task.id))
+    await settleTask(tx, task, { state: 'failed', error, completed_on: at }, this.#keepSamples)
+  }
+}
+
+function isUnfinished({ state }: TaskRow): boolean {
+  return state !== 'finished' && state !== 'failed' && state !== 'deleted'
+}
+
+function isFetching(task: TaskRow, submission: Submission): boolean {
+  return task.state === 'fetching' && task.submission_id === submission.id
+}
+
+async function updateSubmission(
+  tx: Tx,
+  id: number,
+  values: { readonly state: Submission['state']; readonly node_task_id?: number },
+): Promise<void> {
+  await tx.updateTable('submission').set(values).where('id', '=', id).execute()
+}

@@ -1,0 +1,11 @@
+/** The numbered changes of the database, applied in this order, each once. */
+import type { Kysely, Migration } from 'kysely'
+import { initial } from './001-initial.js'
+
+export type Dialect = 'sqlite' | 'postgres'
+
+export function migrations(dialect: Dialect): Record<string, Migration> {
+  return {
+    '001-initial': { up: (db: Kysely<unknown>) => initial(db, dialect) },
+  }
+}

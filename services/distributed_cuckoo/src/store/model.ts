@@ -1,0 +1,165 @@
+/** What the store holds. All times are milliseconds since 1970, UTC, by the clock of the process that wrote them. */
+
+export interface Machine {
+  readonly name: string
+  /** Empty when the node does not tell. */
+  readonly platform: string
+  readonly tags: readonly string[]
+}
+
+/** What was observed of a node; whether it may get work is `enabled`, and losing contact never changes that. */
+export type NodeState = 'new' | 'up' | 'unreachable' | 'unauthorized'
+
+/** The `tasks` object of a node's `/cuckoo/status`. */
+export interface NodeCounters {
+  readonly total: number
+  readonly pending: number
+  readonly running: number
+  readonly completed: number
+  readonly reported: number
+}
+
+export interface Node {
+  readonly id: number
+  /** Unique; `[A-Za-z0-9._-]{1,64}`. */
+  readonly name: string
+  /** As registered, with or without the final slash. */
+  readonly url: string
+  /** False: drains; it gets no new work, and what it has is collected. */
+  readonly enabled: boolean
+  readonly machines: readonly Machine[]
+  readonly state: NodeState
+  readonly lastSeen: number | null
+  /** Why the last contact failed; null after a success. */
+  readonly lastError: string | null
+  /** Failed contacts since the last success. */
+  readonly failures: number
+  /** Of the last success. */
+  readonly counters: NodeCounters | null
+  /** Copies of tasks that it has or may have. */
+  readonly inFlight: number
+  /** Free bytes where the node stores analyses, of the last success; null when it does not tell. */
+  readonly freeBytes: number | null
+}
+
+/**
+ * pending → submitting → processing → fetching → finished, with `failed` for what no retry mends and `deleted` for a task
+ * that a client deleted while a node still has a copy of it. `submitting`: a node is chosen, and may already have it.
+ */
+export type TaskState = 'pending' | 'submitting' | 'processing' | 'fetching' | 'finished' | 'failed' | 'deleted'
+
+/** A sample in the samples directory. */
+export interface Sample {
+  /** Relative to the samples directory. */
+  readonly path: string
+  readonly size: number
+  readonly md5: string
+  readonly sha256: string
+}
+
+/** What a client asked for; null = left out. */
+export interface TaskOptions {
+  readonly package: string | null
+  /** Seconds. */
+  readonly timeout: number | null
+  readonly priority: number
+  readonly options: string | null
+  readonly machine: string | null
+  readonly platform: string | null
+  /** Separated by commas, as the client wrote it. */
+  readonly tags: string | null
+  readonly custom: string | null
+  /** As the client wrote it; `isOn` tells its meaning. */
+  readonly memory: string | null
+  /** `MM-DD-YYYY HH:MM:SS`, or seconds since 1970 in digits. */
+  readonly clock: string | null
+  readonly enforceTimeout: boolean | null
+  readonly owner: string | null
+}
+
+/** Of a file task `sample` and `filename` are set, of a URL task `url`. */
+export interface NewTask extends TaskOptions {
+  readonly sample: Sample | null
+  /** Basename as the client sent it; for display and for the node, never for a path. */
+  readonly filename: string | null
+  readonly url: string | null
+}
+
+export interface Task extends TaskOptions {
+  readonly id: number
+  readonly state: TaskState
+  readonly category: 'file' | 'url'
+  readonly filename: string | null
+  readonly url: string | null
+  readonly sampleSize: number | null
+  readonly md5: string | null
+  readonly sha256: string | null
+  /** Null for URL tasks, and once the sample is removed. */
+  readonly samplePath: string | null
+  /** Tasks with equal requirements can run on the same nodes. See `requirementOf`. */
+  readonly requirement: string
+  /** Submissions begun so far; the number of the last one. */
+  readonly attempt: number
+  /** The current submission; null while pending. */
+  readonly submissionId: number | null
+  /** How often it was put back to pending although a node may have had it. */
+  readonly requeues: number
+  /** Of the current submission. */
+  readonly nodeId: number | null
+  readonly nodeName: string | null
+  /** The node's own id of the current submission. */
+  readonly nodeTaskId: number | null
+  /** Of a failed task its reason, else the last thing that went wrong, or null. */
+  readonly error: string | null
+  readonly addedOn: number
+  /** When the current submission was accepted by its node. */
+  readonly startedOn: number | null
+  /** When it became finished or failed. */
+  readonly completedOn: number | null
+}
+
+/**
+ * A copy of a task on a node, from the intent to send it until the node's copy is gone for certain. `sending`: the node
+ * may or may not have it. `accepted`: it has, under `nodeTaskId`. `discarding`: its result is stored or not wanted; the
+ * node's copy is to be deleted. A submission that is not its task's current one is stale: its result is still welcome while the
+ * task has none.
+ */
+export type SubmissionState = 'sending' | 'accepted' | 'discarding'
+
+export interface Submission {
+  readonly id: number
+  readonly taskId: number
+  readonly attempt: number
+  readonly nodeId: number
+  readonly nodeTaskId: number | null
+  readonly state: SubmissionState
+  /** What is sent as `custom`, by which alone it is found again: the client's own, else `dist:<id>:<attempt>`. */
+  readonly custom: string
+  readonly sha256: string | null
+  readonly begunOn: number
+}
+
+/** A report that was asked of the node: kept as `report.<format>`, or one that the node does not have. */
+export interface Report {
+  readonly format: string
+  /** Bytes; null = the node did not have it. */
+  readonly size: number | null
+}
+
+export interface TaskFilter {
+  readonly states?: readonly TaskState[] | undefined
+  readonly finished?: boolean | undefined
+  readonly owner?: string | undefined
+  readonly priority?: number | undefined
+  readonly sha256?: string | undefined
+  readonly md5?: string | undefined
+  /** Completed at or after. */
+  readonly completedAfter?: number | undefined
+  /** Only tasks with a greater id. */
+  readonly afterId?: number | undefined
+  readonly offset?: number | undefined
+  readonly limit?: number | undefined
+}
+
+/** `deleted` tasks are not counted. */
+export type TaskCounts = Readonly<Record<Exclude<TaskState, 'deleted'>, number>>

@@ -1,0 +1,89 @@
+import { describeError, type Logger } from '@cuckoo-distributed/core'
+import { Migrator } from 'kysely'
+import { SqlDispatchStore } from './dispatch-store.js'
+import { StoreError } from './errors.js'
+import { type Dialect, migrations } from './migrations/index.js'
+import { SqlNodeStore } from './node-store.js'
+import { leadPostgres, openPostgres } from './postgres.js'
+import { openSqlite, sqlitePath } from './sqlite.js'
+import type { Leadership, ObsoleteFile, ObsoleteFiles, Store } from './store.js'
+import type { Db } from './tables.js'
+import { SqlTaskStore } from './task-store.js'
+
+export interface StoreOptions {
+  /** `sqlite:///relative`, `sqlite:////absolute`, a path, `postgres://…` or `postgresql://…`. */
+  readonly url: string
+  /** True: the sample of a finished or failed task is kept until the task is deleted. */
+  readonly keepSamples: boolean
+  readonly log: Logger
+}
+
+/**
+ * Opens the database and brings its tables up to date.
+ *
+ * @throws StoreInUseError when another process has the SQLite file, StoreError for any other reason. No message shows a password.
+ */
+export async function openStore({ url, keepSamples, log }: StoreOptions): Promise<Store> {
+  const dialect = dialectOf(url)
+  const db = dialect === 'postgres' ? openPostgres(url, log) : openSqlite(sqlitePath(url))
+  try {
+    await migrate(db, dialect)
+    const { store_id: id } = await db.selectFrom('cluster').select('store_id').executeTakeFirstOrThrow()
+    return {
+      id,
+      nodes: new SqlNodeStore(db),
+      tasks: new SqlTaskStore(db),
+      dispatch: new SqlDispatchStore(db, keepSamples),
+      files: obsoleteFiles(db),
+      lead: signal => (dialect === 'postgres' ? leadPostgres(url, log, signal) : leadAlone(signal)),
+      lastCycle: async () =>
+        (await db.selectFrom('cluster').select('last_cycle').executeTakeFirst())?.last_cycle ?? null,
+      async recordCycle(at) {
+        await db.updateTable('cluster').set({ last_cycle: at }).execute()
+      },
+      [Symbol.asyncDispose]: () => db.destroy(),
+    }
+  } catch (error: unknown) {
+    await db.destroy()
+    if (error instanceof StoreError) throw error
+    throw new StoreError(`the database cannot be used: ${describeError(error)}`, { cause: error })
+  }
+}
+
+function dialectOf(url: string): Dialect {
+  if (/^postgres(ql)?:\/\//.test(url)) return 'postgres'
+  if (url.startsWith('sqlite://') || !/^[a-z][a-z0-9+.-]*:\/\//i.test(url)) return 'sqlite'
+  throw new StoreError(
+    `the database ${url.slice(0, url.indexOf(':'))}:// is not supported: use sqlite:///FILE or postgres://…`,
+  )
+}
+
+async function migrate(db: Db, dialect: Dialect): Promise<void> {
+  const tables = (await db.introspection.getTables()).map(table => table.name)
+  if (tables.includes('task') && !tables.includes('cluster')) {
+    throw new StoreError(
+      'the database holds tables of another program, such as the original dist.py: name another with --db',
+    )
+  }
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations(dialect) } })
+  const { error } = await migrator.migrateToLatest()
+  if (error !== undefined) throw error
+}
+
+async function leadAlone(signal: AbortSignal): Promise<Leadership> {
+  signal.throwIfAborted()
+  return { lost: new AbortController().signal, async [Symbol.asyncDispose]() {} }
+}
+
+function obsoleteFiles(db: Db): ObsoleteFiles {
+  return {
+    obsolete: limit => db.selectFrom('obsolete_file').selectAll().orderBy('kind').limit(limit).execute(),
+    async removed(files: readonly ObsoleteFile[]) {
+      await db.transaction().execute(async tx => {
+        for (const { kind, path } of files) {
+          await tx.deleteFrom('obsolete_file').where('kind', '=', kind).where('path', '=', path).execute()
+        }
+      })
+    },
+  }
+}

@@ -1,0 +1,90 @@
+/** PostgreSQL: one database, any number of processes, one of which schedules. */
+import type { Logger } from '@cuckoo-distributed/core'
+import { backOff, delay } from '@cuckoo-distributed/wait'
+import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import { LeadershipLostError } from './errors.js'
+import type { Leadership } from './store.js'
+import type { Tables } from './tables.js'
+
+const CONNECT_TIMEOUT_MS = 10_000
+const STATEMENT_TIMEOUT_MS = 60_000
+/** Of the advisory lock that the scheduling process holds; the two words "dist" and "lead" in ASCII. */
+const LEADER_LOCK = [0x64697374, 0x6c656164] as const
+const LOCK_RETRY_MS = 1_000
+const HEARTBEAT_MS = 5_000
+
+/** Opens a pool; it connects with the first query. A connection that breaks while idle is logged and replaced. */
+export function openPostgres(url: string, log: Logger): Kysely<Tables> {
+  const pool = new pg.Pool({
+    ...connectionOptions(url),
+    max: 10,
+    types: { getTypeParser: (oid, format) => (oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) },
+  })
+  pool.on('error', error => log.warn({ err: error }, 'a connection to the database broke'))
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+}
+
+/** All numbers of the model are safe integers, which the driver would return as text. */
+const INT8 = 20
+
+function connectionOptions(url: string): pg.ClientConfig {
+  return {
+    connectionString: url,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: STATEMENT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    keepAlive: true,
+    application_name: 'distributed_cuckoo',
+  }
+}
+
+/** Waits for the lock, through outages of the database as well. Rejects with `signal.reason` only. */
+export async function leadPostgres(url: string, log: Logger, signal: AbortSignal): Promise<Leadership> {
+  const retry = backOff({ initialMs: LOCK_RETRY_MS, maxMs: 30_000 })
+  for (;;) {
+    try {
+      const leadership = await tryToLead(url)
+      if (leadership !== undefined) return leadership
+      retry.reset()
+      await delay(LOCK_RETRY_MS, signal)
+    } catch (error: unknown) {
+      if (signal.aborted) throw signal.reason
+      log.warn({ err: error }, 'the database does not answer; this process cannot become the one that schedules')
+      await delay(retry.next(), signal)
+    }
+  }
+}
+
+async function tryToLead(url: string): Promise<Leadership | undefined> {
+  const client = new pg.Client({ ...connectionOptions(url), query_timeout: HEARTBEAT_MS })
+  const lost = new AbortController()
+  const lose = (cause?: unknown) => lost.abort(new LeadershipLostError('the lock of the scheduler is lost', { cause }))
+  client.on('error', lose)
+  client.on('end', () => lose())
+  try {
+    await client.connect()
+    const answer = await client.query<{ held: boolean }>('select pg_try_advisory_lock($1, $2) as held', [
+      ...LEADER_LOCK,
+    ])
+    if (answer.rows[0]?.held !== true) {
+      await client.end()
+      return undefined
+    }
+  } catch (error: unknown) {
+    await client.end()
+    throw error
+  }
+  // A connection can be dead without a word; the server gives the lock to another then.
+  const heartbeat = setInterval(() => {
+    client.query('select 1').catch(lose)
+  }, HEARTBEAT_MS)
+  lost.signal.addEventListener('abort', () => clearInterval(heartbeat), { once: true })
+  return {
+    lost: lost.signal,
+    async [Symbol.asyncDispose]() {
+      clearInterval(heartbeat)
+      await client.end()
+    },
+  }
+}

@@ -1,0 +1,116 @@
+/** Rows of the database as the objects of the model, and back. */
+import type { Selectable } from 'kysely'
+import type { Machine, NewTask, Node, Submission, Task, TaskState } from './model.js'
+import { requirementOf } from './requirement.js'
+import type { NodeTable, SubmissionTable, TaskTable } from './tables.js'
+
+export type TaskRow = Selectable<TaskTable>
+
+export function toTask(row: TaskRow & { readonly node_name: string | null }): Task {
+  return {
+    id: row.id,
+    state: row.state,
+    category: row.url === null ? 'file' : 'url',
+    filename: row.filename,
+    url: row.url,
+    sampleSize: row.sample_size,
+    md5: row.md5,
+    sha256: row.sha256,
+    samplePath: row.sample_path,
+    package: row.package,
+    timeout: row.timeout,
+    priority: row.priority,
+    options: row.options,
+    machine: row.machine,
+    platform: row.platform,
+    tags: row.tags,
+    custom: row.custom,
+    memory: row.memory,
+    clock: row.clock,
+    enforceTimeout: row.enforce_timeout === null ? null : row.enforce_timeout === 1,
+    owner: row.owner,
+    requirement: row.requirement,
+    attempt: row.attempt,
+    submissionId: row.submission_id,
+    requeues: row.requeues,
+    nodeId: row.node_id,
+    nodeName: row.node_name,
+    nodeTaskId: row.node_task_id,
+    error: row.error,
+    addedOn: row.added_on,
+    startedOn: row.started_on,
+    completedOn: row.completed_on,
+  }
+}
+
+export function newTaskRow(task: NewTask, at: number): Omit<TaskRow, 'id'> {
+  return {
+    ...stateColumns('pending'),
+    filename: task.filename,
+    url: task.url,
+    sample_path: task.sample?.path ?? null,
+    sample_size: task.sample?.size ?? null,
+    md5: task.sample?.md5 ?? null,
+    sha256: task.sample?.sha256 ?? null,
+    package: task.package,
+    timeout: task.timeout,
+    priority: task.priority,
+    options: task.options,
+    machine: task.machine,
+    platform: task.platform,
+    tags: task.tags,
+    custom: task.custom,
+    memory: task.memory,
+    clock: task.clock,
+    enforce_timeout: task.enforceTimeout === null ? null : Number(task.enforceTimeout),
+    owner: task.owner,
+    requirement: requirementOf(task),
+    attempt: 0,
+    submission_id: null,
+    requeues: 0,
+    node_id: null,
+    node_task_id: null,
+    error: null,
+    not_before: 0,
+    added_on: at,
+    started_on: null,
+    completed_on: null,
+  }
+}
+
+export function stateColumns(state: TaskState): Pick<TaskRow, 'state' | 'finished'> {
+  return { state, finished: state === 'finished' || state === 'failed' ? 1 : 0 }
+}
+
+export function toSubmission(row: Selectable<SubmissionTable>): Submission {
+  return {
+    id: row.id,
+    taskId: row.task_id,
+    attempt: row.attempt,
+    nodeId: row.node_id,
+    nodeTaskId: row.node_task_id,
+    state: row.state,
+    custom: row.custom,
+    sha256: row.sha256,
+    begunOn: row.begun_on,
+  }
+}
+
+export function toNode(
+  row: Selectable<NodeTable>,
+  more: { readonly machines: readonly Machine[]; readonly inFlight: number },
+): Node {
+  return {
+    id: row.id,
+    name: row.name,
+    url: row.url,
+    enabled: row.enabled === 1,
+    ...more,
+    state: row.state,
+    lastSeen: row.last_seen,
+    lastError: row.last_error,
+    failures: row.failures,
+    counters: row.counters === null ? null : JSON.parse(row.counters),
+    freeBytes: row.free_bytes,
+  }
+}

@@ -1,0 +1,60 @@
+/** SQLite: one file, one process. */
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { describeError } from '@cuckoo-distributed/core'
+import { Kysely, type SqliteDatabase, SqliteDialect } from 'kysely'
+import Sqlite from 'libsql'
+import { StoreError, StoreInUseError } from './errors.js'
+import type { Tables } from './tables.js'
+
+const MEMORY = ':memory:'
+
+/**
+ * Opens or makes the file and takes it for this process, until it ends in whatever way. A commit is on disk when it resolves.
+ *
+ * @throws StoreInUseError when another process has it, StoreError when it cannot be used.
+ */
+export function openSqlite(path: string): Kysely<Tables> {
+  let database: Sqlite.Database | undefined
+  try {
+    if (path !== MEMORY) mkdirSync(dirname(path), { recursive: true })
+    database = new Sqlite(path)
+    // Exclusive before WAL: SQLite then keeps the lock of the file and needs no shared memory (sqlite.org/wal.html, §8).
+    for (const pragma of [
+      'locking_mode = exclusive',
+      'journal_mode = wal',
+      'synchronous = full',
+      'foreign_keys = on',
+    ]) {
+      database.exec(`pragma ${pragma}`)
+    }
+    // The lock is taken with the first write.
+    database.exec('begin immediate; commit')
+  } catch (error: unknown) {
+    database?.close()
+    const busy = error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY')
+    if (busy) throw new StoreInUseError(`${path} is used by another process`, { cause: error })
+    throw new StoreError(`${path} cannot be used: ${describeError(error)}`, { cause: error })
+  }
+  return new Kysely<Tables>({ dialect: new SqliteDialect({ database: closable(database) }) })
+}
+
+/**
+ * The driver keeps the file open, and so its lock, until the last prepared statement is garbage; the lock has to be given up before.
+ * With WAL begun under an exclusive lock that takes leaving WAL (sqlite.org/pragma.html, locking_mode).
+ */
+function closable(database: Sqlite.Database): SqliteDatabase {
+  return {
+    prepare: sql => database.prepare(sql),
+    close() {
+      for (const sql of ['pragma journal_mode = delete', 'pragma locking_mode = normal']) database.exec(sql)
+      database.prepare('select count(*) from sqlite_schema').all()
+      database.close()
+    },
+  }
+}
+
+/** The file that a URL means, as SQLAlchemy reads it: three slashes a relative path, four an absolute one, none memory. */
+export function sqlitePath(url: string): string {
+  return decodeURIComponent(url.replace(/^sqlite:\/\/\/?/, '')) || MEMORY
+}

@@ -1,0 +1,158 @@
+/**
+ * The only place that knows the database. Each method is one transaction that is on disk when it resolves. Transitions are
+ * conditional: one that the state does not allow any more changes nothing and says so (false or undefined), so that a
+ * client's DELETE, a second copy's result and a former leader can never undo each other's work.
+ */
+import type { Machine, NewTask, Node, NodeCounters, Report, Submission, Task, TaskCounts, TaskFilter } from './model.js'
+
+export interface Store extends AsyncDisposable {
+  readonly nodes: NodeStore
+  readonly tasks: TaskStore
+  readonly dispatch: DispatchStore
+  readonly files: ObsoleteFiles
+  /**
+   * Identifies the database for good; written as a marker file into the samples and reports directories, so that two
+   * processes with one database and different directories are found out at start.
+   */
+  readonly id: string
+  /**
+   * Waits until this process is the one that schedules. Rejects with `signal.reason`. With SQLite at once, as its file
+   * belongs to one process; with PostgreSQL by a session advisory lock on a connection of its own.
+   */
+  lead(signal: AbortSignal): Promise<Leadership>
+  /** Start of the scheduler's last completed cycle, by whichever process did it; null before the first. */
+  lastCycle(): Promise<number | null>
+  recordCycle(at: number): Promise<void>
+}
+
+export interface Leadership extends AsyncDisposable {
+  /** Aborted (reason: LeadershipLostError) when the lock's connection is gone; another process may lead already. */
+  readonly lost: AbortSignal
+}
+
+export interface NodeStore {
+  /** By name; disabled ones as well. */
+  list(): Promise<Node[]>
+  get(name: string): Promise<Node | undefined>
+  /**
+   * Makes an enabled node, or refreshes the machines of the enabled node with this name and URL (compared without
+   * trailing slash), or takes a disabled node back with this URL.
+   * @throws NameTakenError when an enabled node has the name and another URL, or another node has the URL.
+   */
+  register(name: string, url: string, machines: readonly Machine[]): Promise<Node>
+  /**
+   * Changes what is given; tasks and history stay attached. Undefined: no such node.
+   * @throws NameTakenError as `register` does.
+   */
+  update(
+    name: string,
+    changes: { readonly name?: string; readonly url?: string; readonly enabled?: boolean },
+  ): Promise<Node | undefined>
+  setMachines(id: number, machines: readonly Machine[]): Promise<void>
+  /** The node answered: it is `up`, its failures are forgotten. */
+  recordStatus(
+    id: number,
+    seen: { readonly counters: NodeCounters; readonly freeBytes: number | null; readonly at: number },
+  ): Promise<void>
+  /** The node did not answer as it should; `failures` grows by one, the counters of the last success are dropped. */
+  recordFailure(
+    id: number,
+    failure: { readonly state: 'unreachable' | 'unauthorized'; readonly error: string },
+  ): Promise<void>
+}
+
+export interface TaskStore {
+  /** Stores a pending task and resolves with its id. Ids are never used twice. */
+  create(task: NewTask, at: number): Promise<number>
+  /** Undefined for an unknown id and for a deleted task. */
+  get(id: number): Promise<Task | undefined>
+  /** By id, ascending; without deleted tasks unless `states` names them. */
+  list(filter: TaskFilter): Promise<Task[]>
+  counts(): Promise<TaskCounts>
+  /** When the oldest pending task was added; null when none is pending. */
+  oldestPending(): Promise<number | null>
+  /** The reports of a finished task; empty for any other. */
+  reports(id: number): Promise<Report[]>
+  /**
+   * A client deletes the task. Its copies on nodes become `discarding`, or stay `sending` until their fate is known; until the last
+   * is gone the row stays as `deleted`. Its sample and report directory become obsolete. Resolves with the task as it was, or
+   * undefined when there is none.
+   */
+  remove(id: number): Promise<Task | undefined>
+  /** The paths out of `paths` that some task has as its sample. */
+  samplesInUse(paths: readonly string[]): Promise<Set<string>>
+  /** Why the pending tasks with each of these requirements wait; replaces all earlier reasons. */
+  setWaitReasons(reasons: ReadonlyMap<string, string>): Promise<void>
+  /** Why pending tasks wait that nothing but their requirement holds up, by requirement. */
+  waitReasons(): Promise<Map<string, string>>
+}
+
+/** What the scheduler and the node workers do. Only the leader calls it. */
+export interface DispatchStore {
+  /** The requirements of pending tasks, each once. The work grows with their number, not with that of the tasks. */
+  pendingRequirements(): Promise<string[]>
+  /** Pending tasks with this requirement that may be sent at `now`: priority descending, then id ascending. */
+  nextPending(requirement: string, now: number, limit: number): Promise<Task[]>
+  /**
+   * pending → submitting on this node. The intent is on disk before the first byte is sent. Undefined when the task is not
+   * pending any more.
+   */
+  begin(taskId: number, nodeId: number, at: number): Promise<Submission | undefined>
+  /**
+   * The node has the copy under this id: `sending` → `accepted`, its task submitting → processing. When the result is not wanted
+   * any more the submission becomes `discarding` instead. Resolves with the submission as it is now.
+   */
+  accepted(submissionId: number, nodeTaskId: number, at: number): Promise<Submission | undefined>
+  /**
+   * The node surely has no copy: the submission is forgotten. If it was its task's current one, the task is pending again and
+   * not sent before `notBefore`; `counted` adds one to its `requeues`, and when that exceeds `maxRequeues` the task fails.
+   */
+  vanished(submissionId: number, outcome: Requeue): Promise<void>
+  /** As `vanished`, but the node may still have the copy: the submission stays, stale, to be collected or removed later. */
+  abandoned(submissionId: number, outcome: Requeue): Promise<void>
+  /**
+   * Claims the task's result for this copy, which becomes its task's current one: pending, submitting or processing → fetching.
+   * False when another copy is being fetched, and when the task needs no result any more; then the copy becomes `discarding`.
+   */
+  beginFetch(submissionId: number): Promise<boolean>
+  /** fetching → processing; to be fetched again. */
+  fetchFailed(submissionId: number, error: string): Promise<void>
+  /**
+   * fetching → finished, with reports that are complete on disk. All copies become `discarding`. False when the task was deleted
+   * in the meantime: its report directory is the caller's to remove.
+   */
+  finish(submissionId: number, reports: readonly Report[], at: number): Promise<boolean>
+  /** Any unfinished state → failed. All copies become `discarding`. False when the task was not unfinished. */
+  fail(taskId: number, error: string, at: number): Promise<boolean>
+  /** The node's copy is gone: the submission is forgotten, and a deleted task with its last one. */
+  discarded(submissionId: number): Promise<void>
+  /** All submissions on this node, oldest first: as many as are in flight there, not as many as there are tasks. */
+  submissions(nodeId: number): Promise<Submission[]>
+  /** The task's submissions, oldest first. */
+  submissionsOf(taskId: number): Promise<Submission[]>
+  /** True when some submission on this node has this id there. */
+  isClaimed(nodeId: number, nodeTaskId: number): Promise<boolean>
+  /** fetching → processing for all: to be called by a new leader, as its predecessor's fetches ended with it. */
+  recover(): Promise<void>
+}
+
+/** Files that no task needs any more: written down with the transition that made them so, until they are removed. */
+export interface ObsoleteFiles {
+  obsolete(limit: number): Promise<ObsoleteFile[]>
+  removed(files: readonly ObsoleteFile[]): Promise<void>
+}
+
+export interface ObsoleteFile {
+  readonly kind: 'sample' | 'reports'
+  /** Relative to the samples directory; of reports the task's id, which is the name of its directory. */
+  readonly path: string
+}
+
+export interface Requeue {
+  readonly at: number
+  /** Shown with the task. */
+  readonly error: string
+  readonly notBefore: number
+  readonly counted: boolean
+  readonly maxRequeues: number
+}

@@ -1,0 +1,70 @@
+/** Reading and changing single tasks inside a transaction; shared by what clients and what the scheduler do. */
+import { sql } from 'kysely'
+import type { Submission, Task } from './model.js'
+import { stateColumns, type TaskRow, toSubmission, toTask } from './rows.js'
+import type { Db, Tx } from './tables.js'
+
+/** Tasks with the names of their nodes. */
+export function selectTasks(db: Db) {
+  return db
+    .selectFrom('task')
+    .leftJoin('node', 'node.id', 'task.node_id')
+    .selectAll('task')
+    .select('node.name as node_name')
+}
+
+export async function readTask(db: Db, id: number): Promise<Task | undefined> {
+  const row = await selectTasks(db).where('task.id', '=', id).executeTakeFirst()
+  return row && toTask(row)
+}
+
+/**
+ * Reads a task and holds its row until the end of the transaction. Whatever happens to a task happens under this lock, which is
+ * what makes "read, decide, write" safe; a write is the one lock that both databases know.
+ */
+export function lockTask(tx: Tx, id: number): Promise<TaskRow | undefined> {
+  const touch = tx.updateTable('task').set(({ ref }) => ({ attempt: ref('attempt') }))
+  return touch.where('id', '=', id).returningAll().executeTakeFirst()
+}
+
+export async function readSubmission(db: Db, id: number): Promise<Submission | undefined> {
+  const row = await db.selectFrom('submission').selectAll().where('id', '=', id).executeTakeFirst()
+  return row && toSubmission(row)
+}
+
+export async function updateTask(tx: Tx, id: number, values: Partial<Omit<TaskRow, 'id'>>): Promise<void> {
+  await tx.updateTable('task').set(values).where('id', '=', id).execute()
+}
+
+/** Finished, failed or deleted: copies that nodes have are not wanted, nor is the sample unless it is kept. */
+export async function settleTask(
+  tx: Tx,
+  task: TaskRow,
+  values: Partial<Omit<TaskRow, 'id' | 'finished'>> & Pick<TaskRow, 'state'>,
+  keepSample: boolean,
+): Promise<void> {
+  const kept = keepSample ? task.sample_path : null
+  if (task.sample_path !== null && kept === null) await markObsolete(tx, 'sample', task.sample_path)
+  await updateTask(tx, task.id, { ...values, ...stateColumns(values.state), sample_path: kept })
+  await tx
+    .updateTable('submission')
+    .set({ state: 'discarding' })
+    .where('task_id', '=', task.id)
+    .where('node_task_id', 'is not', null)
+    .execute()
+}
+
+export async function markObsolete(tx: Tx, kind: 'sample' | 'reports', path: string): Promise<void> {
+  const insert = tx.insertInto('obsolete_file').values({ kind, path })
+  await insert.onConflict(conflict => conflict.doNothing()).execute()
+}
+
+/** Removes the row of a deleted task once no node can have a copy. */
+export async function forgetDeleted(tx: Tx, task: TaskRow): Promise<void> {
+  if (task.state !== 'deleted') return
+  const left = await tx.selectFrom('submission').select('id').where('task_id', '=', task.id).limit(1).executeTakeFirst()
+  if (left === undefined) await tx.deleteFrom('task').where('id', '=', task.id).execute()
+}
+
+/** The number of rows with each value, as a number in both databases. */
+export const countRows = sql<number>`cast(count(*) as integer)`

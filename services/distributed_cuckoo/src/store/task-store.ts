@@ -1,0 +1,123 @@
+import type { NewTask, Report, Task, TaskCounts, TaskFilter } from './model.js'
+import { newTaskRow, toTask } from './rows.js'
+import type { TaskStore } from './store.js'
+import type { Db } from './tables.js'
+import { countRows, forgetDeleted, lockTask, markObsolete, readTask, selectTasks, settleTask } from './task-rows.js'
+import { together } from './together.js'
+
+export class SqlTaskStore implements TaskStore {
+  readonly #db: Db
+  readonly #insert: (row: NewTaskRow) => Promise<number>
+
+  constructor(db: Db) {
+    this.#db = db
+    this.#insert = together(rows => insertAll(db, rows))
+  }
+
+  create(task: NewTask, at: number): Promise<number> {
+    return this.#insert(newTaskRow(task, at))
+  }
+
+  async get(id: number): Promise<Task | undefined> {
+    const task = await readTask(this.#db, id)
+    return task?.state === 'deleted' ? undefined : task
+  }
+
+  async list(filter: TaskFilter): Promise<Task[]> {
+    let query = selectTasks(this.#db).orderBy('task.id')
+    if (filter.states !== undefined) query = query.where('task.state', 'in', filter.states)
+    else query = query.where('task.state', '!=', 'deleted')
+    if (filter.finished !== undefined) query = query.where('task.finished', '=', Number(filter.finished))
+    if (filter.owner !== undefined) query = query.where('task.owner', '=', filter.owner)
+    if (filter.priority !== undefined) query = query.where('task.priority', '=', filter.priority)
+    if (filter.sha256 !== undefined) query = query.where('task.sha256', '=', filter.sha256)
+    if (filter.md5 !== undefined) query = query.where('task.md5', '=', filter.md5)
+    if (filter.completedAfter !== undefined) query = query.where('task.completed_on', '>=', filter.completedAfter)
+    if (filter.afterId !== undefined) query = query.where('task.id', '>', filter.afterId)
+    // SQLite knows no OFFSET without LIMIT.
+    if (filter.limit !== undefined || filter.offset !== undefined) query = query.limit(filter.limit ?? MAX_ROWS)
+    if (filter.offset !== undefined) query = query.offset(filter.offset)
+    return (await query.execute()).map(toTask)
+  }
+
+  async counts(): Promise<TaskCounts> {
+    const rows = await this.#db
+      .selectFrom('task')
+      .select(['state', countRows.as('tasks')])
+      .groupBy('state')
+      .execute()
+    const of = (state: string) => rows.find(row => row.state === state)?.tasks ?? 0
+    return {
+      pending: of('pending'),
+      submitting: of('submitting'),
+      processing: of('processing'),
+      fetching: of('fetching'),
+      finished: of('finished'),
+      failed: of('failed'),
+    }
+  }
+
+  async oldestPending(): Promise<number | null> {
+    // The first by id stands for the first by time, which has no index.
+    const oldest = this.#db.selectFrom('task').select('added_on').where('state', '=', 'pending').orderBy('id').limit(1)
+    return (await oldest.executeTakeFirst())?.added_on ?? null
+  }
+
+  reports(id: number): Promise<Report[]> {
+    return this.#db.selectFrom('report').select(['format', 'size']).where('task_id', '=', id).execute()
+  }
+
+  remove(id: number): Promise<Task | undefined> {
+    return this.#db.transaction().execute(async tx => {
+      const row = await lockTask(tx, id)
+      if (row === undefined || row.state === 'deleted') return undefined
+      const task = await readTask(tx, id)
+      await settleTask(tx, row, { state: 'deleted' }, false)
+      await tx.deleteFrom('report').where('task_id', '=', id).execute()
+      await markObsolete(tx, 'reports', String(id))
+      await forgetDeleted(tx, { ...row, state: 'deleted' })
+      return task
+    })
+  }
+
+  async samplesInUse(paths: readonly string[]): Promise<Set<string>> {
+    if (paths.length === 0) return new Set()
+    const query = this.#db.selectFrom('task').select('sample_path').where('sample_path', 'in', paths)
+    return new Set((await query.execute()).flatMap(row => row.sample_path ?? []))
+  }
+
+  async setWaitReasons(reasons: ReadonlyMap<string, string>): Promise<void> {
+    await this.#db.transaction().execute(async tx => {
+      const known = await tx.selectFrom('wait_reason').selectAll().execute()
+      for (const { requirement, reason } of known) {
+        if (reasons.get(requirement) === reason) continue
+        await tx.deleteFrom('wait_reason').where('requirement', '=', requirement).execute()
+      }
+      const unchanged = new Map(known.map(({ requirement, reason }) => [requirement, reason]))
+      for (const [requirement, reason] of reasons) {
+        if (unchanged.get(requirement) === reason) continue
+        await tx.insertInto('wait_reason').values({ requirement, reason }).execute()
+      }
+    })
+  }
+
+  async waitReasons(): Promise<Map<string, string>> {
+    const rows = await this.#db.selectFrom('wait_reason').selectAll().execute()
+    return new Map(rows.map(({ requirement, reason }) => [requirement, reason]))
+  }
+}
+
+type NewTaskRow = ReturnType<typeof newTaskRow>
+
+function insertAll(db: Db, rows: readonly NewTaskRow[]): Promise<number[]> {
+  return db.transaction().execute(async tx => {
+    const ids: number[] = []
+    for (const row of rows) {
+      const { id } = await tx.insertInto('task').values(row).returning('id').executeTakeFirstOrThrow()
+      ids.push(id)
+    }
+    return ids
+  })
+}
+
+const MAX_ROWS = 2 ** 31 - 1

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdir, utimes, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { createLogger } from '@cuckoo-distributed/core'
+import { waitFor } from '@cuckoo-distributed/testing'
+import { Janitor } from '../src/janitor.js'
+import { makeScene, type Scene } from './dispatch-scene.js'
+
+const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
+const TWO_DAYS_AGO = new Date(Date.now() - 2 * 24 * 3600_000)
+
+async function tidy(scene: Scene, until: () => boolean): Promise<void> {
+  const stop = new AbortController()
+  const running = new Janitor({ store: scene.store, files: scene.files, log }).run(stop.signal)
+  await waitFor(until, { describe: 'the janitor to be done' })
+  stop.abort(new Error('enough'))
+  await assert.rejects(running, /enough/)
+}
+
+test('a sample without a task goes after a day; one with a task and anything else stays', async t => {
+  const scene = await makeScene(t)
+  const id = await scene.addTask('MZ kept')
+  const { samplePath } = await scene.reaches(id, 'pending')
+  const { samplesDirectory } = scene.files
+  const kept = join(samplesDirectory, samplePath ?? '')
+  const [orphan, fresh, foreign] = ['aa/orphan.bin', 'aa/fresh.bin', 'notes/read.me'].map(name =>
+    join(samplesDirectory, name),
+  )
+  for (const path of [orphan, fresh, foreign]) {
+    assert(path !== undefined)
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, 'x')
+    if (path !== fresh) await utimes(path, TWO_DAYS_AGO, TWO_DAYS_AGO)
+  }
+  await utimes(kept, TWO_DAYS_AGO, TWO_DAYS_AGO)
+  await tidy(scene, () => !existsSync(orphan ?? ''))
+  for (const path of [kept, fresh, foreign]) assert(existsSync(path ?? ''), path)
+})
+
+test('files of a deleted task that a crash has left behind go at the next start', async t => {
+  const scene = await makeScene(t)
+  const id = await scene.addTask('MZ')
+  const { samplePath } = await scene.reaches(id, 'pending')
+  const folder = scene.files.reportDirectory(id)
+  await mkdir(folder)
+  await writeFile(join(folder, 'report.json'), '{}')
+  await scene.store.tasks.remove(id)
+  await tidy(scene, () => !existsSync(folder) && !existsSync(scene.files.samplePath(samplePath ?? '')))
+  await waitFor(async () => (await scene.store.files.obsolete(9)).length === 0, { describe: 'the list to be empty' })
+})

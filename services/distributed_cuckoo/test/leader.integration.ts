@@ -1,0 +1,58 @@
+/** Several servers share one PostgreSQL and the directories: all serve, one schedules. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { waitFor } from '@cuckoo-distributed/testing'
+import { isEmptied, makeNode } from './dispatch-scene.js'
+import { type Front, makeFront } from './front.js'
+import { startPostgres, type TestPostgres } from './postgres.js'
+
+const SCHEDULES = 'this process schedules'
+
+function schedules({ process }: Front): boolean {
+  return process.log.some(({ msg }) => msg === SCHEDULES)
+}
+
+describe('servers with PostgreSQL', () => {
+  let postgres: TestPostgres
+  before(async () => {
+    postgres = await startPostgres()
+  })
+  after(() => postgres.stop())
+
+  test('share their tasks when there are two; one of them schedules, and when it is killed the other does', async t => {
+    const Database = await postgres.createDatabase()
+    const first = await makeFront(t, { Database, LogLevel: 'info' })
+    const second = await makeFront(t, { ...first.directories, Database, LogLevel: 'info' })
+    await first.start()
+    await first.process.waitForLog(SCHEDULES)
+    await second.start()
+    const nodes = [await makeNode(t, { analysisTime: 200 }), await makeNode(t, { version: '2.0', analysisTime: 200 })]
+    for (const [i, node] of nodes.entries()) await second.addNode(`n${i}`, node.url)
+    const ids: number[] = []
+    for (let i = 0; i < 40; i += 1) ids.push(await (i % 2 ? first : second).submit(`MZ shared ${i}`))
+    await waitFor(async () => (await second.tasks('status=finished')).length >= 4, { describe: 'the first results' })
+    assert.equal(schedules(second), false)
+    await first.kill()
+    await second.process.waitForLog(SCHEDULES, { deadlineMs: 30_000 })
+    await waitFor(async () => (await second.tasks('status=finished')).length === ids.length, {
+      deadlineMs: 60_000,
+      everyMs: 200,
+      describe: 'all tasks to be finished',
+    })
+    for (const node of nodes) await isEmptied(node)
+    const analyses = nodes.reduce((sum, { submissions }) => sum + submissions.length, 0)
+    assert(analyses <= ids.length + nodes.length, `${analyses} analyses`)
+    for (const id of ids) assert.equal((await fetch(`${second.url}/report/${id}`)).status, 200)
+  })
+
+  test('are refused directories that belong to another database', async t => {
+    const Database = await postgres.createDatabase()
+    const first = await makeFront(t, { Database })
+    await first.start()
+    await first.process.stop()
+    const other = await postgres.createDatabase()
+    const second = await makeFront(t, { ...first.directories, Database: other })
+    await assert.rejects(second.start(), /belongs to another database/)
+    assert.equal((await second.process.exit).code, 2)
+  })
+})

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type Candidate, type Demand, drawPlan } from '../src/dispatch/plan.js'
+import type { Machine, Task } from '../src/store/model.js'
+import { requirementOf } from '../src/store/requirement.js'
+
+const LIMITS = { threshold: 500, perNode: 100 }
+const WINDOWS: Machine = { name: 'w1', platform: 'windows', tags: [] }
+
+function node(id: number, given: Partial<Candidate> = {}): Candidate {
+  return { id, enabled: true, up: true, machines: [WINDOWS], pending: 0, running: 0, lastGiven: 0, ...given }
+}
+
+function task(id: number, given: Partial<Task> = {}): Task {
+  return {
+    id,
+    state: 'pending',
+    category: 'file',
+    filename: null,
+    url: null,
+    sampleSize: 1,
+    md5: null,
+    sha256: null,
+    samplePath: null,
+    package: null,
+    timeout: null,
+    priority: 1,
+    options: null,
+    machine: null,
+    platform: null,
+    tags: null,
+    custom: null,
+    memory: null,
+    clock: null,
+    enforceTimeout: null,
+    owner: null,
+    requirement: requirementOf({ machine: null, platform: null, tags: null, ...given }),
+    attempt: 0,
+    requeues: 0,
+    submissionId: null,
+    nodeId: null,
+    nodeName: null,
+    nodeTaskId: null,
+    error: null,
+    addedOn: 0,
+    startedOn: null,
+    completedOn: null,
+    ...given,
+  }
+}
+
+/** As the store gives them: by requirement, priority descending, then id. */
+function demandsOf(tasks: readonly Task[]): Demand[] {
+  const requirements = [...new Set(tasks.map(({ requirement }) => requirement))]
+  return requirements.map(requirement => ({
+    requirement,
+    tasks: tasks
+      .filter(task => task.requirement === requirement)
+      .sort((a, b) => b.priority - a.priority || a.id - b.id),
+  }))
+}
+
+function planOf(tasks: readonly Task[], nodes: readonly Candidate[], limits = LIMITS) {
+  const { assignments, reasons } = drawPlan(demandsOf(tasks), nodes, limits)
+  const ids = Object.fromEntries([...assignments].map(([id, given]) => [id, given.map(({ id }) => id)]))
+  return { ids, reasons: [...reasons.values()] }
+}
+
+function tasks(count: number, given: Partial<Task> = {}): Task[] {
+  return Array.from({ length: count }, (_, i) => task(i + 1, given))
+}
+
+describe('a plan', () => {
+  test('shares six tasks of two idle nodes three to three', () => {
+    const { ids } = planOf(tasks(6), [node(1), node(2)])
+    assert.deepEqual(ids, { 1: [1, 3, 5], 2: [2, 4, 6] })
+  })
+
+  test('counts what waits and runs on a node, for each of its machines', () => {
+    const two = [WINDOWS, { ...WINDOWS, name: 'w2' }]
+    const { ids } = planOf(tasks(4), [node(1, { machines: two, pending: 1, running: 1 }), node(2, { pending: 2 })])
+    assert.deepEqual(ids, { 1: [1, 2, 4], 2: [3] })
+  })
+
+  test('gives a single task to the node that has waited longest', () => {
+    const { ids } = planOf(tasks(1), [node(1, { lastGiven: 7 }), node(2, { lastGiven: 3 })])
+    assert.deepEqual(ids, { 1: [], 2: [1] })
+  })
+
+  test('sends by priority, then by age, whatever the priority is', () => {
+    const given = [task(1), task(2, { priority: 0 }), task(3, { priority: 5 }), task(4, { priority: 5 })]
+    assert.deepEqual(planOf(given, [node(1)]).ids, { 1: [3, 4, 1, 2] })
+  })
+
+  test('weighs priorities across tasks with different requirements', () => {
+    const given = [task(1), task(2, { platform: 'windows', priority: 2 }), task(3, { tags: 'xp', priority: 3 })]
+    const machine = { ...WINDOWS, tags: ['xp'] }
+    assert.deepEqual(planOf(given, [node(1, { machines: [machine] })], { threshold: 2, perNode: 9 }).ids, { 1: [3, 2] })
+  })
+
+  test('fills a node up to the threshold of waiting tasks', () => {
+    const { ids } = planOf(tasks(9), [node(1, { pending: 3 })], { threshold: 5, perNode: 9 })
+    assert.deepEqual(ids, { 1: [1, 2] })
+  })
+
+  test('gives nothing to a node that is disabled or does not answer', () => {
+    const { ids } = planOf(tasks(3), [node(1, { enabled: false }), node(2, { up: false }), node(3)])
+    assert.deepEqual(ids, { 1: [], 2: [], 3: [1, 2, 3] })
+  })
+
+  test('asks for platform, all tags and name on one and the same machine', () => {
+    const machines = [
+      { name: 'xp', platform: 'windows', tags: ['office', 'xp'] },
+      { name: 'lx', platform: 'linux', tags: ['elf'] },
+    ]
+    const given = [
+      task(1, { platform: 'windows', tags: 'xp, office' }),
+      task(2, { platform: 'linux', tags: 'office' }),
+      task(3, { machine: 'lx' }),
+      task(4, { machine: 'lx', platform: 'windows' }),
+    ]
+    assert.deepEqual(planOf(given, [node(1, { machines })]).ids, { 1: [1, 3] })
+  })
+
+  test('takes a node that lists no machines for one of any platform, but without tags and names', () => {
+    const given = [task(1, { platform: 'linux' }), task(2, { tags: 'xp' }), task(3, { machine: 'w1' })]
+    assert.deepEqual(planOf(given, [node(1, { machines: [] })]).ids, { 1: [1] })
+  })
+
+  test('is not held up by tasks that no node can take', () => {
+    const given = [task(1, { tags: 'nobody', priority: 9 }), task(2)]
+    assert.deepEqual(planOf(given, [node(1)]).ids, { 1: [2] })
+  })
+})
+
+describe('a task that has to wait', () => {
+  const reasonsOf = (given: Partial<Task>, nodes: readonly Candidate[]) => {
+    return planOf([task(1, given)], nodes, { threshold: 5, perNode: 9 }).reasons
+  }
+
+  test('has a reason that names what is missing', () => {
+    assert.deepEqual(reasonsOf({}, []), ['no node is enabled'])
+    assert.deepEqual(reasonsOf({}, [node(1, { enabled: false })]), ['no node is enabled'])
+    assert.deepEqual(reasonsOf({ platform: 'linux', tags: 'b,a' }, [node(1)]), [
+      'no enabled node has a machine for platform linux, tags a,b',
+    ])
+    assert.deepEqual(reasonsOf({}, [node(1, { up: false })]), ['no node that could run it answers'])
+    assert.deepEqual(reasonsOf({}, [node(1, { pending: 5 })]), [
+      'every node that could run it has 5 or more pending tasks',
+    ])
+  })
+
+  test('has none when it only waits for its turn', () => {
+    assert.deepEqual(reasonsOf({}, [node(1)]), [])
+  })
+})
