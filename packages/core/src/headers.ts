@@ -107,7 +107,7 @@ export function withFailure(trail: Trail, entry: FailureEntry, permanent: boolea
 
 /** The trail of a message that goes back to the end of its queue. */
 export function withSeen(trail: Trail, redelivered: boolean): Trail {
-  return { ...trail, seen: trail.seen || redelivered || trail.attempts > 0 }
+  return { ...trail, seen: trail.seen || redelivered }
 }
 
 function boundedFailures(failures: readonly FailureEntry[]): string {

@@ -34,8 +34,8 @@ const SECRET_KEYS = [
  */
 export function createLogger(service: string, config: LogConfig): Logger {
   const level = config.LogLevel === 'warning' ? 'warn' : config.LogLevel
-  const streams = [{ level, stream: destination({ fd: 1, sync: true }) }]
-  if (config.LogFile !== '') streams.push({ level, stream: openLogFile(config.LogFile) })
+  const streams = [{ level, stream: enduring(destination({ fd: 1, sync: true }), 'stdout') }]
+  if (config.LogFile !== '') streams.push({ level, stream: enduring(openLogFile(config.LogFile), config.LogFile) })
   return pino(
     {
       level,
@@ -47,6 +47,22 @@ export function createLogger(service: string, config: LogConfig): Logger {
     },
     multistream(streams),
   )
+}
+
+/** Drops lines that cannot be written, e.g. to a full disk: a message must not be lost because its log line was. */
+function enduring(stream: { write(line: string): unknown }, name: string) {
+  let failing = false
+  return {
+    write(line: string): void {
+      try {
+        stream.write(line)
+        failing = false
+      } catch (error) {
+        if (!failing) process.stderr.write(`log lines cannot be written to ${name}: ${describeError(error)}\n`)
+        failing = true
+      }
+    },
+  }
 }
 
 /** One line when a server goes away, and one when it is back. */

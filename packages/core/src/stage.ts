@@ -51,7 +51,10 @@ export interface Delivery {
   readonly queue: string
   readonly body: Buffer
   readonly redelivered: boolean
-  /** It may have been worked on, or even passed on, before: redelivered, or its headers say so as it arrived. */
+  /**
+   * It may have been passed on before: redelivered, or its headers say so as it arrived. A counted failure is no sign of
+   * that: what failed was surely not passed on.
+   */
   readonly mayBeRepeat: boolean
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import Type from 'typebox'
-import { ConfigError, loadConfig, prefetchKey, StageKeys, VerifySSL } from '../src/index.js'
+import { ConfigError, createLogger, loadConfig, prefetchKey, StageKeys, VerifySSL } from '../src/index.js'
 
 const schema = Type.Object(
   {
@@ -85,4 +85,10 @@ test('a file that is not JSON is told with its place, without its content', asyn
 
 test('a missing file says so', async () => {
   await assert.rejects(loadConfig('/nonexistent/x.conf.json', schema, {}), /cannot be read: ENOENT/)
+})
+
+test('a log file on a full disk loses its lines, and nothing else', () => {
+  const log = createLogger('test', { LogFile: '/dev/full', LogLevel: 'warning' })
+  for (let line = 0; line < 3; line += 1) log.warn({ line }, 'not written')
+  log.info('not asked for')
 })

@@ -1,6 +1,7 @@
 /** The Cuckoo servers that a process talks to: one client and one memory of outages for each base URL. */
 import { Availability, type AvailabilityOptions, displayUrl } from '@cuckoo-distributed/http'
 import { CuckooClient } from './client.js'
+import { UnexpectedAnswerError } from './errors.js'
 
 export interface CuckooServersOptions {
   /** As for `CuckooClient`. */
@@ -23,7 +24,7 @@ export class CuckooServer implements AsyncDisposable {
   constructor({ onAvailability, backOff, ...options }: CuckooServersOptions & { readonly baseUrl: string }) {
     this.client = new CuckooClient(options)
     this.availability = new Availability({
-      probe: signal => this.client.status(signal),
+      probe: signal => this.client.status(signal).catch(anyAnswer),
       ...(backOff && { backOff }),
       onChange: (state, error) => onAvailability?.(this.client.baseUrl, state, error),
     })
@@ -32,6 +33,11 @@ export class CuckooServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.client[Symbol.asyncDispose]()
   }
+}
+
+/** Whoever answers is there; what is wrong with the answer is for the call itself to find. */
+function anyAnswer(error: unknown): void {
+  if (!(error instanceof UnexpectedAnswerError)) throw error
 }
 
 /** One `CuckooServer` for each base URL, made when a message names it for the first time. */

@@ -7,6 +7,8 @@ import { PermanentError } from '@cuckoo-distributed/core'
 import { SampleError, type SampleErrorCode } from '@cuckoo-distributed/crits-client'
 import type { Sample } from './sample.js'
 
+const READ_BYTES = 65_536
+
 /** Asking again would give the same answer. */
 const FINAL: ReadonlySet<SampleErrorCode> = new Set(['SAMPLE_NOT_FOUND', 'SAMPLE_EMPTY', 'SAMPLE_TOO_LARGE'])
 
@@ -42,6 +44,12 @@ async function openUnlinked(directory: string): Promise<FileHandle> {
   return file
 }
 
-function readAll(file: FileHandle): AsyncIterable<Buffer> {
-  return file.createReadStream({ start: 0, autoClose: false })
+/** Reads by position: a stream that an upload gives up in the middle would close the file, and a retry needs it. */
+async function* readAll(file: FileHandle): AsyncGenerator<Buffer, void, undefined> {
+  for (let position = 0; ; ) {
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES, position)
+    if (bytesRead === 0) return
+    position += bytesRead
+    yield buffer.subarray(0, bytesRead)
+  }
 }

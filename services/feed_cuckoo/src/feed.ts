@@ -69,7 +69,7 @@ export class Feeder {
     const { cuckoo, room } = this.#options
     const { delivery, waiting, working } = context
     const mark = { custom: submission.custom, md5: sample.md5 }
-    let mayExist = delivery.mayBeRepeat
+    let mayExist = delivery.mayBeRepeat || context.trail.attempts > 0
     for (let unknown = 0; ; ) {
       const found = mayExist ? await this.#find(mark, context) : undefined
       if (found !== undefined) return found

@@ -269,6 +269,13 @@ test('a CRITs that is down is waited for', async t => {
   assert.equal(standIn.submissions.length, 1)
 })
 
+test('a sample that was read from CRITs is uploaded again when the first upload broke in the middle', async t => {
+  const { standIn, feeder, body } = await withCrits(t)
+  standIn.faults.next({ kind: 'resetMidUpload', afterBytes: 70_000, match: { path: '/tasks/create/file' } })
+  const { task } = taskOf(await deliver(feeder, body()).outcome)
+  assert.equal(standIn.tasks.get(task.taskId)?.sample.md5, md5)
+})
+
 const refusals: readonly (readonly [code: string, change: object, options: Partial<FeederOptions>])[] = [
   ['SAMPLE_MD5', { md5: '0'.repeat(32) }, {}],
   ['SAMPLE_NOT_FOUND', { object_id: '0'.repeat(24) }, {}],

@@ -71,7 +71,7 @@ async function resubmitOne(
   }
   try {
     const { queue, body, headers } = read(await readFile(claimed), options.rawQueue)
-    await options.publisher.publish(queue, body, headers, signal)
+    await options.publisher.publish(queue, body, headers, signal, Number.POSITIVE_INFINITY)
     log.info({ target: queue }, 'resubmitted')
   } catch (error: unknown) {
     log.error({ cause: describeError(error) }, 'left in the dump directory')

@@ -14,6 +14,20 @@ export interface Analysis {
   readonly tmpDir: string
   /** What was confirmed in an earlier try. */
   readonly prior: Progress
+  /** Milliseconds that Cuckoo took to send report and archive in this try, without waits for it. */
+  readonly reading: { ms: number }
+}
+
+/** Adds the time that a call takes to the analysis' reading time. */
+export function timed<T>({ reading }: Analysis, call: () => Promise<T>): () => Promise<T> {
+  return async () => {
+    const begun = performance.now()
+    try {
+      return await call()
+    } finally {
+      reading.ms += performance.now() - begun
+    }
+  }
 }
 
 /** The task is not in Cuckoo any more: most likely an earlier try deleted it after its work was done. */

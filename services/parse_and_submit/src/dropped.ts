@@ -1,5 +1,4 @@
 // Dropped files: downloaded at full speed to the disk, then read entry by entry, uploaded and related to the sample.
-import { logPatiently } from '@cuckoo-distributed/crits-client'
 import { TruncatedBodyError } from '@cuckoo-distributed/http'
 import {
   openArchive,
@@ -8,7 +7,8 @@ import {
   stageArchive,
   stageEntry,
 } from '@cuckoo-distributed/report-scanner'
-import { type Analysis, requireSameSample } from './analysis.js'
+import { type Analysis, requireSameSample, timed } from './analysis.js'
+import { tell } from './at-once.js'
 import { whyMissing } from './report.js'
 import { uploadFile } from './upload.js'
 
@@ -59,12 +59,14 @@ async function download(analysis: Analysis): Promise<StagedFile> {
   const signal = context.working
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const staged = await cuckoo.availability.patiently(context.waiting, async () => {
-        const response = await cuckoo.client.dropped(task.taskId, { compression: 'gz' }, signal)
-        return (
-          response && stageArchive(response.stream(ARCHIVE_BYTES_MAX), tmpDir, { maxBytes: ARCHIVE_BYTES_MAX, signal })
-        )
-      })
+      const staged = await cuckoo.availability.patiently(
+        context.waiting,
+        timed(analysis, async () => {
+          const response = await cuckoo.client.dropped(task.taskId, { compression: 'gz' }, signal)
+          const limits = { maxBytes: ARCHIVE_BYTES_MAX, signal }
+          return response && stageArchive(response.stream(ARCHIVE_BYTES_MAX), tmpDir, limits)
+        }),
+      )
       if (staged) return staged
       throw await whyMissing(analysis, 'archive of dropped files')
     } catch (error) {
@@ -81,6 +83,7 @@ class DroppedPass {
   readonly #sent = new Set<string>()
   #files = 0
   #uploaded = 0
+  #leftOut = 0
 
   constructor(analysis: Analysis) {
     this.#analysis = analysis
@@ -95,7 +98,8 @@ class DroppedPass {
       this.#sent.add(file.md5)
       return
     }
-    context.waiting.throwIfAborted()
+    // One file at least in each round, or an archive that takes longer than HoldLimit to unpack would go round for ever.
+    if (this.#files > prior.files + 1) context.waiting.throwIfAborted()
     await this.#send(file)
     context.trail.progress = { ...(context.trail.progress ?? prior), files: this.#files }
   }
@@ -103,14 +107,16 @@ class DroppedPass {
   async end(): Promise<void> {
     const { prior } = this.#analysis
     const before = prior.files > 0 ? `, ${prior.files} files were handled before` : ''
-    await this.#log('info', `${this.#files} dropped files, ${this.#uploaded} uploaded${before}`)
+    await tell(this.#analysis, 'info', `${this.#files} dropped files, ${this.#uploaded} uploaded${before}`)
+    if (this.#leftOut === 0) return
+    await tell(this.#analysis, 'warning', `${this.#leftOut} file_added rows left out: an analysis holds 12 MB`)
   }
 
   #addRow({ name, md5 }: StagedEntry): void {
     const key = `${md5} ${name}`
     if (this.#rows.has(key)) return
     this.#rows.add(key)
-    this.#analysis.store.add({ subtype: 'file_added', result: name, fields: { md5 } })
+    if (!this.#analysis.store.add({ subtype: 'file_added', result: name, fields: { md5 } })) this.#leftOut += 1
   }
 
   async #send(file: StagedEntry): Promise<void> {
@@ -118,11 +124,6 @@ class DroppedPass {
     this.#sent.add(file.md5)
     const complaint = await uploadFile(this.#analysis, file)
     if (complaint === undefined) this.#uploaded += 1
-    else await this.#log('warning', `dropped file ${file.name} (MD5 ${file.md5}): ${complaint}`)
-  }
-
-  #log(level: 'info' | 'warning', message: string): Promise<void> {
-    const { crits, context } = this.#analysis
-    return logPatiently(crits, level, message, { stopSignal: context.waiting, forceSignal: context.working })
+    else await tell(this.#analysis, 'warning', `dropped file ${file.name} (MD5 ${file.md5}): ${complaint}`)
   }
 }

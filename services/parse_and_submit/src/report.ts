@@ -4,7 +4,7 @@ import { POSTING_ORDER, VALUE_CHARS_MAX } from '@cuckoo-distributed/crits-client
 import { TruncatedBodyError } from '@cuckoo-distributed/http'
 import { ReportError, type ScanSummary, scanReport } from '@cuckoo-distributed/report-scanner'
 import { type BackOff, backOff, delay } from '@cuckoo-distributed/wait'
-import { type Analysis, requireSameSample, TaskGoneError } from './analysis.js'
+import { type Analysis, requireSameSample, TaskGoneError, timed } from './analysis.js'
 import { ReportRows } from './report-rows.js'
 
 /** More than any report on record; a bound for a server that never ends. */
@@ -25,7 +25,7 @@ export interface ReadReport {
 
 /**
  * Fills the analysis' store with the rows of its report.
- * Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT, NOT_A_REPORT, REPORT_TOO_SLOW) and ReportError.
+ * Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT, NOT_A_REPORT) and ReportError.
  */
 export async function readReport(analysis: Analysis, options: ReportOptions = {}): Promise<ReadReport> {
   const { context, cuckoo, config } = analysis
@@ -33,12 +33,13 @@ export async function readReport(analysis: Analysis, options: ReportOptions = {}
   const initialMs = Math.min(2_000, (config.HoldLimit * 1000) / 30)
   const pauses = options.pauses?.() ?? backOff({ initialMs, maxMs: 30_000 })
   for (let attempt = 1; ; attempt += 1) {
-    const begun = performance.now()
     try {
-      const report = await cuckoo.availability.patiently(context.waiting, () => readOnce(analysis))
+      const report = await cuckoo.availability.patiently(
+        context.waiting,
+        timed(analysis, () => readOnce(analysis)),
+      )
       if (report) {
         requireSameSample(analysis, report.rows.target?.md5)
-        if (context.waiting.aborted) requireSpeed(performance.now() - begun, config.HoldLimit * 1000)
         return report
       }
       if (attempt === TRIES) throw await whyMissing(analysis, 'report')
@@ -80,14 +81,4 @@ export async function whyMissing({ task, context, cuckoo }: Analysis, what: stri
 
 function isPassing(error: unknown): boolean {
   return error instanceof TruncatedBodyError || (error instanceof ReportError && error.code === 'truncated')
-}
-
-/** Without this, a report that takes longer than HoldLimit to read would go back to its queue for ever. */
-function requireSpeed(tookMs: number, holdLimitMs: number): void {
-  if (tookMs < holdLimitMs) return
-  const seconds = Math.round(tookMs / 1000)
-  throw new ServiceError(
-    'REPORT_TOO_SLOW',
-    `reading the report took ${seconds} s, longer than HoldLimit: raise "HoldLimit", but keep it below the consumer timeout of the broker`,
-  )
 }

@@ -2,22 +2,31 @@
 import {
   done,
   forward,
+  HoldLimitReached,
   later,
   type Outcome,
   PermanentError,
+  ServiceError,
   type StageContext,
   StopRequested,
   type TaskMessage,
 } from '@cuckoo-distributed/core'
-import { type CritsServers, logPatiently, RowStore, submitRows } from '@cuckoo-distributed/crits-client'
+import { type CritsServers, RowStore, submitRows } from '@cuckoo-distributed/crits-client'
 import type { CuckooServers } from '@cuckoo-distributed/cuckoo-client'
 import { checkUrl } from '@cuckoo-distributed/http'
-import { linkedController, Semaphore } from '@cuckoo-distributed/wait'
+import { StagingError } from '@cuckoo-distributed/report-scanner'
+import { delay, linkedController, Semaphore } from '@cuckoo-distributed/wait'
 import { type Analysis, TaskGoneError, WrongSampleError } from './analysis.js'
+import { atOnce, tell } from './at-once.js'
 import { nextQueue, planDigest, priorProgress } from './chain.js'
 import type { Config } from './config.js'
 import { submitDropped } from './dropped.js'
 import { type ReadReport, readReport } from './report.js'
+
+/** What is posted, and how long that may take, when HoldLimit is over before the first row. */
+const STEP = { rows: 500, ms: 30_000 }
+
+const NO_SPACE_PAUSE_MS = 30_000
 
 /** How long the task is tried to be deleted from a Cuckoo that is away. */
 const CLEANUP_MS = 120_000
@@ -49,6 +58,8 @@ export class Submitter {
       if (error instanceof TaskGoneError || error instanceof WrongSampleError) return this.#gone(analysis, error)
       // A given-back message would not know what CRITs has stored meanwhile.
       if (error instanceof StopRequested && hasProgress(analysis) && !context.working.aborted) return later()
+      if (error instanceof HoldLimitReached) requireSpeed(analysis)
+      if (error instanceof StagingError && error.code === 'no-space') return laterWithSpace(context)
       throw error
     }
     return this.#passOn(analysis)
@@ -67,6 +78,7 @@ export class Submitter {
       cuckoo: cuckoos.at(cuckooUrl),
       crits: crits.forMessage(task.crits.critsUrl).client(task.crits),
       store: new RowStore({ storedBytes }),
+      reading: { ms: 0 },
       prior: priorProgress(context.trail, config.ConsumerQueue, digest),
     }
   }
@@ -75,12 +87,8 @@ export class Submitter {
   async #passOn(analysis: Analysis): Promise<Outcome> {
     const { config, context, crits, store } = analysis
     const next = nextQueue(config, context.trail.visited)
-    if (next !== undefined) {
-      context.trail.visited.push(config.ConsumerQueue)
-      context.trail.storedBytes = store.storedBytes
-      return forward(next, context.delivery.body)
-    }
-    await crits.availability.patiently(context.waiting, () => crits.finish('completed', context.working))
+    if (next !== undefined) return relay(analysis, next)
+    await atOnce(analysis, () => crits.finish('completed', context.working))
     context.log.info({ rows: store.rowCount }, 'the analysis is complete in CRITs')
     return done(config.CuckooCleanup ? signal => cleanUp(analysis, signal) : undefined)
   }
@@ -90,38 +98,87 @@ export class Submitter {
    * If nothing says that it was worked on before, it is dumped, but CRITs is not told that the analysis failed.
    */
   async #gone(analysis: Analysis, error: TaskGoneError | WrongSampleError): Promise<Outcome> {
-    const { config, context, crits } = analysis
+    const { config, context } = analysis
     if (!config.CuckooCleanup) throw error
     if (!context.delivery.mayBeRepeat) {
       if (error instanceof WrongSampleError) throw error
       throw new PermanentError('TASK_GONE_AFTER_CLEANUP', error.message)
     }
-    const signals = { stopSignal: context.waiting, forceSignal: context.working }
-    await logPatiently(crits, 'warning', `${error.message}; taken as done before`, signals)
+    await tell(analysis, 'warning', `${error.message}; taken as done before`)
     context.log.warn('the task is gone from Cuckoo; taken as done before')
     return done()
   }
 }
 
+function relay({ config, context, store }: Analysis, next: string): Outcome {
+  const { trail, delivery } = context
+  const { visited, storedBytes } = trail
+  trail.visited = [...visited, config.ConsumerQueue]
+  trail.storedBytes = store.storedBytes
+  return forward(next, delivery.body, {
+    async orElse(refusal) {
+      // The next try is of this instance again, and its progress is valid only for the plan that it was made with.
+      Object.assign(trail, { visited, storedBytes })
+      throw refusal
+    },
+  })
+}
+
 async function submit(analysis: Analysis): Promise<void> {
-  const { config, context, crits, store, prior } = analysis
-  const signals = { stopSignal: context.waiting, forceSignal: context.working }
-  const onConfirmed = (rows: number) => {
-    context.trail.progress = { ...(context.trail.progress ?? prior), rows }
-  }
+  const { config, context, store, prior } = analysis
   context.trail.progress = prior
-  if (config.EnabledParsers.some(parser => parser !== 'dropped')) {
-    const report = await readReport(analysis)
-    for (const line of remarks(analysis, report)) await logPatiently(crits, line.level, line.text, signals)
-  }
+  const report = config.EnabledParsers.some(parser => parser !== 'dropped') ? await readReport(analysis) : undefined
   const untilFiles = store.rowsBefore('file_added')
-  await submitRows(crits, store, { ...signals, from: prior.rows, to: untilFiles, onConfirmed })
+  await postRows(analysis, prior.rows, untilFiles)
+  if (report) for (const { level, text } of remarks(analysis, report)) await tell(analysis, level, text)
   if (config.EnabledParsers.includes('dropped')) await submitDropped(analysis)
-  await submitRows(crits, store, { ...signals, from: Math.max(prior.rows, untilFiles), onConfirmed })
+  await postRows(analysis, Math.max(prior.rows, untilFiles), store.rowCount)
   if (store.cutCalls > 0) {
-    const text = `${store.cutCalls} API calls left out: an analysis holds 12 MB`
-    await logPatiently(crits, 'warning', text, signals)
+    await tell(analysis, 'warning', `${store.cutCalls} API calls left out: an analysis holds 12 MB`)
   }
+}
+
+/**
+ * Posts rows until HoldLimit is over. If it is over already, because the report came slowly, some are posted all the same:
+ * every round has to get further, or the message would go round for ever.
+ */
+async function postRows({ context, crits, store, prior }: Analysis, from: number, to: number): Promise<void> {
+  const { trail, waiting, working } = context
+  let next = from
+  const onConfirmed = (rows: number) => {
+    next = rows
+    trail.progress = { ...(trail.progress ?? prior), rows }
+  }
+  if (waiting.aborted) {
+    const { controller, dispose } = linkedController(working)
+    const timer = setTimeout(() => controller.abort(waiting.reason), STEP.ms)
+    const options = { stopSignal: controller.signal, forceSignal: working, onConfirmed }
+    try {
+      await submitRows(crits, store, { ...options, from, to: Math.min(from + STEP.rows, to) })
+    } finally {
+      clearTimeout(timer)
+      dispose()
+    }
+  }
+  await submitRows(crits, store, { stopSignal: waiting, forceSignal: working, onConfirmed, from: next, to })
+}
+
+/** A full disk is an outage of our own; the pause keeps the message from going round without end meanwhile. */
+async function laterWithSpace({ log, waiting }: StageContext): Promise<Outcome> {
+  log.warn('TmpDir is full; the message waits')
+  await delay(NO_SPACE_PAUSE_MS, waiting).catch(() => undefined) // whatever ends the wait, the progress must travel
+  return later()
+}
+
+/** Without this, an analysis whose report and files take longer than HoldLimit to read would go round for ever. */
+function requireSpeed(analysis: Analysis): void {
+  const limitMs = analysis.config.HoldLimit * 1000
+  if (analysis.reading.ms < limitMs || hasProgress(analysis)) return
+  throw new ServiceError(
+    'CUCKOO_TOO_SLOW',
+    `Cuckoo took ${Math.round(analysis.reading.ms / 1000)} s to send report and files, longer than HoldLimit: ` +
+      'raise "HoldLimit", but keep it below the consumer timeout of the broker',
+  )
 }
 
 function hasProgress({ context, prior }: Analysis): boolean {

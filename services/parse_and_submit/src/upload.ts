@@ -7,8 +7,9 @@ import {
   type SampleFile,
   type UploadResult,
 } from '@cuckoo-distributed/crits-client'
-import { isOutage, StatusError } from '@cuckoo-distributed/http'
+import { StatusError } from '@cuckoo-distributed/http'
 import type { Analysis } from './analysis.js'
+import { atOnce } from './at-once.js'
 
 /** With the analysed sample on the left, the true type for a file it dropped. */
 const RELATIONSHIP = 'Dropped'
@@ -28,7 +29,6 @@ export async function uploadFile(analysis: Analysis, file: SampleFile): Promise<
 /** The upload, or the relationship when there is an id; resolves with text when the file is at fault. */
 async function attempt(analysis: Analysis, file: SampleFile, id?: string): Promise<UploadResult | string> {
   const { crits, context } = analysis
-  const { availability } = crits
   const signals = { stopSignal: context.waiting, forceSignal: context.working }
   const call = async (): Promise<UploadResult> => {
     if (id === undefined) return crits.addSample(file, context.working)
@@ -37,22 +37,11 @@ async function attempt(analysis: Analysis, file: SampleFile, id?: string): Promi
   }
   for (;;) {
     try {
-      return await (id === undefined ? availability.patiently(context.waiting, call) : atOnce(analysis, call))
+      return await atOnce(analysis, call)
     } catch (error) {
       if (!isRefusal(error)) throw error
       if (await isWell(crits, `dropped file ${file.md5}`, signals)) return error.message
     }
-  }
-}
-
-/** Finishes what was begun even when HoldLimit is over, so that the file counts as done; only an outage is waited for. */
-async function atOnce<T>({ crits: { availability }, context }: Analysis, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call()
-  } catch (error) {
-    if (!isOutage(error)) throw error
-    availability.reportDown(error)
-    return availability.patiently(context.waiting, call)
   }
 }
 

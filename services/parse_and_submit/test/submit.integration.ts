@@ -181,11 +181,46 @@ test('SIGTERM between two batches: the message goes back with its progress, and 
   assert.deepEqual(crits.violations, [])
 })
 
+test('an archive that takes longer than HoldLimit gets through file by file', async t => {
+  const { broker, queues, cuckoo, crits, start, analyse, ended } = await startScene(t)
+  await start({ HoldLimit: 1, EnabledParsers: ['dropped'] })
+  const analysis = await analyse(sample)
+  cuckoo.faults.next({ kind: 'slow', milliseconds: 1100, times: Number.POSITIVE_INFINITY, match: { path: /dropped$/ } })
+  await broker.publish(queues.parse, analysis.message)
+  const stored = await ended(analysis, 'completed', 60_000)
+  const uploads = crits.journal.filter(entry => entry.method === 'POST' && entry.path === '/api/v1/samples/')
+  const relations = crits.samples.get(analysis.objectId)?.relationships ?? []
+  assert.equal(uploads.length, relations.filter(one => one.relationship === 'Dropped').length)
+  assert.ok(rowsOf(stored, 'file_added').length > 0)
+  assert.equal(await broker.depth(queues.failed), 0)
+})
+
+test('a next queue that refuses the message fails it as it was before, so the retry goes on with its progress', async t => {
+  const { broker, queues, crits, start, analyse } = await startScene(t)
+  await start({ ProducerQueue: queues.next })
+  const analysis = await analyse(sample)
+  await broker.delete(queues.next)
+  await broker.declare(queues.next, { arguments: { 'x-max-length': 0, 'x-overflow': 'reject-publish' } })
+  await broker.publish(queues.parse, analysis.message)
+  const failed = await broker.expectMessage(queues.failed, { deadlineMs: 30_000 })
+  const trail = readTrail(failed.headers)
+  assert.deepEqual(trail.visited, [])
+  assert.ok(trail.progress?.rows)
+  await broker.delete(queues.next)
+  await broker.declare(queues.next)
+  await broker.publish(queues.parse, analysis.message, { headers: failed.headers })
+  const relayed = await broker.expectMessage(queues.next, { deadlineMs: 30_000 })
+  assert.deepEqual(readTrail(relayed.headers).visited, [queues.parse])
+  const stored = crits.analyses.get(analysis.analysisId)
+  assert.ok(stored)
+  assert.equal(rowsOf(stored, 'info').length, 1)
+})
+
 test('an answer of CRITs that was lost fails the message with its progress, and the next try goes on from there', async t => {
   const { broker, queues, crits, start, analyse } = await startScene(t)
   await start()
   const analysis = await analyse(sample)
-  crits.faults.next({ kind: 'lostAfterStore', match: { method: 'POST', path: '/api/v1/services/', nth: 3 } })
+  crits.faults.next({ kind: 'lostAfterStore', match: { method: 'POST', path: '/api/v1/services/', nth: 2 } })
   await broker.publish(queues.parse, analysis.message)
   const failed = await broker.expectMessage(queues.failed, { deadlineMs: 30_000 })
   const { progress, attempts } = readTrail(failed.headers)
@@ -263,6 +298,16 @@ test('a task that is gone although nothing was done before is dumped without end
   const failed = await broker.expectMessage(queues.failed, { deadlineMs: 30_000 })
   assert.equal(decodeFailedMessage(failed.body).desc, 'TASK_GONE_AFTER_CLEANUP')
   assert.equal(readTrail(failed.headers).permanent, true)
+})
+
+test('a message that failed before is not taken as done because its task is gone', async t => {
+  const { broker, queues, cuckoo, start, analyse } = await startScene(t)
+  await start({ CuckooCleanup: true, EnabledParsers: ['dropped'] })
+  const analysis = await analyse(sample)
+  cuckoo.vanish(analysis.taskId)
+  await broker.publish(queues.parse, analysis.message, { headers: { 'x-attempts': 1 } })
+  const failed = await broker.expectMessage(queues.failed, { deadlineMs: 30_000 })
+  assert.equal(decodeFailedMessage(failed.body).desc, 'TASK_GONE_AFTER_CLEANUP')
 })
 
 test('no key and no password reaches the log', async t => {

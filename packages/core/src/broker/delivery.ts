@@ -60,7 +60,7 @@ export class LiveDelivery implements Delivery {
     this.body = message.content
     this.redelivered = message.fields.redelivered
     this.trail = readTrail(message.properties.headers)
-    this.mayBeRepeat = this.redelivered || this.trail.seen || this.trail.attempts > 0
+    this.mayBeRepeat = this.redelivered || this.trail.seen
     this.log = options.log
     this.#session = session
     this.#message = message

@@ -1,7 +1,7 @@
 // How a message that failed travels to FailedQueue: wrapped as the Go suite's FailedMsg, or raw with its fields in headers.
 import { isUtf8 } from 'node:buffer'
 import { describeError, errorCode, isPermanent } from '../errors.js'
-import { type FailedFields, type HeaderTable, type Trail, withFailure, writeTrail } from '../headers.js'
+import { type FailedFields, type HeaderTable, type Trail, withFailure, withSeen, writeTrail } from '../headers.js'
 import { encodeFailedMessage } from '../messages.js'
 import type { Delivery } from '../stage.js'
 
@@ -27,7 +27,8 @@ export function failedPublish(
     failedAt: new Date().toISOString(),
   }
   const entry = { at: failed.failedAt, service: options.service, error: describeError(error, 300) }
-  const trail = withFailure({ ...delivery.trail, failed: undefined }, entry, isPermanent(error))
+  const seen = withSeen(delivery.trail, delivery.redelivered)
+  const trail = withFailure({ ...seen, failed: undefined }, entry, isPermanent(error))
   const body = wrapped(delivery.body, failed, options.maxMessageSize)
   if (body) return { body, headers: writeTrail(trail) }
   return { body: delivery.body, headers: writeTrail({ ...trail, failed }) }

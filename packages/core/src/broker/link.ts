@@ -7,6 +7,8 @@ import type { Logger } from '../logger.js'
 
 const CONNECT_TIMEOUT_MS = 10_000
 const HEARTBEAT_SECONDS = 30
+/** A connection that lasted as long as this counts as a success. */
+const STABLE_MS = 5_000
 const LAST_CLOSE_MS = 3_000
 
 /** What waiting cannot mend, found before the first successful set-up: wrong password, vhost, or queue arguments. */
@@ -98,12 +100,14 @@ export class BrokerLink {
     const pause = backOff({ initialMs: 200, maxMs: 15_000 })
     let lastProblem = ''
     while (!this.#closing.signal.aborted) {
+      let upAt = Number.POSITIVE_INFINITY
       try {
         const cause = await this.#oneConnection(() => {
           log.info('connected to the broker')
           lastProblem = ''
-          pause.reset()
+          upAt = performance.now()
         })
+        if (performance.now() - upAt > STABLE_MS) pause.reset()
         if (!this.#closing.signal.aborted)
           log.warn({ cause: describeError(cause) }, 'lost the connection to the broker')
       } catch (thrown) {

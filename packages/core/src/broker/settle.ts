@@ -48,9 +48,11 @@ async function carryOut(
 ): Promise<void> {
   switch (result.kind) {
     case 'forward': {
-      const headers = result.carry === 'all' ? writeTrail(delivery.trail) : onwardHeaders(delivery)
+      const asItCame = result.carry === 'all'
+      const headers = asItCame ? writeTrail(delivery.trail) : onwardHeaders(delivery)
+      const maxBytes = asItCame ? Number.POSITIVE_INFINITY : options.maxMessageSize
       try {
-        await options.publisher.publish(result.queue, result.body, headers, signal)
+        await options.publisher.publish(result.queue, result.body, headers, signal, maxBytes)
       } catch (refusal) {
         if (!result.orElse || signal.aborted) throw refusal
         return carryOut(delivery, await result.orElse(toError(refusal)), options, signal)
