@@ -19,7 +19,7 @@ export function toSvg(curves: readonly Curve[]): string {
   const panels = curves.map((curve, at) => `<g transform="translate(${at * WIDTH} 0)">${panel(curve)}</g>`)
   const size = `width="${curves.length * WIDTH}" height="${HEIGHT}"`
   const style = 'font-family="sans-serif" font-size="11"'
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} ${style}><rect ${size} fill="#fff"/>${panels.join('\n')}</svg>\n`
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} ${style}><title>How the cost grows with reports, tasks and queues</title><rect ${size} fill="#fff"/>${panels.join('\n')}</svg>\n`
 }
 
 function panel({ title, xLabel, yLabel, lines }: Curve): string {
