@@ -44,10 +44,13 @@ test('a dump waits for its directory to come back', async t => {
 test('more than the allowed number do not wait', async t => {
   const dir = await dumpDir(t)
   await rm(dir, { recursive: true })
-  const dumps = new DumpWriter({ dir, maxWaiting: 1, log: silentLog, pauses })
+  let failures = 0
+  const log = Object.assign(Object.create(silentLog), { error: () => (failures += 1) })
+  const dumps = new DumpWriter({ dir, maxWaiting: 1, log, pauses })
   const stop = new AbortController()
   const first = dumps.write('a', Buffer.from('x'), stop.signal)
   first.catch(() => undefined)
+  await waitFor(() => failures > 0, { describe: 'the first to find that it has to wait' })
   assert.equal(await dumps.write('b', Buffer.from('x'), never), false)
   stop.abort(new Error('stopping'))
   await assert.rejects(first, /stopping/)
