@@ -21,7 +21,7 @@ export interface Mutation {
   readonly finds: RegExp
 }
 
-const PUBLISH = 'await options.publisher.publish(result.queue, result.body, headers, signal);'
+const PUBLISH = 'await options.publisher.publish(result.queue, result.body, headers, signal, maxBytes);'
 const ACK = 'return this.#onChannel((channel) => channel.ack(this.#message));'
 const WRITE_DUMP = 'if (!await options.dumps.write(file, encodeDump(failed, trail), context.waiting)) return later();'
 
@@ -58,7 +58,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'upload without looking for its mark',
     service: 'feed_cuckoo',
-    changes: [['let mayExist = delivery.mayBeRepeat;', 'let mayExist = false;']],
+    changes: [['let mayExist = delivery.mayBeRepeat || context.trail.attempts > 0;', 'let mayExist = false;']],
     cell: afterUpload('SIGKILL'),
     finds: /analysed twice/,
   },
