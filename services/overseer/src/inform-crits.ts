@@ -1,7 +1,7 @@
 // Tells CRITs that an analysis was given up, so that the analyst does not wait for results.
 import { type CritsData, describeError, type StageContext } from '@cuckoo-distributed/core'
 import { CritsServers } from '@cuckoo-distributed/crits-client'
-import { linkedController } from '@cuckoo-distributed/wait'
+import { timeLimit } from '@cuckoo-distributed/wait'
 
 /** One try, all calls and their waiting included. The dump is what counts. */
 const TRY_MS = 30_000
@@ -24,17 +24,15 @@ export class CritsInformer implements AsyncDisposable {
 
   /** Adds a line to the analysis' log and, if `isError`, ends it as `error`. What CRITs does not take is only logged. */
   async inform(crits: CritsData, line: string, isError: boolean, context: StageContext): Promise<void> {
-    const { controller, dispose } = linkedController(context.working)
-    const timer = setTimeout(() => controller.abort(new Error(`no answer in ${TRY_MS / 1000} s`)), TRY_MS)
+    const limit = timeLimit(context.working, TRY_MS, new Error(`no answer in ${TRY_MS / 1000} s`))
     try {
       const client = this.#servers.forMessage(crits.critsUrl).client(crits)
-      await client.log('error', line, controller.signal)
-      if (isError) await client.finish('error', controller.signal)
+      await client.log('error', line, limit.signal)
+      if (isError) await client.finish('error', limit.signal)
     } catch (error: unknown) {
       context.log.warn({ cause: describeError(error) }, 'CRITs could not be told that the analysis was given up')
     } finally {
-      clearTimeout(timer)
-      dispose()
+      limit.dispose()
     }
   }
 

@@ -3,7 +3,7 @@ import { ServiceError } from '@cuckoo-distributed/core'
 import { POSTING_ORDER, VALUE_CHARS_MAX } from '@cuckoo-distributed/crits-client'
 import { TruncatedBodyError } from '@cuckoo-distributed/http'
 import { ReportError, type ScanSummary, scanReport } from '@cuckoo-distributed/report-scanner'
-import { type BackOff, backOff, delay } from '@cuckoo-distributed/wait'
+import { backOff, delay } from '@cuckoo-distributed/wait'
 import { type Analysis, requireSameSample, TaskGoneError, timed } from './analysis.js'
 import { ReportRows } from './report-rows.js'
 
@@ -12,11 +12,6 @@ const REPORT_BYTES_MAX = 64 * 1024 ** 3
 
 /** A report may be missing or half written for a moment after `reported`: network storage, or two writers. */
 const TRIES = 5
-
-export interface ReportOptions {
-  /** Waits between two looks at a missing or broken report; half a minute in all by default, or half of a short HoldLimit. */
-  readonly pauses?: () => BackOff
-}
 
 export interface ReadReport {
   readonly summary: ScanSummary
@@ -27,11 +22,11 @@ export interface ReadReport {
  * Fills the analysis' store with the rows of its report.
  * Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT, NOT_A_REPORT) and ReportError.
  */
-export async function readReport(analysis: Analysis, options: ReportOptions = {}): Promise<ReadReport> {
+export async function readReport(analysis: Analysis): Promise<ReadReport> {
   const { context, cuckoo, config } = analysis
   // 2, 4, 8 and 16 s; all of them must pass before HoldLimit sends the message back to begin anew.
   const initialMs = Math.min(2_000, (config.HoldLimit * 1000) / 30)
-  const pauses = options.pauses?.() ?? backOff({ initialMs, maxMs: 30_000 })
+  const pauses = backOff({ initialMs, maxMs: 30_000 })
   for (let attempt = 1; ; attempt += 1) {
     try {
       const report = await cuckoo.availability.patiently(

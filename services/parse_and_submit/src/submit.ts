@@ -15,7 +15,7 @@ import { type CritsServers, RowStore, submitRows } from '@cuckoo-distributed/cri
 import type { CuckooServers } from '@cuckoo-distributed/cuckoo-client'
 import { checkUrl } from '@cuckoo-distributed/http'
 import { StagingError } from '@cuckoo-distributed/report-scanner'
-import { delay, linkedController, Semaphore } from '@cuckoo-distributed/wait'
+import { delay, Semaphore, timeLimit } from '@cuckoo-distributed/wait'
 import { type Analysis, TaskGoneError, WrongSampleError } from './analysis.js'
 import { atOnce, tell } from './at-once.js'
 import { nextQueue, planDigest, priorProgress } from './chain.js'
@@ -54,6 +54,7 @@ export class Submitter {
       // Without this, every message would download its report just to find CRITs away.
       await analysis.crits.availability.whenUp(context.waiting)
       await this.#places.run(context.waiting, () => submit(analysis))
+      return await this.#passOn(analysis)
     } catch (error) {
       if (error instanceof TaskGoneError || error instanceof WrongSampleError) return this.#gone(analysis, error)
       // A given-back message would not know what CRITs has stored meanwhile.
@@ -62,7 +63,6 @@ export class Submitter {
       if (error instanceof StagingError && error.code === 'no-space') return laterWithSpace(context)
       throw error
     }
-    return this.#passOn(analysis)
   }
 
   #analysis(task: TaskMessage, context: StageContext): Analysis {
@@ -150,14 +150,12 @@ async function postRows({ context, crits, store, prior }: Analysis, from: number
     trail.progress = { ...(trail.progress ?? prior), rows }
   }
   if (waiting.aborted) {
-    const { controller, dispose } = linkedController(working)
-    const timer = setTimeout(() => controller.abort(waiting.reason), STEP.ms)
-    const options = { stopSignal: controller.signal, forceSignal: working, onConfirmed }
+    const limit = timeLimit(working, STEP.ms, waiting.reason)
+    const options = { stopSignal: limit.signal, forceSignal: working, onConfirmed }
     try {
       await submitRows(crits, store, { ...options, from, to: Math.min(from + STEP.rows, to) })
     } finally {
-      clearTimeout(timer)
-      dispose()
+      limit.dispose()
     }
   }
   await submitRows(crits, store, { stopSignal: waiting, forceSignal: working, onConfirmed, from: next, to })
@@ -204,15 +202,13 @@ function remarks({ task }: Analysis, { summary, rows }: ReadReport): Remark[] {
 }
 
 async function cleanUp({ task, cuckoo, context }: Analysis, signal: AbortSignal): Promise<void> {
-  const { controller, dispose } = linkedController(signal)
-  const timer = setTimeout(() => controller.abort(new Error('Cuckoo was away for too long')), CLEANUP_MS)
+  const limit = timeLimit(signal, CLEANUP_MS, new Error('Cuckoo was away for too long'))
   try {
-    const result = await cuckoo.availability.patiently(controller.signal, () => {
-      return cuckoo.client.deleteTask(task.taskId, controller.signal)
+    const result = await cuckoo.availability.patiently(limit.signal, () => {
+      return cuckoo.client.deleteTask(task.taskId, limit.signal)
     })
     context.log.info({ result }, 'cleaned up in Cuckoo')
   } finally {
-    clearTimeout(timer)
-    dispose()
+    limit.dispose()
   }
 }

@@ -1,5 +1,5 @@
 // The only code that acknowledges. What became of a message decides what the broker is told, and in which order.
-import { backOff, delay, linkedController } from '@cuckoo-distributed/wait'
+import { backOff, delay, type TimeLimit, timeLimit } from '@cuckoo-distributed/wait'
 import { describeError, HoldLimitReached, toError } from '../errors.js'
 import { type HeaderTable, nextStageHeaders, SEEN, withSeen, writeTrail } from '../headers.js'
 import type { Afterwards, Outcome } from '../stage.js'
@@ -136,15 +136,6 @@ function giveBack(delivery: LiveDelivery, why: unknown): void {
 }
 
 /** Ends publishing: the channel is lost, the drain time is over, or the message was held for `HoldLimit`. */
-function publishLimit(delivery: LiveDelivery, leastMs: number): { signal: AbortSignal; dispose(): void } {
-  const { controller, dispose } = linkedController(delivery.working)
-  const leftMs = Math.max(delivery.holdLeftMs, leastMs)
-  const timer = Number.isFinite(leftMs) ? setTimeout(() => controller.abort(new HoldLimitReached()), leftMs) : undefined
-  return {
-    signal: controller.signal,
-    dispose() {
-      clearTimeout(timer)
-      dispose()
-    },
-  }
+function publishLimit(delivery: LiveDelivery, leastMs: number): TimeLimit {
+  return timeLimit(delivery.working, Math.max(delivery.holdLeftMs, leastMs), new HoldLimitReached())
 }
