@@ -6,7 +6,15 @@ import type { Static, TSchema } from 'typebox'
 export type Validator<S extends TSchema> = ValidateFunction<Static<S>>
 
 export function validator<S extends TSchema>(schema: S, options: { fillDefaults?: boolean } = {}): Validator<S> {
-  const ajv = new Ajv({ allErrors: true, useDefaults: options.fillDefaults ?? false, strict: true, verbose: true })
+  const ajv = new Ajv({
+    allErrors: true,
+    useDefaults: options.fillDefaults ?? false,
+    strict: true,
+    verbose: true,
+    // Compiling the schema of schemas is half of the start of a process, and the compiler has checked ours.
+    meta: false,
+    validateSchema: false,
+  })
   return ajv.compile<Static<S>>(schema)
 }
 
