@@ -51,7 +51,7 @@ function describeProblem(error: ErrorObject): Problem {
     case 'minLength':
       return { field, problem: 'is empty' }
     case 'type':
-      return { field, problem: `must be ${typeNames(error.params.type)}, not ${shapeOf(error.data)}` }
+      return { field, problem: `must be ${typeNames(error.params.type)}, not ${kindOf(error.data)}` }
     case 'enum':
       return { field, problem: `must be one of ${list(error.params.allowedValues)}, not ${shapeOf(error.data)}` }
     case 'const':
@@ -60,6 +60,11 @@ function describeProblem(error: ErrorObject): Problem {
     default:
       return { field, problem: `${error.message ?? 'is not valid'} (it is ${shapeOf(error.data)})` }
   }
+}
+
+/** As `shapeOf`, without the value of a number: one that stands where a text belongs may be an API key without its quotes. */
+function kindOf(value: unknown): string {
+  return typeof value === 'number' ? 'a number' : shapeOf(value)
 }
 
 /** A value's kind and size, fit for logs. */

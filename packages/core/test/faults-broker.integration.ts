@@ -118,7 +118,7 @@ test('a failed message that FailedQueue does not take is insisted on, then given
   await node.ctl('set_policy', '--apply-to', 'queues', 'full', `^${queues.failed.replaceAll('.', '\\.')}$`, full)
   t.after(() => node.ctl('clear_policy', 'full').catch(() => undefined))
   await broker.publish(queues.in, 'one')
-  await logged(lines, /FailedQueue does not take the message/)
+  await logged(lines, /the queue does not take a message/)
   await logged(lines, /given back to its queue/)
   await waitFor(() => passes >= 2, { describe: 'the message to come again' })
   await node.ctl('clear_policy', 'full')
@@ -126,6 +126,25 @@ test('a failed message that FailedQueue does not take is insisted on, then given
   assert.equal(failed.body.toString(), 'one')
   await end()
   assert.equal(await broker.depth(queues.in), 0)
+})
+
+test('a next queue of our own that is full is waited for, and no attempt counts', async t => {
+  const { broker, queues, lines, end } = await startHarness(t, {
+    url: node.url,
+    handle: async (_, { out }) => forward(out, Buffer.from('next')),
+  })
+  const full = JSON.stringify({ 'max-length': 0, overflow: 'reject-publish' })
+  await node.ctl('set_policy', '--apply-to', 'queues', 'full', `^${queues.out.replaceAll('.', '\\.')}$`, full)
+  t.after(() => node.ctl('clear_policy', 'full').catch(() => undefined))
+  await broker.publish(queues.in, 'one')
+  const refusals = () => lines.filter(line => line.outcome === 'nacked').length
+  await waitFor(() => refusals() >= 3, { describe: 'three refusals' })
+  await node.ctl('clear_policy', 'full')
+  const message = await broker.expectMessage(queues.out, { deadlineMs: 20_000 })
+  assert.deepEqual(message.headers, { 'x-seen': 1 }, 'a refused message may be there all the same')
+  await end()
+  assert.equal(await broker.depth(queues.in), 0)
+  assert.equal(await broker.depth(queues.failed), 0)
 })
 
 test('a set-up that fails for a reason that passes is repeated, without a line for each try', async t => {

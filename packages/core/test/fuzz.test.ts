@@ -1,6 +1,7 @@
 // Whatever arrives as body and headers: it is understood or refused with a name for the problem, and never changed.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { fuzzRuns } from '@cuckoo-distributed/testing'
 import fc from 'fast-check'
 import { failedPublish } from '../src/broker/failed.js'
 import {
@@ -11,9 +12,6 @@ import {
   readTrail,
   writeTrail,
 } from '../src/index.js'
-
-/** Cases of each property; `npm run test:fuzz` asks for more. */
-const numRuns = Number(process.env.FUZZ_RUNS ?? 1000)
 
 const bytes = fc.uint8Array({ maxLength: 400 }).map(array => Buffer.from(array))
 const awkward = fc.constantFrom(
@@ -70,7 +68,7 @@ const headers = fc.dictionary(
 )
 
 for (const decode of [decodeTask, decodeFailedMessage]) {
-  test(`${decode.name}: any body is decoded, or refused as an invalid message`, () => {
+  test(`${decode.name}: any body is decoded, or refused as an invalid message`, t => {
     const property = fc.property(body, input => {
       const before = Buffer.from(input)
       try {
@@ -80,26 +78,26 @@ for (const decode of [decodeTask, decodeFailedMessage]) {
       }
       assert.deepEqual(input, before)
     })
-    fc.assert(property, { numRuns })
+    fc.assert(property, { numRuns: fuzzRuns(t, 300) })
   })
 }
 
-test('findCritsData never throws', () => {
+test('findCritsData never throws', t => {
   const property = fc.property(body, input => {
     findCritsData(input)
   })
-  fc.assert(property, { numRuns })
+  fc.assert(property, { numRuns: fuzzRuns(t, 300) })
 })
 
-test('any headers are read, and what is written of them is read as the same', () => {
+test('any headers are read, and what is written of them is read as the same', t => {
   const property = fc.property(headers, input => {
     const trail = readTrail(input)
     assert.deepEqual(readTrail(writeTrail(trail)), trail)
   })
-  fc.assert(property, { numRuns })
+  fc.assert(property, { numRuns: fuzzRuns(t, 300) })
 })
 
-test('whatever body failed, with whatever headers, is got back byte for byte', () => {
+test('whatever body failed, with whatever headers, is got back byte for byte', t => {
   const property = fc.property(
     body,
     headers,
@@ -115,5 +113,30 @@ test('whatever body failed, with whatever headers, is got back byte for byte', (
       assert.ok(Buffer.byteLength(JSON.stringify(published.headers)) < 48 * 1024, 'far under 64 KiB')
     },
   )
-  fc.assert(property, { numRuns })
+  fc.assert(property, { numRuns: fuzzRuns(t, 300) })
 })
+
+test('what is said about a body that is refused holds none of its values', t => {
+  const key = fc.stringMatching(/^k3y[a-z0-9]{8,20}$/)
+  const secret = fc.oneof(key, fc.integer({ min: 1_000_000_000 }), fc.array(key, { minLength: 1, maxLength: 1 }))
+  const names = ['crits_url', 'analysis_id', 'object_type', 'object_id', 'username', 'api_key', 'md5', 'source']
+  const property = fc.property(secret, fc.nat(1000), (api_key, cut) => {
+    const filled = Object.fromEntries(names.map(name => [name, 'x']))
+    const text = JSON.stringify({ TaskId: 0, CuckooURL: 'u', CritsData: { ...filled, api_key } })
+    for (const body of [text.replace('"TaskId":0', '"TaskId":1'), text, text.slice(0, -1 - (cut % text.length))]) {
+      const problem = refusal(body)
+      assert.ok(problem === undefined || !problem.includes(String(api_key)), problem)
+    }
+  })
+  fc.assert(property, { numRuns: fuzzRuns(t, 300) })
+})
+
+function refusal(body: string): string | undefined {
+  try {
+    decodeTask(Buffer.from(body))
+  } catch (error: unknown) {
+    assert.ok(error instanceof InvalidMessageError)
+    return error.message
+  }
+  return undefined
+}

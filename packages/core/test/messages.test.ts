@@ -39,7 +39,7 @@ const bad: [string, string | Buffer, RegExp][] = [
   ['a text as task id', goTask.replace('7', '"7"'), /TaskId must be an integer, not a text of 1 characters/],
   ['task id 0', goTask.replace('7', '0'), /TaskId must be >= 1/],
   ['an empty analysis id', goTask.replace('a-1', ''), /CritsData.analysis_id is empty/],
-  ['a number as analysis id', goTask.replace('"a-1"', '5'), /CritsData.analysis_id must be a text, not 5/],
+  ['a number as analysis id', goTask.replace('"a-1"', '5'), /CritsData.analysis_id must be a text, not a number/],
 ]
 for (const [name, body, problem] of bad) {
   test(`${name} is an invalid message that names the field`, () => {

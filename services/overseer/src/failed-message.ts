@@ -22,13 +22,13 @@ export function readFailed(body: Buffer, trail: Trail): FailedMessage {
 }
 
 /**
- * Passes the message as it is to one of the overseer's own queues. While that queue takes nothing it is asked again,
- * with back-off, as long as the message may wait: a failure would wrap the message into a second FailedMsg.
+ * Passes the message as it is to one of the overseer's own queues. A queue that refuses even what came through the broker
+ * is asked again, with back-off, as long as the message may wait: a failure would wrap it into a second FailedMsg.
  */
 export function passOn(queue: string, context: StageContext): Outcome {
   const pause = backOff({ initialMs: 500, maxMs: 15_000 })
   const askAgain = async (refusal: Error): Promise<Outcome> => {
-    context.log.warn({ target: queue, cause: describeError(refusal) }, 'a queue takes nothing at present; asking again')
+    context.log.warn({ target: queue, cause: describeError(refusal) }, 'a queue refuses the message; asking again')
     await delay(pause.next(), context.waiting)
     return outcome
   }

@@ -11,12 +11,11 @@ import {
   type Outcome,
   type StageContext,
   type Trail,
-  UndeliverableError,
 } from '@cuckoo-distributed/core'
 import { delayQueue } from './config.js'
 import type { DumpWriter } from './dump.js'
 import { dumpName, encodeDump } from './dump-file.js'
-import { passOn, readFailed } from './failed-message.js'
+import { readFailed } from './failed-message.js'
 import { type CritsInformer, TASK_GONE_AFTER_CLEANUP } from './inform-crits.js'
 
 export interface OverseeOptions {
@@ -71,10 +70,7 @@ interface Subject {
 function intoDelayQueue(context: StageContext, subject: Subject, queue: string, options: OverseeOptions): Outcome {
   return forward(queue, context.delivery.body, {
     carry: 'all',
-    async orElse(refusal) {
-      if (refusal instanceof UndeliverableError) return passOn(queue, context)
-      return dump(context, { ...subject, why: describeError(refusal) }, options)
-    },
+    orElse: refusal => dump(context, { ...subject, why: describeError(refusal) }, options),
   })
 }
 

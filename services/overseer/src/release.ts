@@ -6,6 +6,7 @@ import {
   forward,
   type Outcome,
   type StageContext,
+  type Trail,
   UndeliverableError,
 } from '@cuckoo-distributed/core'
 import { delay } from '@cuckoo-distributed/wait'
@@ -43,9 +44,14 @@ async function release(context: StageContext, failedQueue: string, delayMs: numb
   return forward(failed.queue, failed.body, {
     carry: 'all',
     async orElse(refusal) {
-      context.log.warn({ cause: describeError(refusal) }, 'its queue does not take the message; the overseer decides')
       trail.failed = envelope
-      recordRefusal(context, refusal)
+      if (refusal instanceof UndeliverableError && refusal.why === 'nacked') {
+        context.log.warn({ cause: describeError(refusal) }, 'its queue takes nothing at present; waiting once more')
+        trail.due = Date.now() + delayMs
+        return passOn(delivery.queue, context)
+      }
+      context.log.warn({ cause: describeError(refusal) }, 'its queue cannot take the message; the overseer decides')
+      recordRefusal(trail, refusal)
       return passOn(failedQueue, context)
     },
   })
@@ -57,11 +63,9 @@ export function leftMs(due: number | undefined, delayMs: number, now = Date.now(
   return Math.max(0, Math.min(due - now, delayMs))
 }
 
-/** A queue that is full or unavailable counts as a failed try; nobody retypes the name of a missing one by itself. */
-function recordRefusal({ trail }: StageContext, refusal: Error): void {
-  const isPassing = refusal instanceof UndeliverableError && refusal.why === 'nacked'
-  if (isPassing) trail.attempts += 1
-  else trail.permanent = true
+/** Nobody retypes the name of a missing queue by itself. */
+function recordRefusal(trail: Trail, refusal: Error): void {
+  trail.permanent = true
   const entry = { at: new Date().toISOString(), service: 'overseer', error: describeError(refusal, 300) }
   trail.failures = [...trail.failures, entry]
 }

@@ -123,15 +123,6 @@ test('a message that its delay queue can never take is dumped', async () => {
   assert.equal(dumps.length, 1)
 })
 
-test('a delay queue that is full at present is asked again', async () => {
-  const { stage, dumps } = overseer()
-  const body = wrapped('worker/check', 'm')
-  const outcome = await stage.run(contextOf(body, {}, never))
-  const again = await refuse(outcome, new UndeliverableError('worker/failed.delay.1', 'nacked'))
-  assert.deepEqual(target(again), target(outcome))
-  assert.deepEqual(dumps, [])
-})
-
 /** The wait of `release` is over before it begins. */
 const due = { 'x-due': 1 }
 
@@ -155,7 +146,6 @@ test('a raw message is released without its envelope', async () => {
 
 const refusals: [string, Error, HeaderTable][] = [
   ['is missing', new UndeliverableError('worker/feed', 'returned'), { 'x-attempts': 1, 'x-permanent': 1 }],
-  ['is full', new UndeliverableError('worker/feed', 'nacked'), { 'x-attempts': 2 }],
   ['cannot be named', new TypeError('routingKey is too long'), { 'x-attempts': 1, 'x-permanent': 1 }],
 ]
 for (const [name, refusal, expected] of refusals) {
@@ -171,6 +161,21 @@ for (const [name, refusal, expected] of refusals) {
     assert.deepEqual([last?.service, last?.error], ['overseer', refusal.message])
   })
 }
+
+test('a message whose queue is full waits once more in its delay queue, and it counts as no try', async () => {
+  const failed = contextOf(wrapped('worker/check', 'm'), { ...due, 'x-attempts': 1 }, never)
+  const context = { ...failed, delivery: { ...failed.delivery, queue: 'worker/failed.delay.60' } }
+  const outcome = await releaseStage('worker/failed', 60).run(context)
+  const again = await refuse(outcome, new UndeliverableError('worker/check', 'nacked'))
+  assert.deepEqual(target(again), {
+    queue: 'worker/failed.delay.60',
+    body: context.delivery.body.toString(),
+    carry: 'all',
+  })
+  const { 'x-due': next, ...headers } = headersOf(context)
+  assert.deepEqual(headers, { 'x-attempts': 1 })
+  assert.ok(Number(next) > Date.now(), 'not due at once')
+})
 
 test('what strays into a delay queue goes to the overseer, not back and forth', async () => {
   const context = contextOf(Buffer.from('not JSON'), {}, never)

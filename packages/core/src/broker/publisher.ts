@@ -1,15 +1,17 @@
 // Publishes persistent and mandatory, and resolves only when the broker has confirmed.
 import { randomUUID } from 'node:crypto'
-import { backOff, delay, orAbort } from '@cuckoo-distributed/wait'
-import { ServiceError } from '../errors.js'
+import { backOff, delay, orAbort, timeLimit } from '@cuckoo-distributed/wait'
+import type { Channel } from 'amqplib'
+import { describeError, ServiceError } from '../errors.js'
 import { type HeaderTable, SEEN } from '../headers.js'
 import type { Logger } from '../logger.js'
-import { ConfirmLane, type Outgoing, UnknownOutcomeError } from './confirm-lane.js'
+import { ConfirmLane, type Outgoing, type PublishOutcome, UnknownOutcomeError } from './confirm-lane.js'
 import { BrokerLink, type TlsFiles } from './link.js'
 import { declareQueue, type OwnQueue, type QueueType } from './queues.js'
 
 /** Bodies above this share no channel with others: an oversize publish closes the channel and fails what is in flight. */
 const LARGE_BODY_BYTES = 1024 * 1024
+const DECLARE_TIMEOUT_MS = 10_000
 
 /** The body is larger than `MaxMessageSize`; nothing was sent. */
 export class MessageTooLargeError extends ServiceError {
@@ -18,7 +20,7 @@ export class MessageTooLargeError extends ServiceError {
   }
 }
 
-/** The broker returned the message (no such queue) or refused it (nack), and declaring the queue did not help. */
+/** A queue that is not ours does not exist (`returned`), or does not take the message at present (`nacked`). */
 export class UndeliverableError extends ServiceError {
   readonly why: 'returned' | 'nacked'
   constructor(queue: string, why: 'returned' | 'nacked') {
@@ -71,10 +73,12 @@ export class Publisher {
 
   /**
    * Publishes to a queue and resolves when the broker has it on disk.
-   * A publish whose outcome is unknown (deadline, connection lost) is repeated, same bytes and same message id but
-   * marked as seen, for it may be there twice, with back-off until `signal` is aborted; then it rejects with `signal.reason`.
+   * What is not confirmed is published again with back-off, same bytes and same message id, until `signal` is aborted; then
+   * it rejects with `signal.reason`. That holds for an unknown outcome (deadline, connection lost) and for an own queue
+   * that refuses: it was deleted and is declared again, it is full, or it has no leader at present. A repeat is marked as
+   * seen unless the broker said that the message went nowhere: it may be there twice.
    * `maxBytes` is `maxMessageSize` unless a body goes back as it came: what came through the broker is not too large.
-   * Throws MessageTooLargeError, BrokerSizeLimitError and UndeliverableError.
+   * Throws MessageTooLargeError, BrokerSizeLimitError and, for a queue that is not ours, UndeliverableError.
    */
   async publish(
     queue: string,
@@ -84,41 +88,77 @@ export class Publisher {
     maxBytes = this.#options.maxMessageSize,
   ): Promise<void> {
     if (body.length > maxBytes) throw new MessageTooLargeError(queue, body.length, maxBytes)
-    const message: Outgoing = { queue, body, headers, messageId: randomUUID() }
-    const lane = body.length > LARGE_BODY_BYTES ? this.#large : this.#small
-    const outcome = await this.#untilKnown(lane, message, signal)
-    if (outcome === 'confirmed') return
     const own = this.#options.queues.find(candidate => candidate.name === queue)
-    if (!own) throw new UndeliverableError(queue, outcome)
-    await orAbort(this.#declare(own, signal), signal)
-    const again = await this.#untilKnown(lane, message, signal)
-    if (again !== 'confirmed') throw new UndeliverableError(queue, again)
-  }
-
-  async #untilKnown(lane: ConfirmLane, message: Outgoing, signal: AbortSignal) {
+    const lane = body.length > LARGE_BODY_BYTES ? this.#large : this.#small
     const pause = backOff({ initialMs: 100, maxMs: 10_000 })
-    for (let sent = message; ; sent = { ...message, headers: { ...message.headers, ...SEEN } }) {
-      try {
-        return await lane.publish(sent, signal)
-      } catch (error) {
-        if (!(error instanceof UnknownOutcomeError)) throw error
-        this.#options.log.warn(
-          { queue: message.queue, cause: error.message },
-          'a publish was not confirmed; repeating it',
-        )
+    let message: Outgoing = { queue, body, headers, messageId: randomUUID() }
+    for (;;) {
+      const outcome = await this.#publishOnce(lane, message, signal)
+      if (outcome === 'confirmed') return
+      if (outcome !== 'returned') message = { ...message, headers: { ...headers, ...SEEN } }
+      if (outcome !== 'unknown') {
+        if (!own) throw new UndeliverableError(queue, await this.#reasonOf(queue, outcome, signal))
+        this.#options.log.warn({ queue, outcome }, 'the queue does not take a message; declaring it and trying again')
+        await this.#declareAgain(own, signal)
       }
       await delay(pause.next(), signal)
     }
   }
 
-  async #declare(queue: OwnQueue, signal: AbortSignal): Promise<void> {
-    const connection = await this.#link.connected(signal)
-    const channel = await connection.createChannel()
-    channel.on('error', () => undefined) // the same error rejects the declaration
+  async #publishOnce(lane: ConfirmLane, message: Outgoing, signal: AbortSignal): Promise<PublishOutcome | 'unknown'> {
     try {
-      await declareQueue(channel, queue, this.#options.queueType)
+      return await lane.publish(message, signal)
+    } catch (error) {
+      if (!(error instanceof UnknownOutcomeError)) throw error
+      this.#options.log.warn(
+        { queue: message.queue, cause: error.message },
+        'a publish was not confirmed; repeating it',
+      )
+      return 'unknown'
+    }
+  }
+
+  /** That it fails changes nothing: a queue that exists with other arguments is one that is full or unavailable. */
+  async #declareAgain(queue: OwnQueue, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#onChannel(signal, channel => declareQueue(channel, queue, this.#options.queueType))
+    } catch (error) {
+      signal.throwIfAborted()
+      this.#options.log.warn(
+        { queue: queue.name, cause: describeError(error) },
+        'the queue cannot be declared at present',
+      )
+    }
+  }
+
+  /**
+   * A quorum queue without a leader returns messages as a missing queue does; only the broker's "no queue" is proof
+   * (`rabbitmq/rabbitmq-server:deps/rabbit/src/rabbit_amqqueue.erl`, `not_found_or_absent_amqqueue`).
+   */
+  async #reasonOf(queue: string, outcome: 'returned' | 'nacked', signal: AbortSignal): Promise<'returned' | 'nacked'> {
+    if (outcome === 'nacked') return outcome
+    try {
+      await this.#onChannel(signal, channel => channel.checkQueue(queue))
+      return 'nacked'
+    } catch (error) {
+      signal.throwIfAborted()
+      return /NOT_FOUND - no queue/.test(describeError(error)) ? 'returned' : 'nacked'
+    }
+  }
+
+  async #onChannel(signal: AbortSignal, use: (channel: Channel) => Promise<unknown>): Promise<void> {
+    const limit = timeLimit(signal, DECLARE_TIMEOUT_MS, new Error(`no answer within ${DECLARE_TIMEOUT_MS / 1000} s`))
+    try {
+      const connection = await this.#link.connected(limit.signal)
+      const channel = await orAbort(connection.createChannel(), limit.signal)
+      channel.on('error', () => undefined) // the same error rejects what is awaited here
+      try {
+        await orAbort(use(channel), limit.signal)
+      } finally {
+        channel.close().catch(() => undefined) // an error has closed it already
+      }
     } finally {
-      await channel.close().catch(() => undefined) // an error has closed it already
+      limit.dispose()
     }
   }
 }

@@ -6,7 +6,7 @@ import type { Afterwards, Outcome } from '../stage.js'
 import { BrokerSizeLimitError } from './confirm-lane.js'
 import type { LiveDelivery } from './delivery.js'
 import { failedPublish } from './failed.js'
-import { type Publisher, UndeliverableError } from './publisher.js'
+import type { Publisher } from './publisher.js'
 
 export type Result = Outcome | { readonly kind: 'threw'; readonly error: unknown }
 
@@ -122,7 +122,7 @@ async function fail(
         continue
       }
       // There is nowhere else to put a failed message: insist, within HoldLimit, then leave it where it was.
-      if (!(refusal instanceof UndeliverableError || refusal instanceof BrokerSizeLimitError)) throw refusal
+      if (!(refusal instanceof BrokerSizeLimitError)) throw refusal
       delivery.log.warn({ cause: describeError(refusal) }, 'FailedQueue does not take the message; trying again')
     }
     await delay(pause.next(), signal)
