@@ -149,7 +149,7 @@ test('a message that cannot be used goes to FailedQueue as it was, not to be tri
   const wrapped = json(failed.body)
   assert.ok(typeof wrapped === 'object' && wrapped !== null && 'Msg' in wrapped && 'Error' in wrapped)
   assert.equal(wrapped.Msg, body.toString())
-  assert.match(String(wrapped.Error), /crits_data.object_id must be a text, not 17/)
+  assert.match(String(wrapped.Error), /crits_data.object_id must be a text, not a number/)
   assert.equal(failed.headers['x-permanent'], 1)
   assert.ok(!service.output.join('\n').includes('f00ba4'))
   assert.equal(cuckoo.submissions.length, 0)
