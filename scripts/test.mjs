@@ -1,4 +1,5 @@
-// npm test [unit|integration]: set-up, build, lint, type check, tests. The last line is `N passed, N failed`.
+// npm test [unit|integration|fuzz]: set-up, build, lint, type check, tests. The last line is `N passed, N failed`.
+// `fuzz` runs the unit tests that fuzz with twenty times as many cases, and fails with fewer than 100,000.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -10,10 +11,12 @@ import { SetupError, setUp } from './setup.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const kinds = ['unit', 'integration']
+const PATTERNS = { unit: /\.test\.ts$/, integration: /\.integration\.ts$/, fuzz: /^fuzz.*\.test\.ts$/ }
+const FUZZ_CASES_MIN = 100_000
 
 const asked = process.argv.slice(2)
-if (asked.some(kind => !kinds.includes(kind))) {
-  console.error('usage: npm test [unit|integration]')
+if (asked.some(kind => !['fuzz', ...kinds].includes(kind))) {
+  console.error('usage: npm test [unit|integration|fuzz]')
   process.exit(2)
 }
 const counts = await testAll(asked.length === 0 ? kinds : asked)
@@ -31,8 +34,9 @@ async function testAll(wanted) {
     return { ...total, failed: 1 }
   }
   for (const step of ['build', 'lint', 'typecheck']) if (!succeeds(step)) return { ...total, failed: 1 }
-  for (const kind of kinds.filter(kind => wanted.includes(kind))) {
-    const { passed, failed } = kind === 'unit' ? await runTests(kind) : await withBroker(() => runTests(kind))
+  if (wanted.includes('fuzz')) process.env.FUZZ_TIMES ??= '20'
+  for (const kind of [...kinds, 'fuzz'].filter(kind => wanted.includes(kind))) {
+    const { passed, failed } = kind === 'integration' ? await withBroker(() => runTests(kind)) : await runTests(kind)
     total.passed += passed
     total.failed += failed
   }
@@ -65,22 +69,28 @@ async function withBroker(use) {
 
 /** Runs all test files of one kind, two or more at a time, and counts. */
 async function runTests(kind) {
-  const files = testFiles(kind === 'unit' ? '.test.ts' : '.integration.ts')
+  const files = testFiles(PATTERNS[kind])
   console.log(`\n${kind} tests: ${files.length} files`)
   if (files.length === 0) return { passed: 0, failed: 0 }
   // On Node 20 the time limit is for a file, on later ones for a test.
   const events = run({
     files,
-    concurrency: Math.min(availableParallelism(), kind === 'unit' ? 8 : 2),
+    concurrency: Math.min(availableParallelism(), kind === 'integration' ? 2 : 8),
     timeout: kind === 'unit' ? 120_000 : 300_000,
   })
   const counts = { passed: 0, failed: 0 }
+  let fuzzCases = 0
   const count = (data, isProof) => {
     if (data.details?.type !== 'suite') counts[isProof ? 'passed' : 'failed']++
   }
   events.on('test:fail', data => count(data, false))
   events.on('test:pass', data => count(data, isProof(data)))
+  events.on('test:diagnostic', ({ message }) => {
+    fuzzCases += Number(/^(\d+) fuzz cases$/.exec(message)?.[1] ?? 0)
+  })
   for await (const text of events.compose(new spec())) process.stdout.write(text)
+  if (kind !== 'integration') console.log(`${fuzzCases} fuzz cases in all`)
+  if (kind === 'fuzz' && fuzzCases < FUZZ_CASES_MIN) counts.failed++
   return counts
 }
 
@@ -90,7 +100,7 @@ function isProof({ name, file, skip, todo }) {
 }
 
 /** Compiled test files, looked up by their sources: what was compiled from a source that is gone is not a test. */
-function testFiles(suffix) {
+function testFiles(pattern) {
   const projects = ['packages', 'services'].flatMap(kind => readdirSync(join(root, kind)).map(name => join(kind, name)))
   const folders = [
     ...projects.map(project => [join(project, 'test'), join(project, 'build', 'test')]),
@@ -98,6 +108,6 @@ function testFiles(suffix) {
   ]
   return folders.flatMap(([sources, compiled]) => {
     const names = existsSync(join(root, sources)) ? readdirSync(join(root, sources)) : []
-    return names.filter(name => name.endsWith(suffix)).map(name => join(root, compiled, name.replace(/ts$/, 'js')))
+    return names.filter(name => pattern.test(name)).map(name => join(root, compiled, name.replace(/ts$/, 'js')))
   })
 }
