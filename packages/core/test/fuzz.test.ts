@@ -1,7 +1,7 @@
 // Whatever arrives as body and headers: it is understood or refused with a name for the problem, and never changed.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fuzzRuns } from '@cuckoo-distributed/testing'
+import { fuzzing } from '@cuckoo-distributed/testing'
 import fc from 'fast-check'
 import { failedPublish } from '../src/broker/failed.js'
 import {
@@ -78,7 +78,7 @@ for (const decode of [decodeTask, decodeFailedMessage]) {
       }
       assert.deepEqual(input, before)
     })
-    fc.assert(property, { numRuns: fuzzRuns(t, 300) })
+    fc.assert(property, fuzzing(t, 300))
   })
 }
 
@@ -86,7 +86,7 @@ test('findCritsData never throws', t => {
   const property = fc.property(body, input => {
     findCritsData(input)
   })
-  fc.assert(property, { numRuns: fuzzRuns(t, 300) })
+  fc.assert(property, fuzzing(t, 300))
 })
 
 test('any headers are read, and what is written of them is read as the same', t => {
@@ -94,7 +94,7 @@ test('any headers are read, and what is written of them is read as the same', t 
     const trail = readTrail(input)
     assert.deepEqual(readTrail(writeTrail(trail)), trail)
   })
-  fc.assert(property, { numRuns: fuzzRuns(t, 300) })
+  fc.assert(property, fuzzing(t, 300))
 })
 
 test('whatever body failed, with whatever headers, is got back byte for byte', t => {
@@ -113,7 +113,7 @@ test('whatever body failed, with whatever headers, is got back byte for byte', t
       assert.ok(Buffer.byteLength(JSON.stringify(published.headers)) < 48 * 1024, 'far under 64 KiB')
     },
   )
-  fc.assert(property, { numRuns: fuzzRuns(t, 300) })
+  fc.assert(property, fuzzing(t, 300))
 })
 
 test('what is said about a body that is refused holds none of its values', t => {
@@ -128,7 +128,7 @@ test('what is said about a body that is refused holds none of its values', t => 
       assert.ok(problem === undefined || !problem.includes(String(api_key)), problem)
     }
   })
-  fc.assert(property, { numRuns: fuzzRuns(t, 300) })
+  fc.assert(property, fuzzing(t, 300))
 })
 
 function refusal(body: string): string | undefined {

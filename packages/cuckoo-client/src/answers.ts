@@ -82,7 +82,7 @@ export function readTask(task: unknown, url: string): TaskSummary {
     completedOn: text(completedOn),
     md5: text(md5),
     sha256: text(sha256),
-    errors: Array.isArray(errors) ? errors.map(String) : [],
+    errors: texts(errors),
   }
 }
 
@@ -93,8 +93,7 @@ export function readMachines(answer: unknown, url: string): CuckooMachine[] {
     const { name, platform, tags } = record(machine)
     if (typeof name !== 'string') throw new UnexpectedAnswerError(url, 'machines.name', 'a text')
     // Distributed Cuckoo of 2015 shows a machine without tags as [""] (`cuckoosandbox/cuckoo:utils/dist.py`).
-    const given = Array.isArray(tags) ? tags.map(String).filter(tag => tag !== '') : []
-    return { name, platform: text(platform) ?? '', tags: given }
+    return { name, platform: text(platform) ?? '', tags: texts(tags).filter(tag => tag !== '') }
   })
 }
 
@@ -127,4 +126,9 @@ function isCount(value: unknown): value is number {
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
+}
+
+/** What a list holds in texts; of anything else, none. */
+function texts(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter(item => typeof item === 'string') : []
 }

@@ -15,7 +15,7 @@ export {
 export { publishAsCrits, type RunningAnalysis, runCritsService, type Submission } from './crits-service.js'
 export * from './cuckoo/index.js'
 export { type FaultMatch, type FaultRule, FaultScript, type HttpFault, Outage, playFault } from './faults.js'
-export { fuzzRuns } from './fuzz-runs.js'
+export { AWKWARD_JSON, type Damage, damagedJson, fuzzing } from './fuzz.js'
 export { MultipartError, type MultipartPart, multipartBoundary, readMultipart } from './multipart.js'
 export {
   builtService,
