@@ -12,13 +12,33 @@ const ALPHABET_OF_URLS = [0x2d, 0x5f]
 
 /**
  * The sample that `text` holds, in the standard alphabet with padding. `text` is neither copied nor changed, and must
- * not be changed while the sample is in use.
+ * not be changed while the sample is in use. `hashed` says that its MD5 will be asked for: the check has the bytes at hand.
  *
  * Rejects with InvalidMessageError for `field` when `text` is empty or not base64.
  */
-export async function base64Sample(text: Buffer, field: string): Promise<Sample> {
+export async function base64Sample(text: Buffer, field: string, { hashed }: { hashed: boolean }): Promise<Sample> {
   const size = decodedSize(text, field)
-  const hash = createHash('md5')
+  const md5 = async () => {
+    const hash = createHash('md5')
+    await decodeAll(text, size, field, bytes => hash.update(bytes))
+    return hash.digest('hex')
+  }
+  let digest: string | undefined
+  if (hashed) digest = await md5()
+  else await decodeAll(text, size, field)
+  return {
+    size,
+    async md5() {
+      digest ??= await md5()
+      return digest
+    },
+    open: () => decoded(text),
+    [Symbol.asyncDispose]: async () => undefined,
+  }
+}
+
+/** Decodes the whole of `text`, which finds what is not base64; the bytes given to `visit` change after its return. */
+async function decodeAll(text: Buffer, size: number, field: string, visit?: (bytes: Buffer) => void): Promise<void> {
   const scratch = Buffer.allocUnsafe((PIECE / 4) * 3)
   for (let from = 0; from < text.length; from += PIECE) {
     if (from > 0 && from % STRETCH === 0) await setImmediate()
@@ -32,13 +52,7 @@ export async function base64Sample(text: Buffer, field: string): Promise<Sample>
     if (scratch.write(piece, 'base64') !== expected) {
       throw new InvalidMessageError(field, `is not base64 (within characters ${from} to ${from + piece.length})`)
     }
-    hash.update(scratch.subarray(0, expected))
-  }
-  return {
-    size,
-    md5: hash.digest('hex'),
-    open: () => decoded(text),
-    [Symbol.asyncDispose]: async () => undefined,
+    visit?.(scratch.subarray(0, expected))
   }
 }
 

@@ -29,7 +29,8 @@ export async function storeSample(content: AsyncIterable<Buffer>, directory: str
       await file.writeFile(chunk)
       size += chunk.length
     }
-    return { size, md5: hash.digest('hex'), open: () => readAll(file), [Symbol.asyncDispose]: () => file.close() }
+    const md5 = hash.digest('hex')
+    return { size, md5: async () => md5, open: () => readAll(file), [Symbol.asyncDispose]: () => file.close() }
   } catch (error: unknown) {
     await file.close()
     const isFinal = error instanceof SampleError && FINAL.has(error.code)

@@ -42,10 +42,7 @@ export class Feeder {
     const { crits } = submission
     const critsUrl = this.#options.crits.urlToPassOn(crits.critsUrl)
     await using sample = await (submission.sample?.() ?? this.#fromCrits(crits, context))
-    if (crits.md5 !== '' && crits.md5 !== sample.md5) {
-      const problem = `the sample has the MD5 ${sample.md5}, but crits_data.md5 is ${crits.md5}`
-      throw new PermanentError('SAMPLE_MD5', problem)
-    }
+    if (crits.md5 !== '') await checkMd5(sample, crits.md5)
     const taskId = await this.#task(submission, sample, context)
     if (taskId === undefined) return later()
     return forward(
@@ -68,10 +65,10 @@ export class Feeder {
   async #task(submission: Submission, sample: Sample, context: StageContext): Promise<number | undefined> {
     const { cuckoo, room } = this.#options
     const { delivery, waiting, working } = context
-    const mark = { custom: submission.custom, md5: sample.md5 }
+    const find = async () => this.#find({ custom: submission.custom, md5: await sample.md5() }, context)
     let mayExist = delivery.mayBeRepeat || context.trail.attempts > 0
     for (let unknown = 0; ; ) {
-      const found = mayExist ? await this.#find(mark, context) : undefined
+      const found = mayExist ? await find() : undefined
       if (found !== undefined) return found
       const place = await room.enter(waiting)
       if (place === undefined) return undefined
@@ -82,7 +79,7 @@ export class Feeder {
         room.expire()
         if (error instanceof UnknownOutcomeError) unknown += 1
         const isAway = isWaitedFor(error instanceof UnknownOutcomeError ? error.cause : error)
-        if (!isAway || unknown >= UNKNOWN_OUTCOMES) return await this.#findOrThrow(mark, error, context)
+        if (!isAway || unknown >= UNKNOWN_OUTCOMES) return await findOrThrow(find, error)
         cuckoo.availability.reportDown(error instanceof UnknownOutcomeError ? error.cause : error)
         mayExist ||= error instanceof UnknownOutcomeError
       } finally {
@@ -94,7 +91,7 @@ export class Feeder {
   async #upload(submission: Submission, sample: Sample, { log, trail, working }: StageContext): Promise<number> {
     const { client, availability } = this.#options.cuckoo
     const task = {
-      name: submission.fileName.trim() === '' ? sample.md5 : submission.fileName,
+      name: submission.fileName.trim() === '' ? await sample.md5() : submission.fileName,
       size: sample.size,
       open: () => sample.open(),
       options: { ...submission.options, custom: submission.custom },
@@ -106,14 +103,6 @@ export class Feeder {
     availability.reportUp()
     log.info({ taskId, size: sample.size }, 'submitted to Cuckoo')
     return taskId
-  }
-
-  /** For an upload that is not tried again: whatever Cuckoo answered, it may have made the task. */
-  async #findOrThrow(mark: TaskMark, error: unknown, context: StageContext): Promise<number> {
-    const mayExist = error instanceof UnknownOutcomeError || error instanceof TaskRefusedError
-    const found = mayExist ? await this.#find(mark, context) : undefined
-    if (found === undefined) throw error
-    return found
   }
 
   async #find(mark: TaskMark, { log, waiting }: StageContext): Promise<number | undefined> {
@@ -130,4 +119,18 @@ export class Feeder {
 
 function isWaitedFor(error: unknown): boolean {
   return isOutage(error) || (error instanceof StatusError && error.status === 429)
+}
+
+/** For an upload that is not tried again: whatever Cuckoo answered, it may have made the task. */
+async function findOrThrow(find: () => Promise<number | undefined>, error: unknown): Promise<number> {
+  const mayExist = error instanceof UnknownOutcomeError || error instanceof TaskRefusedError
+  const found = mayExist ? await find() : undefined
+  if (found === undefined) throw error
+  return found
+}
+
+async function checkMd5(sample: Sample, expected: string): Promise<void> {
+  const md5 = await sample.md5()
+  if (md5 === expected) return
+  throw new PermanentError('SAMPLE_MD5', `the sample has the MD5 ${md5}, but crits_data.md5 is ${expected}`)
 }

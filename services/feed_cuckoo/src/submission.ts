@@ -52,13 +52,14 @@ export function decodeSubmission(body: Buffer): Submission {
     throw new InvalidMessageError(field, problem)
   }
   const { custom = '', ...options } = stringOptions(wire.payload ?? {})
+  const crits = critsDataFromWire(wire.crits_data)
   const data = typeof wire.file.data === 'string' ? values[Number(wire.file.data)] : undefined
   return {
     options,
     custom: checkedCustom(custom, wire.crits_data.analysis_id),
     fileName: wire.file.name,
-    sample: data && (() => base64Sample(withoutEscapes(data), 'file.data')),
-    crits: critsDataFromWire(wire.crits_data),
+    sample: data && (() => base64Sample(withoutEscapes(data), 'file.data', { hashed: crits.md5 !== '' })),
+    crits,
   }
 }
 

@@ -50,8 +50,14 @@ test('a message as CRITs writes it gives sample, name and credentials', async ()
   assert.equal(submission.crits.apiKey, 'f00ba4')
   const sample = await submission.sample?.()
   assert.equal(sample?.size, content.length)
-  assert.equal(sample?.md5, createHash('md5').update(content).digest('hex'))
   assert.deepEqual(await bytesOf(message()), content)
+})
+
+test('a sample has its MD5, whether the message names one or not', async () => {
+  for (const named of [crits.md5, '', null]) {
+    const sample = await decodeSubmission(message({ crits_data: { ...crits, md5: named } })).sample?.()
+    assert.equal(await sample?.md5(), createHash('md5').update(content).digest('hex'))
+  }
 })
 
 test('a sample of any length comes out as it went in, as often as it is opened', async () => {
