@@ -14,51 +14,52 @@
     (global.set $instring (i64.const 0))
     (global.set $escaped (i64.const 0)))
 
-  ;; Bit i of the result: byte i of the 64 bytes at $at, or-ed with $fold, equals $byte.
-  (func $where (param $at i32) (param $fold v128) (param $byte v128) (result i64)
+  ;; Bit i of the result: byte i of the 64 bytes in $a, $b, $c and $d is all ones. Calls of it that every block needs are written out
+  ;; below: as calls they cost a third of the whole time.
+  (func $bits (param $a v128) (param $b v128) (param $c v128) (param $d v128) (result i64)
     (i64.or
       (i64.or
-        (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $byte)
-          (v128.or (local.get $fold) (v128.load (local.get $at))))))
-        (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $byte)
-          (v128.or (local.get $fold) (v128.load offset=16 (local.get $at)))))) (i64.const 16)))
+        (i64.extend_i32_u (i8x16.bitmask (local.get $a)))
+        (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $b))) (i64.const 16)))
       (i64.or
-        (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $byte)
-          (v128.or (local.get $fold) (v128.load offset=32 (local.get $at)))))) (i64.const 32))
-        (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $byte)
-          (v128.or (local.get $fold) (v128.load offset=48 (local.get $at)))))) (i64.const 48)))))
-
-  ;; Bit i of the result: an odd number of the bits 0..i is set.
-  (func $parity (param $m i64) (result i64)
-    (local.set $m (i64.xor (local.get $m) (i64.shl (local.get $m) (i64.const 1))))
-    (local.set $m (i64.xor (local.get $m) (i64.shl (local.get $m) (i64.const 2))))
-    (local.set $m (i64.xor (local.get $m) (i64.shl (local.get $m) (i64.const 4))))
-    (local.set $m (i64.xor (local.get $m) (i64.shl (local.get $m) (i64.const 8))))
-    (local.set $m (i64.xor (local.get $m) (i64.shl (local.get $m) (i64.const 16))))
-    (i64.xor (local.get $m) (i64.shl (local.get $m) (i64.const 32))))
+        (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $c))) (i64.const 32))
+        (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $d))) (i64.const 48)))))
 
   ;; skip(at, end): goes on at memory[at]. Result: the address after the bracket that closes the outermost container,
   ;; or -1 if the container goes on behind `end`. The 64 bytes behind `end` must be blanks.
   (func (export "skip") (param $at i32) (param $end i32) (result i32)
-    (local $none v128) (local $case v128) (local $quote v128) (local $backslash v128) (local $brace v128) (local $ecarb v128)
+    (local $a v128) (local $b v128) (local $c v128) (local $d v128) ;; the block
+    (local $as v128) (local $bs v128) (local $cs v128) (local $ds v128) ;; its backslashes
+    (local $case v128) (local $quote v128) (local $backslash v128) (local $brace v128) (local $ecarb v128)
     (local $slashes i64) (local $starts i64) (local $escapes i64) (local $strings i64) (local $opens i64) (local $closes i64)
     (local $bit i64) (local $left i32) (local $closing i32)
+    (local $depth i32) (local $instring i64) (local $escaped i64)
     (local.set $case (i8x16.splat (i32.const 0x20)))      ;; makes '[' of '{' and ']' of '}'
     (local.set $quote (i8x16.splat (i32.const 0x22)))
     (local.set $backslash (i8x16.splat (i32.const 0x5c)))
     (local.set $brace (i8x16.splat (i32.const 0x7b)))
     (local.set $ecarb (i8x16.splat (i32.const 0x7d)))
+    (local.set $depth (global.get $depth))
+    (local.set $instring (global.get $instring))
+    (local.set $escaped (global.get $escaped))
     (block $done
       (loop $step
         (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
-        (local.set $left (i32.sub (local.get $end) (local.get $at)))
+        (local.set $a (v128.load (local.get $at)))
+        (local.set $b (v128.load offset=16 (local.get $at)))
+        (local.set $c (v128.load offset=32 (local.get $at)))
+        (local.set $d (v128.load offset=48 (local.get $at)))
 
         ;; $escapes: bytes behind a backslash that is not itself escaped.
-        (local.set $slashes (call $where (local.get $at) (local.get $none) (local.get $backslash)))
-        (local.set $escapes (global.get $escaped))
-        (global.set $escaped (i64.const 0))
-        (if (i64.ne (local.get $slashes) (i64.const 0))
+        (local.set $escapes (local.get $escaped))
+        (local.set $escaped (i64.const 0))
+        (local.set $as (i8x16.eq (local.get $backslash) (local.get $a)))
+        (local.set $bs (i8x16.eq (local.get $backslash) (local.get $b)))
+        (local.set $cs (i8x16.eq (local.get $backslash) (local.get $c)))
+        (local.set $ds (i8x16.eq (local.get $backslash) (local.get $d)))
+        (if (v128.any_true (v128.or (v128.or (local.get $as) (local.get $bs)) (v128.or (local.get $cs) (local.get $ds))))
           (then
+            (local.set $slashes (call $bits (local.get $as) (local.get $bs) (local.get $cs) (local.get $ds)))
             ;; In a run of backslashes every second one is escaped: a run's odd and even bits are told apart by the carry
             ;; of a subtraction that ripples through the run.
             (local.set $starts (i64.and (local.get $slashes) (i64.xor (local.get $escapes) (i64.const -1))))
@@ -67,24 +68,57 @@
                 (i64.or (i64.shl (local.get $starts) (i64.const 1)) (i64.const 0xaaaaaaaaaaaaaaaa))
                 (local.get $starts))))
             (local.set $escapes (i64.xor (local.get $bit) (i64.or (local.get $slashes) (local.get $escapes))))
-            (global.set $escaped (i64.shr_u (i64.and (local.get $bit) (local.get $slashes)) (i64.const 63)))))
+            (local.set $escaped (i64.shr_u (i64.and (local.get $bit) (local.get $slashes)) (i64.const 63)))))
         ;; In the last block the escaped byte may be the first of the next chunk.
+        (local.set $left (i32.sub (local.get $end) (local.get $at)))
         (if (i32.lt_u (local.get $left) (i32.const 64))
-          (then (global.set $escaped
+          (then (local.set $escaped
             (i64.and (i64.const 1) (i64.shr_u (local.get $escapes) (i64.extend_i32_u (local.get $left)))))))
 
-        ;; $strings: bytes inside strings, opening quotes included.
-        (local.set $strings (i64.xor (global.get $instring) (call $parity (i64.and
-          (call $where (local.get $at) (local.get $none) (local.get $quote))
-          (i64.xor (local.get $escapes) (i64.const -1))))))
-        (global.set $instring (i64.shr_s (local.get $strings) (i64.const 63)))
+        ;; $strings: bytes inside strings, opening quotes included: an odd number of quotes is at or before them.
+        (local.set $strings (i64.and (i64.xor (local.get $escapes) (i64.const -1))
+          (i64.or
+          (i64.or
+            (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $quote) (local.get $a))))
+            (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $quote) (local.get $b)))) (i64.const 16)))
+          (i64.or
+            (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $quote) (local.get $c)))) (i64.const 32))
+            (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $quote) (local.get $d)))) (i64.const 48))))))
+        (local.set $strings (i64.xor (local.get $strings) (i64.shl (local.get $strings) (i64.const 1))))
+        (local.set $strings (i64.xor (local.get $strings) (i64.shl (local.get $strings) (i64.const 2))))
+        (local.set $strings (i64.xor (local.get $strings) (i64.shl (local.get $strings) (i64.const 4))))
+        (local.set $strings (i64.xor (local.get $strings) (i64.shl (local.get $strings) (i64.const 8))))
+        (local.set $strings (i64.xor (local.get $strings) (i64.shl (local.get $strings) (i64.const 16))))
+        (local.set $strings (i64.xor (local.get $strings) (i64.shl (local.get $strings) (i64.const 32))))
+        (local.set $strings (i64.xor (local.get $strings) (local.get $instring)))
+        (local.set $instring (i64.shr_s (local.get $strings) (i64.const 63)))
+
+        ;; $opens and $closes: brackets outside strings.
+        (local.set $a (v128.or (local.get $a) (local.get $case)))
+        (local.set $b (v128.or (local.get $b) (local.get $case)))
+        (local.set $c (v128.or (local.get $c) (local.get $case)))
+        (local.set $d (v128.or (local.get $d) (local.get $case)))
         (local.set $strings (i64.xor (local.get $strings) (i64.const -1)))
-        (local.set $opens (i64.and (local.get $strings) (call $where (local.get $at) (local.get $case) (local.get $brace))))
-        (local.set $closes (i64.and (local.get $strings) (call $where (local.get $at) (local.get $case) (local.get $ecarb))))
+        (local.set $opens (i64.and (local.get $strings)
+          (i64.or
+          (i64.or
+            (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $brace) (local.get $a))))
+            (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $brace) (local.get $b)))) (i64.const 16)))
+          (i64.or
+            (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $brace) (local.get $c)))) (i64.const 32))
+            (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $brace) (local.get $d)))) (i64.const 48))))))
+        (local.set $closes (i64.and (local.get $strings)
+          (i64.or
+          (i64.or
+            (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $ecarb) (local.get $a))))
+            (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $ecarb) (local.get $b)))) (i64.const 16)))
+          (i64.or
+            (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $ecarb) (local.get $c)))) (i64.const 32))
+            (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $ecarb) (local.get $d)))) (i64.const 48))))))
 
         (local.set $closing (i32.wrap_i64 (i64.popcnt (local.get $closes))))
-        (if (i32.gt_s (global.get $depth) (local.get $closing))
-          (then (global.set $depth (i32.add (global.get $depth)
+        (if (i32.gt_s (local.get $depth) (local.get $closing))
+          (then (local.set $depth (i32.add (local.get $depth)
             (i32.sub (i32.wrap_i64 (i64.popcnt (local.get $opens))) (local.get $closing)))))
           (else
             ;; The end may be in this block: its brackets one by one.
@@ -94,13 +128,16 @@
                 (br_if $walked (i64.eqz (local.get $opens)))
                 (local.set $bit (i64.and (local.get $opens) (i64.sub (i64.const 0) (local.get $opens))))
                 (local.set $opens (i64.xor (local.get $opens) (local.get $bit)))
-                (global.set $depth (i32.add (global.get $depth)
+                (local.set $depth (i32.add (local.get $depth)
                   (select (i32.const 1) (i32.const -1) (i64.eqz (i64.and (local.get $bit) (local.get $closes))))))
-                (if (i32.eqz (global.get $depth))
+                (if (i32.eqz (local.get $depth))
                   (then (return (i32.add (local.get $at)
                     (i32.add (i32.const 1) (i32.wrap_i64 (i64.ctz (local.get $bit))))))))
                 (br $walk)))))
 
         (local.set $at (i32.add (local.get $at) (i32.const 64)))
         (br $step)))
+    (global.set $depth (local.get $depth))
+    (global.set $instring (local.get $instring))
+    (global.set $escaped (local.get $escaped))
     (i32.const -1)))
