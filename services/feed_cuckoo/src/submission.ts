@@ -58,7 +58,7 @@ export function decodeSubmission(body: Buffer): Submission {
     options,
     custom: checkedCustom(custom, wire.crits_data.analysis_id),
     fileName: wire.file.name,
-    sample: data && (() => base64Sample(withoutEscapes(data), 'file.data', { hashed: crits.md5 !== '' })),
+    sample: data && (() => sampleOf(data, { hashed: crits.md5 !== '' })),
     crits,
   }
 }
@@ -87,8 +87,13 @@ function checkedCustom(own: string, analysisId: string): string {
 }
 
 /** JSON may escape `/`, and the Go suite's decoder (encoding/base64) passed over line breaks. */
-function withoutEscapes(data: Buffer): Buffer {
-  if (!data.includes('\\')) return data
-  const text = parseJson(Buffer.concat([Buffer.from('"'), data, Buffer.from('"')]))
-  return Buffer.from(String(text).replace(/[\r\n]/g, ''))
+async function sampleOf(data: Buffer, options: { hashed: boolean }): Promise<Sample> {
+  try {
+    return await base64Sample(data, 'file.data', options)
+  } catch (error: unknown) {
+    // No base64 has a backslash, so looking for one in every sample would be a reading too many.
+    if (!data.includes('\\')) throw error
+    const text = parseJson(Buffer.concat([Buffer.from('"'), data, Buffer.from('"')]))
+    return base64Sample(Buffer.from(String(text).replace(/[\r\n]/g, '')), 'file.data', options)
+  }
 }

@@ -61,7 +61,7 @@ test('a sample has its MD5, whether the message names one or not', async () => {
 })
 
 test('a sample of any length comes out as it went in, as often as it is opened', async () => {
-  for (const length of [1, 2, 3, 49_151, 49_152, 49_153, 200_000]) {
+  for (const length of [1, 2, 3, 92_159, 92_160, 92_161, 400_000]) {
     const bytes = randomBytes(length)
     const body = withData(bytes.toString('base64'))
     const sample = await decodeSubmission(body).sample?.()
