@@ -103,27 +103,56 @@ test('a body above the size limit of the broker alone fails, unchanged, and othe
   assert.equal(await broker.depth(queues.in), 0)
 })
 
-test('a failed message that FailedQueue does not take is insisted on, then given back', async t => {
-  let passes = 0
+test('a failed message that FailedQueue does not take goes to the end of its queue with its progress', async t => {
+  const progress = { queue: 'q', digest: 'd', rows: 3, files: 1 }
+  const passes: unknown[] = []
   const { broker, queues, lines, end } = await startHarness(t, {
     url: node.url,
     holdLimitMs: 100,
     leastPublishMs: 1500,
-    handle: async () => {
-      passes += 1
+    handle: async ({ trail, delivery }) => {
+      passes.push([trail.progress, trail.seen, trail.attempts, delivery.redelivered])
+      trail.progress = progress
       throw new Error('Cuckoo said no')
     },
   })
-  const full = JSON.stringify({ 'max-length': 0, overflow: 'reject-publish' })
-  await node.ctl('set_policy', '--apply-to', 'queues', 'full', `^${queues.failed.replaceAll('.', '\\.')}$`, full)
-  t.after(() => node.ctl('clear_policy', 'full').catch(() => undefined))
+  await fill(t, queues.failed)
   await broker.publish(queues.in, 'one')
   await logged(lines, /the queue does not take a message/)
-  await logged(lines, /given back to its queue/)
-  await waitFor(() => passes >= 2, { describe: 'the message to come again' })
+  await logged(lines, /could not be published; back to the end of its queue/)
+  await waitFor(() => passes.length >= 2, { describe: 'the message to come again' })
   await node.ctl('clear_policy', 'full')
   const failed = decodeFailedMessage((await broker.expectMessage(queues.failed, { deadlineMs: 20_000 })).body)
   assert.equal(failed.body.toString(), 'one')
+  assert.deepEqual(passes.slice(0, 2), [
+    [undefined, false, 0, false],
+    [progress, true, 0, false],
+  ])
+  await end()
+})
+
+test('a message that no queue takes, its own included, is given back to the broker', async t => {
+  const passes: boolean[] = []
+  const published = gate()
+  const { broker, queues, lines, end } = await startHarness(t, {
+    url: node.url,
+    holdLimitMs: 100,
+    leastPublishMs: 500,
+    handle: async ({ delivery }) => {
+      passes.push(delivery.redelivered)
+      await published.opened
+      throw new Error('Cuckoo said no')
+    },
+  })
+  await broker.publish(queues.in, 'one')
+  await waitFor(() => passes.length === 1, { describe: 'the first delivery' })
+  await fill(t, queues.in, queues.failed)
+  published.open()
+  await logged(lines, /given back to its queue/)
+  await waitFor(() => passes.length >= 2, { describe: 'the message to come again' })
+  await node.ctl('clear_policy', 'full')
+  await broker.expectMessage(queues.failed, { deadlineMs: 20_000 })
+  assert.deepEqual(passes.slice(0, 2), [false, true])
   await end()
   assert.equal(await broker.depth(queues.in), 0)
 })
@@ -133,9 +162,7 @@ test('a next queue of our own that is full is waited for, and no attempt counts'
     url: node.url,
     handle: async (_, { out }) => forward(out, Buffer.from('next')),
   })
-  const full = JSON.stringify({ 'max-length': 0, overflow: 'reject-publish' })
-  await node.ctl('set_policy', '--apply-to', 'queues', 'full', `^${queues.out.replaceAll('.', '\\.')}$`, full)
-  t.after(() => node.ctl('clear_policy', 'full').catch(() => undefined))
+  await fill(t, queues.out)
   await broker.publish(queues.in, 'one')
   const refusals = () => lines.filter(line => line.outcome === 'nacked').length
   await waitFor(() => refusals() >= 3, { describe: 'three refusals' })
@@ -187,6 +214,14 @@ async function passThrough(t: TestContext, interrupt: () => Promise<void>): Prom
   assert.equal(await broker.depth(queues.in), 0)
   assert.equal(await broker.depth(queues.failed), 0)
   await broker.close()
+}
+
+/** Makes queues refuse everything, until the policy `full` is cleared. */
+async function fill(t: TestContext, ...queues: string[]): Promise<void> {
+  const full = JSON.stringify({ 'max-length': 0, overflow: 'reject-publish' })
+  const names = queues.map(queue => queue.replaceAll('.', '\\.')).join('|')
+  await node.ctl('set_policy', '--apply-to', 'queues', 'full', `^(${names})$`, full)
+  t.after(() => node.ctl('clear_policy', 'full').catch(() => undefined))
 }
 
 async function allIn(broker: TestBroker, { out }: Harness['queues']): Promise<boolean> {

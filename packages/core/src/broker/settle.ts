@@ -33,8 +33,11 @@ export async function settle(delivery: LiveDelivery, result: Result, options: Se
   try {
     await carryOut(delivery, result, options, limit.signal)
   } catch (error) {
-    if (limit.signal.aborted) giveBack(delivery, limit.signal.reason)
-    else await carryOut(delivery, { kind: 'threw', error }, options, limit.signal).catch(why => giveBack(delivery, why))
+    if (limit.signal.aborted) await handBack(delivery, limit.signal.reason, options)
+    else
+      await carryOut(delivery, { kind: 'threw', error }, options, limit.signal).catch(w =>
+        handBack(delivery, w, options),
+      )
   } finally {
     limit.dispose()
   }
@@ -62,9 +65,11 @@ async function carryOut(
     case 'done':
       return ackThen(delivery, result.afterwards)
     case 'later':
-      return backToItsQueue(delivery, options, signal)
+      return backToItsQueue(delivery, delivery.redelivered, options, signal)
     case 'threw':
-      if (result.error instanceof HoldLimitReached) return backToItsQueue(delivery, options, signal)
+      if (result.error instanceof HoldLimitReached) {
+        return backToItsQueue(delivery, delivery.redelivered, options, signal)
+      }
       if (options.stop.aborted) return delivery.log.info('given back: the process is stopping')
       return fail(delivery, result.error, options, signal)
   }
@@ -89,8 +94,13 @@ async function ackThen(delivery: LiveDelivery, afterwards: Afterwards | undefine
   }
 }
 
-async function backToItsQueue(delivery: LiveDelivery, options: SettleOptions, signal: AbortSignal): Promise<void> {
-  const headers = writeTrail(withSeen(delivery.trail, delivery.redelivered))
+async function backToItsQueue(
+  delivery: LiveDelivery,
+  seen: boolean,
+  options: SettleOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const headers = writeTrail(withSeen(delivery.trail, seen))
   await options.publisher.publish(delivery.queue, delivery.body, headers, signal, Number.POSITIVE_INFINITY)
   delivery.ack()
   delivery.log.debug('back to the end of its queue')
@@ -130,9 +140,23 @@ async function fail(
   delivery.ack()
 }
 
-function giveBack(delivery: LiveDelivery, why: unknown): void {
-  const given = delivery.working.aborted || delivery.giveBack()
-  delivery.log.warn({ cause: describeError(why) }, given ? 'given back to its queue' : 'the broker delivers it again')
+/**
+ * What could not be published within `HoldLimit` goes to the end of its queue with what it has done so far, and to the
+ * broker if that fails as well. The copy is marked as seen: the outcome of the publish may be unknown.
+ */
+async function handBack(delivery: LiveDelivery, why: unknown, options: SettleOptions): Promise<void> {
+  const limit = timeLimit(delivery.working, options.leastPublishMs ?? LEAST_PUBLISH_MS, new HoldLimitReached())
+  try {
+    limit.signal.throwIfAborted()
+    await backToItsQueue(delivery, true, options, limit.signal)
+    delivery.log.warn({ cause: describeError(why) }, 'could not be published; back to the end of its queue')
+  } catch (error) {
+    const given = delivery.working.aborted || delivery.giveBack()
+    const causes = [...new Set([describeError(why), describeError(error)])]
+    delivery.log.warn({ cause: causes.join('; ') }, given ? 'given back to its queue' : 'the broker delivers it again')
+  } finally {
+    limit.dispose()
+  }
 }
 
 /** Ends publishing: the channel is lost, the drain time is over, or the message was held for `HoldLimit`. */
