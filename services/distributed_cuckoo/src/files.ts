@@ -1,21 +1,29 @@
 /** Samples and reports on disk. No path is ever built from a name that a client or a node sent. */
-import { createHash, randomUUID } from 'node:crypto'
+import { randomInt, randomUUID } from 'node:crypto'
 import { type FileHandle, mkdir, open, readFile, rm, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { type Readable, Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { addAbortSignal, type Readable } from 'node:stream'
 import { ConfigError, describeError } from '@cuckoo-distributed/core'
+import { type Digests, DigestThread, digestsOf } from './digests.js'
 import type { Sample } from './store/model.js'
 import type { ObsoleteFile } from './store/store.js'
+import { together } from './together.js'
 
 const MARKER = '.distributed_cuckoo'
+/** Samples are written in pieces of at most this size; what fits into one is digested where it is. */
+const PIECE = 2 ** 19
+/** Samples in a row that go into the same directory, so that uploads at a time can share its way to disk. */
+const PER_SHARD = 256
 
 /** The samples and the reports directory; all processes that share a database share them as well. */
 export class Files {
   readonly samplesDirectory: string
   readonly reportsDirectory: string
   #freeBytes: { readonly value: number; readonly at: number } | undefined
+  readonly #digestThread = new DigestThread()
   readonly #shards = new Map<string, Promise<void>>()
+  readonly #syncShard = together(syncEach)
+  #saved = randomInt(PER_SHARD) * PER_SHARD
 
   /** @internal Use `openFiles`. */
   constructor(samplesDirectory: string, reportsDirectory: string) {
@@ -64,17 +72,17 @@ export class Files {
    * Rejects with what `bytes` throws, with the error of the disk, or with `signal.reason`.
    */
   async saveSample(bytes: Readable, signal: AbortSignal): Promise<Sample> {
-    const name = randomUUID()
-    const path = `${name.slice(0, 2)}/${name}.bin`
+    signal.throwIfAborted()
+    const path = `${this.#nextShard()}/${randomUUID()}.bin`
     const file = this.samplePath(path)
     await this.#makeShard(dirname(file))
     const handle = await open(file, 'wx', 0o600)
     try {
-      const sink = new SampleSink(handle)
-      await pipeline(bytes, sink, { signal })
-      await Promise.all([handle.sync(), syncDirectory(dirname(file))])
-      await handle.close()
-      return { path, ...sink.measured() }
+      const [measured] = await Promise.all([
+        this.#write(handle, file, addAbortSignal(signal, bytes)),
+        this.#syncShard(dirname(file)),
+      ])
+      return { path, ...measured }
     } catch (error: unknown) {
       // Waits for a write that is under way.
       await handle.close()
@@ -86,6 +94,19 @@ export class Files {
   /** Removes a sample whose task was not stored. */
   async removeSample({ path }: Sample): Promise<void> {
     await rm(this.samplePath(path), { force: true })
+  }
+
+  async #write(handle: FileHandle, file: string, bytes: Readable): Promise<Omit<Sample, 'path'>> {
+    const { size, digests } = await writePieces(handle, bytes)
+    const [measured] = await Promise.all([digests ?? this.#digestThread.digestsOf(file), handle.sync()])
+    await handle.close()
+    return { size, ...measured }
+  }
+
+  #nextShard(): string {
+    const shard = Math.floor(this.#saved / PER_SHARD) % 256
+    this.#saved += 1
+    return shard.toString(16).padStart(2, '0')
   }
 
   /** Uploads that share a new directory all wait until its name is on disk. */
@@ -103,36 +124,6 @@ export class Files {
   async #make(directory: string): Promise<void> {
     await mkdir(directory, { recursive: true, mode: 0o700 })
     await syncDirectory(this.samplesDirectory)
-  }
-}
-
-/** Writes a sample and measures it on the way. */
-class SampleSink extends Writable {
-  readonly #handle: FileHandle
-  readonly #md5 = createHash('md5')
-  readonly #sha256 = createHash('sha256')
-  #size = 0
-
-  constructor(handle: FileHandle) {
-    super({ highWaterMark: 2 ** 20 })
-    this.#handle = handle
-  }
-
-  override _write(bytes: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
-    this.#md5.update(bytes)
-    this.#sha256.update(bytes)
-    this.#size += bytes.length
-    this.#handle.writeFile(bytes).then(() => done(), done)
-  }
-
-  /** What has come while the last write was under way is written at once. */
-  override _writev(waiting: readonly { readonly chunk: Buffer }[], done: (error?: Error) => void): void {
-    this._write(Buffer.concat(waiting.map(({ chunk }) => chunk)), 'binary', done)
-  }
-
-  /** To be called once, after the end. */
-  measured(): Omit<Sample, 'path'> {
-    return { size: this.#size, md5: this.#md5.digest('hex'), sha256: this.#sha256.digest('hex') }
   }
 }
 
@@ -178,4 +169,34 @@ export async function syncDirectory(path: string): Promise<void> {
   } finally {
     await handle?.close()
   }
+}
+
+async function syncEach(paths: readonly string[]): Promise<readonly string[]> {
+  await Promise.all([...new Set(paths)].map(syncDirectory))
+  return paths
+}
+
+interface Written {
+  readonly size: number
+  /** Undefined for a file of several pieces. */
+  readonly digests: Digests | undefined
+}
+
+async function writePieces(handle: FileHandle, bytes: Readable): Promise<Written> {
+  let size = 0
+  let waiting: Buffer[] = []
+  let waitingBytes = 0
+  for await (const chunk of bytes) {
+    if (waitingBytes + chunk.length > PIECE) {
+      await handle.writeFile(Buffer.concat(waiting))
+      size += waitingBytes
+      waiting = []
+      waitingBytes = 0
+    }
+    waiting.push(chunk)
+    waitingBytes += chunk.length
+  }
+  const piece = Buffer.concat(waiting)
+  await handle.writeFile(piece)
+  return { size: size + piece.length, digests: size === 0 ? digestsOf(piece) : undefined }
 }

@@ -1,6 +1,8 @@
 /** Lets a loop sleep until there is something to do. */
 import { delay, linkedController } from '@cuckoo-distributed/wait'
 
+const RUNG = new Error('the bell rang')
+
 export class Bell {
   #rung = false
   #sleeper: AbortController | undefined
@@ -8,7 +10,8 @@ export class Bell {
   /** Ends the current sleep, or the next one before it begins. */
   ring(): void {
     this.#rung = true
-    this.#sleeper?.abort()
+    // Without a reason it would make an exception with a stack each time.
+    this.#sleeper?.abort(RUNG)
   }
 
   /** Resolves when the bell rings, or after `ms`. Rejects with `signal.reason`. */

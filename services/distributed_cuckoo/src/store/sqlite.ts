@@ -8,6 +8,8 @@ import { StoreError, StoreInUseError } from './errors.js'
 import type { Tables } from './tables.js'
 
 const MEMORY = ':memory:'
+/** Statements that are kept prepared; the queries here have some 60 texts. */
+const MAX_PREPARED = 200
 
 /**
  * Opens or makes the file and takes it for this process, until it ends in whatever way. A commit is on disk when it resolves.
@@ -44,9 +46,19 @@ export function openSqlite(path: string): Kysely<Tables> {
  * With WAL begun under an exclusive lock that takes leaving WAL (sqlite.org/pragma.html, locking_mode).
  */
 function closable(database: Sqlite.Database): SqliteDatabase {
+  const prepared = new Map<string, Sqlite.Statement>()
   return {
-    prepare: sql => database.prepare(sql),
+    prepare(sql) {
+      const known = prepared.get(sql)
+      if (known !== undefined) return known
+      // Lists of values make texts without end.
+      if (prepared.size >= MAX_PREPARED) prepared.clear()
+      const statement = database.prepare(sql)
+      prepared.set(sql, statement)
+      return statement
+    },
     close() {
+      prepared.clear()
       for (const sql of ['pragma journal_mode = delete', 'pragma locking_mode = normal']) database.exec(sql)
       database.prepare('select count(*) from sqlite_schema').all()
       database.close()

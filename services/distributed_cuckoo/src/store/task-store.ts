@@ -1,9 +1,9 @@
+import { together } from '../together.js'
 import type { NewTask, Report, Task, TaskCounts, TaskFilter } from './model.js'
 import { newTaskRow, toTask } from './rows.js'
 import type { TaskStore } from './store.js'
 import type { Db } from './tables.js'
 import { countRows, forgetDeleted, lockTask, markObsolete, readTask, selectTasks, settleTask } from './task-rows.js'
-import { together } from './together.js'
 
 export class SqlTaskStore implements TaskStore {
   readonly #db: Db
