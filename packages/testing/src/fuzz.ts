@@ -5,11 +5,11 @@ import type { TestContext } from 'node:test'
  * The parameters for a property of fast-check: `cases` that are the same in every run, or FUZZ_TIMES as many, others each
  * time, where that environment variable is set. Says so in a diagnostic, `N fuzz cases`, which scripts/test.mjs adds up.
  */
-export function fuzzing(t: TestContext, cases: number): { numRuns: number; seed?: number } {
+export function fuzzing(t: TestContext, cases: number) {
   const times = process.env.FUZZ_TIMES
   const numRuns = cases * Number(times ?? 1)
   t.diagnostic(`${numRuns} fuzz cases`)
-  return times === undefined ? { numRuns, seed: 1 } : { numRuns }
+  return { numRuns, includeErrorInReport: true, ...(times === undefined && { seed: 1 }) }
 }
 
 /** Where a document is damaged; every number is taken modulo what there is to choose from. */

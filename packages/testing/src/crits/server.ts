@@ -56,6 +56,8 @@ export interface CritsStandIn extends AsyncDisposable {
   addSample(sample: { bytes: Buffer; name?: string; source?: string; description?: string }): StoredSample
   /** What CRITs does when a service is run: inserts the AnalysisResult. `id` defaults to a random UUID. */
   startAnalysis(analysis: { objectId: string; id?: string }): StoredAnalysis
+  /** What becomes of an analysis that an analyst deletes: CRITs does not know its id any more. */
+  deleteAnalysis(id: string): void
   /** Cuts all connections; new ones are refused. */
   down(): Promise<void>
   /** Ends `down`, on the same port. */
@@ -102,6 +104,7 @@ export async function startCrits(options: CritsOptions = {}): Promise<CritsStand
     duplicateResults: id => duplicates(store.analyses.get(id)?.results ?? []),
     addSample: sample => plantSample(site, sample),
     startAnalysis: ({ objectId, id = randomUUID() }) => store.insertAnalysis(id, objectId),
+    deleteAnalysis: id => store.deleteAnalysis(id),
     down: () => outage.down(),
     up: () => outage.up(),
     close,

@@ -152,6 +152,11 @@ export class CritsStore {
     return analysis
   }
 
+  deleteAnalysis(id: string): void {
+    this.analyses.delete(id)
+    this.#orders.delete(id)
+  }
+
   /** One `$pushAll`: all rows or none. @throws DocumentTooLarge */
   pushResults(analysis: StoredAnalysis, rows: readonly StoredResult[]): void {
     let size = 0

@@ -1,0 +1,84 @@
+// Reports as no Cuckoo should write them: read as JSON.parse reads them or refused, in whatever pieces they come.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Damage, damagedJson, fuzzing } from '@cuckoo-distributed/testing'
+import fc from 'fast-check'
+import { ReportError, type ScanSummary } from '../src/index.js'
+import { OPTIONS, type Rows, scan, skippers } from './collect.js'
+import { isObject, rowsOf } from './report-oracle.js'
+import { CUCKOO_12, CUCKOO_20 } from './reports.js'
+
+const GENUINE = [CUCKOO_12, CUCKOO_20]
+const damage: fc.Arbitrary<Damage> = fc.record({
+  values: fc.array(fc.tuple(fc.nat(), fc.nat()), { maxLength: 4 }),
+  bytes: fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 2 }),
+  cut: fc.option(fc.nat(), { freq: 3 }),
+})
+const report = fc.tuple(fc.constantFrom(...GENUINE), damage).map(([text, done]) => damagedJson(JSON.parse(text), done))
+const places = fc.array(fc.nat(), { maxLength: 6 })
+
+const wide = { ...OPTIONS, maxValueBytes: 200_000 }
+
+type Outcome = { rows: Rows; summary: ScanSummary } | { code: string; offset: number }
+
+function outcomeOf(bytes: Buffer, options: Parameters<typeof scan>[1] = wide): Outcome {
+  try {
+    return scan(bytes, options)
+  } catch (error: unknown) {
+    assert.ok(error instanceof ReportError, String(error))
+    assert.ok(error.message.length < 1000 && !/\p{Cc}/u.test(error.message), error.message)
+    return { code: error.code, offset: error.offset }
+  }
+}
+
+function parsed(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString())
+  } catch {
+    return undefined
+  }
+}
+
+/** Integers as doubles: the scanner keeps the digits that JSON.parse loses, in a list as text. */
+function rounded(rows: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(rows).replaceAll(/(\\")?(\d{16,})(\\")?/g, (_, _open, digits) => String(Number(digits))),
+  )
+}
+
+test('a report that is JSON is read as JSON.parse reads it', t => {
+  const property = fc.property(report, bytes => {
+    const whole = parsed(bytes)
+    if (!isObject(whole)) return
+    const outcome = outcomeOf(bytes)
+    assert.ok('rows' in outcome, JSON.stringify(outcome))
+    const { target, signatures, processes, calls, files, keys, mutexes } = outcome.rows
+    const sorted = { files: files.sort(), keys: keys.sort(), mutexes: mutexes.sort() }
+    assert.deepEqual(rounded({ target, signatures, processes, calls, ...sorted }), rounded(rowsOf(whole)))
+  })
+  fc.assert(property, fuzzing(t, 400))
+})
+
+test('any bytes give the same in any pieces, be it rows or a refusal, and a report that is JSON by any way of skipping', t => {
+  const stray = fc.uint8Array({ maxLength: 200 }).map(array => Buffer.from(array))
+  const property = fc.property(fc.oneof({ weight: 5, arbitrary: report }, stray), places, (bytes, at) => {
+    const cuts = at.map(place => place % (bytes.length + 1)).sort((a, b) => a - b)
+    const outcomes = skippers().map(skipper => {
+      const whole = outcomeOf(bytes, { ...wide, skipper })
+      assert.deepEqual(outcomeOf(bytes, { ...wide, cuts, skipper }), whole)
+      return whole
+    })
+    // A backslash outside of a string, which is no JSON, may hide a quote from one of them.
+    if (parsed(bytes) !== undefined) assert.deepEqual(outcomes[0], outcomes[1])
+  })
+  fc.assert(property, fuzzing(t, 400))
+})
+
+test('a report that was cut anywhere is refused', t => {
+  const property = fc.property(fc.constantFrom(...GENUINE), fc.nat(), (text, cut) => {
+    const bytes = Buffer.from(text.trimEnd())
+    const outcome = outcomeOf(bytes.subarray(0, cut % bytes.length))
+    assert.ok('code' in outcome && outcome.code === 'truncated', JSON.stringify(outcome))
+  })
+  fc.assert(property, fuzzing(t, 200))
+})
