@@ -3,13 +3,14 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
 import fc from 'fast-check'
+import { alarm, queueRemade } from './faults/broker-cells.js'
 import { afterUpload, atBroker, duringRequest, httpFault, inRetryDelay } from './faults/cells.js'
+import { dumpDirFails } from './faults/dump-dir.js'
 import { dumpedBodies } from './faults/dumps.js'
 import { publishConfirmed } from './faults/publish.js'
 import { randomCell, seeded } from './faults/random-run.js'
 import { QUEUES, type Rig, startRig } from './faults/rig.js'
 import { problemsOf, runCell, undisturbedRows } from './faults/run-cell.js'
-import { alarm, dumpDirGone, queueRemade } from './faults/surroundings.js'
 import type { RowCounts } from './faults/verdict.js'
 
 let rig: Rig
@@ -30,7 +31,7 @@ const CELLS = [
   afterUpload('SIGKILL'),
   duringRequest('SIGKILL', 'CRITs results', 'mid CRITs batch'),
   inRetryDelay('SIGKILL'),
-  dumpDirGone('SIGKILL'),
+  dumpDirFails('gone', 'SIGKILL'),
   httpFault('answer lost after storing', 'CRITs results'),
   httpFault('200 with an error object', 'report'),
   queueRemade('check'),

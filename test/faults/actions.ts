@@ -8,11 +8,14 @@ export type ActionName =
   | 'SIGTERM'
   | 'connections reset'
   | 'publishing connection reset'
+  | 'consuming connection reset'
   | 'connections stalled'
   | 'broker kill -9'
   | 'broker stop_app'
   | 'memory alarm'
   | 'disk alarm'
+  | 'clock 1 h forward'
+  | 'clock 1 h back'
 
 export type Action = (rig: Rig, service: ServiceName) => Promise<void>
 
@@ -36,6 +39,7 @@ export const ACTIONS: Readonly<Record<ActionName, Action>> = {
   SIGTERM: (rig, service) => rig.services[service].end('SIGTERM'),
   'connections reset': async (rig, service) => rig.taps[service].cut(),
   'publishing connection reset': async (rig, service) => rig.taps[service].cut('held'),
+  'consuming connection reset': async (rig, service) => rig.taps[service].cut('others'),
   'connections stalled': stall,
   'broker kill -9': rig => rig.node.restart(),
   'broker stop_app': async rig => {
@@ -44,6 +48,8 @@ export const ACTIONS: Readonly<Record<ActionName, Action>> = {
   },
   'memory alarm': rig => alarm(rig, ['set_vm_memory_high_watermark', '0'], ['set_vm_memory_high_watermark', '0.4']),
   'disk alarm': rig => alarm(rig, ['set_disk_free_limit', '1000GB'], ['set_disk_free_limit', '10MB']),
+  'clock 1 h forward': (rig, service) => rig.services[service].jump('forward'),
+  'clock 1 h back': (rig, service) => rig.services[service].jump('back'),
 }
 
 /** These reach every service, so that any batch or confirm may be cut. */

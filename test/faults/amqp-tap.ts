@@ -92,10 +92,11 @@ export class AmqpTap {
     this.cut()
   }
 
-  /** Resets every connection, or only those with something held; what was held is lost. */
-  cut(which: 'all' | 'held' = 'all'): void {
+  /** Resets every connection, or only those with something held, or all but those; what was held is lost. */
+  cut(which: 'all' | 'held' | 'others' = 'all'): void {
     for (const { client, server, held } of this.#pairs) {
-      if (which === 'held' && !held.up && !held.down) continue
+      const holds = held.up !== undefined || held.down !== undefined
+      if (which !== 'all' && holds !== (which === 'held')) continue
       client.resetAndDestroy()
       server.resetAndDestroy()
     }
@@ -103,9 +104,13 @@ export class AmqpTap {
 
   /** The broker loses every connection; the clients hear nothing. */
   halfOpen(): void {
-    this.stall()
-    for (const { server } of this.#pairs) server.removeAllListeners('close').resetAndDestroy()
-    this.#stalled = false
+    for (const pair of this.#pairs) {
+      this.#pairs.delete(pair)
+      // Nothing that was held, or comes from now on, is ever passed on.
+      pair.held.up = []
+      pair.held.down = []
+      pair.server.removeAllListeners('close').resetAndDestroy()
+    }
   }
 
   close(): void {

@@ -1,11 +1,12 @@
 // Faults at the moments of a message's way: what the pipeline says to the broker, and what it asks of CRITs and Cuckoo.
 import { watch } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import { waitFor } from '@cuckoo-distributed/testing'
+import { type HttpFault, waitFor } from '@cuckoo-distributed/testing'
 import {
   ACTIONS,
   type ActionName,
   ENDPOINTS,
+  type Endpoint,
   type EndpointName,
   HTTP_FAULTS,
   REACHES_ALL,
@@ -14,26 +15,29 @@ import {
   script,
 } from './actions.js'
 import type { Moment } from './amqp-tap.js'
+import { failAnalyses } from './cuckoo-cells.js'
 import type { Rig, ServiceName } from './rig.js'
-import type { Cell } from './run-cell.js'
-import { failAnalyses } from './surroundings.js'
+import type { Cell, Strike } from './run-cell.js'
+import { hurry } from './variant.js'
 
-const MOMENTS: Readonly<Record<Moment, string>> = {
+const EACH_REQUEST = 'each of seven requests'
+
+export const MOMENTS: Readonly<Record<Moment, string>> = {
   publish: 'before publish',
   confirm: 'between publish and confirm',
   ack: 'between confirm and ack',
 }
 
 /** Work for the overseer: uploads that Cuckoo refuses, once for each of two messages. */
-function failTwice(rig: Rig): void {
+export function failTwice(rig: Rig): void {
   script(rig, ENDPOINTS.upload, { kind: 'status', status: 403 }, 2)
 }
 
 /** A fault when a service says this to the broker, or hears it. */
 export function atBroker(action: ActionName, service: ServiceName, moment: Moment): Cell {
   return {
-    fault: `${action}: ${service}`,
-    moment: MOMENTS[moment],
+    fault: action,
+    moment: `${service}, ${MOMENTS[moment]}`,
     mayDouble: moment !== 'publish' || REACHES_ALL.has(action),
     async arm(rig) {
       if (service === 'overseer') failTwice(rig)
@@ -53,8 +57,8 @@ export function atBroker(action: ActionName, service: ServiceName, moment: Momen
 export function duringRequest(action: ActionName, endpoint: EndpointName, moment: string): Cell {
   const target = ENDPOINTS[endpoint]
   return {
-    fault: `${action}: ${target.service}`,
-    moment,
+    fault: action,
+    moment: `${target.service}, ${moment}`,
     mayDouble: target.service === 'parse_and_submit' || REACHES_ALL.has(action),
     async arm(rig) {
       script(rig, target, { kind: 'slow', milliseconds: 1000 })
@@ -71,8 +75,8 @@ export function duringRequest(action: ActionName, endpoint: EndpointName, moment
 /** The task is made, its answer is lost, and then the fault. */
 export function afterUpload(action: ActionName): Cell {
   return {
-    fault: `${action}: feed_cuckoo`,
-    moment: 'after upload',
+    fault: action,
+    moment: 'feed_cuckoo, after upload',
     mayDouble: REACHES_ALL.has(action),
     async arm(rig) {
       script(rig, ENDPOINTS.upload, { kind: 'lostAfterStore' })
@@ -88,8 +92,8 @@ export function afterUpload(action: ActionName): Cell {
 
 export function inRetryDelay(action: ActionName): Cell {
   return {
-    fault: `${action}: overseer`,
-    moment: 'in the retry delay',
+    fault: action,
+    moment: 'overseer, in the retry delay',
     // The line is logged before the publish: its confirm may be lost.
     mayDouble: true,
     async arm(rig) {
@@ -106,13 +110,13 @@ export function inRetryDelay(action: ActionName): Cell {
 
 export function midDump(action: ActionName): Cell {
   return {
-    fault: `${action}: overseer`,
-    moment: 'mid-dump',
+    fault: action,
+    moment: 'overseer, mid-dump',
     mayDouble: REACHES_ALL.has(action),
     mayDump: true,
     mayRepeat: REACHES_ALL.has(action),
-    async arm(rig, _, ended) {
-      failAnalyses(rig, ended)
+    async arm(rig, { after }) {
+      failAnalyses(rig, after)
       const writing = firstFile(rig.dumpDir)
       return async () => {
         await writing
@@ -130,11 +134,34 @@ export function httpFault(fault: string, endpoint: EndpointName): Cell {
   return {
     fault,
     moment: endpoint,
+    row: EACH_REQUEST,
     mayDouble: endpoint === 'CRITs results' && fault === 'answer lost after storing',
     async arm(rig) {
-      script(rig, ENDPOINTS[endpoint], rule, 2)
-      return async () => undefined
+      return struck(rig, ENDPOINTS[endpoint], rule)
     },
+  }
+}
+
+/** Two requests of an endpoint are never answered; the service runs with short deadlines. */
+export function noAnswer(endpoint: EndpointName): Cell {
+  const target = ENDPOINTS[endpoint]
+  return {
+    fault: 'no answer',
+    moment: endpoint,
+    row: EACH_REQUEST,
+    async arm(rig, { after }) {
+      after(await hurry(rig, target.service))
+      return struck(rig, target, { kind: 'hang' })
+    },
+  }
+}
+
+/** Scripts a fault for two requests; it is over when it has struck. */
+function struck(rig: Rig, target: Endpoint, fault: HttpFault): Strike {
+  script(rig, target, fault, 2)
+  const { faults } = rig[target.server]
+  return async () => {
+    await waitFor(() => faults.pending === 0, { describe: 'the fault to strike twice', deadlineMs: 60_000 })
   }
 }
 

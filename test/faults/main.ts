@@ -1,53 +1,86 @@
-// npm run test:faults [-- --only TEXT] [--seed N] [--random N] [--cleanup]: the whole matrix, and the table of what became of it.
+// npm run test:faults [-- --only TEXT] [--seed N] [--random N] [--cleanup] [--write]: the whole matrix, and what became of it.
 import { parseArgs } from 'node:util'
+import { canMount } from './dump-dir.js'
 import { allCells } from './matrix.js'
 import { MUTATIONS, unseenBy } from './mutants.js'
 import { randomCell, seeded } from './random-run.js'
-import { startRig } from './rig.js'
-import { type Outcome, problemsOf, runCell, undisturbedRows } from './run-cell.js'
-import { tableOf } from './table.js'
+import { type Rig, startRig } from './rig.js'
+import { type Cell, describe, type Outcome, problemsOf, runCell, undisturbedRows } from './run-cell.js'
+import { tableOf, writeProof } from './table.js'
+import type { RowCounts } from './verdict.js'
 
 const { values } = parseArgs({
   options: {
+    /** Only cells and mutations whose fault and moment, or name, contain this. */
     only: { type: 'string', default: '' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+    /** How many random runs. */
     random: { type: 'string', default: '3' },
+    /** With CuckooCleanup. */
     cleanup: { type: 'boolean', default: false },
+    /** Renews docs/reliability.md if nothing is wrong. */
+    write: { type: 'boolean', default: false },
   },
 })
-
-const seed = Number(values.seed)
-console.log(`seed ${seed}`)
-const cells = [
-  ...allCells(),
-  ...Array.from({ length: Number(values.random) }, (_, run) =>
-    randomCell({ samples: 200, faults: 40, pauseMs: 1500, brokerFaults: 2 }, `random moments, seed ${seed + run}`),
-  ),
-].filter(cell => `${cell.fault}, ${cell.moment}`.includes(values.only))
-
-const outcomes: Outcome[] = []
-const problems: string[] = []
-const rig = await startRig()
-try {
-  if (values.cleanup) await rig.services.parse_and_submit.replace({ config: { CuckooCleanup: true } })
-  const rows = await undisturbedRows(rig)
-  for (const [index, cell] of cells.entries()) {
-    const outcome = await runCell(rig, cell, rows, seeded(seed + index))
-    outcomes.push(outcome)
-    problems.push(...problemsOf(outcome))
-    console.log(
-      `${index + 1}/${cells.length} ${cell.fault}, ${cell.moment}: ${problemsOf(outcome).length === 0 ? 'ok' : 'FAILED'}`,
-    )
-    for (const problem of problemsOf(outcome)) console.log(`  ${problem}`)
-  }
-  for (const mutation of MUTATIONS.filter(({ name }) => name.includes(values.only))) {
-    const unseen = await unseenBy(rig, mutation, rows)
-    problems.push(...unseen)
-    console.log(`mutation: ${mutation.name}: ${unseen.length === 0 ? 'seen' : 'NOT SEEN'}`)
-  }
-} finally {
-  await rig.close()
+const isPart = values.only !== '' || values.cleanup
+if (isPart && values.write) {
+  console.error('--write needs a whole run, without --only and --cleanup')
+  process.exit(2)
 }
+const seed = Number(values.seed)
+const started = performance.now()
+const outcomes: Outcome[] = []
+const mutations: string[] = []
+const problems: string[] = []
+
+await runAll(await cellsToRun())
 console.log(`\n${tableOf(outcomes)}`)
 console.log(problems.length === 0 ? `${outcomes.length} cells, nothing lost` : problems.join('\n'))
+if (problems.length === 0 && values.write) {
+  await writeProof({ seed, minutes: (performance.now() - started) / 60_000, outcomes, mutations })
+}
 process.exitCode = problems.length === 0 ? 0 : 1
+
+async function cellsToRun(): Promise<Cell[]> {
+  const mounts = await canMount()
+  if (!mounts) console.log('left out: DumpDir full and read-only, since only root can mount a file system')
+  const runs = Array.from({ length: Number(values.random) }, (_, run) =>
+    randomCell({ samples: 200, faults: 40, pauseMs: 1500, brokerFaults: 2 }, `random moments, seed ${seed + run}`),
+  )
+  return [...allCells({ mounts }), ...runs].filter(cell => `${cell.fault}, ${cell.moment}`.includes(values.only))
+}
+
+async function runAll(cells: readonly Cell[]): Promise<void> {
+  console.log(`seed ${seed}`)
+  const rig = await startRig()
+  try {
+    if (values.cleanup) await rig.services.parse_and_submit.replace({ config: { CuckooCleanup: true } })
+    const rows = await undisturbedRows(rig)
+    for (const [index, cell] of cells.entries()) {
+      const name = `${index + 1}/${cells.length} ${cell.fault}, ${cell.moment}`
+      await tell(name, 'ok', () => problemsIn(rig, cell, rows, seeded(seed + index)))
+    }
+    for (const mutation of MUTATIONS.filter(({ name }) => name.includes(values.only))) {
+      const seen = await tell(`mutation: ${mutation.name}`, 'seen', () => unseenBy(rig, mutation, rows))
+      if (seen) mutations.push(mutation.name)
+    }
+  } finally {
+    await rig.close()
+  }
+}
+
+async function problemsIn(rig: Rig, cell: Cell, rows: RowCounts, random: () => number): Promise<string[]> {
+  const outcome = await runCell(rig, cell, rows, random)
+  outcomes.push(outcome)
+  return problemsOf(outcome)
+}
+
+/** Does one thing and says how it went; what cannot be done is a problem like any other, and the run goes on. */
+async function tell(name: string, good: string, look: () => Promise<string[]>): Promise<boolean> {
+  const begun = performance.now()
+  const found = await look().catch((error: unknown) => [`${name}: ${describe(error)}`])
+  const seconds = ((performance.now() - begun) / 1000).toFixed(1)
+  console.log([`${name}: ${found.length === 0 ? good : 'FAILED'} (${seconds} s)`, ...found].join('\n  '))
+  problems.push(...found)
+  return found.length === 0
+}

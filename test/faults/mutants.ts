@@ -1,20 +1,16 @@
 // Services made worse on purpose: the runner must see what each of them loses. They exist in the temporary folder only.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { builtService } from '@cuckoo-distributed/testing'
 import { afterUpload, atBroker } from './cells.js'
+import { dumpDirFails } from './dump-dir.js'
 import { seeded } from './random-run.js'
 import type { Rig, ServiceName } from './rig.js'
 import { type Cell, problemsOf, runCell } from './run-cell.js'
-import { dumpDirGone } from './surroundings.js'
+import { type Change, runChanged } from './variant.js'
 import type { RowCounts } from './verdict.js'
 
 export interface Mutation {
   readonly name: string
   readonly service: ServiceName
-  /** What stands in the built file, and what replaces it. */
-  readonly changes: readonly (readonly [from: string, to: string])[]
+  readonly changes: readonly Change[]
   /** The fault that shows it. */
   readonly cell: Cell
   /** What the runner has to find. */
@@ -52,7 +48,7 @@ export const MUTATIONS: readonly Mutation[] = [
     changes: [
       [WRITE_DUMP, 'return done(() => options.dumps.write(file, encodeDump(failed, trail), context.waiting));'],
     ],
-    cell: dumpDirGone('SIGKILL'),
+    cell: dumpDirFails('gone', 'SIGKILL'),
     finds: /lost: /,
   },
   {
@@ -69,26 +65,12 @@ const DEADLINE_MS = 10_000
 
 /** Runs the mutated service in place of the real one; what the runner says in vain, none when it has seen the mutation. */
 export async function unseenBy(rig: Rig, mutation: Mutation, rows: RowCounts): Promise<string[]> {
-  const { service, cell, finds, name } = mutation
-  const folder = await mkdtemp(join(tmpdir(), 'mutant-'))
+  const { service, changes, cell, finds, name } = mutation
+  const undo = await runChanged(rig, service, changes)
   try {
-    const build = join(folder, `${service}.mjs`)
-    await writeFile(build, await mutated(mutation))
-    await rig.services[service].replace({ build })
-    const outcome = await runCell(rig, { ...cell, deadlineMs: DEADLINE_MS }, rows, seeded(1))
-    await rig.services[service].replace({ build: service })
-    const problems = problemsOf(outcome)
+    const problems = problemsOf(await runCell(rig, { ...cell, deadlineMs: DEADLINE_MS }, rows, seeded(1)))
     return problems.some(problem => finds.test(problem)) ? [] : [`the runner does not see ${name}`, ...problems]
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    await undo()
   }
-}
-
-async function mutated({ service, changes }: Mutation): Promise<string> {
-  let code = await readFile(builtService(service), 'utf8')
-  for (const [from, to] of changes) {
-    if (code.split(from).length !== 2) throw new Error(`${service}: not there exactly once: ${from}`)
-    code = code.replace(from, () => to)
-  }
-  return code
 }

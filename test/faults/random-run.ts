@@ -22,7 +22,7 @@ export function randomCell({ samples, faults, pauseMs, brokerFaults }: RandomRun
     mayDouble: true,
     mayDump: true,
     deadlineMs: 300_000,
-    async arm(rig, random) {
+    async arm(rig, { random }) {
       return async () => {
         const brokerTurns = new Set(Array.from({ length: brokerFaults }, () => Math.floor(random() * faults)))
         for (let turn = 0; turn < faults; turn += 1) {

@@ -5,15 +5,13 @@ import { join } from 'node:path'
 import {
   type CritsStandIn,
   type CuckooStandIn,
-  type LogLine,
   type PrivateRabbitMq,
-  type ServiceProcess,
   startCrits,
   startCuckoo,
   startRabbitMq,
-  startService,
 } from '@cuckoo-distributed/testing'
 import { AmqpTap } from './amqp-tap.js'
+import { Supervised } from './supervised.js'
 
 export const SERVICES = ['feed_cuckoo', 'check_results', 'parse_and_submit', 'overseer'] as const
 export type ServiceName = (typeof SERVICES)[number]
@@ -27,6 +25,8 @@ export interface Rig {
   readonly nodes: readonly PrivateRabbitMq[]
   readonly cuckoo: CuckooStandIn
   readonly crits: CritsStandIn
+  /** How long analyses take that begin from now on, in milliseconds; `Infinity` never ends. A cell may change it. */
+  readonly pace: { analysisMs: number }
   readonly dumpDir: string
   readonly services: Readonly<Record<ServiceName, Supervised>>
   readonly taps: Readonly<Record<ServiceName, AmqpTap>>
@@ -42,7 +42,8 @@ export async function startRig({ quorum = false } = {}): Promise<Rig> {
   const node = await startRabbitMq()
   const nodes = [node]
   if (quorum) for (let more = 0; more < 2; more += 1) nodes.push(await startRabbitMq({ join: node }))
-  const cuckoo = await startCuckoo({ analysisTime: 100, machines: 4 })
+  const pace = { analysisMs: 100 }
+  const cuckoo = await startCuckoo({ analysisTime: () => pace.analysisMs, machines: 4 })
   const crits = await startCrits()
   const taps = {
     feed_cuckoo: await AmqpTap.start(node.port),
@@ -72,7 +73,7 @@ export async function startRig({ quorum = false } = {}): Promise<Rig> {
     await second.start()
     return second
   }
-  const rig = { node, nodes, cuckoo, crits, dumpDir, services, taps, twin, close }
+  const rig = { node, nodes, cuckoo, crits, pace, dumpDir, services, taps, twin, close }
   try {
     await Promise.all(SERVICES.map(name => services[name].start()))
     return rig
@@ -109,68 +110,5 @@ function serviceConfig(name: ServiceName, { cuckoo, crits, dumpDir }: Pick<Rig, 
         DrainTime: 2,
       }
     }
-  }
-}
-
-/** A service that is started again whenever it ends by itself or by a kill. */
-export class Supervised {
-  #build: string
-  #config: object
-  #process: ServiceProcess | undefined
-  #wanted = false
-  #starting: Promise<void> = Promise.resolve()
-  /** Exits that nobody asked for: a service never ends by itself. */
-  readonly crashes: string[] = []
-  #expected = false
-
-  constructor(build: string, config: object) {
-    this.#build = build
-    this.#config = config
-  }
-
-  get log(): readonly LogLine[] {
-    return this.#process?.log ?? []
-  }
-
-  async start(): Promise<void> {
-    this.#wanted = true
-    this.#starting = this.#launch()
-    await this.#starting
-    await this.#process?.waitForLog('consuming', { deadlineMs: 60_000 })
-  }
-
-  /** Ends the process with this signal; it is started again at once. */
-  async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    await this.#starting
-    this.#expected = true
-    const process = this.#process
-    if (signal === 'SIGKILL') await process?.kill()
-    else await process?.stop({ deadlineMs: 40_000 })
-    await this.#starting
-  }
-
-  /** Runs another file in its place, or the same with other keys. */
-  async replace({ build = this.#build, config = {} }: { build?: string; config?: object }): Promise<void> {
-    await this.stop()
-    this.#build = build
-    this.#config = { ...this.#config, ...config }
-    await this.start()
-  }
-
-  /** Ends it for good. */
-  async stop(): Promise<void> {
-    this.#wanted = false
-    await this.#starting.catch(() => undefined)
-    await this.#process?.stop({ deadlineMs: 15_000 })
-  }
-
-  async #launch(): Promise<void> {
-    this.#expected = false
-    const started = await startService(this.#build, { config: this.#config })
-    this.#process = started
-    void started.exit.then(({ code, signal }) => {
-      if (!this.#expected && this.#wanted) this.crashes.push(`${this.#build} (${signal ?? code}): ${started.tail(5)}`)
-      if (this.#wanted) this.#starting = this.#launch()
-    })
   }
 }

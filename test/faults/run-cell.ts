@@ -6,11 +6,27 @@ import { publishConfirmed } from './publish.js'
 import { QUEUES, type Rig } from './rig.js'
 import { countRows, endingsOf, judge, type RowCounts, type Verdict } from './verdict.js'
 
+/** What a cell's fault is armed with. */
+export interface Run {
+  readonly random: () => number
+  /** Undoes what the cell has done, once its outcome is known; the last first. */
+  after(undo: () => unknown): void
+}
+
+/** The fault itself. It is called when all samples are there, resolves when the fault is over, and repairs what it broke. */
+export type Strike = (samples: readonly RunningAnalysis[]) => Promise<void>
+
 export interface Cell {
   readonly fault: string
   readonly moment: string
+  /** The moment of its row in the table, which all cells of this fault with the same one share. Default `moment`. */
+  readonly row?: string
   /** Samples of the run. Default 4. */
   readonly samples?: number
+  /** How often the message of each sample is published. Default 1. */
+  readonly copies?: number
+  /** Bytes of a sample at least. */
+  readonly sampleBytes?: number
   /** Rows may be doubled: an answer is lost, or a process or channel dies between a stored batch and its settling. */
   readonly mayDouble?: boolean
   /** Each sample may end in DumpDir. Default false: all must be finished in CRITs. */
@@ -19,55 +35,73 @@ export interface Cell {
   readonly mayRepeat?: boolean
   /** How long the run may take, in milliseconds. Default 90,000. */
   readonly deadlineMs?: number
-  /**
-   * Arms the fault before any sample is there; what it returns is called when all are, and resolves when the fault is
-   * over. It must leave everything repaired. `ended` is aborted when no sample is open any more.
-   */
-  arm(rig: Rig, random: () => number, ended: AbortSignal): Promise<() => Promise<void>>
+  /** Arms the fault before any sample is there. */
+  arm(rig: Rig, run: Run): Promise<Strike>
+  /** What else the end of the run must show; in words what it does not. */
+  unmet?(rig: Rig, samples: readonly RunningAnalysis[]): string[]
 }
 
 export interface Outcome extends Verdict {
   readonly cell: Cell
   /** From the end of the fault to the end of each sample that was open then, in milliseconds, ascending. */
   readonly recovery: readonly number[]
+  /** What was to happen and did not: the fault itself, or what the cell demands beside the verdict. */
+  readonly unmet: readonly string[]
 }
 
 let serial = 0
 
 export async function runCell(rig: Rig, cell: Cell, expected: RowCounts, random: () => number): Promise<Outcome> {
-  const run = new AbortController()
-  const strike = await cell.arm(rig, random, run.signal)
-  const samples = Array.from({ length: cell.samples ?? 4 }, () => makeSample(rig))
-  await publishConfirmed(
-    rig,
-    QUEUES.feed,
-    samples.map(sample => sample.body),
-  )
-  const ended = new Map<string, number>()
-  let over = Number.POSITIVE_INFINITY
-  const fault = strike().then(() => {
-    over = performance.now()
-  })
+  const undos: (() => unknown)[] = []
   try {
-    await waitFor(
-      async () => {
-        for (const [id, ending] of await endingsOf(rig, samples)) {
-          if (ending !== 'open' && !ended.has(id)) ended.set(id, performance.now())
-        }
-        return ended.size === samples.length
-      },
-      { deadlineMs: cell.deadlineMs ?? 90_000, everyMs: 50, describe: `the samples of ${cell.fault}, ${cell.moment}` },
-    )
-  } catch (error: unknown) {
-    if (!(error instanceof WaitError)) throw error // the verdict tells what is open
+    const strike = await cell.arm(rig, { random, after: undo => undos.push(undo) })
+    return await strikeAndJudge(rig, cell, strike, expected)
+  } finally {
+    repair(rig)
+    for (const undo of undos.toReversed()) await undo()
   }
+}
+
+async function strikeAndJudge(rig: Rig, cell: Cell, strike: Strike, expected: RowCounts): Promise<Outcome> {
+  const samples = Array.from({ length: cell.samples ?? 4 }, () => makeSample(rig, cell.sampleBytes))
+  const bodies = samples.flatMap(({ body }) => Array.from({ length: cell.copies ?? 1 }, () => body))
+  await publishConfirmed(rig, QUEUES.feed, bodies)
+  let over = Number.POSITIVE_INFINITY
+  const unmet: string[] = []
+  const fault = strike(samples)
+    .catch((error: unknown) => unmet.push(`the fault failed: ${describe(error)}`))
+    .finally(() => {
+      over = performance.now()
+    })
+  const ended = await endsOf(rig, cell, samples)
   await fault
-  run.abort()
   repair(rig)
   const limbo = await settleQueues(rig)
   const verdict = await judge(rig, samples, limbo, expected)
   const recovery = [...ended.values()].map(at => at - over).filter(ms => ms > 0)
-  return { ...verdict, cell, recovery: recovery.sort((a, b) => a - b) }
+  unmet.push(...(cell.unmet?.(rig, samples) ?? []))
+  return { ...verdict, cell, unmet, recovery: recovery.sort((a, b) => a - b) }
+}
+
+/** When each sample ended; without those that are open at the deadline. */
+async function endsOf(
+  rig: Rig,
+  { fault, moment, deadlineMs = 90_000 }: Cell,
+  samples: readonly RunningAnalysis[],
+): Promise<ReadonlyMap<string, number>> {
+  const ended = new Map<string, number>()
+  const look = async () => {
+    for (const [id, ending] of await endingsOf(rig, samples)) {
+      if (ending !== 'open' && !ended.has(id)) ended.set(id, performance.now())
+    }
+    return ended.size === samples.length
+  }
+  try {
+    await waitFor(look, { deadlineMs, everyMs: 50, describe: `the samples of ${fault}, ${moment}` })
+  } catch (error: unknown) {
+    if (!(error instanceof WaitError)) throw error // the verdict tells what is open
+  }
+  return ended
 }
 
 /** What a run must not show, in words; none for a good one. */
@@ -77,6 +111,7 @@ export function problemsOf({ cell, ...outcome }: Outcome): string[] {
     ...outcome.limbo.map(queue => `in limbo: ${queue}`),
     ...outcome.missingRows.map(row => `missing row: ${row}`),
     ...outcome.crashes.map(crash => `crashed: ${crash}`),
+    ...outcome.unmet,
   ]
   if (outcome.secondAnalyses > 0 && !cell.mayRepeat) problems.push(`${outcome.secondAnalyses} samples analysed twice`)
   if (outcome.doubledRows > 0 && !cell.mayDouble) problems.push(`${outcome.doubledRows} analyses with doubled rows`)
@@ -99,9 +134,10 @@ export async function undisturbedRows(rig: Rig): Promise<RowCounts> {
 }
 
 /** Samples of equal structure and different content. */
-function makeSample(rig: Rig): RunningAnalysis {
+function makeSample(rig: Rig, atLeast = 0): RunningAnalysis {
   serial += 1
-  const bytes = Buffer.from(`MZ\x90\x00 sample ${String(serial).padStart(8, '0')}`, 'latin1')
+  const text = `MZ\x90\x00 sample ${String(serial).padStart(8, '0')}`
+  const bytes = Buffer.from(text.padEnd(atLeast, '\0'), 'latin1')
   return runCritsService(rig.crits, { name: `sample ${serial}.exe`, bytes })
 }
 
@@ -120,4 +156,8 @@ async function settleQueues(rig: Rig): Promise<string[]> {
     if (!(error instanceof WaitError)) throw error
   }
   return filled
+}
+
+export function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

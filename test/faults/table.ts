@@ -1,4 +1,7 @@
-// The outcomes of a run as a Markdown table, one row for each fault and moment.
+// The outcomes of a run as a Markdown table, and that table in docs/reliability.md.
+import { readFile, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import type { Outcome } from './run-cell.js'
 
 const HEAD = [
@@ -14,24 +17,67 @@ const HEAD = [
   'p95 s',
 ]
 
+/** One row for each fault and moment; cells that share a row are added up. */
 export function tableOf(outcomes: readonly Outcome[]): string {
-  const rows = outcomes.map(outcome => [
-    outcome.cell.fault,
-    outcome.cell.moment,
-    outcome.samples,
-    outcome.lost.length + outcome.limbo.length,
-    outcome.finished,
-    outcome.dumped,
-    outcome.doubledRows,
-    outcome.secondAnalyses,
-    quantile(outcome.recovery, 0.5),
-    quantile(outcome.recovery, 0.95),
-  ])
-  return [HEAD, HEAD.map(() => '---'), ...rows].map(row => `| ${row.join(' | ')} |`).join('\n')
+  const rows = new Map<string, Outcome[]>()
+  for (const outcome of outcomes) {
+    const { fault, moment, row = moment } = outcome.cell
+    const key = `${fault} | ${row}`
+    rows.set(key, [...(rows.get(key) ?? []), outcome])
+  }
+  const lines = [...rows].map(([names, cells]) => `| ${[names, ...figuresOf(cells)].join(' | ')} |`)
+  return [`| ${HEAD.join(' | ')} |`, `| ${HEAD.map(() => '---').join(' | ')} |`, ...lines].join('\n')
+}
+
+function figuresOf(outcomes: readonly Outcome[]): readonly (number | string)[] {
+  const sum = (count: (outcome: Outcome) => number) => outcomes.reduce((total, outcome) => total + count(outcome), 0)
+  const recovery = outcomes.flatMap(outcome => outcome.recovery).sort((a, b) => a - b)
+  return [
+    sum(outcome => outcome.samples),
+    sum(outcome => outcome.lost.length + outcome.limbo.length),
+    sum(outcome => outcome.finished),
+    sum(outcome => outcome.dumped),
+    sum(outcome => outcome.doubledRows),
+    sum(outcome => outcome.secondAnalyses),
+    quantile(recovery, 0.5),
+    quantile(recovery, 0.95),
+  ]
 }
 
 /** Seconds; a dash when every sample had ended before the fault was over. */
 function quantile(sorted: readonly number[], share: number): string {
   const value = sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]
   return value === undefined ? '–' : (value / 1000).toFixed(1)
+}
+
+/** What one run has shown. */
+export interface Proof {
+  readonly seed: number
+  readonly minutes: number
+  readonly outcomes: readonly Outcome[]
+  /** Names of the mutations that the runner has seen. */
+  readonly mutations: readonly string[]
+}
+
+const PAGE = fileURLToPath(new URL('../../../docs/reliability.md', import.meta.url))
+const BEGIN = '<!-- written by npm run test:faults -- --write -->'
+const END = '<!-- end of what was written -->'
+
+/** Puts a proof in the place of the former one. Throws RangeError when docs/reliability.md has lost its marks. */
+export async function writeProof({ seed, minutes, outcomes, mutations }: Proof): Promise<void> {
+  const page = await readFile(PAGE, 'utf8')
+  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)]
+  if (begin < 0 || end < begin) throw new RangeError(`docs/reliability.md needs the lines ${BEGIN} and ${END}`)
+  const day = new Date().toISOString().slice(0, 10)
+  const machine = `${availableParallelism()} cores, Node ${process.versions.node}`
+  const samples = outcomes.reduce((sum, outcome) => sum + outcome.samples, 0)
+  const text = [
+    BEGIN,
+    `One run of ${outcomes.length} cells with ${samples} samples on ${day}, in ${Math.round(minutes)} minutes on ${machine}; seed ${seed}.`,
+    `Mutations, each seen: ${mutations.join('; ')}.`,
+    '',
+    tableOf(outcomes),
+    '',
+  ]
+  await writeFile(PAGE, page.slice(0, begin) + text.join('\n') + page.slice(end))
 }
