@@ -65,6 +65,8 @@ export async function* openArchive(
       if (isFile(entry.header)) {
         if (++state.entries > maxEntries) throw new ArchiveError('limit', maxEntries, `more than ${maxEntries} files`)
       }
+      // A folder has no content, but when its header says so tar-stream never ends the stream of it.
+      if (entry.header.type === 'directory') continue
       // tar-stream gives up the whole archive when the iteration of one entry is left early, so the rest of it is always read.
       const chunks = entry[Symbol.asyncIterator]()
       if (isFile(entry.header)) yield toEntry(entry.header, chunks, maxEntryBytes, state)
