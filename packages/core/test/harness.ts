@@ -5,7 +5,7 @@ import { pino } from 'pino'
 import { Consumer } from '../src/broker/consumer.js'
 import { BrokerLink } from '../src/broker/link.js'
 import { Publisher } from '../src/broker/publisher.js'
-import { declareQueue } from '../src/broker/queues.js'
+import { declareQueue, type QueueType } from '../src/broker/queues.js'
 import { bindStage, type Intake, type Outcome, type StageContext } from '../src/index.js'
 
 export interface Harness {
@@ -30,6 +30,8 @@ export interface HarnessOptions {
   readonly confirmTimeoutMs?: number
   readonly intake?: Intake
   readonly leastPublishMs?: number
+  /** Default: classic. */
+  readonly queueType?: QueueType
   /** A broker of the test's own. Default: that of the test run. */
   readonly url?: string
   /** URL of the publishing connection, where it differs from the consuming one. */
@@ -44,13 +46,15 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
   const stop = new AbortController()
   const force = new AbortController()
   const own = Object.values(queues).map(name => ({ name }))
-  const maxMessageSize = options.maxMessageSize ?? 16 * 1024 * 1024
+  const { maxMessageSize = 16 * 1024 * 1024, queueType = 'classic' } = options
+  // Those that `testQueues` declares are classic.
+  if (queueType === 'quorum') for (const queue of Object.values(queues)) await broker.delete(queue)
   const publisher = new Publisher({
     url: options.publishUrl ?? broker.url,
     name: 'test publisher',
     log,
     queues: own,
-    queueType: 'classic',
+    queueType,
     maxMessageSize,
     confirmTimeoutMs: options.confirmTimeoutMs ?? 5000,
   })
@@ -79,7 +83,7 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
     log,
     setUp: async connection => {
       const channel = await connection.createChannel()
-      for (const queue of own) await declareQueue(channel, queue, 'classic')
+      for (const queue of own) await declareQueue(channel, queue, queueType)
       await channel.close()
       await consumer.setUp(connection)
     },
