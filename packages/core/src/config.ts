@@ -75,11 +75,15 @@ function withoutExcerpt(message: string): string {
   return position[2] ? `see line ${position[2]}, column ${position[3]}` : `see character ${position[1]}`
 }
 
+/** Containers in each other that a key may hold; no schema has more than two. */
+const MAX_DEPTH = 8
+
 function fillEnvironment(
   value: unknown,
   env: Readonly<Record<string, string | undefined>>,
   field: string,
   problems: Problem[],
+  depthLeft = MAX_DEPTH,
 ): unknown {
   if (typeof value === 'string') {
     return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (whole, name: string) => {
@@ -89,12 +93,15 @@ function fillEnvironment(
       return found ?? whole
     })
   }
-  if (Array.isArray(value)) return value.map((item, i) => fillEnvironment(item, env, `${field}.${i}`, problems))
   if (typeof value !== 'object' || value === null) return value
+  if (depthLeft === 0) {
+    problems.push({ field, problem: 'is nested too deep' })
+    return null
+  }
   const entries = Object.entries(value).map(([key, item]) => {
-    return [key, fillEnvironment(item, env, `${field}.${key}`, problems)] as const
+    return [key, fillEnvironment(item, env, `${field}.${key}`, problems, depthLeft - 1)] as const
   })
-  return Object.fromEntries(entries)
+  return Array.isArray(value) ? entries.map(([, item]) => item) : Object.fromEntries(entries)
 }
 
 function hint({ field, problem }: Problem, schema: TObject): string {
@@ -106,6 +113,7 @@ function hint({ field, problem }: Problem, schema: TObject): string {
 /** The known name that is at most three edits away, case not counted. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const ranked = known
+    .filter(candidate => Math.abs(candidate.length - name.length) <= 3)
     .map(candidate => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance)
   const [best] = ranked
