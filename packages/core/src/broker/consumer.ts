@@ -146,8 +146,13 @@ export class Consumer {
       delivery,
       trail: delivery.trail,
       log: delivery.log,
-      waiting: delivery.waiting,
-      working: delivery.working,
+      // A signal costs more than all else that a small message needs, and not every stage waits.
+      get waiting() {
+        return delivery.waiting
+      },
+      get working() {
+        return delivery.working
+      },
     }
     try {
       return await this.#stage.run(context)
