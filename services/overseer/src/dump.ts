@@ -4,13 +4,18 @@ import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errorCode, type Logger, toError } from '@cuckoo-distributed/core'
 import { type BackOffOptions, backOff, delay } from '@cuckoo-distributed/wait'
+import { isPresent, presenceId } from './presence.js'
 
-/** Files of a process at work: being written, and being put back to work. */
-const WORK_FILE = /^\.(?:tmp-(?<writer>\d+)-|resubmit-(?<sender>\d+)-(?<name>.+))/
+/** A dump that is being put back to work. */
+const CLAIM = /^\.resubmit-(?<claimant>\w+)-(?<name>.+)/
+const HALF_WRITTEN = '.tmp-'
 
-/** What a dump is called while process `pid` puts it back to work. */
-export function resubmitName(name: string, pid = process.pid): string {
-  return `.resubmit-${pid}-${name}`
+/** After this a half-written file is nobody's. One that is taken away from its writer is written again. */
+const STALE_MS = 60_000
+
+/** What a dump is called while the process with this presence puts it back to work. */
+export function claimName(name: string, presenceId: string): string {
+  return `.resubmit-${presenceId}-${name}`
 }
 
 /**
@@ -29,25 +34,26 @@ export async function prepareDumpDir(dir: string, log: Logger): Promise<void> {
 }
 
 async function tidy(dir: string, file: string, log: Logger): Promise<void> {
-  const { writer, sender, name } = WORK_FILE.exec(file)?.groups ?? {}
-  if (writer !== undefined && !isRunning(Number(writer))) await rm(join(dir, file), { force: true })
-  if (sender === undefined || name === undefined || isRunning(Number(sender))) return
+  const path = join(dir, file)
+  const { claimant, name } = CLAIM.exec(file)?.groups ?? {}
+  const socketOf = presenceId(file)
   try {
-    await rename(join(dir, file), join(dir, name))
-    log.warn({ file: name }, 'a dump was left half resubmitted; it is a dump again')
+    if (file.startsWith(HALF_WRITTEN)) {
+      if (await isStale(path)) await rm(path)
+    } else if (socketOf !== undefined) {
+      // The age is for a process between making its socket and listening on it.
+      if ((await isStale(path)) && !(await isPresent(dir, socketOf))) await rm(path)
+    } else if (claimant !== undefined && name !== undefined && !(await isPresent(dir, claimant))) {
+      await rename(path, join(dir, name))
+      log.warn({ file: name }, 'a dump was left half resubmitted; it is a dump again')
+    }
   } catch (error: unknown) {
     if (errorCode(toError(error)) !== 'ENOENT') throw error // another overseer that has just started was faster
   }
 }
 
-/** A process with our own number must be a former one: this one has just started. */
-function isRunning(pid: number): boolean {
-  if (pid === process.pid) return false
-  try {
-    return process.kill(pid, 0)
-  } catch (error: unknown) {
-    return errorCode(toError(error)) === 'EPERM'
-  }
+async function isStale(path: string): Promise<boolean> {
+  return Date.now() - (await stat(path)).mtimeMs > STALE_MS
 }
 
 export interface DumpWriterOptions {
@@ -109,7 +115,7 @@ export class DumpWriter {
 
 /** The file is complete under its name, or not there at all, whenever the power goes. */
 async function writeDurably(dir: string, name: string, content: Buffer): Promise<void> {
-  const temporary = join(dir, `.tmp-${process.pid}-${randomUUID()}`)
+  const temporary = join(dir, `${HALF_WRITTEN}${randomUUID()}`)
   try {
     await writeAndSync(temporary, content)
     await rename(temporary, join(dir, name))

@@ -10,8 +10,9 @@ import {
   ServiceError,
   toError,
 } from '@cuckoo-distributed/core'
-import { resubmitName } from './dump.js'
+import { claimName } from './dump.js'
 import { decodeDump, type RevivedMessage } from './dump-file.js'
+import { Presence } from './presence.js'
 
 export interface ResubmitOptions {
   readonly dir: string
@@ -40,14 +41,16 @@ export class NoFailedMessageError extends ServiceError {
  * Publishes every dump that is there at the beginning, one after another, with a fresh count of attempts. Safe beside a
  * running overseer and beside others that do the same: a dump is claimed by a new name first. What cannot be published
  * gets its name back. An aborted signal ends it between two dumps, or while one waits for the broker.
+ * Throws DumpDirTooLongError and the errors of the file system.
  */
 export async function resubmitDumps(options: ResubmitOptions, signal: AbortSignal): Promise<Resubmission> {
   const entries = await readdir(options.dir, { withFileTypes: true })
   const names = entries.filter(entry => entry.isFile() && !entry.name.startsWith('.')).map(entry => entry.name)
+  await using presence = await Presence.announce(options.dir)
   let resubmitted = 0
   let left = 0
   for (const name of names.sort()) {
-    const result = signal.aborted ? 'left' : await resubmitOne(name, options, signal)
+    const result = signal.aborted ? 'left' : await resubmitOne(name, claimName(name, presence.id), options, signal)
     if (result === 'resubmitted') resubmitted += 1
     if (result === 'left') left += 1
   }
@@ -56,11 +59,12 @@ export async function resubmitDumps(options: ResubmitOptions, signal: AbortSigna
 
 async function resubmitOne(
   name: string,
+  claim: string,
   options: ResubmitOptions,
   signal: AbortSignal,
 ): Promise<'resubmitted' | 'left' | 'gone'> {
   const path = join(options.dir, name)
-  const claimed = join(options.dir, resubmitName(name))
+  const claimed = join(options.dir, claim)
   const log = options.log.child({ file: name })
   try {
     await rename(path, claimed)

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
-import { DumpWriter, prepareDumpDir, resubmitName } from '../src/dump.js'
+import { claimName, DumpWriter, prepareDumpDir } from '../src/dump.js'
+import { Presence } from '../src/presence.js'
 import { silentLog, temporaryDir } from './support.js'
 
 const pauses = { initialMs: 5, maxMs: 5 }
@@ -69,20 +69,38 @@ test('a place is free again once its wait was ended', async t => {
 
 test('what dead processes left is tidied up, what live ones work on is left alone', async t => {
   const dir = await dumpDir(t)
-  const dead = spawnSync('true').pid
-  const live = process.ppid
-  const files = [
-    `.tmp-${dead}-1`,
-    `.tmp-${live}-2`,
-    resubmitName('of-the-dead', dead),
-    resubmitName('of-a-former-self'),
-    resubmitName('of-the-living', live),
-  ]
-  for (const file of files) await writeFile(join(dir, file), file)
+  await using live = await Presence.announce(dir)
+  const held = claimName('of-the-living', live.id)
+  const stale = ['.tmp-stale', '.resubmitter-dead']
+  const claims = [held, claimName('of-the-dead', 'dead'), claimName('of-a-former-version', String(process.pid))]
+  for (const file of ['.tmp-fresh', ...stale, ...claims]) await writeFile(join(dir, file), file)
+  for (const file of stale) await utimes(join(dir, file), new Date(), new Date(Date.now() - 61_000))
   await prepareDumpDir(dir, silentLog)
-  const expected = [`.tmp-${live}-2`, resubmitName('of-the-living', live), 'of-a-former-self', 'of-the-dead']
+  const expected = ['.tmp-fresh', `.resubmitter-${live.id}`, held, 'of-a-former-version', 'of-the-dead']
   assert.deepEqual((await readdir(dir)).sort(), expected.sort())
-  assert.equal(await readFile(join(dir, 'of-the-dead'), 'utf8'), resubmitName('of-the-dead', dead))
+  assert.equal(await readFile(join(dir, 'of-the-dead'), 'utf8'), claimName('of-the-dead', 'dead'))
+})
+
+test('a write whose half-written file is taken away is made again', async t => {
+  const dir = await dumpDir(t)
+  const dumps = new DumpWriter({ dir, maxWaiting: 1, log: silentLog, pauses })
+  let taken = false
+  const thief = waitFor(
+    async () => {
+      const half = (await readdir(dir)).find(file => file.startsWith('.tmp-'))
+      if (half !== undefined)
+        taken = await rm(join(dir, half)).then(
+          () => true,
+          () => false,
+        )
+      return taken
+    },
+    { everyMs: 0, describe: 'a half-written file' },
+  )
+  const content = Buffer.alloc(8 * 1024 * 1024, 'x')
+  for (let number = 0; !taken; number += 1) assert.equal(await dumps.write(`${number}`, content, never), true)
+  await thief
+  assert.ok(!(await readdir(dir)).some(file => file.startsWith('.')))
 })
 
 test('a failed write leaves no half file behind', async t => {

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { type HeaderTable, readTrail, UndeliverableError } from '@cuckoo-distributed/core'
+import { waitFor } from '@cuckoo-distributed/testing'
 import { prepareDumpDir } from '../src/dump.js'
 import { encodeDump } from '../src/dump-file.js'
 import { resubmitDumps } from '../src/resubmit.js'
@@ -69,7 +73,48 @@ test('a dump is still on disk while the broker has not confirmed it, under a nam
     assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, never), { resubmitted: 0, left: 0 })
   })
   assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, never), { resubmitted: 1, left: 0 })
-  assert.deepEqual(seen, [[`.resubmit-${process.pid}-1.json`]])
+  assert.deepEqual(
+    seen
+      .flat()
+      .map(name => name.replace(/-[0-9a-f]{12}/, '-ID'))
+      .sort(),
+    ['.resubmit-ID-1.json', '.resubmitter-ID'],
+  )
+  assert.deepEqual(await readdir(dir), [])
+})
+
+test('a dump in work stays so when an overseer starts whose process has the same number, in another container', async t => {
+  const dir = await dumpsWith(t, { '1.json': dump('worker/check', Buffer.from('{}')) })
+  // Both run in this very process.
+  const publisher = new FakePublisher(async () => {
+    const before = await readdir(dir)
+    await prepareDumpDir(dir, silentLog)
+    assert.deepEqual(await readdir(dir), before)
+  })
+  assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, never), { resubmitted: 1, left: 0 })
+  assert.deepEqual(await readdir(dir), [])
+})
+
+test('what a killed resubmission had in hand is a dump again at the next start', async t => {
+  const dir = await dumpsWith(t, { '1.json': dump('worker/check', Buffer.from('{}')) })
+  const child = spawn(process.execPath, [fileURLToPath(new URL('./resubmit-for-ever.js', import.meta.url)), dir])
+  t.after(() => child.kill('SIGKILL'))
+  await waitFor(async () => !(await readdir(dir)).includes('1.json'), { describe: 'the child to take the dump' })
+  await prepareDumpDir(dir, silentLog)
+  assert.ok(!(await readdir(dir)).includes('1.json'))
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  await prepareDumpDir(dir, silentLog)
+  assert.ok((await readdir(dir)).includes('1.json'))
+})
+
+test('a DumpDir too long for a socket is refused before a dump is touched', async t => {
+  const dir = join(await dumpsWith(t, {}), 'x'.repeat(100))
+  await mkdir(dir)
+  await writeFile(join(dir, '1.json'), dump('worker/check', Buffer.from('{}')))
+  const resubmission = resubmitDumps({ dir, publisher: new FakePublisher(), log: silentLog }, never)
+  await assert.rejects(resubmission, { code: 'DUMP_DIR_TOO_LONG' })
+  assert.deepEqual(await readdir(dir), ['1.json'])
 })
 
 test('a dump whose queue does not exist stays as it was', async t => {
