@@ -1,11 +1,12 @@
 // Push reader for one JSON object: walks the paths of a schema, hands over the values it wants and skips all others.
-import { Capture, type CaptureLimits } from './capture.js'
-import { CLOSE_LIST, CLOSE_OBJECT, COLON, COMMA, isSpace, OPEN_LIST, OPEN_OBJECT, QUOTE } from './json-bytes.js'
-import { JsonSyntaxError, parseScalar } from './json-value.js'
-import type { ArrayNode, Node, ObjectNode } from './node.js'
-import { ReportError, type ReportErrorCode } from './report-error.js'
+import type { CaptureLimits } from './capture.js'
+import { CLOSE_LIST, CLOSE_OBJECT, COLON, COMMA, isSpace, OPEN_LIST, OPEN_OBJECT, QUOTE, textOf } from './json-bytes.js'
+import { parseElements, type Scalar } from './json-value.js'
+import { type ArrayNode, give, type Node, type ObjectNode } from './node.js'
+import { ReportError } from './report-error.js'
 import { MAX_LOAD, type Skipper } from './skipper.js'
 import { StringEnd } from './string-end.js'
+import { ValueReader } from './value-reader.js'
 
 type Frame =
   | { readonly isObject: true; readonly node: ObjectNode; key: Node | undefined }
@@ -30,25 +31,24 @@ const MAX_NUMBER_BYTES = 1024
 export class JsonWalker {
   readonly #skipper: Skipper
   readonly #stringEnd = new StringEnd()
-  readonly #capture: Capture
+  readonly #value: ValueReader
   readonly #stack: Frame[] = []
   readonly #root: ObjectNode
   readonly #maxStringBytes: number
   #state: State = VALUE
   #base = 0 // bytes of all chunks before this one
   #loaded = false // this chunk is loaded into the skipper
+  #listTried = false // it was tried to take the elements of the list that are in this chunk at once
   #fresh = false // a container was just opened
   #start = 0 // where the value that is being read begins in this chunk
-  #valueAt = 0 // where it begins in the document
   #node: Node | undefined // who takes it; undefined: nobody
-  #wanted = false
   #isKey = false
   #isRest = false // what is being skipped is the rest of a list
 
   /** `base`: bytes of the document before its `{`. */
   constructor(root: ObjectNode, limits: CaptureLimits, skipper: Skipper, base: number) {
     this.#root = root
-    this.#capture = new Capture(limits)
+    this.#value = new ValueReader(limits)
     this.#maxStringBytes = limits.maxStringBytes
     this.#skipper = skipper
     this.#base = base
@@ -61,7 +61,7 @@ export class JsonWalker {
 
   /** Wanted strings that were cut. */
   get cuts(): number {
-    return this.#capture.cuts
+    return this.#value.cuts
   }
 
   /** Reads the next bytes. Returns how many of them belong to the document: fewer than all only at its end. */
@@ -73,24 +73,25 @@ export class JsonWalker {
 
   #chunk(chunk: Buffer): number {
     let pos = 0
-    this.#loaded = false
+    this.#loaded = this.#listTried = false
     while (pos < chunk.length && this.#state !== END) {
       if (this.#state === CONTAINER) pos = this.#container(chunk, pos)
       else if (this.#state === STRING) pos = this.#string(chunk, pos)
       else if (this.#state === SCALAR) pos = this.#scalar(chunk, pos)
       else if (isSpace(chunk[pos])) pos++
+      else if (this.#state === VALUE && !this.#listTried) pos = this.#elements(chunk, pos)
       else pos = this.#structural(chunk[pos] ?? 0, pos)
     }
     if (this.#state === STRING || this.#state === SCALAR || this.#state === CONTAINER) {
-      this.#keep(chunk.subarray(this.#start))
+      this.#value.add(chunk.subarray(this.#start))
       this.#start = 0
     }
     this.#base += pos
     return pos
   }
 
-  #fail(code: ReportErrorCode, message: string, pos: number, cause?: unknown): never {
-    throw new ReportError(code, this.#base + pos, message, { cause })
+  #fail(message: string, pos: number): never {
+    throw new ReportError('syntax', this.#base + pos, message)
   }
 
   #structural(byte: number, pos: number): number {
@@ -98,17 +99,17 @@ export class JsonWalker {
     const frame = this.#stack.at(-1)
     if (this.#state === KEY) {
       if (byte === CLOSE_OBJECT && this.#fresh) return this.#close(pos)
-      if (byte !== QUOTE) this.#fail('syntax', 'an object key expected', pos)
+      if (byte !== QUOTE) this.#fail('an object key expected', pos)
       this.#isKey = true
       return this.#begin(STRING, pos, true)
     }
     if (this.#state === AFTER_KEY) {
-      if (byte !== COLON) this.#fail('syntax', "':' expected", pos)
+      if (byte !== COLON) this.#fail("':' expected", pos)
       this.#state = VALUE
       return pos + 1
     }
     if (byte === (frame?.isObject ? CLOSE_OBJECT : CLOSE_LIST)) return this.#close(pos)
-    if (byte !== COMMA) this.#fail('syntax', "',' or the end of the container expected", pos)
+    if (byte !== COMMA) this.#fail("',' or the end of the container expected", pos)
     this.#fresh = false
     if (frame?.isObject) this.#state = KEY
     else this.#nextItem(frame, pos + 1)
@@ -131,15 +132,15 @@ export class JsonWalker {
       return pos
     }
     if (byte === QUOTE) return this.#begin(STRING, pos, node?.scalar !== undefined)
-    if (byte === COMMA || byte === CLOSE_LIST || byte === CLOSE_OBJECT) this.#fail('syntax', 'a value expected', pos)
+    if (byte === COMMA || byte === CLOSE_LIST || byte === CLOSE_OBJECT) this.#fail('a value expected', pos)
     return this.#begin(SCALAR, pos, node?.scalar !== undefined)
   }
 
   #begin(state: State, pos: number, wanted: boolean): number {
     this.#state = state
     this.#start = pos
-    this.#valueAt = this.#base + pos
-    this.#wanted = wanted
+    const maxBytes = this.#isKey ? MAX_KEY_BYTES : state === SCALAR ? MAX_NUMBER_BYTES : Number.POSITIVE_INFINITY
+    this.#value.begin(this.#base + pos, wanted, maxBytes)
     this.#stringEnd.begin()
     return pos + 1
   }
@@ -147,6 +148,7 @@ export class JsonWalker {
   #open(frame: Frame, pos: number): number {
     this.#stack.push(frame)
     this.#fresh = true
+    this.#listTried = false
     if (frame.isObject) {
       frame.node.open?.()
       this.#state = KEY
@@ -164,15 +166,39 @@ export class JsonWalker {
 
   #nextItem(frame: (Frame & { isObject: false }) | undefined, pos: number): void {
     this.#state = VALUE
-    if (frame?.node.wantsMore?.() !== false) return
+    if ((frame?.node.wanted?.() ?? 1) > 0) return
     this.#isRest = true
     this.#skipper.begin(1)
     this.#begin(CONTAINER, pos, false)
   }
 
-  #container(chunk: Buffer, pos: number): number {
+  /**
+   * Takes the elements that are complete in this chunk, all at once: JSON.parse needs about half as long for many small values together as for each
+   * by itself. Returns the position behind them, or `pos` if this is no list, there are none, or they must be looked at one by one.
+   */
+  #elements(chunk: Buffer, pos: number): number {
+    this.#listTried = true
+    const frame = this.#stack.at(-1)
+    if (frame?.isObject !== false || frame.node.item.object !== undefined) return pos
+    this.#load(chunk)
+    const end = this.#skipper.elements(pos)
+    if (end <= pos || end - pos > this.#maxStringBytes) return pos
+    const values = parseElements(textOf(chunk.subarray(pos, end)))
+    if (values === undefined || values.length === 0) return pos
+    const { item, wanted } = frame.node
+    for (const value of values) if (wanted === undefined || wanted() > 0) give(item, value)
+    this.#fresh = false
+    this.#state = NEXT
+    return end
+  }
+
+  #load(chunk: Buffer): void {
     if (!this.#loaded) this.#skipper.load(chunk)
     this.#loaded = true
+  }
+
+  #container(chunk: Buffer, pos: number): number {
+    this.#load(chunk)
     const end = this.#skipper.run(pos)
     if (end === -1) return chunk.length
     this.#finish(chunk, end)
@@ -198,51 +224,27 @@ export class JsonWalker {
     return pos
   }
 
-  /** Keeps a part of a wanted value; one that is too long to be wanted is let go. */
-  #keep(piece: Buffer): void {
-    if (!this.#wanted) return
-    const most = this.#isKey ? MAX_KEY_BYTES : this.#state === SCALAR ? MAX_NUMBER_BYTES : Number.POSITIVE_INFINITY
-    if (this.#capture.bytes + piece.length <= most) {
-      this.#capture.add(piece)
-      return
-    }
-    this.#capture.end()
-    this.#wanted = false
-  }
-
-  /** The text of the value that ends at `end`, or undefined if nobody wants it or it is too large. */
-  #text(chunk: Buffer, end: number): string | undefined {
-    const simple = this.#state !== SCALAR && !this.#isKey && end - this.#start <= this.#maxStringBytes
-    if (this.#wanted && simple && !this.#capture.begun) return chunk.toString('utf8', this.#start, end)
-    this.#keep(chunk.subarray(this.#start, end))
-    return this.#wanted ? this.#capture.end()?.toString('utf8') : undefined
-  }
-
   #finish(chunk: Buffer, end: number): void {
     if (this.#isRest) {
       this.#isRest = false
       this.#close(end)
       return
     }
-    const text = this.#text(chunk, end)
-    const container = this.#state === CONTAINER
-    this.#state = this.#isKey ? AFTER_KEY : NEXT
-    try {
-      if (this.#isKey) this.#key(text)
-      else if (container && this.#wanted) this.#node?.container?.(text)
-      else if (text !== undefined) this.#node?.scalar?.(parseScalar(text))
-    } catch (error: unknown) {
-      if (!(error instanceof JsonSyntaxError) || text === undefined) throw error
-      const offset = this.#valueAt + Buffer.byteLength(text.slice(0, error.index))
-      throw new ReportError('syntax', offset, error.message, { cause: error })
+    const last = chunk.subarray(this.#start, end)
+    if (this.#state === CONTAINER) {
+      this.#state = NEXT
+      this.#node?.container?.(this.#value.container(last))
+      return
     }
+    this.#state = this.#isKey ? AFTER_KEY : NEXT
+    const value = this.#value.scalar(last)
+    if (this.#isKey) this.#key(value)
+    else if (value !== undefined) this.#node?.scalar?.(value)
   }
 
-  #key(text: string | undefined): void {
+  #key(key: Scalar | undefined): void {
     this.#isKey = false
     const frame = this.#stack.at(-1)
-    if (!frame?.isObject) return
-    const key = text === undefined ? undefined : parseScalar(text)
-    frame.key = typeof key === 'string' ? frame.node.fields.get(key) : undefined
+    if (frame?.isObject) frame.key = typeof key === 'string' ? frame.node.fields.get(key) : undefined
   }
 }

@@ -1,5 +1,5 @@
 // The language of schemas: which places of a JSON document are wanted.
-import type { Scalar } from './json-value.js'
+import { isScalar, type Scalar } from './json-value.js'
 
 /** A wanted place in the document. What a value there is not prepared for (a list where only `object` is given, say) is skipped. */
 export interface Node {
@@ -9,8 +9,8 @@ export interface Node {
   readonly array?: ArrayNode
   /** Takes strings, numbers, booleans and null. */
   readonly scalar?: (value: Scalar) => void
-  /** Takes objects and lists as JSON text with long strings cut, or undefined if even so they are too large. An error thrown by `parseValue` may leave it: its place is made a byte offset. */
-  readonly container?: (text: string | undefined) => void
+  /** Takes objects and lists as `parseValue` makes them, long strings cut; undefined if even so they are too large, or nested too deep. */
+  readonly container?: (value: unknown) => void
 }
 
 /** A wanted object: its wanted keys, and what to do where it opens and closes. */
@@ -20,8 +20,16 @@ export interface ObjectNode {
   readonly close?: () => void
 }
 
-/** A wanted list: what its elements are, and whether one more is wanted; if not, the rest is skipped at once. */
+/** A wanted list: what its elements are, and how many more of them are wanted (default: all); what comes after those is skipped at once. */
 export interface ArrayNode {
   readonly item: Node
-  readonly wantsMore?: () => boolean
+  readonly wanted?: () => number
+}
+
+/** Gives `node` a value that is already parsed. Only for nodes without `object`. */
+export function give(node: Node, value: unknown): void {
+  node.begin?.()
+  if (isScalar(value)) node.scalar?.(value)
+  else if (Array.isArray(value) && node.array) for (const item of value) give(node.array.item, item)
+  else node.container?.(value)
 }

@@ -1,6 +1,5 @@
 // The wanted part of `behavior.processes`: processes and their API calls.
 import { Fields } from './fields.js'
-import { JsonDepthError, parseValue } from './json-value.js'
 import type { Node } from './node.js'
 import { type ApiCall, toCall, toText, toTime } from './normalise.js'
 import type { ReportSink } from './sink.js'
@@ -54,8 +53,8 @@ export class ProcessReader {
     return {
       begin: () => this.#beginCalls(),
       array: {
-        item: { scalar: drop, container: text => this.#take(text) },
-        wantsMore: () => this.#taken < this.#maxCalls,
+        item: { scalar: drop, container: value => this.#take(value) },
+        wanted: () => this.#maxCalls - this.#taken,
       },
     }
   }
@@ -78,8 +77,8 @@ export class ProcessReader {
     this.#callsBegun = true
   }
 
-  #take(text: string | undefined): void {
-    const call = text === undefined ? undefined : this.#parse(text)
+  #take(value: unknown): void {
+    const call = toCall(value, this.#cut)
     if (call === undefined) {
       this.droppedCalls++
       return
@@ -89,15 +88,6 @@ export class ProcessReader {
     else if (!this.#hold(call)) return
     this.#taken++
     this.#takenHere++
-  }
-
-  #parse(text: string): ApiCall | undefined {
-    try {
-      return toCall(parseValue(text), this.#cut)
-    } catch (error: unknown) {
-      if (error instanceof JsonDepthError) return undefined
-      throw error
-    }
   }
 
   #hold(call: ApiCall): boolean {

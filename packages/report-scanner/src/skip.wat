@@ -3,16 +3,12 @@
 (module
   (memory (export "memory") 2)
 
-  ;; What is carried from one chunk to the next.
-  (global $depth (mut i32) (i32.const 0))      ;; containers open
-  (global $instring (mut i64) (i64.const 0))   ;; all ones inside a string, else 0
-  (global $escaped (mut i64) (i64.const 0))    ;; 1 if the next byte is escaped, else 0
-
-  ;; begin(depth): start to skip at a point that is outside strings and inside `depth` containers.
-  (func (export "begin") (param $to i32)
-    (global.set $depth (local.get $to))
-    (global.set $instring (i64.const 0))
-    (global.set $escaped (i64.const 0)))
+  ;; Where the last call has left off, for the next chunk.
+  (global $depth (export "depth") (mut i32) (i32.const 0))        ;; containers open
+  (global $instring (export "inString") (mut i32) (i32.const 0))  ;; -1 inside a string, else 0
+  (global $escaped (export "escaped") (mut i32) (i32.const 0))    ;; 1 if the next byte is escaped, else 0
+  ;; The address after the last bracket that has left `inner` containers open; 0 if there was none.
+  (global $last (export "last") (mut i32) (i32.const 0))
 
   ;; Bit i of the result: byte i of the 64 bytes in $a, $b, $c and $d is all ones. Calls of it that every block needs are written out
   ;; below: as calls they cost a third of the whole time.
@@ -25,23 +21,24 @@
         (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $c))) (i64.const 32))
         (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $d))) (i64.const 48)))))
 
-  ;; skip(at, end): goes on at memory[at]. Result: the address after the bracket that closes the outermost container,
-  ;; or -1 if the container goes on behind `end`. The 64 bytes behind `end` must be blanks.
-  (func (export "skip") (param $at i32) (param $end i32) (result i32)
+  ;; skip(at, end, depth, inString, escaped, inner): goes on at memory[at], inside `depth` containers and so on. Result: the address
+  ;; after the bracket that closes the outermost container, or -1 if the container goes on behind `end`. The 64 bytes behind
+  ;; `end` must be blanks. `inner` is 1, or 0 if nobody will ask for `last`.
+  (func (export "skip") (param $at i32) (param $end i32) (param $depth i32) (param $quoted i32) (param $slashed i32) (param $inner i32) (result i32)
     (local $a v128) (local $b v128) (local $c v128) (local $d v128) ;; the block
     (local $as v128) (local $bs v128) (local $cs v128) (local $ds v128) ;; its backslashes
     (local $case v128) (local $quote v128) (local $backslash v128) (local $brace v128) (local $ecarb v128)
     (local $slashes i64) (local $starts i64) (local $escapes i64) (local $strings i64) (local $opens i64) (local $closes i64)
     (local $bit i64) (local $left i32) (local $closing i32)
-    (local $depth i32) (local $instring i64) (local $escaped i64)
+    (local $instring i64) (local $escaped i64)
     (local.set $case (i8x16.splat (i32.const 0x20)))      ;; makes '[' of '{' and ']' of '}'
     (local.set $quote (i8x16.splat (i32.const 0x22)))
     (local.set $backslash (i8x16.splat (i32.const 0x5c)))
     (local.set $brace (i8x16.splat (i32.const 0x7b)))
     (local.set $ecarb (i8x16.splat (i32.const 0x7d)))
-    (local.set $depth (global.get $depth))
-    (local.set $instring (global.get $instring))
-    (local.set $escaped (global.get $escaped))
+    (local.set $instring (i64.extend_i32_s (local.get $quoted)))
+    (local.set $escaped (i64.extend_i32_u (local.get $slashed)))
+    (global.set $last (i32.const 0))
     (block $done
       (loop $step
         (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
@@ -117,11 +114,11 @@
             (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $ecarb) (local.get $d)))) (i64.const 48))))))
 
         (local.set $closing (i32.wrap_i64 (i64.popcnt (local.get $closes))))
-        (if (i32.gt_s (local.get $depth) (local.get $closing))
+        (if (i32.gt_s (local.get $depth) (i32.add (local.get $inner) (local.get $closing)))
           (then (local.set $depth (i32.add (local.get $depth)
             (i32.sub (i32.wrap_i64 (i64.popcnt (local.get $opens))) (local.get $closing)))))
           (else
-            ;; The end may be in this block: its brackets one by one.
+            ;; The end, or that of an inner container, may be in this block: its brackets one by one.
             (local.set $opens (i64.or (local.get $opens) (local.get $closes)))
             (block $walked
               (loop $walk
@@ -130,14 +127,17 @@
                 (local.set $opens (i64.xor (local.get $opens) (local.get $bit)))
                 (local.set $depth (i32.add (local.get $depth)
                   (select (i32.const 1) (i32.const -1) (i64.eqz (i64.and (local.get $bit) (local.get $closes))))))
-                (if (i32.eqz (local.get $depth))
-                  (then (return (i32.add (local.get $at)
-                    (i32.add (i32.const 1) (i32.wrap_i64 (i64.ctz (local.get $bit))))))))
+                (if (i32.le_s (local.get $depth) (local.get $inner))
+                  (then
+                    (local.set $left (i32.add (local.get $at)
+                      (i32.add (i32.const 1) (i32.wrap_i64 (i64.ctz (local.get $bit))))))
+                    (if (i32.eqz (local.get $depth)) (then (return (local.get $left))))
+                    (global.set $last (local.get $left))))
                 (br $walk)))))
 
         (local.set $at (i32.add (local.get $at) (i32.const 64)))
         (br $step)))
     (global.set $depth (local.get $depth))
-    (global.set $instring (local.get $instring))
-    (global.set $escaped (local.get $escaped))
+    (global.set $instring (i32.wrap_i64 (local.get $instring)))
+    (global.set $escaped (i32.wrap_i64 (local.get $escaped)))
     (i32.const -1)))

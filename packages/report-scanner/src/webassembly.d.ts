@@ -11,5 +11,8 @@ declare namespace WebAssembly {
   class Memory {
     readonly buffer: ArrayBuffer
   }
+  class Global {
+    readonly value: number
+  }
   function validate(bytes: Uint8Array): boolean
 }

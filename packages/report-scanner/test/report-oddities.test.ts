@@ -102,6 +102,25 @@ test('what Python writes beyond JSON is tolerated', () => {
   assert.equal(scan('{"static":{"entropy":NaN,"a":-Infinity},"x":NaN,"info":{"id":3}}').rows.info?.id, '3')
 })
 
+test('an element that must be looked at by itself changes nothing for those beside it, wherever the report is cut', () => {
+  const deep = `{"api":"deep","arguments":{"x":${'['.repeat(80)}${']'.repeat(80)}}}`
+  const calls = `[{"api":"1"}, {"api":"2","return":NaN}, "text", ${deep}, {"api":"é"}, {"api":"a\u0001"}, {"return":12345678901234567890}, {"api":"no"}]`
+  const files = '["a", "b", NaN, ["c", 12345678901234567890], {"d": 1}, null, "e"]'
+  const report = Buffer.from(
+    `{"behavior":{"processes":[{"process_name":"p","process_id":1,"calls":${calls}}],"summary":{"files":${files}}}}`,
+  )
+  for (let cut = 0; cut <= report.length; cut++) {
+    const { rows, summary } = scan(report, { cuts: [cut], maxCalls: 5 })
+    assert.deepEqual(
+      rows.calls.map(call => `${call.api}${call.return}`),
+      ['1', '2', 'é', 'a\u0001', '12345678901234567890'],
+      `cut at ${cut}`,
+    )
+    assert.deepEqual([summary.calls, summary.droppedCalls], [5, 2])
+    assert.deepEqual(rows.files, ['a', 'b', 'c', '12345678901234567890', 'e'])
+  }
+})
+
 test('of a key that is repeated the last value counts', () => {
   assert.equal(scan('{"info":{"id":1,"id":2}}').rows.info?.id, '2')
   assert.equal(scan('{"info":{"id":1},"info":{"started":"s"}}').rows.info?.id, '')

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { createSkipper, PlainSkipper, SimdSkipper, type Skipper, skipModule } from '../src/skipper.js'
+import { createSkipper, PlainSkipper, SimdSkipper, type Skipper } from '../src/skipper.js'
 
-const module = skipModule()
-assert.ok(module !== null, 'these tests need WebAssembly SIMD: compare both skippers on a machine that has it')
+const simd = SimdSkipper.create()
+assert.ok(simd, 'these tests need WebAssembly SIMD: compare both skippers on a machine that has it')
 const skippers: readonly [string, Skipper][] = [
-  ['SIMD', new SimdSkipper(module)],
+  ['SIMD', simd],
   ['plain', new PlainSkipper()],
 ]
 
@@ -58,6 +58,31 @@ for (const [name, skipper] of skippers) {
         assert.equal(containerLength(skipper, bytes.subarray(0, -1), cuts), undefined)
       }),
     )
+  })
+
+  test(`${name}: a list is read up to its end, or up to the last object or list that is complete`, () => {
+    const parts = [
+      '1',
+      '{"a": [1, {}]}',
+      '"]}\\\\\\"{"',
+      '[]',
+      '[[["\\\\"]], 5]',
+      'null',
+      `{"b": "${'x'.repeat(70)}"}`,
+      '"y"',
+    ]
+    let text = '  '
+    const ends = parts.flatMap((part, index) => {
+      text += index === 0 ? part : `, ${part}`
+      return /^[[{]/.test(part) ? [text.length] : []
+    })
+    const closing = text.length
+    text += ']'
+    for (let length = 0; length <= text.length; length++) {
+      skipper.load(Buffer.from(text.slice(0, length)))
+      const expected = length > closing ? closing : (ends.findLast(end => end <= length) ?? 0)
+      assert.equal(skipper.elements(0), expected, text.slice(0, length))
+    }
   })
 
   test(`${name}: a million brackets are only counted`, () => {
