@@ -35,7 +35,7 @@ export interface Scene {
   readonly dumpDir: string
   startCuckoo(options?: CuckooOptions): Promise<CuckooStandIn>
   /** Starts a service with these keys in place of the usual ones and waits until it consumes. */
-  start(name: ServiceName, config?: object): Promise<ServiceProcess>
+  start(name: ServiceName, config?: object, nodeArgs?: readonly string[]): Promise<ServiceProcess>
   /** Runs the overseer's command for dumps to its end. */
   resubmitDumped(): Promise<ServiceProcess>
   /** What CRITs does when the service is run on a sample. */
@@ -62,8 +62,8 @@ export async function startScene(t: TestContext): Promise<Scene> {
       t.after(() => cuckoo.close())
       return cuckoo
     },
-    async start(name, config) {
-      const service = await spawnService(t, name, { config: { ...configs[name], ...config } })
+    async start(name, config, nodeArgs = []) {
+      const service = await spawnService(t, name, { config: { ...configs[name], ...config }, nodeArgs })
       await service.waitForLog('consuming')
       return service
     },
