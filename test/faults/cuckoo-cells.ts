@@ -1,7 +1,9 @@
 // Faults of Cuckoo beyond its answers: what becomes of its tasks, its database and its disk.
 import { setTimeout as delay } from 'node:timers/promises'
 import {
+  type CuckooFault,
   type CuckooTask,
+  type FaultRule,
   type LogLine,
   type RunningAnalysis,
   type TaskStatus,
@@ -9,7 +11,7 @@ import {
 } from '@cuckoo-distributed/testing'
 import { ENDPOINTS, script } from './actions.js'
 import type { Rig } from './rig.js'
-import type { Cell, Run } from './run-cell.js'
+import type { Cell, Run, Strike } from './run-cell.js'
 import { hurry } from './variant.js'
 
 /** Somebody deletes the tasks while check_results watches them. */
@@ -38,9 +40,9 @@ export function vanishedBeforeReport(CuckooCleanup: boolean): Cell {
       rig.taps.parse_and_submit.stall()
       return async samples => {
         const tasks = await tasksOf(rig, samples)
-        const isOurs = (line: LogLine) => tasks.some(({ id }) => id === line.taskId)
+        const isOurs = (line: LogLine) => samples.some(({ analysisId }) => analysisId === line.analysisId)
         const reported = () => rig.services.check_results.log.filter(line => line.msg === 'reported' && isOurs(line))
-        await waitFor(() => reported().length === tasks.length, { describe: 'all to be reported' })
+        await waitFor(() => reported().length === samples.length, { describe: 'all to be reported' })
         for (const { id } of tasks) rig.cuckoo.vanish(id)
         rig.taps.parse_and_submit.release()
       }
@@ -99,10 +101,7 @@ export const DATABASE_HICCUPS: readonly Cell[] = Object.entries(DATABASE_READERS
   moment,
   row: 'status, upload, list, view',
   async arm(rig) {
-    rig.cuckoo.faults.next({ kind: 'databaseError', match: { path }, times: 2 })
-    return async () => {
-      await waitFor(() => rig.cuckoo.faults.pending === 0, { describe: 'the fault to strike', deadlineMs: 60_000 })
-    }
+    return scriptTwice(rig, { kind: 'databaseError', match: { path } })
   },
 }))
 
@@ -129,10 +128,7 @@ export const NULL_TASK: Cell = {
   fault: '"task_id": null',
   moment: 'upload',
   async arm(rig) {
-    rig.cuckoo.faults.next({ kind: 'nullTask', match: { path: DATABASE_READERS.upload }, times: 2 })
-    return async () => {
-      await waitFor(() => rig.cuckoo.faults.pending === 0, { describe: 'two such answers', deadlineMs: 60_000 })
-    }
+    return scriptTwice(rig, { kind: 'nullTask', match: { path: DATABASE_READERS.upload } })
   },
 }
 
@@ -199,6 +195,14 @@ export async function tasksOf(rig: Rig, samples: readonly RunningAnalysis[]): Pr
 
 function by({ analysisId }: RunningAnalysis): (task: CuckooTask) => boolean {
   return task => task.custom === analysisId
+}
+
+/** Scripts a fault for two requests; it is over when it has begun. */
+function scriptTwice({ cuckoo }: Rig, fault: FaultRule<CuckooFault>): Strike {
+  cuckoo.faults.next({ ...fault, times: 2 })
+  return async () => {
+    await waitFor(() => cuckoo.faults.pending < 2, { describe: 'the fault to strike', deadlineMs: 60_000 })
+  }
 }
 
 /** A task of somebody else. */
