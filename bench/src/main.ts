@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { startRabbitMq } from '@cuckoo-distributed/testing'
+import { bundleChildren } from './bundle.js'
 import { type Curve, toSvg } from './chart.js'
 import { broker } from './suites/broker.js'
 import { cold } from './suites/cold.js'
@@ -40,6 +41,7 @@ await run(wanted.length === 0 ? Object.keys(SUITES) : wanted, args.includes('--w
 async function run(names: readonly string[], write: boolean): Promise<void> {
   const curves: Curve[] = []
   const sections: string[] = []
+  await bundleChildren()
   await using broker = await startRabbitMq()
   for (const name of names) {
     const tables = (await SUITES[name]?.({ amqp: broker.url, curves })) ?? []

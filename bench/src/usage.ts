@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
+import { bundledChild } from './bundle.js'
 
 /** What a process has used from its start to its end. */
 export interface Usage {
@@ -38,10 +38,9 @@ export class ChildError extends Error {
   readonly code = 'CHILD_FAILED'
 }
 
-/** Runs `children/<name>.js`. `T` is what it tells. */
+/** Runs the bundle of `children/<name>.ts`. `T` is what it tells. */
 export async function runChild<T = unknown>(name: string, args: readonly string[]): Promise<Run<T>> {
-  const file = fileURLToPath(new URL(`children/${name}.js`, import.meta.url))
-  const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [bundledChild(name), ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
   if (code !== 0) throw new ChildError(`${name} ${args.join(' ')} ended with ${code}`)
   return JSON.parse(output)

@@ -5,7 +5,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { HttpClient } from '@cuckoo-distributed/http'
 import { openArchive, stageArchive, stageEntry } from '@cuckoo-distributed/report-scanner'
 import { residentMiB, tell } from '../usage.js'
-import { download } from './extract.js'
+import { download } from '../ways/download.js'
 
 /** What `unpack` tells. */
 export interface Unpacked {

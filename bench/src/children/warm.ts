@@ -2,7 +2,9 @@
 import { ReportScanner } from '@cuckoo-distributed/report-scanner'
 import { request } from 'undici'
 import { tell } from '../usage.js'
-import { Counter, download, OPTIONS, scan, wantedOf } from './extract.js'
+import { download } from '../ways/download.js'
+import { wantedOf } from '../ways/parse.js'
+import { Counter, OPTIONS, scan } from '../ways/scan.js'
 
 /** Milliseconds of every round: over HTTP by the clock, from memory of processor time. */
 export interface WarmRounds {

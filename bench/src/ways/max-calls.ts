@@ -1,0 +1,2 @@
+/** API calls that are wanted of a report. */
+export const MAX_CALLS = 1000

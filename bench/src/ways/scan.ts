@@ -1,0 +1,36 @@
+// The product's own way.
+import { HttpClient } from '@cuckoo-distributed/http'
+import { type ReportSink, type ScanOptions, scanReport } from '@cuckoo-distributed/report-scanner'
+import { MAX_CALLS } from './max-calls.js'
+
+export const OPTIONS: ScanOptions = {
+  sections: { info: true, signatures: true, behavior: true },
+  maxCalls: MAX_CALLS,
+  maxValueBytes: 65_536,
+}
+
+/** Counts what it is given. */
+export class Counter implements Required<ReportSink> {
+  values = 0
+  readonly onInfo = () => this.#add()
+  readonly onTarget = () => this.#add()
+  readonly onSignature = () => this.#add()
+  readonly onProcess = () => this.#add()
+  readonly onCall = () => this.#add()
+  readonly onFile = () => this.#add()
+  readonly onKey = () => this.#add()
+  readonly onMutex = () => this.#add()
+  readonly reset = () => undefined
+
+  #add(): void {
+    this.values++
+  }
+}
+
+export async function scan(url: string): Promise<number> {
+  const counter = new Counter()
+  await using client = new HttpClient({ baseUrl: url, verifySsl: true })
+  const response = await client.request({ method: 'GET', path: '/', signal: new AbortController().signal })
+  await scanReport(response.stream(Number.POSITIVE_INFINITY), OPTIONS, counter)
+  return counter.values
+}
