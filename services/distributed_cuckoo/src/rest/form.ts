@@ -43,7 +43,7 @@ export function acceptForms(app: FastifyInstance): void {
 export async function readFields(request: FastifyRequest): Promise<Fields> {
   if (isMultipart(request)) {
     const parts: [string, string][] = []
-    await readParts(request.raw, MAX_FIELD_BYTES, parts, ignoreFile)
+    await readParts(request.raw, MAX_FIELD_BYTES, parts, (_name, stream) => ignoreFile(stream))
     return withQuery(request, parts)
   }
   return withQuery(request, bodyFields(request.body))
@@ -65,7 +65,7 @@ export async function readSubmission(request: FastifyRequest, options: UploadOpt
   const upload = new FileUpload(options)
   try {
     await readParts(request.raw, options.maxUpload, parts, (name, stream, filename) => {
-      return name === 'file' ? upload.take(stream, filename) : ignoreFile(name, stream)
+      return name === 'file' ? upload.take(stream, filename) : ignoreFile(stream)
     })
     return { fields: withQuery(request, parts), file: upload.file }
   } catch (error: unknown) {
@@ -86,6 +86,8 @@ class FileUpload {
   }
 
   async take(stream: BusboyFileStream, filename: string): Promise<void> {
+    // The parser may have been in the middle of a chunk when the submission was refused.
+    if (this.#aborted.signal.aborted) return ignoreFile(stream)
     if (this.#saving !== undefined) throw new ApiError(400, 'More than one file')
     this.#saving = this.#options.files.saveSample(stream, this.#aborted.signal)
     const sample = await this.#saving
@@ -102,7 +104,7 @@ class FileUpload {
 
 type TakeFile = (name: string, stream: BusboyFileStream, filename: string) => Promise<void>
 
-async function ignoreFile(_name: string, stream: BusboyFileStream): Promise<void> {
+async function ignoreFile(stream: BusboyFileStream): Promise<void> {
   stream.resume()
 }
 
@@ -133,6 +135,8 @@ async function readParts(
       // Whatever the parser does not like is the client's fault, as is a connection that ends early.
       for (const source of [parser, raw]) source.on('error', () => reject(badRequest()))
       parser.on('finish', resolve)
+      // A connection that ended before this point says so no more.
+      if (raw.destroyed) reject(badRequest())
       raw.pipe(parser)
     })
     await Promise.all(taken)

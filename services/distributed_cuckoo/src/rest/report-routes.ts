@@ -1,6 +1,8 @@
 /** `/report`: stored reports, streamed as they came. */
 import { open } from 'node:fs/promises'
+import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { sparingly } from '../memory.js'
 import type { Task } from '../store/model.js'
 import type { ServerContext } from './context.js'
 import { ApiError } from './errors.js'
@@ -48,7 +50,11 @@ export async function sendReport(
     await file.close()
     return reply.send()
   }
-  return reply.send(file.createReadStream())
+  const bytes = file.createReadStream()
+  const spared = Readable.from(sparingly(bytes), { objectMode: false })
+  // A generator that was never begun ends nothing.
+  spared.once('close', () => bytes.destroy())
+  return reply.send(spared)
 }
 
 function checkFinished(task: Task): void {
