@@ -30,6 +30,8 @@ export interface CuckooClientOptions {
   readonly maxConnections: number
   /** Sent as `Authorization: Bearer <apiToken>`; Cuckoo 2.0.7 may demand it (`cuckoosandbox/cuckoo:cuckoo/apps/api.py`). */
   readonly apiToken?: string | undefined
+  /** Until a connection is made. Default 30 seconds. */
+  readonly connectTimeoutMs?: number | undefined
   /**
    * From the end of a request to the headers of its answer, but for lists and downloads. Default 5 minutes, as Cuckoo's
    * built-in server is one thread, so that even a status waits for whatever report someone else downloads

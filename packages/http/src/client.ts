@@ -27,6 +27,8 @@ export interface HttpClientOptions {
   readonly keepAlive?: boolean
   /** Sent as `Authorization: Bearer <bearerToken>` instead of credentials of the base URL; no error shows it. */
   readonly bearerToken?: string | undefined
+  /** Until a connection is made. Default 30 seconds. */
+  readonly connectTimeoutMs?: number | undefined
   /** From the end of a request to the headers of its answer. Default 5 minutes. */
   readonly headersTimeoutMs?: number | undefined
 }
@@ -81,7 +83,7 @@ export class HttpClient implements AsyncDisposable {
     this.#agent = new Agent({
       connections: options.maxConnections ?? null,
       allowH2: false,
-      connect: { rejectUnauthorized: options.verifySsl, timeout: CONNECT_TIMEOUT_MS },
+      connect: { rejectUnauthorized: options.verifySsl, timeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS },
     })
   }
 

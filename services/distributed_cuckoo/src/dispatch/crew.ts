@@ -7,6 +7,7 @@ import { NodeWorker } from './node-worker.js'
 import type { Candidate } from './plan.js'
 import type { SchedulerOptions } from './scheduler.js'
 
+const CONNECT_TIMEOUT_MS = 5_000
 /** A node that says nothing for so long is taken for hung; it then gets the same request again later. */
 const HEADERS_TIMEOUT_MS = 30_000
 const UPLOAD_STALL_MS = 60_000
@@ -94,6 +95,7 @@ export class Crew {
       verifySsl: config.VerifySSL,
       maxConnections: config.NodeConcurrency,
       apiToken: nodeToken(config, name),
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
       headersTimeoutMs: HEADERS_TIMEOUT_MS,
     })
   }
