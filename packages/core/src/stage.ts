@@ -12,8 +12,9 @@ export type OrElse = (refusal: Error) => Promise<Outcome>
 /**
  * What `handle` wants done with a message; a throw is the fourth one, *fail*.
  * - `forward`: publish `body` to `queue`, then ack. `carry` says which own headers go along: those meant for the next
- *   stage (default), or all of them (the overseer, whose hops are not stages of the message's way). `orElse` says what
- *   to do when the publish is refused for good (no such queue, a nack, too large); without it the message has failed.
+ *   stage (default), or all of them (the overseer, whose hops are not stages of the message's way). `onward` changes them
+ *   for the next stage only: a message that cannot be passed on keeps its own. `orElse` says what to do when the publish
+ *   is refused for good (no such queue, a nack, too large); without it the message has failed.
  * - `done`: ack.
  * - `later`: back to the end of its own queue; no failure is counted.
  */
@@ -23,6 +24,7 @@ export type Outcome =
       readonly queue: string
       readonly body: Buffer
       readonly carry: 'next-stage' | 'all'
+      readonly onward?: Partial<Trail> | undefined
       readonly afterwards?: Afterwards | undefined
       readonly orElse?: OrElse | undefined
     }
@@ -32,10 +34,9 @@ export type Outcome =
 export function forward(
   queue: string,
   body: Buffer,
-  options: { carry?: 'next-stage' | 'all'; afterwards?: Afterwards | undefined; orElse?: OrElse | undefined } = {},
+  options: Partial<Omit<Extract<Outcome, { kind: 'forward' }>, 'kind' | 'queue' | 'body'>> = {},
 ): Outcome {
-  const { carry = 'next-stage', afterwards, orElse } = options
-  return { kind: 'forward', queue, body, carry, afterwards, orElse }
+  return { kind: 'forward', queue, body, carry: 'next-stage', ...options }
 }
 
 export function done(afterwards?: Afterwards): Outcome {

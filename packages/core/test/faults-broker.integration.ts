@@ -138,6 +138,27 @@ test('a failed message that FailedQueue does not take goes to the end of its que
   await end()
 })
 
+test('a message that its next queue does not take within HoldLimit comes again with its own headers', async t => {
+  const passes: unknown[] = []
+  const { broker, queues, end } = await startHarness(t, {
+    url: node.url,
+    holdLimitMs: 100,
+    leastPublishMs: 500,
+    handle: async ({ trail, delivery }, { out }) => {
+      passes.push([trail.visited, trail.storedBytes])
+      return forward(out, delivery.body, { onward: { visited: ['in'], storedBytes: 7 } })
+    },
+  })
+  await fill(t, queues.out)
+  await broker.publish(queues.in, 'one')
+  await waitFor(() => passes.length >= 2, { describe: 'the message to come again' })
+  await node.ctl('clear_policy', 'full')
+  const { headers } = await broker.expectMessage(queues.out, { deadlineMs: 20_000 })
+  assert.deepEqual(headers, { 'x-visited': '["in"]', 'x-stored-bytes': 7, 'x-seen': 1 })
+  assert.deepEqual(passes[1], [[], 0])
+  await end()
+})
+
 test('a message that no queue takes, its own included, is given back to the broker', async t => {
   const passes: boolean[] = []
   const published = gate()

@@ -18,18 +18,6 @@ export interface Analysis {
   readonly reading: { ms: number }
 }
 
-/** Adds the time that a call takes to the analysis' reading time. */
-export function timed<T>({ reading }: Analysis, call: () => Promise<T>): () => Promise<T> {
-  return async () => {
-    const begun = performance.now()
-    try {
-      return await call()
-    } finally {
-      reading.ms += performance.now() - begun
-    }
-  }
-}
-
 /** The task is not in Cuckoo any more: most likely an earlier try deleted it after its work was done. */
 export class TaskGoneError extends PermanentError {
   constructor(taskId: number) {

@@ -1,5 +1,4 @@
 // Dropped files: downloaded at full speed to the disk, then read entry by entry, uploaded and related to the sample.
-import { TruncatedBodyError } from '@cuckoo-distributed/http'
 import {
   openArchive,
   type StagedEntry,
@@ -7,8 +6,9 @@ import {
   stageArchive,
   stageEntry,
 } from '@cuckoo-distributed/report-scanner'
-import { type Analysis, requireSameSample, timed } from './analysis.js'
+import { type Analysis, requireSameSample } from './analysis.js'
 import { tell } from './at-once.js'
+import { download, isIncomplete } from './download.js'
 import { whyMissing } from './report.js'
 import { uploadFile } from './upload.js'
 
@@ -22,12 +22,12 @@ const DOWNLOADS = 2
 
 /**
  * Uploads every dropped file once and adds a `file_added` row for every name and MD5. A file that CRITs refuses is named
- * in CRITs' log and does not stop the others. Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT), ArchiveError
- * and StagingError.
+ * in CRITs' log and does not stop the others. Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT,
+ * DOWNLOAD_BREAKS_OFF), ArchiveError and StagingError.
  */
 export async function submitDropped(analysis: Analysis): Promise<void> {
   await requireTask(analysis)
-  const archive = await download(analysis)
+  const archive = await downloadArchive(analysis)
   try {
     const pass = new DroppedPass(analysis)
     const memory = Buffer.allocUnsafeSlow(MEMORY_BYTES)
@@ -54,23 +54,20 @@ async function requireTask(analysis: Analysis): Promise<void> {
   if (view) requireSameSample(analysis, view.md5)
 }
 
-async function download(analysis: Analysis): Promise<StagedFile> {
+async function downloadArchive(analysis: Analysis): Promise<StagedFile> {
   const { task, context, cuckoo, tmpDir } = analysis
   const signal = context.working
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const staged = await cuckoo.availability.patiently(
-        context.waiting,
-        timed(analysis, async () => {
-          const response = await cuckoo.client.dropped(task.taskId, { compression: 'gz' }, signal)
-          const limits = { maxBytes: ARCHIVE_BYTES_MAX, signal }
-          return response && stageArchive(response.stream(ARCHIVE_BYTES_MAX), tmpDir, limits)
-        }),
-      )
+      const staged = await download(analysis, async () => {
+        const response = await cuckoo.client.dropped(task.taskId, { compression: 'gz' }, signal)
+        const limits = { maxBytes: ARCHIVE_BYTES_MAX, signal }
+        return response && stageArchive(response.stream(ARCHIVE_BYTES_MAX), tmpDir, limits)
+      })
       if (staged) return staged
       throw await whyMissing(analysis, 'archive of dropped files')
     } catch (error) {
-      if (attempt === DOWNLOADS || !(error instanceof TruncatedBodyError)) throw error
+      if (attempt === DOWNLOADS || !isIncomplete(error)) throw error
       context.log.info({ err: error }, 'the archive is incomplete; downloading it again')
     }
   }

@@ -1,10 +1,10 @@
 // Reads a report to its end, into rows. Nothing is posted before.
 import { ServiceError } from '@cuckoo-distributed/core'
 import { POSTING_ORDER, VALUE_CHARS_MAX } from '@cuckoo-distributed/crits-client'
-import { TruncatedBodyError } from '@cuckoo-distributed/http'
-import { ReportError, type ScanSummary, scanReport } from '@cuckoo-distributed/report-scanner'
+import { type ScanSummary, scanReport } from '@cuckoo-distributed/report-scanner'
 import { backOff, delay } from '@cuckoo-distributed/wait'
-import { type Analysis, requireSameSample, TaskGoneError, timed } from './analysis.js'
+import { type Analysis, requireSameSample, TaskGoneError } from './analysis.js'
+import { download, isIncomplete } from './download.js'
 import { ReportRows } from './report-rows.js'
 
 /** More than any report on record; a bound for a server that never ends. */
@@ -20,26 +20,23 @@ export interface ReadReport {
 
 /**
  * Fills the analysis' store with the rows of its report.
- * Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT, NOT_A_REPORT) and ReportError.
+ * Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT, NOT_A_REPORT, DOWNLOAD_BREAKS_OFF) and ReportError.
  */
 export async function readReport(analysis: Analysis): Promise<ReadReport> {
-  const { context, cuckoo, config } = analysis
+  const { context, config } = analysis
   // 2, 4, 8 and 16 s; all of them must pass before HoldLimit sends the message back to begin anew.
   const initialMs = Math.min(2_000, (config.HoldLimit * 1000) / 30)
   const pauses = backOff({ initialMs, maxMs: 30_000 })
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const report = await cuckoo.availability.patiently(
-        context.waiting,
-        timed(analysis, () => readOnce(analysis)),
-      )
+      const report = await download(analysis, () => readOnce(analysis))
       if (report) {
         requireSameSample(analysis, report.rows.target?.md5)
         return report
       }
       if (attempt === TRIES) throw await whyMissing(analysis, 'report')
     } catch (error) {
-      if (attempt === TRIES || !isPassing(error)) throw error
+      if (attempt === TRIES || !isIncomplete(error)) throw error
       context.log.info({ err: error }, 'the report is incomplete; reading it again')
     }
     await delay(pauses.next(), context.waiting)
@@ -72,8 +69,4 @@ export async function whyMissing({ task, context, cuckoo }: Analysis, what: stri
   if (!view) return new TaskGoneError(task.taskId)
   const reasons = view.errors.length > 0 ? `; Cuckoo says: ${view.errors.join('; ').slice(0, 500)}` : ''
   return new ServiceError('NO_REPORT', `task ${task.taskId} is "${view.status}" but has no ${what}${reasons}`)
-}
-
-function isPassing(error: unknown): boolean {
-  return error instanceof TruncatedBodyError || (error instanceof ReportError && error.code === 'truncated')
 }

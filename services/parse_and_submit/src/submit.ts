@@ -110,18 +110,9 @@ export class Submitter {
   }
 }
 
-function relay({ config, context, store }: Analysis, next: string): Outcome {
-  const { trail, delivery } = context
-  const { visited, storedBytes } = trail
-  trail.visited = [...visited, config.ConsumerQueue]
-  trail.storedBytes = store.storedBytes
-  return forward(next, delivery.body, {
-    async orElse(refusal) {
-      // The next try is of this instance again, and its progress is valid only for the plan that it was made with.
-      Object.assign(trail, { visited, storedBytes })
-      throw refusal
-    },
-  })
+function relay({ config, context: { trail, delivery }, store }: Analysis, next: string): Outcome {
+  const onward = { visited: [...trail.visited, config.ConsumerQueue], storedBytes: store.storedBytes }
+  return forward(next, delivery.body, { onward })
 }
 
 async function submit(analysis: Analysis): Promise<void> {

@@ -195,27 +195,6 @@ test('an archive that takes longer than HoldLimit gets through file by file', as
   assert.equal(await broker.depth(queues.failed), 0)
 })
 
-test('a next queue that refuses the message fails it as it was before, so the retry goes on with its progress', async t => {
-  const { broker, queues, crits, start, analyse } = await startScene(t)
-  await start({ ProducerQueue: queues.next })
-  const analysis = await analyse(sample)
-  await broker.delete(queues.next)
-  await broker.declare(queues.next, { arguments: { 'x-max-length': 0, 'x-overflow': 'reject-publish' } })
-  await broker.publish(queues.parse, analysis.message)
-  const failed = await broker.expectMessage(queues.failed, { deadlineMs: 30_000 })
-  const trail = readTrail(failed.headers)
-  assert.deepEqual(trail.visited, [])
-  assert.ok(trail.progress?.rows)
-  await broker.delete(queues.next)
-  await broker.declare(queues.next)
-  await broker.publish(queues.parse, analysis.message, { headers: failed.headers })
-  const relayed = await broker.expectMessage(queues.next, { deadlineMs: 30_000 })
-  assert.deepEqual(readTrail(relayed.headers).visited, [queues.parse])
-  const stored = crits.analyses.get(analysis.analysisId)
-  assert.ok(stored)
-  assert.equal(rowsOf(stored, 'info').length, 1)
-})
-
 test('an answer of CRITs that was lost fails the message with its progress, and the next try goes on from there', async t => {
   const { broker, queues, crits, start, analyse } = await startScene(t)
   await start()

@@ -1,7 +1,7 @@
 // The only code that acknowledges. What became of a message decides what the broker is told, and in which order.
 import { backOff, delay, type TimeLimit, timeLimit } from '@cuckoo-distributed/wait'
 import { describeError, HoldLimitReached, toError } from '../errors.js'
-import { type HeaderTable, nextStageHeaders, SEEN, withSeen, writeTrail } from '../headers.js'
+import { type HeaderTable, nextStageHeaders, SEEN, type Trail, withSeen, writeTrail } from '../headers.js'
 import type { Afterwards, Outcome } from '../stage.js'
 import { BrokerSizeLimitError } from './confirm-lane.js'
 import type { LiveDelivery } from './delivery.js'
@@ -52,7 +52,8 @@ async function carryOut(
   switch (result.kind) {
     case 'forward': {
       const asItCame = result.carry === 'all'
-      const headers = asItCame ? writeTrail(delivery.trail) : onwardHeaders(delivery)
+      const trail = { ...delivery.trail, ...result.onward }
+      const headers = asItCame ? writeTrail(trail) : onwardHeaders(trail, delivery.mayBeRepeat)
       const maxBytes = asItCame ? Number.POSITIVE_INFINITY : options.maxMessageSize
       try {
         await options.publisher.publish(result.queue, result.body, headers, signal, maxBytes)
@@ -76,7 +77,7 @@ async function carryOut(
 }
 
 /** A message that may be a repeat may have been forwarded before, so the next stage must look as well. */
-function onwardHeaders({ trail, mayBeRepeat }: LiveDelivery): HeaderTable {
+function onwardHeaders(trail: Trail, mayBeRepeat: boolean): HeaderTable {
   return { ...nextStageHeaders(trail), ...(mayBeRepeat && SEEN) }
 }
 
