@@ -4,7 +4,15 @@ import test from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { extract } from 'tar-stream'
 import { collect } from '../src/archive/index.js'
-import { bigReport, type CuckooVersion, makeReport, PythonFloat, pythonJson, reportText } from '../src/cuckoo/index.js'
+import {
+  bigReport,
+  type CuckooVersion,
+  makeReport,
+  PythonFloat,
+  pythonJson,
+  reportText,
+  sampleFacts,
+} from '../src/cuckoo/index.js'
 import { bunzip2 } from './archive-bunzip2.js'
 import { create, reported, send, start } from './cuckoo-client.js'
 
@@ -177,19 +185,34 @@ test('names that are not UTF-8 go into the archive as they are, and into the rep
   )
 })
 
-for (const version of ['1.2', '2.0'] as const) {
-  for (const format of ['pretty', 'compact'] as const) {
+for (const version of ['1.2', '2.0', 'CAPE'] as const) {
+  for (const format of ['pretty', 'compact', 'minified'] as const) {
     test(`${version}, ${format}: a big report is valid, as long as asked for, repeatable, and about the given sample`, async () => {
-      const options = { bytes: 1_500_000, seed: 7, format, version }
+      const sample = sampleFacts(SAMPLE)
+      const options = { bytes: 1_500_000, seed: 7, format, version, sample }
       const text = await collect(bigReport(options))
       assert.ok(text.length >= options.bytes && text.length < options.bytes + 10_000)
       assert.deepEqual(await collect(bigReport(options)), text)
       const report = JSON.parse(text.toString())
       assert.equal(text.includes('\n'), format === 'pretty')
+      if (format === 'minified') assert.equal(text.toString(), JSON.stringify(report))
+      assert.equal(report.target.file.md5, sample.md5)
       const [first, second] = report.behavior.processes
       assert.ok(first.calls.length > 300 && second.calls.length > 300)
-      if (version === '1.2') assert.deepEqual([first.calls[0].id, first.calls[9].id, second.calls[0].id], [0, 9, 0])
+      if (version !== '2.0') assert.deepEqual([first.calls[0].id, first.calls[9].id, second.calls[0].id], [0, 9, 0])
       assert.notDeepEqual(await collect(bigReport({ ...options, seed: 8 })), text)
+    })
+
+    test(`${version}, ${format}: a big report may hold one long string`, async () => {
+      for (const place of ['unwanted', 'argument'] as const) {
+        const options = { bytes: 1_500_000, format, version, longString: { place, bytes: 1_000_001 } }
+        const text = await collect(bigReport(options))
+        assert.ok(text.length >= options.bytes && text.length < options.bytes + 10_000)
+        const report = JSON.parse(text.toString())
+        const [call] = report.behavior.processes[0].calls
+        const found = place === 'unwanted' ? report.comment : (call.arguments.buffer ?? call.arguments[0].value)
+        assert.equal(found, 'x'.repeat(1_000_001))
+      }
     })
   }
 }

@@ -7,6 +7,10 @@ export class PythonFloat {
   constructor(value: number) {
     this.value = value
   }
+
+  toJSON(): number {
+    return this.value
+  }
 }
 
 /** What `json.dumps` can be given. */
