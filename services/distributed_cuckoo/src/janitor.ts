@@ -8,6 +8,8 @@ import type { ObsoleteFile, Store } from './store/store.js'
 
 const BATCH = 100
 const PAUSE_MS = 1_000
+/** After a failure of the disk or the database. */
+const TROUBLE_MS = 10_000
 /** An upload that is still going on is younger. */
 const ORPHAN_AGE_MS = 24 * 60 * 60_000
 
@@ -60,6 +62,7 @@ export class Janitor {
     } catch (error: unknown) {
       signal.throwIfAborted()
       this.#log.warn({ err: error }, 'tidying up failed; it is tried again')
+      await delay(TROUBLE_MS, signal)
     }
   }
 

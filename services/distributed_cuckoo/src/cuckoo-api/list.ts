@@ -16,17 +16,16 @@ export async function readListFilter(store: Store, query: Fields): Promise<TaskF
   }
 }
 
-/** The document with all tasks that fit, by id. */
+/** The document with all tasks that fit, by id. The first page comes with the beginning, so that a failure before it gets an answer. */
 export async function* listDocument(store: Store, filter: TaskFilter, range: Range): AsyncGenerator<string> {
-  let separator = ''
-  yield '{"tasks": ['
+  let beginning = '{"tasks": ['
   if (filter.states?.length !== 0) {
     for await (const tasks of pagesOf(store, filter, range)) {
-      yield separator + tasks.map(task => JSON.stringify(taskJson(task))).join(', ')
-      separator = ', '
+      yield beginning + tasks.map(task => JSON.stringify(taskJson(task))).join(', ')
+      beginning = ', '
     }
   }
-  yield ']}'
+  yield beginning === ', ' ? ']}' : `${beginning}]}`
 }
 
 /** @throws ApiError 404 unless the text is a count. */

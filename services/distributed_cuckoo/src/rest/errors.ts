@@ -1,7 +1,7 @@
 /** Errors as clients see them: always JSON, with `message` and `status`. */
 import type { Logger } from '@cuckoo-distributed/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { NameTakenError } from '../store/errors.js'
+import { NameTakenError, StoreLostError } from '../store/errors.js'
 
 /** An answer that is an error. */
 export class ApiError extends Error {
@@ -29,6 +29,7 @@ export function errorBody(error: unknown): { readonly status: number; readonly m
   if (error instanceof ApiError) return { ...error.details, status: error.status, message: error.message }
   if (error instanceof NameTakenError) return { status: 409, message: error.message }
   if (isOutOfSpace(error)) return { status: 507, message: 'Insufficient Storage' }
+  if (error instanceof StoreLostError) return { status: 503, message: 'The database does not answer' }
   const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined
   if (status === 413) return { status, message: 'Payload Too Large' }
   if (typeof status === 'number' && status >= 400 && status < 500) return { status, message: 'Bad Request' }

@@ -21,3 +21,9 @@ export class LeadershipLostError extends Error {
   readonly code = 'LEADERSHIP_LOST'
   override readonly name = 'LeadershipLostError'
 }
+
+/** The database does not answer now. It is asked again with the next query. */
+export class StoreLostError extends Error {
+  readonly code = 'STORE_LOST'
+  override readonly name = 'StoreLostError'
+}

@@ -1,9 +1,9 @@
 /** PostgreSQL: one database, any number of processes, one of which schedules. */
 import type { Logger } from '@cuckoo-distributed/core'
 import { backOff, delay } from '@cuckoo-distributed/wait'
-import { Kysely, PostgresDialect } from 'kysely'
+import { type DatabaseConnection, Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
-import { LeadershipLostError } from './errors.js'
+import { LeadershipLostError, StoreLostError } from './errors.js'
 import type { Leadership } from './store.js'
 import type { Tables } from './tables.js'
 
@@ -12,17 +12,40 @@ const STATEMENT_TIMEOUT_MS = 60_000
 /** Of the advisory lock that the scheduling process holds; the two words "dist" and "lead" in ASCII. */
 const LEADER_LOCK = [0x64697374, 0x6c656164] as const
 const LOCK_RETRY_MS = 1_000
+const MAX_LOCK_RETRY_MS = 5_000
 const HEARTBEAT_MS = 5_000
 
-/** Opens a pool; it connects with the first query. A connection that breaks while idle is logged and replaced. */
+/**
+ * Opens a pool; it connects with the first query. A connection that breaks while idle is logged and replaced. Queries reject with
+ * StoreLostError while the server is away.
+ */
 export function openPostgres(url: string, log: Logger): Kysely<Tables> {
   const pool = new pg.Pool({
     ...connectionOptions(url),
     max: 10,
     types: { getTypeParser: (oid, format) => (oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) },
   })
+  // One that breaks in use rejects its query, and says so itself as well: unheard, that would end the process.
+  pool.on('connect', client => client.on('error', error => log.debug({ err: error }, 'a connection broke in use')))
   pool.on('error', error => log.warn({ err: error }, 'a connection to the database broke'))
-  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+  const losable = { connect: () => pool.connect().catch(rethrow), end: () => pool.end() }
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: losable, onCreateConnection: makeLosable }) })
+}
+
+async function makeLosable(connection: DatabaseConnection): Promise<void> {
+  const execute = connection.executeQuery.bind(connection)
+  connection.executeQuery = query => execute<never>(query).catch(rethrow)
+}
+
+/**
+ * What the server says of itself when it stops, starts, takes no more connections, is a standby now, or is too slow: classes and codes
+ * of postgresql.org/docs/current/errcodes-appendix.html.
+ */
+const SERVER_AWAY = /^(08|57P0|53300|57014|25006)/
+
+function rethrow(error: unknown): never {
+  const isLost = error instanceof pg.DatabaseError ? SERVER_AWAY.test(error.code ?? '') : !(error instanceof TypeError)
+  throw isLost ? new StoreLostError('the database does not answer', { cause: error }) : error
 }
 
 /** All numbers of the model are safe integers, which the driver would return as text. */
@@ -41,7 +64,7 @@ function connectionOptions(url: string): pg.ClientConfig {
 
 /** Waits for the lock, through outages of the database as well. Rejects with `signal.reason` only. */
 export async function leadPostgres(url: string, log: Logger, signal: AbortSignal): Promise<Leadership> {
-  const retry = backOff({ initialMs: LOCK_RETRY_MS, maxMs: 30_000 })
+  const retry = backOff({ initialMs: LOCK_RETRY_MS, maxMs: MAX_LOCK_RETRY_MS })
   for (;;) {
     try {
       const leadership = await tryToLead(url)
