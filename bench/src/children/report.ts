@@ -1,7 +1,7 @@
 // report.js WAY URL: gets the wanted parts out of one report, in one of the ways of ways/.
 import { tell } from '../usage.js'
 
-type Way = (url: string) => Promise<number>
+type Way = (url: string) => Promise<unknown>
 
 /** Each way loads only what it needs: starting is part of the cost. */
 const WAYS: Readonly<Record<string, () => Promise<Way>>> = {

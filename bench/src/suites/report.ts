@@ -1,11 +1,13 @@
 // Reports: the product's extraction against downloading alone, JSON.parse and two streaming parsers.
-import { bigReport, type SpooledBody, spool } from '@cuckoo-distributed/testing'
+import { type BigReportOptions, bigReport, spool } from '@cuckoo-distributed/testing'
 import type { WarmRounds } from '../children/warm.js'
 import type { Bench } from '../main.js'
-import { type Served, serve } from '../serve.js'
+import { serve } from '../serve.js'
 import { median } from '../statistics.js'
 import { atLeast, atMost, short, type Table } from '../table.js'
 import { type Run, runChild } from '../usage.js'
+import type { Found } from '../ways/scan.js'
+import { reportMemory } from './report-memory.js'
 
 const MB = 1_000_000
 
@@ -44,14 +46,14 @@ function costRows(costs: ReadonlyMap<string, Cost>, baseline: string): string[][
 
 const HEAD = ['way', 'CPU s', 'wall s', 'peak MiB', 'CPU ÷ baseline', 'wall ÷ baseline']
 
-async function withReport<T>(bytes: number, use: (served: Served, body: SpooledBody) => Promise<T>): Promise<T> {
-  await using body = await spool(bigReport({ bytes }))
+async function withReport<T>(options: BigReportOptions, use: (url: string) => Promise<T>): Promise<T> {
+  await using body = await spool(bigReport(options))
   await using served = await serve(body)
-  return await use(served, body)
+  return await use(served.url)
 }
 
 async function large(): Promise<Table[]> {
-  const [costs, warm] = await withReport(500 * MB, async ({ url }) => [
+  const [costs, warm] = await withReport({ bytes: 500 * MB }, async url => [
     await compare(['download', 'scan', 'JSON.parse'], url, 3),
     (await runChild<WarmRounds>('warm', [url, '5'])).result,
   ])
@@ -83,7 +85,7 @@ async function large(): Promise<Table[]> {
 }
 
 async function streaming(): Promise<Table> {
-  const costs = await withReport(50 * MB, ({ url }) =>
+  const costs = await withReport({ bytes: 50 * MB }, url =>
     compare(['download', 'scan', 'JSON.parse', 'stream-json', '@streamparser/json'], url, 3),
   )
   return {
@@ -95,7 +97,7 @@ async function streaming(): Promise<Table> {
 }
 
 async function small(): Promise<Table> {
-  const { result } = await withReport(MB, ({ url }) => runChild<WarmRounds>('warm', [url, '100']))
+  const { result } = await withReport({ bytes: MB }, url => runChild<WarmRounds>('warm', [url, '100']))
   const ratio = median(result.scanMemory.map((ms, at) => ms / (result.parseMemory[at] ?? Number.NaN)))
   return {
     title: 'A report of 1 MB from memory, warm',
@@ -107,25 +109,50 @@ async function small(): Promise<Table> {
 
 async function shapes(): Promise<Table> {
   const rows: string[][] = []
-  for (const version of ['1.2', '2.0'] as const) {
-    for (const format of ['pretty', 'compact'] as const) {
-      await using body = await spool(bigReport({ bytes: 50 * MB, version, format }))
-      await using served = await serve(body)
-      const { result } = await runChild<WarmRounds>('warm', [served.url, '5'])
-      const milliseconds = median(result.scanMemory)
-      rows.push([version, format, short(milliseconds), short(result.bytes / 1e6 / milliseconds)])
+  for (const version of ['1.2', '2.0', 'CAPE'] as const) {
+    for (const format of ['pretty', 'compact', 'minified'] as const) {
+      const row = await withReport({ bytes: 50 * MB, version, format }, async url => {
+        const { result } = await runChild<WarmRounds>('warm', [url, '5'])
+        const { cpu, peak } = await runChild('report', ['scan', url])
+        const milliseconds = median(result.scanMemory)
+        return [milliseconds, result.bytes / 1e6 / milliseconds, cpu, peak].map(short)
+      })
+      rows.push([version, format, ...row])
     }
   }
   return {
-    title: 'Shapes of reports, 50 MB from memory, warm',
-    text: 'Medians of five rounds in the layouts of Cuckoo 1.2 and 2.0.',
-    head: ['Cuckoo', 'format', 'CPU ms', 'GB per CPU s'],
+    title: 'Shapes of reports, 50 MB',
+    text: 'In the layouts of Cuckoo 1.2, Cuckoo 2.0 and CAPE. From memory, warm: medians of five rounds; over loopback HTTP: a whole process, one run.',
+    head: ['sandbox', 'format', 'from memory, CPU ms', 'GB per CPU s', 'over HTTP, CPU s', 'peak MiB'],
+    rows,
+  }
+}
+
+async function longStrings(): Promise<Table> {
+  const rows: string[][] = []
+  for (const place of ['unwanted', 'argument'] as const) {
+    const row = await withReport({ bytes: 120 * MB, longString: { place, bytes: 100 * MB } }, async url => {
+      const download = await runChild('report', ['download', url])
+      const scan = await runChild<Found>('report', ['scan', url])
+      const more = scan.peak - download.peak
+      return [
+        ...[download.cpu, scan.cpu, scan.peak].map(short),
+        `${scan.result.cutValues}`,
+        `${short(more)} MiB ${atMost(more, 20)}`,
+      ]
+    })
+    rows.push([place === 'unwanted' ? 'that nobody wants' : 'that is the argument of a wanted call', ...row])
+  }
+  return {
+    title: 'A string of 100 MB in a report of 120 MB, over loopback HTTP, whole process',
+    text: 'One run each. A wanted string is cut to 64 KiB, and the result says how many were.',
+    head: ['string', 'download CPU s', 'scan CPU s', 'scan peak MiB', 'strings cut', 'peak above download'],
     rows,
   }
 }
 
 async function huge(): Promise<Table> {
-  const costs = await withReport(1200 * MB, ({ url }) => compare(['download', 'scan'], url, 1))
+  const costs = await withReport({ bytes: 1200 * MB }, url => compare(['download', 'scan'], url, 1))
   return {
     title: 'A report of 1.2 GB over loopback HTTP, whole process',
     text: 'One run each; `JSON.parse` cannot read it, as no string is that long. Baseline: `download`.',
@@ -134,6 +161,14 @@ async function huge(): Promise<Table> {
   }
 }
 
-export async function report(_: Bench): Promise<Table[]> {
-  return [...(await large()), await huge(), await streaming(), await small(), await shapes()]
+export async function report({ amqp }: Bench): Promise<Table[]> {
+  const tables = [
+    ...(await large()),
+    await huge(),
+    await streaming(),
+    await small(),
+    await shapes(),
+    await longStrings(),
+  ]
+  return [...tables, await reportMemory(amqp)]
 }

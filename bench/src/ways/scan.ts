@@ -27,10 +27,16 @@ export class Counter implements Required<ReportSink> {
   }
 }
 
-export async function scan(url: string): Promise<number> {
+/** What a scan has found: values, and strings that it has cut. */
+export interface Found {
+  readonly values: number
+  readonly cutValues: number
+}
+
+export async function scan(url: string): Promise<Found> {
   const counter = new Counter()
   await using client = new HttpClient({ baseUrl: url, verifySsl: true })
   const response = await client.request({ method: 'GET', path: '/', signal: new AbortController().signal })
-  await scanReport(response.stream(Number.POSITIVE_INFINITY), OPTIONS, counter)
-  return counter.values
+  const { cutValues } = await scanReport(response.stream(Number.POSITIVE_INFINITY), OPTIONS, counter)
+  return { values: counter.values, cutValues }
 }
