@@ -23,11 +23,11 @@ async function emitSamples(scene: Scene, count: number): Promise<Emitted[]> {
   return emitted
 }
 
-function startAll(scene: Scene, cuckooUrl: string): Promise<ServiceProcess[]> {
+function startAll(scene: Scene, cuckooUrl: string, cuckooKeys: object = {}): Promise<ServiceProcess[]> {
   return Promise.all([
-    scene.start('feed_cuckoo', { CuckooURL: cuckooUrl }),
-    scene.start('check_results'),
-    scene.start('parse_and_submit'),
+    scene.start('feed_cuckoo', { ...cuckooKeys, CuckooURL: cuckooUrl }),
+    scene.start('check_results', cuckooKeys),
+    scene.start('parse_and_submit', cuckooKeys),
     scene.start('overseer'),
   ])
 }
@@ -41,6 +41,18 @@ test("a message as CRITs sends it ends as a finished analysis with results, with
   assertResults(scene, analysis)
   assertAnalysedOnce([analysis], cuckoo)
   await assertCleanEnd(scene, services, cuckoo)
+})
+
+test('a Cuckoo 2.0.7 with an API token gets it from every service, and no log shows it', async t => {
+  const scene = await startScene(t)
+  const apiToken = 'aPrivateToken'
+  const cuckoo = await scene.startCuckoo({ version: '2.0', apiToken })
+  const services = await startAll(scene, cuckoo.url, { CuckooTokens: { [`${cuckoo.url}/`]: apiToken } })
+  const analysis = await scene.emit(sample(1))
+  await scene.allAre('completed', [analysis])
+  assert.ok((scene.crits.analyses.get(analysis.analysisId)?.results.length ?? 0) > 10)
+  await assertCleanEnd(scene, services, cuckoo)
+  for (const { output } of services) assert.ok(!output.join('\n').includes(apiToken))
 })
 
 test('two Cuckoos behind one queue and two instances of every stage: each sample is analysed once, its results are its own', async t => {

@@ -1,6 +1,7 @@
 export { Publisher, UndeliverableError } from './broker/publisher.js'
 export { declareQueue, type OwnQueue, QueueMismatchError, stageQueues } from './broker/queues.js'
 export { loadConfig } from './config.js'
+export { laterWithSpace } from './disk-full.js'
 export {
   ChannelLost,
   ConfigError,
@@ -59,6 +60,7 @@ export {
   type BrokerConfig,
   BrokerKeys,
   CritsURL,
+  CuckooTokens,
   prefetchKey,
   type StageConfig,
   StageKeys,

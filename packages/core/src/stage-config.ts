@@ -76,6 +76,12 @@ const urlList = (what: string) =>
 export const AllowedCritsURLs = urlList('CRITs base URLs')
 export const AllowedCuckooURLs = urlList('Cuckoo base URLs')
 
+export const CuckooTokens = Type.Record(Type.String(), Type.String({ minLength: 1 }), {
+  default: {},
+  description:
+    'API tokens by base URL of the Cuckoo, `{"http://cuckoo:8090": "${CUCKOO_TOKEN}"}`; sent as `Authorization: Bearer`',
+})
+
 export const TmpDir = Type.String({
   default: '',
   description: 'Directory for samples and archives on their way; empty = the temporary directory of the system',

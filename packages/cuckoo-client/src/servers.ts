@@ -1,5 +1,5 @@
 /** The Cuckoo servers that a process talks to: one client and one memory of outages for each base URL. */
-import { Availability, type AvailabilityOptions, displayUrl } from '@cuckoo-distributed/http'
+import { Availability, type AvailabilityOptions, displayUrl, parseBaseUrl } from '@cuckoo-distributed/http'
 import { CuckooClient } from './client.js'
 import { UnexpectedAnswerError } from './errors.js'
 
@@ -8,6 +8,8 @@ export interface CuckooServersOptions {
   readonly verifySsl: boolean
   /** As for `CuckooClient`, for each server. */
   readonly maxConnections: number
+  /** Bearer tokens by base URL; a token goes to no other server than the one it is for. Default: none. */
+  readonly apiTokens?: Readonly<Record<string, string>>
   /** As for `Availability`. */
   readonly backOff?: AvailabilityOptions['backOff']
   /** Called when a Cuckoo goes down or comes back, with its base URL without user info. */
@@ -21,8 +23,15 @@ export class CuckooServer implements AsyncDisposable {
   readonly availability: Availability
 
   /** @throws InvalidUrlError */
-  constructor({ onAvailability, backOff, ...options }: CuckooServersOptions & { readonly baseUrl: string }) {
-    this.client = new CuckooClient(options)
+  constructor({
+    onAvailability,
+    backOff,
+    apiTokens = {},
+    ...options
+  }: CuckooServersOptions & { readonly baseUrl: string }) {
+    const own = displayUrl(parseBaseUrl(options.baseUrl))
+    const token = Object.entries(apiTokens).find(([url]) => displayUrl(parseBaseUrl(url)) === own)
+    this.client = new CuckooClient({ ...options, apiToken: token?.[1] })
     this.availability = new Availability({
       probe: signal => this.client.status(signal).catch(anyAnswer),
       ...(backOff && { backOff }),

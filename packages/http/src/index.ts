@@ -14,4 +14,4 @@ export {
 } from './errors.js'
 export { multipartUpload, type Upload, type UploadFile, UploadSizeError } from './multipart.js'
 export { HttpResponse } from './response.js'
-export { checkUrl, displayUrl, InvalidUrlError, UrlNotAllowedError, urlProblems } from './url.js'
+export { checkUrl, displayUrl, InvalidUrlError, parseBaseUrl, UrlNotAllowedError, urlProblems } from './url.js'

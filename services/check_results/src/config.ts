@@ -1,5 +1,5 @@
 // The configuration of check_results: its keys, and what of it cannot be used.
-import { AllowedCuckooURLs, prefetchKey, StageKeys, VerifySSL } from '@cuckoo-distributed/core'
+import { AllowedCuckooURLs, CuckooTokens, prefetchKey, StageKeys, VerifySSL } from '@cuckoo-distributed/core'
 import { urlProblems } from '@cuckoo-distributed/http'
 import Type, { type Static } from 'typebox'
 
@@ -23,6 +23,7 @@ export const CheckResultsSchema = Type.Object(
         'Seconds a task may take until it is reported, its wait in Cuckoo included; then the message has failed',
     }),
     AllowedCuckooURLs,
+    CuckooTokens,
   },
   { additionalProperties: false },
 )
@@ -30,6 +31,9 @@ export const CheckResultsSchema = Type.Object(
 export type CheckResultsConfig = Readonly<Static<typeof CheckResultsSchema>>
 
 /** What is well-formed and still cannot be used, in words that name the key. */
-export function unusable({ AllowedCuckooURLs }: CheckResultsConfig): string[] {
-  return urlProblems({ AllowedCuckooURLs })
+export function unusable({ AllowedCuckooURLs, CuckooTokens }: CheckResultsConfig): string[] {
+  return [
+    ...urlProblems({ AllowedCuckooURLs }),
+    ...urlProblems({ CuckooTokens: Object.keys(CuckooTokens) }, { userInfo: 'refused' }),
+  ]
 }

@@ -18,6 +18,7 @@ export const checkResults: ServiceDefinition<typeof CheckResultsSchema> = {
     const watchers = new Watchers({
       verifySsl: config.VerifySSL,
       allowedUrls: config.AllowedCuckooURLs,
+      apiTokens: config.CuckooTokens,
       intervalMs: Math.max(config.WaitBetweenRequests * 1000, SHORTEST_INTERVAL_MS),
       deadlineMs: config.AnalysisDeadline * 1000,
       log,

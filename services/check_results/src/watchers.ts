@@ -7,6 +7,8 @@ export interface WatchersOptions extends Omit<WatcherOptions, 'cuckoo'> {
   readonly verifySsl: boolean
   /** Base URLs that messages may name; empty: any. */
   readonly allowedUrls: readonly string[]
+  /** As for `CuckooServers`. */
+  readonly apiTokens?: Readonly<Record<string, string>>
 }
 
 export class Watchers implements AsyncDisposable {
@@ -16,7 +18,11 @@ export class Watchers implements AsyncDisposable {
 
   constructor(options: WatchersOptions) {
     this.#options = options
-    this.#servers = new CuckooServers({ verifySsl: options.verifySsl, maxConnections: 1 })
+    this.#servers = new CuckooServers({
+      verifySsl: options.verifySsl,
+      maxConnections: 1,
+      ...(options.apiTokens && { apiTokens: options.apiTokens }),
+    })
   }
 
   /** Throws UrlNotAllowedError when `cuckooUrl` may not be asked, or is no base URL. */

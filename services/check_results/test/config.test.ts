@@ -55,3 +55,15 @@ test('an allowed URL that cannot be used is named, without its password', async 
   assert.match(problems.join(), /^"AllowedCuckooURLs": a base URL must be absolute/)
   assert.ok(!problems.join().includes('secret'))
 })
+
+test('a URL in CuckooTokens that cannot be used is named, and the token is not shown', async t => {
+  const CuckooTokens = { 'cuckoo:8090': 'secret', 'http://user@cuckoo:8090': 'secret', 'http://cuckoo:8090/': 'secret' }
+  const problems = unusable(await load(t, { ...original, CuckooTokens }))
+  assert.match(
+    problems.join('\n'),
+    /^"CuckooTokens": a base URL must be absolute.*\n"CuckooTokens": user and password have/,
+  )
+  assert.equal(problems.length, 2)
+  assert.ok(!problems.join().includes('secret'))
+  await assert.rejects(load(t, { ...original, CuckooTokens: { 'http://cuckoo:8090': '' } }), /"CuckooTokens/)
+})

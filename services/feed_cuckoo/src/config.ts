@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import {
   AllowedCritsURLs,
   CritsURL,
+  CuckooTokens,
   directoryProblems,
   prefetchKey,
   StageKeys,
@@ -45,6 +46,7 @@ export const FeedCuckooSchema = Type.Object(
       default: 'go',
       description: 'What to do when Cuckoo does not tell its free space: `go` or `wait`',
     }),
+    CuckooTokens,
     CritsURL,
     AllowedCritsURLs,
     MaxSampleSize: Type.Integer({
@@ -60,10 +62,10 @@ export const FeedCuckooSchema = Type.Object(
 export type FeedCuckooConfig = Readonly<Static<typeof FeedCuckooSchema>>
 
 /** What is well-formed and still cannot be used, in words that name the key. */
-export function unusable({ CuckooURL, CritsURL, AllowedCritsURLs, TmpDir }: FeedCuckooConfig): string[] {
+export function unusable({ CuckooURL, CuckooTokens, CritsURL, AllowedCritsURLs, TmpDir }: FeedCuckooConfig): string[] {
   return [
     ...urlProblems({ CuckooURL }),
-    ...urlProblems({ CritsURL, AllowedCritsURLs }, { userInfo: 'refused' }),
+    ...urlProblems({ CritsURL, AllowedCritsURLs, CuckooTokens: Object.keys(CuckooTokens) }, { userInfo: 'refused' }),
     ...directoryProblems({ TmpDir: TmpDir || tmpdir() }),
   ]
 }

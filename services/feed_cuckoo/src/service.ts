@@ -19,6 +19,7 @@ export const feedCuckoo: ServiceDefinition<typeof FeedCuckooSchema> = {
       baseUrl: config.CuckooURL,
       verifySsl: config.VerifySSL,
       maxConnections: config.PrefetchCount,
+      apiTokens: config.CuckooTokens,
       onAvailability: (url, state, error) => logAvailability(log, url, state, error),
     })
     const crits = new CritsServers({

@@ -3,6 +3,7 @@ import {
   AllowedCritsURLs,
   AllowedCuckooURLs,
   CritsURL,
+  CuckooTokens,
   prefetchKey,
   StageKeys,
   TmpDir,
@@ -49,6 +50,7 @@ export const configSchema = Type.Object(
     CritsURL,
     AllowedCritsURLs,
     AllowedCuckooURLs,
+    CuckooTokens,
     CritsPause: Type.Number({
       default: 0,
       minimum: 0,

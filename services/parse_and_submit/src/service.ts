@@ -21,9 +21,9 @@ export const parseAndSubmit: ServiceDefinition<typeof configSchema> = {
   schema: configSchema,
   queues: config => stageQueues(config, config.QueueType),
   failedQueue: config => config.FailedQueue,
-  check: ({ CritsURL, AllowedCritsURLs, AllowedCuckooURLs, TmpDir }) => [
+  check: ({ CritsURL, AllowedCritsURLs, AllowedCuckooURLs, CuckooTokens, TmpDir }) => [
     ...urlProblems({ AllowedCuckooURLs }),
-    ...urlProblems({ CritsURL, AllowedCritsURLs }, { userInfo: 'refused' }),
+    ...urlProblems({ CritsURL, AllowedCritsURLs, CuckooTokens: Object.keys(CuckooTokens) }, { userInfo: 'refused' }),
     ...directoryProblems({ TmpDir: TmpDir || tmpdir() }),
   ],
   open: async (config, { log }) => {
@@ -33,6 +33,7 @@ export const parseAndSubmit: ServiceDefinition<typeof configSchema> = {
     const cuckoos = new CuckooServers({
       verifySsl: config.VerifySSL,
       maxConnections: config.CuckooConcurrency,
+      apiTokens: config.CuckooTokens,
       onAvailability: (url, state, error) => logAvailability(log, url, state, error),
     })
     const crits = new CritsServers({
