@@ -32,15 +32,19 @@ export function queueWithOtherArguments(queue: string): Cell {
       const broker = await TestBroker.connect(rig.node.url)
       await broker.delete(queue)
       await broker.declare(queue, { arguments: { 'x-max-priority': 5 } })
-      const refused = rig.services.feed_cuckoo.nextLog(/cannot reach the broker; waiting/)
+      const declares = queue === QUEUES.parse ? 'check_results' : 'feed_cuckoo'
+      const refused = rig.services[declares].nextLog(/cannot reach the broker; waiting/)
       for (const name of SERVICES) {
         rig.taps[name].cut()
         rig.taps[name].release()
       }
       return async () => {
-        await refused()
-        await broker.delete(queue)
-        await broker.close()
+        try {
+          await refused()
+        } finally {
+          await broker.delete(queue)
+          await broker.close()
+        }
       }
     },
   }

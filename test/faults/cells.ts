@@ -38,7 +38,8 @@ export function atBroker(action: ActionName, service: ServiceName, moment: Momen
   return {
     fault: action,
     moment: `${service}, ${MOMENTS[moment]}`,
-    mayDouble: moment !== 'publish' || REACHES_ALL.has(action),
+    // What a consuming connection was to acknowledge is delivered again, though its publish goes through.
+    mayDouble: moment !== 'publish' || REACHES_ALL.has(action) || action === 'consuming connection reset',
     async arm(rig) {
       if (service === 'overseer') failTwice(rig)
       const held = rig.taps[service].hold(moment)
@@ -137,6 +138,8 @@ export function httpFault(fault: string, endpoint: EndpointName): Cell {
     row: EACH_REQUEST,
     mayDouble: endpoint === 'CRITs results' && fault === 'answer lost after storing',
     async arm(rig) {
+      // A status is used for five seconds; a new process has none.
+      if (endpoint === 'Cuckoo status') await rig.services.feed_cuckoo.end('SIGTERM')
       return struck(rig, ENDPOINTS[endpoint], rule)
     },
   }

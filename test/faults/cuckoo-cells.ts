@@ -101,6 +101,8 @@ export const DATABASE_HICCUPS: readonly Cell[] = Object.entries(DATABASE_READERS
   moment,
   row: 'status, upload, list, view',
   async arm(rig) {
+    // A status is used for five seconds; a new process has none.
+    if (moment === 'status') await rig.services.feed_cuckoo.end('SIGTERM')
     return scriptTwice(rig, { kind: 'databaseError', match: { path } })
   },
 }))
