@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { ReportError, type ScanOptions, scanReport } from '../src/index.js'
+import { toCall } from '../src/normalise.js'
 import { OPTIONS, Rows, scan, skippers } from './collect.js'
-import { CUCKOO_12, CUCKOO_12_ROWS, CUCKOO_20, CUCKOO_20_ROWS } from './reports.js'
+import { CAPE, CAPE_ROWS, CUCKOO_12, CUCKOO_12_ROWS, CUCKOO_20, CUCKOO_20_ROWS } from './reports.js'
 
 const rowsOf = (rows: Rows): Record<string, unknown> => ({ ...rows })
 
@@ -13,12 +14,13 @@ const reportError =
     error instanceof ReportError && error.code === code && (offset === undefined || error.offset === offset)
 
 const REPORTS = [
-  ['1.2', CUCKOO_12, CUCKOO_12_ROWS],
-  ['2.0', CUCKOO_20, CUCKOO_20_ROWS],
+  ['Cuckoo 1.2', CUCKOO_12, CUCKOO_12_ROWS],
+  ['Cuckoo 2.0', CUCKOO_20, CUCKOO_20_ROWS],
+  ['CAPE', CAPE, CAPE_ROWS],
 ] as const
 
-for (const [version, report, expected] of REPORTS) {
-  test(`a report of Cuckoo ${version} has the same rows wherever it is cut, with either skipper`, () => {
+for (const [sandbox, report, expected] of REPORTS) {
+  test(`a report of ${sandbox} has the same rows wherever it is cut, with either skipper`, () => {
     const bytes = Buffer.from(report)
     for (const skipper of skippers()) {
       for (let cut = 0; cut <= bytes.length; cut++) {
@@ -29,14 +31,14 @@ for (const [version, report, expected] of REPORTS) {
     }
   })
 
-  test(`a report of Cuckoo ${version} without white space or with much of it has the same rows`, () => {
+  test(`a report of ${sandbox} without white space or with much of it has the same rows`, () => {
     const parsed: unknown = JSON.parse(report.replaceAll(/: ?(-?\d{16,})/g, ':"$1"'))
     for (const text of [JSON.stringify(parsed), JSON.stringify(parsed, null, 8), report.replaceAll('\n', '\r\n\t')]) {
       assert.deepEqual(rowsOf(scan(text).rows), expected)
     }
   })
 
-  test(`a report of Cuckoo ${version} that is truncated at any byte is an error`, () => {
+  test(`a report of ${sandbox} that is truncated at any byte is an error`, () => {
     const bytes = Buffer.from(report)
     for (const skipper of skippers()) {
       for (let length = 0; length < bytes.length; length++) {
@@ -96,6 +98,39 @@ test('arbitrary content in unwanted places changes nothing', () => {
         )
         assert.deepEqual(rows.files, ['f'])
         assert.deepEqual([summary.trailingBytes, summary.droppedCalls, summary.cutValues], [0, 0, 0])
+      }
+    },
+  )
+  fc.assert(property)
+})
+
+test('arbitrary elements in a list of calls give what JSON.parse gives, wherever the report is cut', () => {
+  const element = fc.oneof(
+    fc.record({
+      api: fc.string({ unit: 'binary' }),
+      arguments: fc.array(fc.jsonValue({ maxDepth: 2 }), { maxLength: 3 }),
+    }),
+    fc.jsonValue({ maxDepth: 2 }),
+  )
+  const property = fc.property(
+    fc.array(element),
+    fc.nat(8),
+    fc.array(fc.nat()),
+    fc.constantFrom(0, 4),
+    (elements, maxCalls, places, indent) => {
+      const process = { process_name: 'p', process_id: 1, calls: elements }
+      const report = Buffer.from(JSON.stringify({ behavior: { processes: [process] }, info: { id: 7 } }, null, indent))
+      if (/\d{16}/.test(report.toString())) return // JSON.parse loses digits
+      const cuts = places.map(place => place % (report.length + 1)).sort((a, b) => a - b)
+      const parsed: unknown[] = JSON.parse(JSON.stringify(elements))
+      const calls = parsed.flatMap(value => toCall(value, text => text) ?? []).slice(0, maxCalls)
+      for (const skipper of skippers()) {
+        const { rows } = scan(report, { cuts, maxCalls, skipper })
+        assert.deepEqual(
+          rows.calls,
+          calls.map(call => ({ ...call, process: 'p (1)' })),
+        )
+        assert.equal(rows.info?.id, '7')
       }
     },
   )

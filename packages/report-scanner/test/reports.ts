@@ -192,3 +192,57 @@ export const CUCKOO_20_ROWS = {
   keys: ['K1', 'K2'],
   mutexes: ['M'],
 }
+
+/** As CAPE 2.4 writes it, UTF-8 and all: kevoreilly/CAPEv2:modules/processing/behavior.py, kevoreilly/CAPEv2:modules/reporting/jsondump.py. */
+export const CAPE = `{
+  "statistics": {"processing": [{"name": "BehaviorAnalysis", "time": 0.5}]},
+  "target": {"category": "file", "file": {"name": "ä.exe", "md5": "m", "sha256": "s", "strings": ["behavior", "}]"]}},
+  "CAPE": {"payloads": [{"process_name": "not.exe", "cape_yara": []}], "configs": []},
+  "info": {"version": "2.4-CAPE", "started": "2023-12-01 10:00:00", "ended": "2023-12-01 10:02:10", "id": 12,
+    "machine": {"id": 12, "status": "stopped", "name": "win10", "label": "win10-ü", "platform": "windows"}},
+  "behavior": {
+    "processes": [{
+      "process_id": 4711, "process_name": "ä.exe", "parent_id": 600, "module_path": "C:\\\\ä.exe", "first_seen": "2023-12-01 10:00:01,125",
+      "calls": [{
+        "timestamp": "2023-12-01 10:00:01,250", "thread_id": "4712", "caller": "0x00401f2d", "parentcaller": "0x00401010",
+        "category": "process", "api": "NtProtectVirtualMemory", "status": false, "return": "0xc0000022", "pretty_return": "ACCESS_DENIED",
+        "arguments": [{"name": "Protection", "value": "0x00000040", "pretty_value": "PAGE_EXECUTE_READWRITE"}, {"name": "日本", "value": "\\\\x00é😀"}],
+        "repeated": 2, "id": 0
+      }],
+      "threads": ["4712"], "environ": {"CommandLine": "\\"C:\\\\ä.exe\\""}, "file_activities": {"read_files": ["no"]}
+    }],
+    "anomaly": [], "processtree": [{"name": "not.exe", "children": []}],
+    "summary": {"files": ["C:\\\\ä", "b"], "read_files": ["no"], "keys": ["K"], "read_keys": ["no"], "mutexes": ["M"], "resolved_apis": ["no"]},
+    "enhanced": [], "encryptedbuffers": []
+  },
+  "signatures": [{"name": "n", "description": "é", "categories": [], "severity": 2, "weight": 1, "data": [{"name": "no"}], "new_data": [], "families": []}],
+  "malscore": 4.2, "ttps": []
+}`
+
+/** What CAPE holds. */
+export const CAPE_ROWS = {
+  info: { id: '12', started: '2023-12-01 10:00:00', ended: '2023-12-01 10:02:10', machine: 'win10' },
+  target: { md5: 'm', sha256: 's' },
+  signatures: [{ name: 'n', description: 'é', severity: '2' }],
+  processes: [{ name: 'ä.exe', pid: '4711', parentPid: '600', firstSeen: '2023-12-01 10:00:01,125' }],
+  calls: [
+    {
+      category: 'process',
+      status: false,
+      return: '0xc0000022',
+      timestamp: '2023-12-01 10:00:01,250',
+      thread_id: '4712',
+      repeated: 2,
+      api: 'NtProtectVirtualMemory',
+      id: 0,
+      arguments: [
+        { name: 'Protection', value: '0x00000040' },
+        { name: '日本', value: '\\x00é😀' },
+      ],
+      process: 'ä.exe (4711)',
+    },
+  ],
+  files: ['C:\\ä', 'b'],
+  keys: ['K'],
+  mutexes: ['M'],
+}
