@@ -27,8 +27,9 @@ const VALUES: Readonly<Record<string, Option>> = {
   'reports-directory': { key: 'ReportsDirectory', describe: 'Reports directory' },
   'api-token': {
     key: 'ApiToken',
-    describe: 'Bearer token that clients must send; better kept in the configuration file',
+    describe: 'Bearer token that clients must send; everybody on this machine can read it here',
   },
+  'token-file': { key: 'ApiToken', describe: 'File with that token', read: readToken },
   interval: { key: 'Interval', describe: 'Seconds between two looks at a node; default 30', read: readNumber },
   threshold: { key: 'Threshold', describe: 'Pending tasks that a node may have; default 500', read: readNumber },
   'node-timeout': {
@@ -91,12 +92,20 @@ function readTokens(values: unknown): [name: string, token: string][] {
   return (Array.isArray(values) ? values : []).map(value => {
     const [, name, path] = /^([^=]+)=(.+)$/.exec(String(value)) ?? []
     if (name === undefined || path === undefined) throw new ConfigError('arguments', ['--node-token must be NAME=FILE'])
-    try {
-      return [name, readFileSync(path, 'utf8').trim()]
-    } catch (error: unknown) {
-      throw new ConfigError('arguments', [`--node-token: ${path} cannot be read: ${describeError(error)}`])
-    }
+    return [name, readToken(path)]
   })
+}
+
+function readToken(path: string): string {
+  let token: string
+  try {
+    token = readFileSync(path, 'utf8').trim()
+  } catch (error: unknown) {
+    throw new ConfigError('arguments', [`the token file ${path} cannot be read: ${describeError(error)}`])
+  }
+  // An empty token would mean that none is demanded.
+  if (token === '') throw new ConfigError('arguments', [`the token file ${path} is empty`])
+  return token
 }
 
 /** Of an option that is given twice the last counts, as with argparse. */

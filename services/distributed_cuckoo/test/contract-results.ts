@@ -51,6 +51,29 @@ export function testResults(serve: Serve): void {
     assert.equal(member((await curl(`${server}/task/${id}`)).json, 'tasks', String(id), 'path'), null)
   })
 
+  test('a URL is analysed by a node, and its report fetched, as a file is', async t => {
+    const node = await fakeNode(t)
+    node.newStatus = 'reported'
+    node.reports.set('json', '{"target": {"category": "url", "url": "http://example.com/a?b"}}')
+    const front = await serve(t)
+    await front.addNode('n', node.url)
+    const created = await curl(`${front.url}/task`, '-F', 'url=http://example.com/a?b', '-F', 'timeout=60')
+    assert.deepEqual([created.status, created.json], [200, { task_id: 1 }])
+    await front.reaches(1, 'finished')
+    await waitFor(() => node.tasks.size === 0, { describe: 'the copy to be deleted' })
+    const call = node.calls.find(({ path }) => path === '/tasks/create/url')
+    assert.deepEqual(
+      ['url', 'timeout'].map(name => call?.fields.get(name)),
+      ['http://example.com/a?b', '60'],
+    )
+    assert.equal((await curl(`${front.url}/report/1`)).text, node.reports.get('json'))
+    const shown = member((await curl(`${front.url}/task/1`)).json, 'tasks', '1')
+    assert.deepEqual(
+      ['category', 'url', 'path', 'filename', 'node'].map(name => member(shown, name)),
+      ['url', 'http://example.com/a?b', null, null, 'n'],
+    )
+  })
+
   test('a failed task says why, in place of its report', async t => {
     const node = await fakeNode(t)
     node.newStatus = 'failed_analysis'

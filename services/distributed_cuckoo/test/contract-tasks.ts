@@ -1,5 +1,6 @@
 /** How tasks are submitted, shown and listed. */
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -79,6 +80,7 @@ export function testTasks(serve: Serve): void {
       'clock=now',
       'memory=maybe',
       'enforce_timeout=2',
+      `tags=${randomBytes(5000).toString('hex')}`,
     ]) {
       refused(await curl(`${server}/task`, ...file, '-F', wrong), 400)
     }

@@ -7,6 +7,7 @@ import { CuckooClient } from '@cuckoo-distributed/cuckoo-client'
 import { waitFor } from '@cuckoo-distributed/testing'
 import { Janitor } from '../src/janitor.js'
 import { createServer } from '../src/rest/server.js'
+import { member } from './curl.js'
 import { isEmptied, makeNode, makeScene, type Scene, WINDOWS } from './dispatch-scene.js'
 
 const { signal } = new AbortController()
@@ -44,17 +45,9 @@ function upload(client: CuckooClient, content: string, options: Record<string, s
   return client.createTask({ name: 'sample.exe', size: bytes.length, open, options }, signal)
 }
 
-/** The object under `key` in the answer. */
+/** What is under `key` in the answer. */
 async function get(url: string, path: string, key: string): Promise<Readonly<Record<string, unknown>>> {
-  const answer: unknown = await (await fetch(url + path)).json()
-  return memberOf(answer, key)
-}
-
-function memberOf(value: unknown, key: string): Readonly<Record<string, unknown>> {
-  assert(typeof value === 'object' && value !== null)
-  const member: unknown = Object.entries(value).find(([name]) => name === key)?.[1]
-  assert(typeof member === 'object' && member !== null, `${key} in ${JSON.stringify(value)}`)
-  return { ...member }
+  return { ...Object(member(await (await fetch(url + path)).json(), key)) }
 }
 
 describe('a task by Cuckoo’s own API', () => {
@@ -202,7 +195,7 @@ describe('the list', () => {
     const now = Date.now() / 1000
     assert.equal((await client.listTasks({ status: 'reported', completedAfter: now - 60 }, signal))[0]?.id, id)
     assert.deepEqual(await client.listTasks({ status: 'reported', completedAfter: now + 60 }, signal), [])
-    assert.equal(memberOf(await get(url, '/tasks/list?owner=alice', 'tasks'), '0').id, id)
+    assert.equal(member(await get(url, '/tasks/list?owner=alice', 'tasks'), '0', 'id'), id)
     assert.deepEqual(await get(url, '/tasks/list?owner=bob', 'tasks'), {})
   })
 })

@@ -165,3 +165,16 @@ export async function isEmptied(node: CuckooStandIn): Promise<void> {
     describe: () => `the node to be empty; it has ${[...node.tasks.keys()]}`,
   })
 }
+
+/** Each submission was analysed once and left nothing behind. */
+export async function isSettled(
+  scene: Scene,
+  nodes: readonly CuckooStandIn[],
+  expected: { readonly submissions: number },
+): Promise<void> {
+  for (const node of nodes) await isEmptied(node)
+  const submissions = nodes.flatMap(node => node.submissions)
+  assert.equal(submissions.length, expected.submissions)
+  for (const node of nodes) assert.deepEqual(node.violations, [])
+  assert.equal((await scene.store.tasks.counts()).finished > 0, true)
+}

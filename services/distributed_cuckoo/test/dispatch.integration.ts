@@ -4,6 +4,7 @@ import './cuckoo-api.test.js'
 import './dispatch.test.js'
 import { sceneDatabase } from './dispatch-scene.js'
 import './node-faults.test.js'
+import './node-uploads.test.js'
 import { startPostgres, type TestPostgres } from './postgres.js'
 
 let server: TestPostgres

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { freePort, type ServiceProcess, spawnService, waitFor } from '@cuckoo-distributed/testing'
+import { type ServiceProcess, spawnService, waitFor } from '@cuckoo-distributed/testing'
 
 export interface ShownTask {
   readonly id: number
@@ -15,19 +15,17 @@ export interface ShownTask {
 }
 
 export class Front {
-  readonly url: string
   readonly folder: string
   readonly #t: TestContext
   readonly #config
+  #port = 0
   #process: ServiceProcess | undefined
 
   /** @internal Use `makeFront`. */
-  constructor(t: TestContext, port: number, folder: string, config: Readonly<Record<string, unknown>>) {
-    this.url = `http://127.0.0.1:${port}`
+  constructor(t: TestContext, folder: string, config: Readonly<Record<string, unknown>>) {
     this.folder = folder
     this.#t = t
     this.#config = {
-      Port: port,
       Database: `sqlite:///${join(folder, 'dist.db')}`,
       SamplesDirectory: join(folder, 'samples'),
       ReportsDirectory: join(folder, 'reports'),
@@ -36,6 +34,12 @@ export class Front {
       MinFreeSpace: 0,
       ...config,
     }
+  }
+
+  /** Known once it was started. */
+  get url(): string {
+    assert(this.#port > 0, 'the server was not started')
+    return `http://127.0.0.1:${this.#port}`
   }
 
   /** The keys of the directories, for another server that shares them. */
@@ -50,9 +54,12 @@ export class Front {
     return this.#process
   }
 
+  /** On a free port the first time, and on the same one again. */
   async start(): Promise<void> {
-    this.#process = await spawnService(this.#t, 'distributed_cuckoo', { config: this.#config })
-    await this.#process.waitForLog('listening', { deadlineMs: 30_000 })
+    const config = { ...this.#config, Port: this.#port }
+    this.#process = await spawnService(this.#t, 'distributed_cuckoo', { config })
+    const { port } = await this.#process.waitForLog('listening', { deadlineMs: 30_000 })
+    this.#port = Number(port)
   }
 
   /** Ends it with SIGKILL. */
@@ -109,5 +116,5 @@ export class Front {
 export async function makeFront(t: TestContext, config: Readonly<Record<string, unknown>> = {}): Promise<Front> {
   const folder = await mkdtemp(join(tmpdir(), 'front-'))
   t.after(() => rm(folder, { recursive: true }))
-  return new Front(t, await freePort(), folder, config)
+  return new Front(t, folder, config)
 }

@@ -54,6 +54,8 @@ describe('the command line', () => {
       ['--report-formats', 'a..b'],
       ['--unknown'],
       ['--node-token', 'x'],
+      ['--token-file', 'missing'],
+      ['--token-file', '/dev/null'],
     ]) {
       const { code, output } = await run(t, ...REQUIRED, ...wrong)
       assert.equal(code, 2, `${wrong}: ${output}`)
@@ -132,6 +134,15 @@ describe('a server with a token', () => {
     assert.match((await curl(`${url}/task`, '-i')).text, /www-authenticate: Bearer/i)
     assert.equal((await curl(`${url}/`)).status, 200, 'the page itself holds no data')
     assert.equal((await curl(`${url}/task`, '-u', 'x:open sesame')).status, 200)
+  })
+
+  test('may have it in a file', async t => {
+    const cwd = await folderOf(t)
+    await writeFile(join(cwd, 'token'), 'open sesame\n')
+    const args = [...REQUIRED, '--token-file', 'token', '127.0.0.1', '0']
+    const url = await listening(await spawnService(t, 'distributed_cuckoo', { cwd, args }))
+    refused(await curl(`${url}/task`), 401)
+    assert.equal((await curl(`${url}/task`, '-H', 'Authorization: Bearer open sesame')).status, 200)
   })
 
   test('is warned about when it has none and everybody can reach it', async t => {

@@ -23,7 +23,7 @@ export function demandToken(app: FastifyInstance, token: string): void {
 }
 
 function sentToken(authorization = ''): string {
-  const [, scheme = '', credentials = ''] = /^(\S+) +(\S+)$/.exec(authorization) ?? []
+  const [, scheme = '', credentials = ''] = /^(\S+) +(.+)$/.exec(authorization) ?? []
   if (scheme.toLowerCase() === 'bearer') return credentials
   if (scheme.toLowerCase() !== 'basic') return ''
   const pair = Buffer.from(credentials, 'base64').toString('utf8')

@@ -1,10 +1,14 @@
 /** Turns a submission into a task, for both APIs of the server. */
 import type { FastifyRequest } from 'fastify'
 import type { NewTask, TaskOptions } from '../store/model.js'
+import { requirementOf } from '../store/requirement.js'
 import type { ServerContext } from './context.js'
 import { ApiError, isOutOfSpace } from './errors.js'
 import { badRequest, type Fields, readCount, readInteger, readSwitch } from './fields.js'
 import { readSubmission, type UploadedFile } from './form.js'
+
+/** Bytes; PostgreSQL takes no more than 2,704 into an index (postgresql.org/docs/current/btree.html). */
+const MAX_REQUIREMENT = 2000
 
 /** What is left out or empty is null, but `platform`, which is `defaultPlatform`. */
 function readTaskOptions(fields: Fields, defaultPlatform: string | null): TaskOptions {
@@ -62,6 +66,9 @@ function toNewTask(fields: Fields, file: UploadedFile | undefined, rules: Submis
   }
   if (file?.sample.size === 0) throw new ApiError(400, 'The file is empty')
   const options = readTaskOptions(fields, rules.defaultPlatform)
+  if (Buffer.byteLength(requirementOf(options)) > MAX_REQUIREMENT) {
+    throw new ApiError(400, 'Parameters platform, machine and tags are too long')
+  }
   return { ...options, sample: file?.sample ?? null, filename: file?.filename || null, url }
 }
 
