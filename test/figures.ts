@@ -37,9 +37,12 @@ export const TELLING: readonly string[] = [
   `data:text/javascript,${encodeURIComponent(COLLECT_AND_TELL)}`,
 ]
 
-/** The figures of a service that was started with `TELLING`, once it has come to rest. */
-export async function figuresOf(service: ServiceProcess): Promise<Figures> {
-  await atRest(service)
+/**
+ * The figures of a service that was started with `TELLING`, once it has come to rest: it uses no more than `busyMs` of
+ * processor time in half a second.
+ */
+export async function figuresOf(service: ServiceProcess, busyMs = 50): Promise<Figures> {
+  await atRest(service, busyMs)
   const told = () => service.log.filter(line => line.msg === 'figures')
   const before = told().length
   service.signal('SIGUSR2')
@@ -55,13 +58,13 @@ export async function figuresOf(service: ServiceProcess): Promise<Figures> {
   }
 }
 
-/** Waits until a service has used next to no processor time for half a second. */
-async function atRest(service: ServiceProcess): Promise<void> {
+/** Waits until a service has used no more than this much processor time in half a second. */
+async function atRest(service: ServiceProcess, busyMs: number): Promise<void> {
   let [since, used] = [Date.now(), await service.cpu()]
   await waitFor(
     async () => {
       const now = await service.cpu()
-      if (now - used > 50) [since, used] = [Date.now(), now]
+      if (now - used > busyMs) [since, used] = [Date.now(), now]
       return Date.now() - since >= 500
     },
     { deadlineMs: 30_000, everyMs: 50, describe: `${service.name} to come to rest` },

@@ -40,8 +40,8 @@ export interface Scene {
   resubmitDumped(): Promise<ServiceProcess>
   /** What CRITs does when the service is run on a sample. */
   emit(sample: { name: string; bytes: Buffer }): Promise<Emitted>
-  /** Waits until every analysis has this status. */
-  allAre(status: 'completed' | 'error', samples: readonly Emitted[]): Promise<void>
+  /** Waits, a minute by default, until every analysis has this status. */
+  allAre(status: 'completed' | 'error', samples: readonly Emitted[], deadlineMs?: number): Promise<void>
 }
 
 export async function startScene(t: TestContext): Promise<Scene> {
@@ -77,10 +77,10 @@ export async function startScene(t: TestContext): Promise<Scene> {
       await publishAsCrits(broker, queues.feed, running.body)
       return { ...sample, ...running }
     },
-    async allAre(status, samples) {
+    async allAre(status, samples, deadlineMs = 60_000) {
       const missing = () => samples.filter(({ analysisId }) => crits.analyses.get(analysisId)?.status !== status)
       await waitFor(() => missing().length === 0, {
-        deadlineMs: 60_000,
+        deadlineMs,
         describe: () => `${missing().length} of ${samples.length} analyses to be ${status}`,
       })
     },
