@@ -189,10 +189,14 @@ export async function stageArchive(
 }
 
 /**
- * Reads one dropped file to its end. If it fits it stays in `memory`, which may be used again when the entry is closed; else it goes to a file in `tmpDir`.
- * @throws {StagingError} `no-space` or `io`; {ArchiveError} from the archive
+ * Reads one file to its end. If it fits it stays in `memory`, which may be used again when the entry is closed; else it goes to a file in `tmpDir`.
+ * @throws {StagingError} `no-space` or `io`; what the entry's stream throws
  */
-export async function stageEntry(entry: ArchiveEntry, tmpDir: string, memory: Buffer): Promise<StagedEntry> {
+export async function stageEntry(
+  entry: Pick<ArchiveEntry, 'name' | 'stream'>,
+  tmpDir: string,
+  memory: Buffer,
+): Promise<StagedEntry> {
   const digest = createHash('md5')
   let file: TemporaryFile | undefined
   let size = 0

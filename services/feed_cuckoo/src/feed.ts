@@ -4,6 +4,7 @@ import {
   encodeTask,
   forward,
   later,
+  laterWithSpace,
   type Outcome,
   PermanentError,
   type StageContext,
@@ -11,10 +12,11 @@ import {
 import type { CritsServers } from '@cuckoo-distributed/crits-client'
 import { type CuckooServer, TaskRefusedError, UnknownOutcomeError } from '@cuckoo-distributed/cuckoo-client'
 import { isOutage, StatusError } from '@cuckoo-distributed/http'
+import { StagingError } from '@cuckoo-distributed/report-scanner'
 import { storeSample } from './crits-sample.js'
 import { findTask, type TaskLists, type TaskMark } from './find-task.js'
 import type { Room } from './room.js'
-import type { Sample } from './sample.js'
+import { type Sample, SampleOnDemand } from './sample.js'
 import type { Submission } from './submission.js'
 
 export interface FeederOptions {
@@ -41,14 +43,29 @@ export class Feeder {
     const { producerQueue, cuckoo } = this.#options
     const { crits } = submission
     const critsUrl = this.#options.crits.urlToPassOn(crits.critsUrl)
-    await using sample = await (submission.sample?.() ?? this.#fromCrits(crits, context))
-    if (crits.md5 !== '') await checkMd5(sample, crits.md5)
-    const taskId = await this.#task(submission, sample, context)
-    if (taskId === undefined) return later()
-    return forward(
-      producerQueue,
-      encodeTask({ taskId, cuckooUrl: cuckoo.client.baseUrl, crits: { ...crits, critsUrl } }),
-    )
+    await using sample = new SampleOnDemand(() => this.#sample(submission, context))
+    try {
+      const taskId = await this.#task(submission, sample, context)
+      if (taskId === undefined) return later()
+      return forward(
+        producerQueue,
+        encodeTask({ taskId, cuckooUrl: cuckoo.client.baseUrl, crits: { ...crits, critsUrl } }),
+      )
+    } catch (error: unknown) {
+      if (error instanceof StagingError && error.code === 'no-space') return laterWithSpace(context)
+      throw error
+    }
+  }
+
+  async #sample({ sample: inMessage, crits }: Submission, context: StageContext): Promise<Sample> {
+    const sample = await (inMessage?.() ?? this.#fromCrits(crits, context))
+    try {
+      if (crits.md5 !== '') await checkMd5(sample, crits.md5)
+      return sample
+    } catch (error: unknown) {
+      await sample[Symbol.asyncDispose]()
+      throw error
+    }
   }
 
   async #fromCrits(crits: CritsData, { waiting, log }: StageContext): Promise<Sample> {
@@ -62,10 +79,16 @@ export class Feeder {
   }
 
   /** The id of the message's task, new or found; undefined when there is no room for a new one. */
-  async #task(submission: Submission, sample: Sample, context: StageContext): Promise<number | undefined> {
+  async #task(submission: Submission, sample: SampleOnDemand, context: StageContext): Promise<number | undefined> {
     const { cuckoo, room } = this.#options
     const { delivery, waiting, working } = context
-    const find = async () => this.#find({ custom: submission.custom, md5: await sample.md5() }, context)
+    const { custom, crits } = submission
+    const md5 = async () => crits.md5 || (await sample.get()).md5()
+    const find = async () => this.#find({ custom, md5: await md5() }, context)
+    // What is in the message is checked at once. What is in CRITs is read when there is room, which is not kept for a CRITs
+    // that is away.
+    if (submission.sample) await sample.get()
+    else await this.#options.crits.forMessage(crits.critsUrl).availability.whenUp(waiting)
     let mayExist = delivery.mayBeRepeat || context.trail.attempts > 0
     for (let unknown = 0; ; ) {
       const found = mayExist ? await find() : undefined
@@ -73,7 +96,7 @@ export class Feeder {
       const place = await room.enter(waiting)
       if (place === undefined) return undefined
       try {
-        return await this.#upload(submission, sample, context)
+        return await this.#upload(submission, await sample.get(), context)
       } catch (error: unknown) {
         working.throwIfAborted()
         room.expire()

@@ -9,3 +9,23 @@ export interface Sample extends AsyncDisposable {
   /** Starts from the first byte; may be called again. */
   open(): AsyncIterable<Buffer>
 }
+
+/** A sample that is read when it is first asked for. */
+export class SampleOnDemand implements AsyncDisposable {
+  readonly #read: () => Promise<Sample>
+  #sample: Promise<Sample> | undefined
+
+  constructor(read: () => Promise<Sample>) {
+    this.#read = read
+  }
+
+  get(): Promise<Sample> {
+    this.#sample ??= this.#read()
+    return this.#sample
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const sample = await this.#sample?.catch(() => undefined) // whoever asked for it has the error
+    await sample?.[Symbol.asyncDispose]()
+  }
+}

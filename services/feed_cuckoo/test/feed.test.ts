@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, open, readdir, rm, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -9,6 +9,7 @@ import {
   decodeTask,
   HoldLimitReached,
   Intake,
+  later,
   type Outcome,
   PermanentError,
   readTrail,
@@ -236,12 +237,12 @@ test('a CRITs that is not allowed is a permanent failure', async t => {
   await assert.rejects(outcome, error => error instanceof UrlNotAllowedError)
 })
 
-async function withCrits(t: TestContext, options: Partial<FeederOptions> = {}, hasDefault = true) {
+async function withCrits(t: TestContext, options: Partial<FeederOptions> = {}) {
   const crits = await startCrits()
   t.after(() => crits.close())
   const tmpDir = await mkdtemp(join(tmpdir(), 'feed-test-'))
   t.after(() => rm(tmpDir, { recursive: true }))
-  const servers = new CritsServers({ verifySsl: true, defaultUrl: hasDefault ? crits.url : '' })
+  const servers = new CritsServers({ verifySsl: true, defaultUrl: crits.url })
   t.after(() => servers[Symbol.asyncDispose]())
   const sample = crits.addSample({ bytes: content })
   const [user] = crits.users
@@ -292,6 +293,51 @@ for (const [code, change, options] of refusals) {
     assert.deepEqual(await readdir(tmpDir), [])
   })
 }
+
+test('a sample in CRITs is read once there is room in Cuckoo, and not before', async t => {
+  const { standIn, feeder, crits, body } = await withCrits(t)
+  // Two of them run, and ten are pending.
+  const others = Array.from({ length: 12 }, (_, i) => {
+    return deliver(feeder, message({ crits: { analysis_id: `analysis ${i}` } })).outcome
+  })
+  const asked = () => standIn.journal.filter(entry => entry.path.endsWith('/cuckoo/status')).length
+  await waitFor(() => standIn.submissions.length === 12, { describe: 'a full Cuckoo' })
+  const before = asked()
+  const { outcome } = deliver(feeder, body())
+  await waitFor(() => asked() > before + 1, { describe: 'Cuckoo to be asked for room' })
+  assert.deepEqual(crits.journal, [])
+  for (const { id } of [...standIn.tasks.values()]) standIn.move(id, 'reported')
+  taskOf(await outcome)
+  assert.equal(crits.journal.length, 1)
+  await Promise.all(others)
+})
+
+test('a message that has its task already is passed on without its sample', async t => {
+  const { standIn, feeder, crits, body } = await withCrits(t)
+  const { task } = taskOf(await deliver(feeder, body()).outcome)
+  const again = taskOf(await deliver(feeder, body(), { redelivered: true }).outcome)
+  assert.equal(again.task.taskId, task.taskId)
+  assert.equal(standIn.submissions.length, 1)
+  assert.equal(crits.journal.length, 1)
+})
+
+test('a full TmpDir is waited for, and counts as no failure', async t => {
+  const { feeder, standIn, tmpDir, body } = await withCrits(t)
+  const probe = await open(join(tmpDir, 'probe'), 'w')
+  await probe.close()
+  await unlink(join(tmpDir, 'probe'))
+  t.mock.method(Object.getPrototypeOf(probe), 'write', () =>
+    Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })),
+  )
+  const warnings = t.mock.method(log, 'warn', () => undefined).mock
+  const stop = new AbortController()
+  const { outcome, trail } = deliver(feeder, body(), { waiting: stop.signal })
+  await waitFor(() => warnings.callCount() > 0, { describe: 'the message to wait' })
+  stop.abort(new HoldLimitReached())
+  assert.deepEqual(await outcome, later())
+  assert.equal(trail.attempts, 0)
+  assert.equal(standIn.submissions.length, 0)
+})
 
 test('with 20 messages in hand no more tasks are pending than MaxPending', async t => {
   const { standIn, feeder } = await setUp(t, { machines: 1 })

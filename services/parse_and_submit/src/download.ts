@@ -36,7 +36,7 @@ function countBreak({ context: { trail } }: Analysis, cause: Error): void {
   const breaks = (trail.since.breaks ?? 0) + 1
   trail.since.breaks = breaks
   if (breaks < BREAKS_MAX) return
-  delete trail.since.breaks
+  delete trail.since.breaks // the next try counts from the beginning
   const problem = `Cuckoo answers, but ${breaks} downloads for this task have failed; the last one: ${cause.message}`
   throw new ServiceError('DOWNLOAD_BREAKS_OFF', problem, { cause })
 }

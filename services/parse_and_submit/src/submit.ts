@@ -4,6 +4,7 @@ import {
   forward,
   HoldLimitReached,
   later,
+  laterWithSpace,
   type Outcome,
   PermanentError,
   ServiceError,
@@ -15,7 +16,7 @@ import { type CritsServers, RowStore, submitRows } from '@cuckoo-distributed/cri
 import type { CuckooServers } from '@cuckoo-distributed/cuckoo-client'
 import { checkUrl } from '@cuckoo-distributed/http'
 import { StagingError } from '@cuckoo-distributed/report-scanner'
-import { delay, Semaphore, timeLimit } from '@cuckoo-distributed/wait'
+import { Semaphore, timeLimit } from '@cuckoo-distributed/wait'
 import { type Analysis, TaskGoneError, WrongSampleError } from './analysis.js'
 import { atOnce, tell } from './at-once.js'
 import { nextQueue, planDigest, priorProgress } from './chain.js'
@@ -25,8 +26,6 @@ import { type ReadReport, readReport } from './report.js'
 
 /** What is posted, and how long that may take, when HoldLimit is over before the first row. */
 const STEP = { rows: 500, ms: 30_000 }
-
-const NO_SPACE_PAUSE_MS = 30_000
 
 /** How long the task is tried to be deleted from a Cuckoo that is away. */
 const CLEANUP_MS = 120_000
@@ -150,13 +149,6 @@ async function postRows({ context, crits, store, prior }: Analysis, from: number
     }
   }
   await submitRows(crits, store, { stopSignal: waiting, forceSignal: working, onConfirmed, from: next, to })
-}
-
-/** A full disk is an outage of our own; the pause keeps the message from going round without end meanwhile. */
-async function laterWithSpace({ log, waiting }: StageContext): Promise<Outcome> {
-  log.warn('TmpDir is full; the message waits')
-  await delay(NO_SPACE_PAUSE_MS, waiting).catch(() => undefined) // whatever ends the wait, the progress must travel
-  return later()
 }
 
 /** Without this, an analysis whose report and files take longer than HoldLimit to read would go round for ever. */

@@ -6,38 +6,13 @@ import { CritsServers } from '@cuckoo-distributed/crits-client'
 import { CuckooServers } from '@cuckoo-distributed/cuckoo-client'
 import { runCritsService, startCrits, startCuckoo, waitFor } from '@cuckoo-distributed/testing'
 import { backOff } from '@cuckoo-distributed/wait'
-import type { Config } from '../src/config.js'
+import { Value } from 'typebox/value'
+import { type Config, configSchema } from '../src/config.js'
 import { Submitter } from '../src/submit.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
 log.level = 'silent'
 const forever = new AbortController().signal
-const config: Config = {
-  Amqp: 'amqp://broker.invalid',
-  AmqpCA: '',
-  AmqpCert: '',
-  AmqpKey: '',
-  ConsumerQueue: 'parse',
-  ProducerQueue: '',
-  FailedQueue: 'failed',
-  LogFile: '',
-  LogLevel: 'warning',
-  HoldLimit: 600,
-  DrainTime: 25,
-  QueueType: 'classic',
-  MaxMessageSize: 2 ** 24,
-  VerifySSL: true,
-  PrefetchCount: 10,
-  PushApiCallsMax: 1000,
-  CuckooCleanup: false,
-  EnabledParsers: ['info', 'dropped'],
-  CuckooConcurrency: 2,
-  CritsURL: '',
-  AllowedCritsURLs: [],
-  AllowedCuckooURLs: [],
-  CritsPause: 0,
-  TmpDir: '',
-}
 
 /** `deliver` hands the message to the stage; `probed` is called before each wait for a Cuckoo that is away. */
 export async function submitterScene(t: TestContext, change: Partial<Config> = {}) {
@@ -62,7 +37,9 @@ export async function submitterScene(t: TestContext, change: Partial<Config> = {
     await Promise.all([cuckoos[Symbol.asyncDispose](), critsServers[Symbol.asyncDispose]()])
     await Promise.all([cuckoo.close(), crits.close()])
   })
-  const submitter = new Submitter({ config: { ...config, ...change }, cuckoos, crits: critsServers, tmpDir: tmpdir() })
+  const keys = { Amqp: 'amqp://broker.invalid', ConsumerQueue: 'parse', FailedQueue: 'failed', ...change }
+  const config = Value.Parse(configSchema, Value.Default(configSchema, keys))
+  const submitter = new Submitter({ config, cuckoos, crits: critsServers, tmpDir: tmpdir() })
   const deliver = (headers: HeaderTable, waiting: AbortSignal = forever, probed = () => {}) => {
     onProbe = probed
     const trail = readTrail(headers)
