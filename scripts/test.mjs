@@ -1,5 +1,4 @@
-// npm test [unit|integration|fuzz]: set-up, build, lint, type check, tests. The last line is `N passed, N failed`.
-// `fuzz` runs the unit tests that fuzz with twenty times as many cases, and fails with fewer than 100,000.
+// npm test [unit|integration|fuzz|soak]: set-up, build, lint, type check, tests. The last line is `N passed, N failed`.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -10,23 +9,28 @@ import { fileURLToPath } from 'node:url'
 import { SetupError, setUp } from './setup.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const kinds = ['unit', 'integration']
-const PATTERNS = { unit: /\.test\.ts$/, integration: /\.integration\.ts$/, fuzz: /^fuzz.*\.test\.ts$/ }
-const FUZZ_CASES_MIN = 100_000
+const kinds = {
+  unit: { files: /\.test\.ts$/, minutes: 2 },
+  integration: { files: /\.integration\.ts$/, minutes: 5, needsBroker: true },
+  // The unit tests that fuzz, with twenty times as many cases.
+  fuzz: { files: /^fuzz.*\.test\.ts$/, minutes: 15, env: { FUZZ_TIMES: '20' }, leastFuzzCases: 100_000 },
+  // The integration tests that look at what a process holds, with ten times as many samples.
+  soak: { files: /^resources\.integration\.ts$/, minutes: 60, env: { SOAK_SAMPLES: '10000' }, needsBroker: true },
+}
 
 const asked = process.argv.slice(2)
-if (asked.some(kind => !['fuzz', ...kinds].includes(kind))) {
-  console.error('usage: npm test [unit|integration|fuzz]')
+if (asked.some(kind => !Object.hasOwn(kinds, kind))) {
+  console.error(`usage: npm test [${Object.keys(kinds).join('|')}]`)
   process.exit(2)
 }
-const counts = await testAll(asked.length === 0 ? kinds : asked)
+const counts = await testAll(asked.length === 0 ? ['unit', 'integration'] : asked)
 console.log(`${counts.passed} passed, ${counts.failed} failed`)
 process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1
 
 async function testAll(wanted) {
   const total = { passed: 0, failed: 0 }
   try {
-    if (wanted.includes('integration')) setUp({ rabbitMq: true, postgres: true, chromium: true })
+    if (wanted.some(kind => kinds[kind].needsBroker)) setUp({ rabbitMq: true, postgres: true, chromium: true })
     else setUp({})
   } catch (error) {
     if (!(error instanceof SetupError)) throw error
@@ -34,9 +38,9 @@ async function testAll(wanted) {
     return { ...total, failed: 1 }
   }
   for (const step of ['build', 'lint', 'typecheck']) if (!succeeds(step)) return { ...total, failed: 1 }
-  if (wanted.includes('fuzz')) process.env.FUZZ_TIMES ??= '20'
-  for (const kind of [...kinds, 'fuzz'].filter(kind => wanted.includes(kind))) {
-    const { passed, failed } = kind === 'integration' ? await withBroker(() => runTests(kind)) : await runTests(kind)
+  for (const kind of wanted) {
+    const tests = () => runTests(kind, kinds[kind])
+    const { passed, failed } = kinds[kind].needsBroker ? await withBroker(tests) : await tests()
     total.passed += passed
     total.failed += failed
   }
@@ -63,20 +67,22 @@ async function withBroker(use) {
   try {
     return await use()
   } finally {
+    delete process.env.RABBITMQ_URL
     await node.stop()
   }
 }
 
 /** Runs all test files of one kind, two or more at a time, and counts. */
-async function runTests(kind) {
-  const files = testFiles(PATTERNS[kind])
+async function runTests(kind, { files: pattern, minutes, env = {}, needsBroker = false, leastFuzzCases = 0 }) {
+  const files = testFiles(pattern)
   console.log(`\n${kind} tests: ${files.length} files`)
   if (files.length === 0) return { passed: 0, failed: 0 }
+  for (const [name, value] of Object.entries(env)) process.env[name] ??= value
   // On Node 20 the time limit is for a file, on later ones for a test.
   const events = run({
     files,
-    concurrency: Math.min(availableParallelism(), kind === 'integration' ? 2 : 8),
-    timeout: kind === 'unit' ? 120_000 : 300_000,
+    concurrency: Math.min(availableParallelism(), needsBroker ? 2 : 8),
+    timeout: minutes * 60_000,
   })
   const counts = { passed: 0, failed: 0 }
   let fuzzCases = 0
@@ -89,8 +95,8 @@ async function runTests(kind) {
     fuzzCases += Number(/^(\d+) fuzz cases$/.exec(message)?.[1] ?? 0)
   })
   for await (const text of events.compose(new spec())) process.stdout.write(text)
-  if (kind !== 'integration') console.log(`${fuzzCases} fuzz cases in all`)
-  if (kind === 'fuzz' && fuzzCases < FUZZ_CASES_MIN) counts.failed++
+  if (fuzzCases > 0) console.log(`${fuzzCases} fuzz cases in all`)
+  if (fuzzCases < leastFuzzCases) counts.failed++
   return counts
 }
 
