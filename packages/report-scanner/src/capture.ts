@@ -1,6 +1,7 @@
 // Keeps the bytes of one wanted value in bounded memory: strings in it that are too long are cut while they are read.
 
 import { BACKSLASH, QUOTE } from './json-bytes.js'
+import { StringEnd } from './string-end.js'
 
 const LOWER_U = 0x75
 const AFTER_BACKSLASH = -1
@@ -84,6 +85,7 @@ export class Capture {
 class StringCutter {
   readonly #max: number
   readonly #pass: (bytes: Buffer) => void
+  readonly #stringEnd = new StringEnd()
   cuts = 0
   #inString = false
   #cutting = false
@@ -99,25 +101,36 @@ class StringCutter {
     let from = 0
     for (let pos = 0; pos < piece.length; pos++) {
       const byte = piece[pos] ?? 0
-      if (!this.#inString) {
+      if (this.#cutting) {
+        from = pos = this.#skipRest(piece, pos)
+      } else if (!this.#inString) {
         this.#inString = byte === QUOTE
       } else if (byte === QUOTE && this.#escape !== AFTER_BACKSLASH) {
-        if (this.#cutting) {
-          this.#pass(Buffer.from(` [cut: ${this.#length} bytes]`))
-          from = pos
-        }
-        this.#inString = this.#cutting = false
+        this.#inString = false
         this.#length = this.#escape = 0
+      } else if (this.#length >= this.#max && this.#canCutBefore(byte)) {
+        this.#pass(piece.subarray(from, pos))
+        this.#cutting = true
+        this.cuts++
+        this.#stringEnd.begin()
+        from = pos = this.#skipRest(piece, pos)
       } else {
-        if (!this.#cutting && this.#length >= this.#max && this.#canCutBefore(byte)) {
-          this.#pass(piece.subarray(from, pos))
-          this.#cutting = true
-          this.cuts++
-        }
         this.#step(byte)
       }
     }
     if (!this.#cutting) this.#pass(piece.subarray(from))
+  }
+
+  /** Goes on in a string that is cut. Returns the position of its closing quote, or the end of the piece. */
+  #skipRest(piece: Buffer, pos: number): number {
+    const end = this.#stringEnd.run(piece, pos)
+    const stop = end === -1 ? piece.length : end - 1
+    this.#length += stop - pos
+    if (end === -1) return stop
+    this.#pass(Buffer.from(` [cut: ${this.#length} bytes]`))
+    this.#inString = this.#cutting = false
+    this.#length = this.#escape = 0
+    return stop
   }
 
   /** Not inside an escape sequence or a UTF-8 character; what is no UTF-8 at all is cut anywhere. */
