@@ -119,20 +119,6 @@ export class CuckooClient implements AsyncDisposable {
     return tasks
   }
 
-  /**
-   * Ids of the tasks for the file with this MD5 or SHA-256, or undefined when the server does not tell: before 2.0.7, or
-   * when it knows no such file.
-   *
-   * @throws RangeError when `hash` is neither 32 nor 64 hexadecimal digits.
-   */
-  async findByHash(hash: string, signal: AbortSignal): Promise<number[] | undefined> {
-    if (!/^([0-9a-f]{32}|[0-9a-f]{64})$/i.test(hash)) throw new RangeError('the hash is neither an MD5 nor a SHA-256')
-    const path = `/files/view/${hash.length === 32 ? 'md5' : 'sha256'}/${hash.toLowerCase()}`
-    const answer = record(await this.#getJsonOr404(path, signal))
-    const { tasks } = record(answer.sample)
-    return Array.isArray(tasks) ? tasks.filter(isTaskId) : undefined
-  }
-
   /** The task, or undefined for 404; Cuckoo answers that for a deleted task, but also when its database fails. */
   async viewTask(id: number, signal: AbortSignal): Promise<TaskSummary | undefined> {
     const path = `/tasks/view/${checkedId(id)}`

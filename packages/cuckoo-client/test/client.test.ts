@@ -159,38 +159,6 @@ describe('a single task', () => {
   }
 })
 
-describe('tasks of a file', () => {
-  const md5 = 'AA6BA7FA874E17639C930DEFDB5F7F91'
-  const sha256 = '261f0aea4c336332682110687ada56453a562950fc64b72287b8d787ee0b9822'
-
-  test('are told by 2.0.7', async t => {
-    const body = { sample: { id: 2, md5, tasks: [3, 4, 5] } }
-    const { client, received } = await stub(t, { body }, { body })
-    assert.deepEqual(await client.findByHash(md5, signal), [3, 4, 5])
-    assert.deepEqual(await client.findByHash(sha256, signal), [3, 4, 5])
-    assert.deepEqual(
-      received.map(({ line }) => line),
-      [`GET /files/view/md5/${md5.toLowerCase()}`, `GET /files/view/sha256/${sha256}`],
-    )
-  })
-
-  test('are not told by 1.2, nor for an unknown file', async t => {
-    const { client } = await stub(
-      t,
-      { body: { sample: { id: 4, md5 } } },
-      bottlePage('404 Not Found', 'File not found'),
-    )
-    assert.equal(await client.findByHash(md5, signal), undefined)
-    assert.equal(await client.findByHash(md5, signal), undefined)
-  })
-
-  for (const hash of ['', '../../tasks', 'x'.repeat(32), sha256.slice(1)]) {
-    test(`are not asked for by ${JSON.stringify(hash)}`, async t => {
-      await assert.rejects((await stub(t)).client.findByHash(hash, signal), RangeError)
-    })
-  }
-})
-
 describe('a download', () => {
   test('is streamed, whatever its content type', async t => {
     const { client, received } = await stub(

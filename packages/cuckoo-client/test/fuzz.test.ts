@@ -51,11 +51,6 @@ const CALLS: Readonly<Record<string, { call: Call; genuine: object; check: (resu
     genuine: { task },
     check: (view: TaskSummary | undefined) => view && checkTask(view),
   },
-  findByHash: {
-    call: client => client.findByHash('0a34e70d416e3c0fb0e7bfbb6758ce31', signal),
-    genuine: { sample: { id: 4, md5: task.sample.md5, tasks: [31, 32] } },
-    check: (ids: number[] | undefined) => assert.ok(ids === undefined || ids.every(isId)),
-  },
   listMachines: {
     call: client => client.listMachines(signal),
     genuine: { machines: [{ name: 'vm1', platform: 'windows', tags: ['x86'], status: null }] },
