@@ -7,8 +7,15 @@
 export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const onAbort = () => reject(signal.reason)
+    const settled = (settle: () => void) => {
+      signal.removeEventListener('abort', onAbort)
+      settle()
+    }
     signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+    promise.then(
+      value => settled(() => resolve(value)),
+      (error: unknown) => settled(() => reject(error)),
+    )
     if (signal.aborted) onAbort()
   })
 }

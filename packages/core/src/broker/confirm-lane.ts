@@ -60,12 +60,15 @@ export class ConfirmLane {
 
   /** Publishes once. Throws UnknownOutcomeError, BrokerSizeLimitError, or `signal.reason`. */
   async publish(message: Outgoing, signal: AbortSignal): Promise<PublishOutcome> {
-    return this.#places.run(signal, async () => {
-      const connection = await this.#link.connected(signal)
-      // A connection that hangs answers neither the opening of a channel nor a publish.
-      const open = await orAbort(this.#channel(connection), signal)
-      return orAbort(this.#publishOn(open, message), signal)
-    })
+    // A connection that hangs answers neither the opening of a channel nor a publish.
+    return this.#places.run(signal, () => orAbort(this.#publishWhenOpen(message, signal), signal))
+  }
+
+  async #publishWhenOpen(message: Outgoing, signal: AbortSignal): Promise<PublishOutcome> {
+    const connection = await this.#link.connected(signal)
+    const open = await this.#channel(connection)
+    signal.throwIfAborted()
+    return this.#publishOn(open, message)
   }
 
   /** One for all who publish, however many of them find the last one lost. */

@@ -22,6 +22,8 @@ export interface SettleOptions {
 }
 
 const LEAST_PUBLISH_MS = 30_000
+/** Made once: an error costs more than all else that a small message needs. */
+const HOLD_OVER = new HoldLimitReached()
 
 /** Carries out the table of outcomes for one delivery. Never throws. */
 export async function settle(delivery: LiveDelivery, result: Result, options: SettleOptions): Promise<void> {
@@ -146,7 +148,7 @@ async function fail(
  * broker if that fails as well. The copy is marked as seen: the outcome of the publish may be unknown.
  */
 async function handBack(delivery: LiveDelivery, why: unknown, options: SettleOptions): Promise<void> {
-  const limit = timeLimit(delivery.working, options.leastPublishMs ?? LEAST_PUBLISH_MS, new HoldLimitReached())
+  const limit = timeLimit(delivery.working, options.leastPublishMs ?? LEAST_PUBLISH_MS, HOLD_OVER)
   try {
     limit.signal.throwIfAborted()
     await backToItsQueue(delivery, true, options, limit.signal)
@@ -162,5 +164,5 @@ async function handBack(delivery: LiveDelivery, why: unknown, options: SettleOpt
 
 /** Ends publishing: the channel is lost, the drain time is over, or the message was held for `HoldLimit`. */
 function publishLimit(delivery: LiveDelivery, leastMs: number): TimeLimit {
-  return timeLimit(delivery.working, Math.max(delivery.holdLeftMs, leastMs), new HoldLimitReached())
+  return timeLimit(delivery.working, Math.max(delivery.holdLeftMs, leastMs), HOLD_OVER)
 }
