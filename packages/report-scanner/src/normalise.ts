@@ -46,8 +46,9 @@ export function toTime(value: unknown, milliseconds: boolean): string {
   if (typeof value !== 'number') return toText(value)
   const date = new Date(Math.round(value * 1000))
   if (Number.isNaN(date.getTime()) || date.getUTCFullYear() < 0 || date.getUTCFullYear() > 9999) return toText(value)
-  const text = date.toISOString().replace('T', ' ').replace('.', ',').replace('Z', '')
-  return milliseconds ? text : text.slice(0, 19)
+  const text = date.toISOString() // YYYY-MM-DDTHH:MM:SS.mmmZ
+  const seconds = `${text.slice(0, 10)} ${text.slice(11, 19)}`
+  return milliseconds ? `${seconds},${text.slice(20, 23)}` : seconds
 }
 
 /** The name of the machine of an analysis; `FAILED` where there is none, as the Go suite wrote it. */

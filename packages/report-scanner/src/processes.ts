@@ -4,8 +4,11 @@ import type { Node } from './node.js'
 import { type ApiCall, toCall, toText, toTime } from './normalise.js'
 import type { ReportSink } from './sink.js'
 
-/** Characters of calls that are held while the name of their process is not known: Cuckoo 2.0 writes it behind them. */
+/** How much of calls is held while the name of their process is not known (Cuckoo 2.0 writes it behind them): about as many bytes of memory. */
 const MAX_HELD = 8_388_608
+/** What a call, or an argument of it, takes besides its text. */
+const CALL_SIZE = 256
+const ARGUMENT_SIZE = 64
 
 /** Reads the list of processes and passes each on at its end, its calls as they come. */
 export class ProcessReader {
@@ -20,8 +23,8 @@ export class ProcessReader {
   readonly #fields = new Fields(['process_name', 'process_id', 'pid', 'parent_id', 'ppid', 'first_seen'])
   #taken = 0 // calls that count against maxCalls, in all processes
   #takenHere = 0 // the same, in this process
-  #held: string[] = []
-  #heldLength = 0
+  #held: ApiCall[] = []
+  #heldSize = 0
   #begun = false
   #callsBegun = false
 
@@ -62,7 +65,7 @@ export class ProcessReader {
   #open(): void {
     this.#fields.clear()
     this.#held = []
-    this.#heldLength = this.#takenHere = 0
+    this.#heldSize = this.#takenHere = 0
     this.#callsBegun = false
   }
 
@@ -72,7 +75,7 @@ export class ProcessReader {
       this.#taken -= this.#takenHere
       this.calls -= this.#takenHere - this.#held.length
       this.#held = []
-      this.#heldLength = this.#takenHere = 0
+      this.#heldSize = this.#takenHere = 0
     }
     this.#callsBegun = true
   }
@@ -91,13 +94,13 @@ export class ProcessReader {
   }
 
   #hold(call: ApiCall): boolean {
-    const text = JSON.stringify(call)
-    if (this.#heldLength + text.length > MAX_HELD) {
+    const size = sizeOf(call)
+    if (this.#heldSize + size > MAX_HELD) {
       this.droppedCalls++
       return false
     }
-    this.#held.push(text)
-    this.#heldLength += text.length
+    this.#held.push(call)
+    this.#heldSize += size
     return true
   }
 
@@ -113,7 +116,7 @@ export class ProcessReader {
   #close(): void {
     const held = this.#held
     this.#held = []
-    for (const text of held) this.#pass(JSON.parse(text))
+    for (const call of held) this.#pass(call)
     this.#sink.onProcess?.({
       name: toText(this.#fields.get('process_name')),
       pid: toText(this.#pid()),
@@ -121,4 +124,10 @@ export class ProcessReader {
       firstSeen: toTime(this.#fields.get('first_seen'), true),
     })
   }
+}
+
+function sizeOf({ api, category, return: result, timestamp, thread_id, arguments: list }: ApiCall): number {
+  let size = CALL_SIZE + api.length + category.length + result.length + timestamp.length + thread_id.length
+  for (const { name, value } of list) size += ARGUMENT_SIZE + name.length + value.length
+  return size
 }
