@@ -21,10 +21,14 @@ export const positionals: Readonly<Record<string, PositionalOptions>> = {
 /** Options that take a value, by name. Each is a key of the configuration file as well. */
 const VALUES: Readonly<Record<string, Option>> = {
   db: { key: 'Database', describe: 'Database connection string; default sqlite:///dist.db' },
-  'samples-directory': { key: 'SamplesDirectory', describe: 'Samples directory' },
+  'samples-directory': { key: 'SamplesDirectory', describe: 'Samples directory; required' },
   'uptime-logfile': { key: 'UptimeLogfile', describe: 'Uptime logfile path' },
-  'report-formats': { key: 'ReportFormats', describe: 'Reporting formats to fetch, e.g. json,html', read: splitList },
-  'reports-directory': { key: 'ReportsDirectory', describe: 'Reports directory' },
+  'report-formats': {
+    key: 'ReportFormats',
+    describe: 'Reporting formats to fetch, e.g. json,html; required',
+    read: splitList,
+  },
+  'reports-directory': { key: 'ReportsDirectory', describe: 'Reports directory; required' },
   'api-token': {
     key: 'ApiToken',
     describe: 'Bearer token that clients must send; everybody on this machine can read it here',

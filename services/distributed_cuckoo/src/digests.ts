@@ -50,11 +50,17 @@ export class DigestThread {
     worker.unref()
     worker.on('message', (digests: Digests) => {
       this.#waiting.shift()?.resolve(digests)
-      if (this.#waiting.length === 0) this.#idle = setTimeout(() => worker.terminate(), IDLE_MS).unref()
+      if (this.#waiting.length === 0) this.#idle = setTimeout(() => this.#stop(worker), IDLE_MS).unref()
     })
     worker.on('error', error => this.#ended(worker, error))
     worker.on('exit', () => this.#ended(worker, new Error('the thread that digests files ended')))
     return worker
+  }
+
+  /** A file that comes while it ends gets a new one. */
+  #stop(worker: Worker): void {
+    this.#worker = undefined
+    void worker.terminate()
   }
 
   #ended(worker: Worker, error: unknown): void {
@@ -73,10 +79,13 @@ async function serve(): Promise<void> {
   parentPort?.on('message', (path: string) => {
     const [md5, sha256] = [createHash('md5'), createHash('sha256')]
     const file = openSync(path, 'r')
-    for (let bytes = readSync(file, buffer); bytes > 0; bytes = readSync(file, buffer)) {
-      for (const hash of [md5, sha256]) hash.update(buffer.subarray(0, bytes))
+    try {
+      for (let bytes = readSync(file, buffer); bytes > 0; bytes = readSync(file, buffer)) {
+        for (const hash of [md5, sha256]) hash.update(buffer.subarray(0, bytes))
+      }
+    } finally {
+      closeSync(file)
     }
-    closeSync(file)
     parentPort?.postMessage({ md5: md5.digest('hex'), sha256: sha256.digest('hex') })
   })
 }

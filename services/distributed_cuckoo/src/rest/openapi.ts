@@ -120,6 +120,8 @@ const cuckooForm = form({ ...taskForm.content['multipart/form-data'].schema.prop
 const created = {
   200: json('The id', { type: 'object', properties: { task_id: { type: 'integer' } } }),
   400: error('A field is missing or wrong'),
+  413: error('The file is too large'),
+  507: error('The disk is full'),
 }
 const list = {
   summary: 'Tasks by id, as Cuckoo shows them',
