@@ -1,10 +1,11 @@
-// npm run bench [-- NAME…] [-- --write]: runs the benchmarks and prints their tables; `--write` also renews docs/performance.md.
-import { writeFile } from 'node:fs/promises'
+// npm run bench [-- NAME…] [-- --write]: runs the benchmarks and prints their tables; `--write` also renews their tables in docs/performance.md.
+import { readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { startRabbitMq } from '@cuckoo-distributed/testing'
 import { bundleChildren } from './bundle.js'
 import { type Curve, toSvg } from './chart.js'
+import { renewed } from './document.js'
 import { broker } from './suites/broker.js'
 import { cold } from './suites/cold.js'
 import { dropped } from './suites/dropped.js'
@@ -40,16 +41,19 @@ await run(wanted.length === 0 ? Object.keys(SUITES) : wanted, args.includes('--w
 
 async function run(names: readonly string[], write: boolean): Promise<void> {
   const curves: Curve[] = []
-  const sections: string[] = []
+  const measured = new Map<string, string>()
   await bundleChildren()
   await using broker = await startRabbitMq()
   for (const name of names) {
     const tables = (await SUITES[name]?.({ amqp: broker.url, curves })) ?? []
-    sections.push(`## ${name}\n`, ...tables.map(toMarkdown))
-    console.log(sections.slice(-tables.length - 1).join('\n'))
+    const text = tables.map(toMarkdown).join('\n')
+    measured.set(name, text)
+    console.log(`## ${name}\n\n${text}`)
   }
   if (!write) return
-  await writeFile(fileURLToPath(new URL('performance.md', DOCS)), `${[preface(), ...sections].join('\n').trimEnd()}\n`)
+  const file = fileURLToPath(new URL('performance.md', DOCS))
+  const document = renewed(await readFile(file, 'utf8'), preface(), Object.keys(SUITES), measured)
+  await writeFile(file, document)
   if (curves.length > 0) await writeFile(fileURLToPath(new URL('growth.svg', DOCS)), toSvg(curves))
 }
 
@@ -57,7 +61,7 @@ function preface(): string {
   const gib = Math.round(totalmem() / 1024 ** 3)
   return `# Performance
 
-Written by \`npm run bench -- --write\` from one run on ${availableParallelism()} cores and ${gib} GiB of memory with Node ${process.versions.node}; see [bench/README.md](../bench/README.md)
+Tables written by \`npm run bench -- --write\` on ${availableParallelism()} cores and ${gib} GiB of memory with Node ${process.versions.node}; see [bench/README.md](../bench/README.md)
 for what the columns and the baselines are. Trust ratios more than times: both sides of a ratio are measured in turn, but other work may run beside.
 
 ![Cost as reports, tasks and queues grow](growth.svg)
