@@ -27,6 +27,7 @@ export async function bundleChildren(): Promise<void> {
     target: 'node20.19',
     banner: { js: banner },
     legalComments: 'none',
+    minifyWhitespace: true,
     logLevel: 'warning',
   })
 }
