@@ -43,11 +43,13 @@ function nativeBinding(libsql) {
   return Object.keys(require.cache).find(file => /@libsql\b.*\.node$/.test(file))
 }
 
-/** Builds the service and returns the path and size in bytes of the file that was written. */
-export async function buildService(name) {
+/**
+ * Builds the service and returns the path and size in bytes of the file that was written. `outfile` and `plugins` of
+ * esbuild are for tests that build a variant of it.
+ */
+export async function buildService(name, { outfile = builtFile(name), plugins = [] } = {}) {
   const folder = join(root, 'services', name)
   const { version } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
-  const outfile = join(folder, 'dist', `${name}.mjs`)
   const { metafile } = await build({
     entryPoints: [join(folder, 'src', 'main.ts')],
     outfile,
@@ -64,12 +66,16 @@ export async function buildService(name) {
     lineLimit: 160,
     // pg loads its optional native driver only when asked for.
     external: ['pg-native'],
-    plugins: [libsqlBeside],
+    plugins: [libsqlBeside, ...plugins],
     metafile: true,
     logLevel: 'warning',
   })
   await chmod(outfile, 0o755)
   return { outfile, bytes: Object.values(metafile.outputs)[0].bytes }
+}
+
+function builtFile(name) {
+  return join(root, 'services', name, 'dist', `${name}.mjs`)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

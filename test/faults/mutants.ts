@@ -17,17 +17,22 @@ export interface Mutation {
   readonly finds: RegExp
 }
 
-const PUBLISH = 'await options.publisher.publish(result.queue, result.body, headers, signal, maxBytes);'
-const ACK = 'return this.#onChannel((channel) => channel.ack(this.#message));'
-const WRITE_DUMP = 'if (!await options.dumps.write(file, encodeDump(failed, trail), context.waiting)) return later();'
+const LANE = 'packages/core/src/broker/confirm-lane.ts'
+const SETTLE = 'packages/core/src/broker/settle.ts'
+const DELIVERY = 'packages/core/src/broker/delivery.ts'
+
+const PUBLISH = 'await options.publisher.publish(result.queue, result.body, headers, signal, maxBytes)'
+const ACK = 'return this.#onChannel(channel => channel.ack(this.#message))'
+const WRITE_DUMP = 'if (!(await options.dumps.write(file, encodeDump(failed, trail), context.waiting))) return later()'
+const LOOK_FIRST = 'let mayExist = delivery.mayBeRepeat || context.trail.attempts > 0'
 
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'publishing without mandatory and confirms',
     service: 'feed_cuckoo',
     changes: [
-      ['mandatory: true,', 'mandatory: false,'],
-      ['properties(message), onAnswer);', 'properties(message), () => {}); onAnswer(null);'],
+      [LANE, 'mandatory: true,', 'mandatory: false,'],
+      [LANE, 'properties(message), onAnswer)', 'properties(message), () => {}); onAnswer(null)'],
     ],
     cell: atBroker('connections reset', 'feed_cuckoo', 'publish'),
     finds: /lost: /,
@@ -36,8 +41,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'ack before confirm',
     service: 'feed_cuckoo',
     changes: [
-      [PUBLISH, `delivery.ack(); ${PUBLISH}`],
-      [ACK, `if (this.acked) return true; this.acked = true; ${ACK}`],
+      [SETTLE, PUBLISH, `delivery.ack(); ${PUBLISH}`],
+      [DELIVERY, ACK, `if (this.acked) return true; this.acked = true; ${ACK}`],
     ],
     cell: atBroker('SIGKILL', 'feed_cuckoo', 'publish'),
     finds: /lost: /,
@@ -46,7 +51,11 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'ack before the dump is in place',
     service: 'overseer',
     changes: [
-      [WRITE_DUMP, 'return done(() => options.dumps.write(file, encodeDump(failed, trail), context.waiting));'],
+      [
+        'services/overseer/src/oversee.ts',
+        WRITE_DUMP,
+        'return done(() => options.dumps.write(file, encodeDump(failed, trail), context.waiting))',
+      ],
     ],
     cell: dumpDirFails('gone', 'SIGKILL'),
     finds: /lost: /,
@@ -54,7 +63,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'upload without looking for its mark',
     service: 'feed_cuckoo',
-    changes: [['let mayExist = delivery.mayBeRepeat || context.trail.attempts > 0;', 'let mayExist = false;']],
+    changes: [['services/feed_cuckoo/src/feed.ts', LOOK_FIRST, 'let mayExist = false']],
     cell: afterUpload('SIGKILL'),
     finds: /analysed twice/,
   },

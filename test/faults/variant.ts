@@ -1,40 +1,75 @@
-// Built services with a part of their text replaced. They exist in a temporary folder only, never behind a config key.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+// Services built with a part of their source replaced. They exist in a temporary folder only, never behind a config key.
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { builtService } from '@cuckoo-distributed/testing'
+import { fileURLToPath } from 'node:url'
+import type { Plugin } from 'esbuild'
 import type { Rig, ServiceName } from './rig.js'
 
-/** What stands in the built file, and what replaces it. */
-export type Change = readonly [from: string, to: string]
+/** A file, what stands in it exactly once, and what replaces it. */
+export type Change = readonly [file: string, from: string, to: string]
+
+type BuildService = (name: string, options: { outfile: string; plugins: Plugin[] }) => Promise<unknown>
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 
 /** Runs a changed service in place of the real one; resolves with what undoes it. Throws when a change does not fit. */
 export async function runChanged(rig: Rig, service: ServiceName, changes: readonly Change[]) {
-  let code = await readFile(builtService(service), 'utf8')
-  for (const [from, to] of changes) {
-    if (code.split(from).length !== 2) throw new Error(`${service}: not there exactly once: ${from}`)
-    code = code.replace(from, () => to)
-  }
   const folder = await mkdtemp(join(tmpdir(), 'variant-'))
-  const build = join(folder, `${service}.mjs`)
-  await writeFile(build, code)
-  const undo = await rig.services[service].replace({ build })
-  return async () => {
-    await undo()
-    await rm(folder, { recursive: true, force: true })
+  const remove = () => rm(folder, { recursive: true, force: true })
+  try {
+    const outfile = join(folder, `${service}.mjs`)
+    const { buildService }: { buildService: BuildService } = await import(join(ROOT, 'scripts/build-service.mjs'))
+    await buildService(service, { outfile, plugins: [await changed(changes)] })
+    const undo = await rig.services[service].replace({ build: outfile })
+    return async () => {
+      await undo()
+      await remove()
+    }
+  } catch (error: unknown) {
+    await remove()
+    throw error
   }
 }
 
-const CUCKOO: readonly Change[] = [['var SLOW_ANSWER_MS = 5 * 6e4;', 'var SLOW_ANSWER_MS = 2e3;']]
+async function changed(changes: readonly Change[]): Promise<Plugin> {
+  const sources = new Map<string, string>()
+  for (const [file, from, to] of changes) {
+    const path = join(ROOT, file)
+    const source = sources.get(path) ?? (await readFile(path, 'utf8'))
+    if (source.split(from).length !== 2) throw new Error(`${file}: not there exactly once: ${from}`)
+    sources.set(
+      path,
+      source.replace(from, () => to),
+    )
+  }
+  return {
+    name: 'changes',
+    setup({ onLoad }) {
+      onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
+        const contents = sources.get(path)
+        return contents === undefined ? undefined : { contents, loader: 'ts' }
+      })
+    },
+  }
+}
+
+const CUCKOO: readonly Change[] = [
+  ['packages/cuckoo-client/src/client.ts', 'const SLOW_ANSWER_MS = 5 * 60_000', 'const SLOW_ANSWER_MS = 2000'],
+  ['packages/http/src/client.ts', 'headersTimeoutMs ?? 300_000', 'headersTimeoutMs ?? 2000'],
+]
 
 /** Deadlines of minutes become two seconds. */
 const HURRIED: Readonly<Record<Exclude<ServiceName, 'overseer'>, readonly Change[]>> = {
-  feed_cuckoo: [...CUCKOO, ['options.headersTimeoutMs ?? 3e5', 'options.headersTimeoutMs ?? 2e3']],
-  check_results: [...CUCKOO, ['var TROUBLED_MS = 5 * 6e4;', 'var TROUBLED_MS = 2e3;']],
+  feed_cuckoo: CUCKOO,
+  check_results: [
+    ...CUCKOO,
+    ['services/check_results/src/watcher.ts', 'const TROUBLED_MS = 5 * 60_000', 'const TROUBLED_MS = 2000'],
+  ],
   parse_and_submit: [
     ...CUCKOO,
-    ['var ANSWER_TIMEOUT_MS = 12e4;', 'var ANSWER_TIMEOUT_MS = 2e3;'],
-    ['var UPLOAD_TIMEOUT_MS = 66e4;', 'var UPLOAD_TIMEOUT_MS = 2e3;'],
+    ['packages/crits-client/src/call.ts', 'const ANSWER_TIMEOUT_MS = 120_000', 'const ANSWER_TIMEOUT_MS = 2000'],
+    ['packages/crits-client/src/client.ts', 'const UPLOAD_TIMEOUT_MS = 660_000', 'const UPLOAD_TIMEOUT_MS = 2000'],
   ],
 }
 
