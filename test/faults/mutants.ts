@@ -1,5 +1,6 @@
 // Services made worse on purpose: the runner must see what each of them loses. They exist in the temporary folder only.
 import { afterUpload, atBroker } from './cells.js'
+import { IDS_REUSED } from './cuckoo-cells.js'
 import { dumpDirFails } from './dump-dir.js'
 import { seeded } from './random-run.js'
 import type { Rig, ServiceName } from './rig.js'
@@ -24,6 +25,7 @@ const DELIVERY = 'packages/core/src/broker/delivery.ts'
 const PUBLISH = 'await options.publisher.publish(result.queue, result.body, headers, signal, maxBytes)'
 const ACK = 'return this.#onChannel(channel => channel.ack(this.#message))'
 const WRITE_DUMP = 'if (!(await options.dumps.write(file, encodeDump(failed, trail), context.waiting))) return later()'
+const ANY_SAMPLE = "if (!md5 || wanted === '' || md5.toLowerCase() === wanted) return"
 const LOOK_FIRST = 'let mayExist = delivery.mayBeRepeat || context.trail.attempts > 0'
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -66,6 +68,13 @@ export const MUTATIONS: readonly Mutation[] = [
     changes: [['services/feed_cuckoo/src/feed.ts', LOOK_FIRST, 'let mayExist = false']],
     cell: afterUpload('SIGKILL'),
     finds: /analysed twice/,
+  },
+  {
+    name: 'a report of whatever sample',
+    service: 'parse_and_submit',
+    changes: [['services/parse_and_submit/src/analysis.ts', ANY_SAMPLE, 'return']],
+    cell: IDS_REUSED,
+    finds: /rows of a foreign report/,
   },
 ]
 
