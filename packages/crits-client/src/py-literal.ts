@@ -128,11 +128,13 @@ function cutElement(list: readonly PyValue[]): PyValue {
 }
 
 function encodeObject(object: { readonly [key: string]: PyValue }, encoding: Encoding, depth: number): string {
-  const taken = new Set<string>()
+  const keys = Object.keys(object)
+  // Almost no object has a key that must be renamed, and only then two can become the same.
+  const taken = keys.every(key => storableKey(key) === key) ? undefined : new Set<string>()
   const fields = Object.entries(object).map(([key, value]) => {
-    let name = storableKey(key)
-    while (taken.has(name)) name += '_'
-    taken.add(name)
+    let name = taken === undefined ? key : storableKey(key)
+    while (taken?.has(name)) name += '_'
+    taken?.add(name)
     encoding.tally.storedBytes += FIELD_BYTES + Buffer.byteLength(name)
     return `${quote(name)}: ${encode(value, encoding, depth)}`
   })
@@ -145,17 +147,22 @@ function encodeObject(object: { readonly [key: string]: PyValue }, encoding: Enc
  */
 const RESERVED_KEYS: ReadonlySet<string> = new Set(['result', 'subtype', '_cls', 'items'])
 
+const UNSTORABLE = /[.$\0]/
+
 /** MongoDB refuses NUL in a key and cannot query `.` or a leading `$`. */
 function storableKey(key: string): string {
   if (RESERVED_KEYS.has(key)) return `${key}_`
+  if (!UNSTORABLE.test(key)) return key
   return key.replaceAll(/[.\0]/g, '_').replace(/^\$/, '_')
 }
 
 /** Everything but these is written raw: Python 2 keeps JSON's `\u0001` as six characters. */
 const SPECIAL = /["\\\p{Cc}]/gu
+const ANY_SPECIAL = new RegExp(SPECIAL, 'u')
 
 function quote(text: string): string {
-  return `"${text.toWellFormed().replace(SPECIAL, escapeChar)}"`
+  const whole = text.toWellFormed()
+  return `"${ANY_SPECIAL.test(whole) ? whole.replace(SPECIAL, escapeChar) : whole}"`
 }
 
 function escapeChar(char: string): string {
