@@ -95,7 +95,7 @@ for (const [name, call] of Object.entries(CALLS)) {
         }
       }
     })
-    await fc.assert(property, fuzzing(t, 70))
+    await fc.assert(property, fuzzing(t, 40))
   })
 }
 
