@@ -8,6 +8,8 @@ export interface Rate {
   readonly perSecond: number
   /** Processor milliseconds for each message, start-up included. */
   readonly cpuMs: number
+  /** Most resident memory, MiB. */
+  readonly peak: number
 }
 
 /** A script of children/ as something that `startService` starts. */
@@ -53,5 +55,6 @@ async function rateOf(service: ServiceProcess, count: number, arrived: () => Pro
   return {
     perSecond: ((last.now - first.now) / (last.at - first.at)) * 1000,
     cpuMs: (await service.cpu()) / count,
+    peak: (await service.rss()).peak / 1024 ** 2,
   }
 }

@@ -23,8 +23,19 @@ export async function pairedRates(run: (service: 'own' | 'bare') => Promise<Rate
     ownCpu: middle(own, 'cpuMs'),
     bare: middle(bare, 'perSecond'),
     bareCpu: middle(bare, 'cpuMs'),
+    ownPeak: middle(own, 'peak'),
+    barePeak: middle(bare, 'peak'),
     ratio: median(ratios),
   }
+}
+
+export const COST_HEAD = ['bare CPU ms', 'product CPU ms', 'bare peak MiB', 'product peak MiB'] as const
+
+type Costs = Record<'bareCpu' | 'ownCpu' | 'barePeak' | 'ownPeak', number>
+
+/** The cells below `COST_HEAD`. */
+export function costCells({ bareCpu, ownCpu, barePeak, ownPeak }: Costs): string[] {
+  return [bareCpu, ownCpu, barePeak, ownPeak].map(short)
 }
 
 export async function broker({ amqp }: Bench): Promise<Table[]> {
@@ -42,14 +53,14 @@ export async function broker({ amqp }: Bench): Promise<Table[]> {
         config: { PrefetchCount: PREFETCH },
       }),
     )
-    const { own, bare, ratio, ownCpu, bareCpu } = rates
-    rows.push([`${size}`, ...[bare, own, ratio].map(short), atLeast(ratio, 0.7), ...[bareCpu, ownCpu].map(short)])
+    const { own, bare, ratio, ...costs } = rates
+    rows.push([`${size}`, ...[bare, own, ratio].map(short), atLeast(ratio, 0.7), ...costCells(costs)])
   }
   return [
     {
       title: 'Consume and forward, prefetch 100',
       text: 'Messages per second from one queue to another, each confirmed before its ack. Baseline: the same with bare amqplib.',
-      head: ['bytes', 'amqplib /s', 'product /s', 'ratio', 'met', 'amqplib CPU ms', 'product CPU ms'],
+      head: ['bytes', 'amqplib /s', 'product /s', 'ratio', 'met', ...COST_HEAD],
       rows,
     },
   ]

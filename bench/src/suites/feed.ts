@@ -7,7 +7,7 @@ import { child, movingRate } from '../queues.js'
 import { median } from '../statistics.js'
 import { atLeast, atMost, short, type Table } from '../table.js'
 import { runChild } from '../usage.js'
-import { pairedRates } from './broker.js'
+import { COST_HEAD, costCells, pairedRates } from './broker.js'
 
 const ROUNDS = 3
 const SAMPLE = 90_000_000
@@ -66,14 +66,14 @@ async function rates(amqp: string): Promise<Table> {
         config: { CuckooURL: cuckoo.url, CritsURL: crits.url, MaxPending: 1_000_000, PrefetchCount: prefetch },
       })
     })
-    const { own, bare, ratio, ownCpu, bareCpu } = rates
+    const { own, bare, ratio, ...costs } = rates
     const cells = [bare, own, ratio].map(short)
-    rows.push([`${size}`, `${prefetch}`, ...cells, atLeast(ratio, 0.8), ...[bareCpu, ownCpu].map(short)])
+    rows.push([`${size}`, `${prefetch}`, ...cells, atLeast(ratio, 0.8), ...costCells(costs)])
   }
   return {
     title: 'Small samples',
     text: 'Samples per second with the queue filled beforehand. Baseline: get, POST, confirmed publish, ack with the same libraries; it asks nobody whether there is room and checks nothing.',
-    head: ['bytes', 'prefetch', 'bare /s', 'product /s', 'ratio', 'met', 'bare CPU ms', 'product CPU ms'],
+    head: ['bytes', 'prefetch', 'bare /s', 'product /s', 'ratio', 'met', ...COST_HEAD],
     rows,
   }
 }

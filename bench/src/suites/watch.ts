@@ -18,6 +18,8 @@ export interface Watched {
   readonly requests: number
   /** Processor milliseconds of all instances for each second. */
   readonly cpu: number
+  /** Most resident memory of the largest instance, MiB. */
+  readonly peak: number
 }
 
 /** Lets `instances` of check_results watch `tasks` tasks, of which some become reported one after another. */
@@ -48,14 +50,15 @@ export async function watchTasks(amqp: string, tasks: number, instances: number)
   const lags = await reportSome(broker, cuckoo, to, tasks)
   const seconds = (performance.now() - start) / 1000
   const requests = (cuckoo.journal.length - requestsBefore) / seconds
-  let cpu = 0
+  let [cpu, peak] = [0, 0]
   for (const service of services) {
     cpu += (await service.service.cpu()) / seconds
+    peak = Math.max(peak, (await service.service.rss()).peak / 1024 ** 2)
     await service.service.kill()
   }
   for (const queue of [from, to, failed]) await broker.delete(queue)
   await broker.close()
-  return { lags, requests, cpu }
+  return { lags, requests, cpu, peak }
 }
 
 async function submitAll(broker: TestBroker, cuckoo: CuckooStandIn, queue: string, tasks: number): Promise<void> {
@@ -102,17 +105,17 @@ export async function watch({ amqp }: Bench): Promise<Table[]> {
     [1000, 4],
     [10_000, 4],
   ] as const) {
-    const { lags, requests } = await watchTasks(amqp, tasks, instances)
+    const { lags, requests, peak } = await watchTasks(amqp, tasks, instances)
     const middle = median(lags)
     const go = (tasks * INTERVAL) / 2
-    const cells = [middle, quantile(lags, 0.95), Math.max(...lags), go, requests].map(short)
+    const cells = [middle, quantile(lags, 0.95), Math.max(...lags), go, requests, peak].map(short)
     rows.push([`${tasks}`, `${instances}`, ...cells, atMost(middle, INTERVAL + 1)])
   }
   return [
     {
       title: `Watched tasks, one request per ${INTERVAL} s and instance`,
       text: 'Seconds from "reported" to the next message. "Go suite" is the mean that its law gives, N × interval ÷ 2: it asks for one task at a time. Ten times the tasks need no more requests.',
-      head: ['tasks', 'instances', 'median', 'p95', 'most', 'Go suite', 'requests /s', 'met'],
+      head: ['tasks', 'instances', 'median', 'p95', 'most', 'Go suite', 'requests /s', 'peak MiB', 'met'],
       rows,
     },
   ]
