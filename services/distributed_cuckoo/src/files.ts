@@ -4,14 +4,13 @@ import { type FileHandle, mkdir, open, readFile, rm, statfs, writeFile } from 'n
 import { dirname, join, resolve } from 'node:path'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { ConfigError, describeError } from '@cuckoo-distributed/core'
-import { type Digests, DigestThread, digestsOf } from './digests.js'
+import { DigestThread } from './digests.js'
+import { writeSample } from './sample-file.js'
 import type { Sample } from './store/model.js'
 import type { ObsoleteFile } from './store/store.js'
 import { together } from './together.js'
 
 const MARKER = '.distributed_cuckoo'
-/** Samples are written in pieces of at most this size; what fits into one is digested where it is. */
-const PIECE = 2 ** 19
 /** Samples in a row that go into the same directory, so that uploads at a time can share its way to disk. */
 const PER_SHARD = 256
 
@@ -79,9 +78,10 @@ export class Files {
     const handle = await open(file, 'wx', 0o600)
     try {
       const [measured] = await Promise.all([
-        this.#write(handle, file, addAbortSignal(signal, bytes)),
+        writeSample(handle, file, addAbortSignal(signal, bytes), this.#digestThread),
         this.#syncShard(dirname(file)),
       ])
+      await handle.close()
       return { path, ...measured }
     } catch (error: unknown) {
       // Waits for a write that is under way.
@@ -94,13 +94,6 @@ export class Files {
   /** Removes a sample whose task was not stored. */
   async removeSample({ path }: Sample): Promise<void> {
     await rm(this.samplePath(path), { force: true })
-  }
-
-  async #write(handle: FileHandle, file: string, bytes: Readable): Promise<Omit<Sample, 'path'>> {
-    const { size, digests } = await writePieces(handle, bytes)
-    const [measured] = await Promise.all([digests ?? this.#digestThread.digestsOf(file), handle.sync()])
-    await handle.close()
-    return { size, ...measured }
   }
 
   #nextShard(): string {
@@ -174,29 +167,4 @@ export async function syncDirectory(path: string): Promise<void> {
 async function syncEach(paths: readonly string[]): Promise<readonly string[]> {
   await Promise.all([...new Set(paths)].map(syncDirectory))
   return paths
-}
-
-interface Written {
-  readonly size: number
-  /** Undefined for a file of several pieces. */
-  readonly digests: Digests | undefined
-}
-
-async function writePieces(handle: FileHandle, bytes: Readable): Promise<Written> {
-  let size = 0
-  let waiting: Buffer[] = []
-  let waitingBytes = 0
-  for await (const chunk of bytes) {
-    if (waitingBytes + chunk.length > PIECE) {
-      await handle.writeFile(Buffer.concat(waiting))
-      size += waitingBytes
-      waiting = []
-      waitingBytes = 0
-    }
-    waiting.push(chunk)
-    waitingBytes += chunk.length
-  }
-  const piece = Buffer.concat(waiting)
-  await handle.writeFile(piece)
-  return { size: size + piece.length, digests: size === 0 ? digestsOf(piece) : undefined }
 }
