@@ -166,6 +166,15 @@ describe('POST /api/v1/services/', () => {
       assert.deepEqual(stored(scene), NOTHING)
     }))
 
+  test('knows an analysis no more that was deleted', () =>
+    withScene(async scene => {
+      scene.crits.deleteAnalysis(scene.analysisId)
+      assert.deepEqual(await scene.post({ ...SINGLE, finish: '1' }), [200, scene.success])
+      const refused = answer(scene.objectId, ', Could not find task to add log to.', 1)
+      assert.deepEqual(await scene.post({ log_message: 'x' }), [200, refused])
+      assert.equal(scene.crits.analyses.size, 0)
+    }))
+
   test('names an unknown object once for each part', () =>
     withScene(async scene => {
       const id = '0'.repeat(24)
