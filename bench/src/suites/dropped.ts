@@ -12,6 +12,7 @@ import { serve } from '../serve.js'
 import { median } from '../statistics.js'
 import { atMost, short, type Table } from '../table.js'
 import { runChild } from '../usage.js'
+import { largeArchive } from './archive.js'
 
 interface Told<T> {
   readonly result: T
@@ -82,7 +83,7 @@ async function busy(): Promise<Table> {
   }
 }
 
-export async function dropped(_: Bench): Promise<Table[]> {
+export async function dropped({ amqp }: Bench): Promise<Table[]> {
   return [
     await busy(),
     {
@@ -91,5 +92,6 @@ export async function dropped(_: Bench): Promise<Table[]> {
       head: ['baseline', 'CPU s', 'own CPU s', 'ratio', 'met', 'event-loop delay p99', 'peak above idle'],
       rows: [await unpacking('bz2', 'bzip2 -dc'), await unpacking('gz', 'gzip -dc')],
     },
+    await largeArchive(amqp),
   ]
 }
