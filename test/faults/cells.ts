@@ -83,7 +83,11 @@ export function afterUpload(action: ActionName): Cell {
       script(rig, ENDPOINTS.upload, { kind: 'lostAfterStore' })
       const before = rig.cuckoo.submissions.length
       return async () => {
-        await waitFor(() => rig.cuckoo.submissions.length > before, { describe: 'a task', everyMs: 1 })
+        await waitFor(() => rig.cuckoo.submissions.length > before, {
+          describe: 'a task',
+          everyMs: 1,
+          deadlineMs: 60_000,
+        })
         await ACTIONS[action](rig, 'feed_cuckoo')
         repair(rig)
       }

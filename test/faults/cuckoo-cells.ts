@@ -42,7 +42,10 @@ export function vanishedBeforeReport(CuckooCleanup: boolean): Cell {
         const tasks = await tasksOf(rig, samples)
         const isOurs = (line: LogLine) => samples.some(({ analysisId }) => analysisId === line.analysisId)
         const reported = () => rig.services.check_results.log.filter(line => line.msg === 'reported' && isOurs(line))
-        await waitFor(() => reported().length === samples.length, { describe: 'all to be reported' })
+        await waitFor(() => reported().length === samples.length, {
+          describe: 'all to be reported',
+          deadlineMs: 60_000,
+        })
         for (const { id } of tasks) rig.cuckoo.vanish(id)
         rig.taps.parse_and_submit.release()
       }
@@ -116,7 +119,7 @@ export const HIDDEN_TASK: Cell = {
     script(rig, ENDPOINTS.upload, { kind: 'lostAfterStore' })
     const path = DATABASE_READERS['task list']
     return async () => {
-      await waitFor(() => rig.cuckoo.faults.pending === 0, { describe: 'an upload', everyMs: 1 })
+      await waitFor(() => rig.cuckoo.faults.pending === 0, { describe: 'an upload', everyMs: 1, deadlineMs: 60_000 })
       rig.cuckoo.faults.next({ kind: 'databaseError', match: { path }, times: 8 })
       await waitFor(() => rig.cuckoo.faults.pending === 0, {
         describe: 'the lists to be asked for',

@@ -58,8 +58,22 @@ export async function runCell(rig: Rig, cell: Cell, expected: RowCounts, random:
     return await strikeAndJudge(rig, cell, strike, expected)
   } finally {
     repair(rig)
-    for (const undo of undos.toReversed()) await undo()
+    await undoAll(undos.toReversed())
   }
+}
+
+/** Undoes all that can be undone. Throws AggregateError. */
+async function undoAll(undos: readonly (() => unknown)[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const undo of undos) {
+    try {
+      await undo()
+    } catch (error: unknown) {
+      failures.push(error)
+    }
+  }
+  if (failures.length === 0) return
+  throw new AggregateError(failures, `what the cell has done is not undone: ${failures.map(describe).join('; ')}`)
 }
 
 async function strikeAndJudge(rig: Rig, cell: Cell, strike: Strike, expected: RowCounts): Promise<Outcome> {
