@@ -10,26 +10,40 @@ const BATCH = 100
 const PAUSE_MS = 1_000
 /** After a failure of the disk or the database. */
 const TROUBLE_MS = 10_000
+const DAY_MS = 24 * 60 * 60_000
 /** An upload that is still going on is younger. */
-const ORPHAN_AGE_MS = 24 * 60 * 60_000
+const ORPHAN_AGE_MS = DAY_MS
+
+export interface JanitorOptions {
+  readonly store: Store
+  readonly files: Files
+  readonly log: Logger
+  /** Between two sweeps through all samples. Default a day. */
+  readonly sweepMs?: number
+}
 
 export class Janitor {
   readonly #store: Store
   readonly #files: Files
   readonly #log: Logger
+  readonly #sweepMs: number
 
-  constructor(options: { readonly store: Store; readonly files: Files; readonly log: Logger }) {
+  constructor(options: JanitorOptions) {
     this.#store = options.store
     this.#files = options.files
     this.#log = options.log
+    this.#sweepMs = options.sweepMs ?? DAY_MS
   }
 
-  /** Tidies up at start and then every second, until the signal is aborted; rejects with its reason then. */
+  /** Tidies up every second, and sweeps at start and every day, until the signal is aborted; rejects with its reason then. */
   async run(signal: AbortSignal): Promise<never> {
-    await this.#supervised(() => this.#removeOrphans(Date.now()), signal)
     for (;;) {
-      await this.#supervised(() => this.removeObsolete(), signal)
-      await delay(PAUSE_MS, signal)
+      await this.#supervised(() => this.#removeOrphans(Date.now()), signal)
+      const swept = performance.now()
+      do {
+        await this.#supervised(() => this.removeObsolete(), signal)
+        await delay(PAUSE_MS, signal)
+      } while (performance.now() - swept < this.#sweepMs)
     }
   }
 
@@ -44,7 +58,7 @@ export class Janitor {
     }
   }
 
-  /** Removes samples whose upload ended before their task was stored. Reads the whole samples directory: once at start. */
+  /** Removes samples whose upload ended before their task was stored. Reads the whole samples directory. */
   async #removeOrphans(now: number): Promise<void> {
     for (const shard of await readdir(this.#files.samplesDirectory, { withFileTypes: true })) {
       if (!shard.isDirectory() || !/^[0-9a-f]{2}$/.test(shard.name)) continue

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, utimesSync, writeFileSync } from 'node:fs'
 import { mkdir, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
@@ -11,9 +11,9 @@ import { makeScene, type Scene } from './dispatch-scene.js'
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
 const TWO_DAYS_AGO = new Date(Date.now() - 2 * 24 * 3600_000)
 
-async function tidy(scene: Scene, until: () => boolean): Promise<void> {
+async function tidy(scene: Scene, until: () => boolean, options: { readonly sweepMs?: number } = {}): Promise<void> {
   const stop = new AbortController()
-  const running = new Janitor({ store: scene.store, files: scene.files, log }).run(stop.signal)
+  const running = new Janitor({ store: scene.store, files: scene.files, log, ...options }).run(stop.signal)
   await waitFor(until, { describe: 'the janitor to be done' })
   stop.abort(new Error('enough'))
   await assert.rejects(running, /enough/)
@@ -49,4 +49,27 @@ test('files of a deleted task that a crash has left behind go at the next start'
   await scene.store.tasks.remove(id)
   await tidy(scene, () => !existsSync(folder) && !existsSync(scene.files.samplePath(samplePath ?? '')))
   await waitFor(async () => (await scene.store.files.obsolete(9)).length === 0, { describe: 'the list to be empty' })
+})
+
+test('a sample whose task was lost long after the start goes at the next sweep', async t => {
+  const scene = await makeScene(t)
+  const orphan = join(scene.files.samplesDirectory, 'aa', 'orphan.bin')
+  const first = join(scene.files.samplesDirectory, 'bb', 'first.bin')
+  for (const path of [orphan, first]) await mkdir(dirname(path), { recursive: true })
+  await writeFile(first, 'x')
+  await utimes(first, TWO_DAYS_AGO, TWO_DAYS_AGO)
+  let swept = false
+  await tidy(
+    scene,
+    () => {
+      if (existsSync(first)) return false
+      if (!swept) {
+        writeFileSync(orphan, 'x')
+        utimesSync(orphan, TWO_DAYS_AGO, TWO_DAYS_AGO)
+      }
+      swept = true
+      return !existsSync(orphan)
+    },
+    { sweepMs: 1 },
+  )
 })
