@@ -78,6 +78,7 @@ export async function writeProof({ seed, minutes, outcomes, mutations }: Proof):
     '',
     tableOf(outcomes),
     '',
+    '',
   ]
   await writeFile(PAGE, page.slice(0, begin) + text.join('\n') + page.slice(end))
 }
