@@ -3,19 +3,21 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
-import { errorCode, ServiceError, toError } from '@cuckoo-distributed/core'
+import { describeError, errorCode, ServiceError, toError } from '@cuckoo-distributed/core'
 
 const PREFIX = '.resubmitter-'
 
 /** Bytes of a socket's path, the closing zero left out, on Linux 107 and on macOS 103; Node cuts longer ones off. */
 const PATH_BYTES_MAX = 103
 
-/** `DumpDir` is too long for a socket in it. */
-export class DumpDirTooLongError extends ServiceError {
-  constructor(excess: number) {
+/** There can be no socket in `DumpDir`. */
+export class DumpDirSocketError extends ServiceError {
+  constructor(problem: string, options?: ErrorOptions) {
+    const help = 'it must be a directory on a local file system that this user may write to'
     super(
-      'DUMP_DIR_TOO_LONG',
-      `the path of "DumpDir" is ${excess} bytes too long for a socket in it: use a shorter one`,
+      'DUMP_DIR_SOCKET',
+      `there can be no socket in "DumpDir" (${problem}): ${help}, with a path of at most 77 bytes`,
+      options,
     )
   }
 }
@@ -31,15 +33,18 @@ export class Presence implements AsyncDisposable {
     this.#server = server
   }
 
-  /** Throws DumpDirTooLongError and the errors of the file system. */
+  /** Throws DumpDirSocketError. */
   static async announce(dir: string): Promise<Presence> {
     const id = randomBytes(6).toString('hex')
     const path = socketPath(dir, id)
-    const excess = Buffer.byteLength(path) - PATH_BYTES_MAX
-    if (excess > 0) throw new DumpDirTooLongError(excess)
+    if (!fitsSocket(path)) throw new DumpDirSocketError('its path is too long')
     const server = createServer(visitor => visitor.destroy())
     server.listen(path)
-    await once(server, 'listening')
+    try {
+      await once(server, 'listening')
+    } catch (cause: unknown) {
+      throw new DumpDirSocketError(describeError(cause), { cause })
+    }
     return new Presence(id, server)
   }
 
@@ -52,7 +57,7 @@ export class Presence implements AsyncDisposable {
 /** True unless the process surely has ended: a socket that this user may not touch is somebody's. */
 export async function isPresent(dir: string, id: string): Promise<boolean> {
   const path = socketPath(dir, id)
-  if (Buffer.byteLength(path) > PATH_BYTES_MAX) return false
+  if (!fitsSocket(path)) return false
   const socket = connect(path)
   try {
     await once(socket, 'connect')
@@ -71,4 +76,8 @@ export function presenceId(file: string): string | undefined {
 
 function socketPath(dir: string, id: string): string {
   return join(dir, `${PREFIX}${id}`)
+}
+
+function fitsSocket(path: string): boolean {
+  return Buffer.byteLength(path) <= PATH_BYTES_MAX
 }

@@ -41,7 +41,7 @@ export class NoFailedMessageError extends ServiceError {
  * Publishes every dump that is there at the beginning, one after another, with a fresh count of attempts. Safe beside a
  * running overseer and beside others that do the same: a dump is claimed by a new name first. What cannot be published
  * gets its name back. An aborted signal ends it between two dumps, or while one waits for the broker.
- * Throws DumpDirTooLongError and the errors of the file system.
+ * Throws DumpDirSocketError and the errors of the file system.
  */
 export async function resubmitDumps(options: ResubmitOptions, signal: AbortSignal): Promise<Resubmission> {
   const entries = await readdir(options.dir, { withFileTypes: true })

@@ -9,6 +9,7 @@ import { type HeaderTable, readTrail, UndeliverableError } from '@cuckoo-distrib
 import { waitFor } from '@cuckoo-distributed/testing'
 import { prepareDumpDir } from '../src/dump.js'
 import { encodeDump } from '../src/dump-file.js'
+import { Presence } from '../src/presence.js'
 import { resubmitDumps } from '../src/resubmit.js'
 import { failedFields, silentLog, temporaryDir, wrapped } from './support.js'
 
@@ -108,13 +109,14 @@ test('what a killed resubmission had in hand is a dump again at the next start',
   assert.ok((await readdir(dir)).includes('1.json'))
 })
 
-test('a DumpDir too long for a socket is refused before a dump is touched', async t => {
+test('a DumpDir that can hold no socket is refused before a dump is touched', async t => {
   const dir = join(await dumpsWith(t, {}), 'x'.repeat(100))
   await mkdir(dir)
   await writeFile(join(dir, '1.json'), dump('worker/check', Buffer.from('{}')))
   const resubmission = resubmitDumps({ dir, publisher: new FakePublisher(), log: silentLog }, never)
-  await assert.rejects(resubmission, { code: 'DUMP_DIR_TOO_LONG' })
+  await assert.rejects(resubmission, { code: 'DUMP_DIR_SOCKET', message: /path is too long/ })
   assert.deepEqual(await readdir(dir), ['1.json'])
+  await assert.rejects(Presence.announce('/proc/self'), { code: 'DUMP_DIR_SOCKET', message: /EACCES|ENOENT|EPERM/ })
 })
 
 test('a dump whose queue does not exist stays as it was', async t => {
