@@ -84,7 +84,7 @@ export function halfOpen(service: ServiceName, moment: Moment): Cell {
     moment: `${service}, ${MOMENTS[moment]}`,
     mayDouble: moment !== 'publish',
     async arm(rig, { after }) {
-      const Amqp = `${rig.taps[service].through(rig.node.url)}?heartbeat=1`
+      const Amqp = `${rig.taps[service].through(rig.node.url)}?heartbeat=2`
       after(await rig.services[service].replace({ config: { Amqp } }))
       if (service === 'overseer') failTwice(rig)
       const held = rig.taps[service].hold(moment)

@@ -34,7 +34,7 @@ export const FILES_REJECTED: Cell = {
       await waitFor(() => samples.every(isDone), { describe: 'the analyses to end', deadlineMs: 60_000 })
     }
   },
-  unmet(rig, samples) {
+  async unmet(rig, samples) {
     return samples.flatMap(({ analysisId }) => {
       const log = rig.crits.analyses.get(analysisId)?.log ?? []
       const told = log.some(({ level, message }) => level === 'warning' && message.includes('not wanted here'))

@@ -10,6 +10,7 @@ import {
   waitFor,
 } from '@cuckoo-distributed/testing'
 import { ENDPOINTS, script } from './actions.js'
+import { readDumps } from './dumps.js'
 import type { Rig } from './rig.js'
 import type { Cell, Run, Strike } from './run-cell.js'
 import { hurry } from './variant.js'
@@ -26,7 +27,7 @@ export const VANISHED_WHILE_WATCHED: Cell = {
       for (const task of await tasksOf(rig, samples)) rig.cuckoo.vanish(task.id)
     }
   },
-  unmet: (rig, samples) => unlessAll(rig, samples, 'error'),
+  unmet: (rig, samples) => givenUpAs(rig, samples, 'error'),
 }
 
 /** Somebody deletes the tasks between their end and the download of their reports. */
@@ -51,7 +52,7 @@ export function vanishedBeforeReport(CuckooCleanup: boolean): Cell {
       }
     },
     // With cleanup the work was most likely done, and only the news of it was lost.
-    unmet: (rig, samples) => unlessAll(rig, samples, CuckooCleanup ? 'started' : 'error'),
+    unmet: (rig, samples) => givenUpAs(rig, samples, CuckooCleanup ? 'started' : 'error'),
   }
 }
 
@@ -70,10 +71,10 @@ export const IDS_REUSED: Cell = {
       for (const id of ids) await submitForeign(rig, id)
     }
   },
-  unmet(rig, samples) {
+  async unmet(rig, samples) {
     const rows = samples.map(({ analysisId }) => rig.crits.analyses.get(analysisId)?.results.length ?? 0)
     const foreign = rows.some(count => count > 0) ? ['rows of a foreign report in CRITs'] : []
-    return [...foreign, ...unlessAll(rig, samples, 'error')]
+    return [...foreign, ...(await givenUpAs(rig, samples, 'error'))]
   },
 }
 
@@ -87,7 +88,7 @@ export const NEVER_ENDING: Cell = {
     after(await rig.services.check_results.replace({ config: { AnalysisDeadline: 2 } }))
     return async () => undefined
   },
-  unmet: (rig, samples) => unlessAll(rig, samples, 'error'),
+  unmet: (rig, samples) => givenUpAs(rig, samples, 'error'),
 }
 
 /** Requests of these paths meet a database that fails, twice each. */
@@ -167,7 +168,7 @@ export function analysesFail(status: TaskStatus): Cell {
       failAnalyses(rig, after, status)
       return async () => undefined
     },
-    unmet: (rig, samples) => unlessAll(rig, samples, 'error'),
+    unmet: (rig, samples) => givenUpAs(rig, samples, 'error'),
   }
 }
 
@@ -219,7 +220,14 @@ async function submitForeign(rig: Rig, id: number): Promise<void> {
   if (!text.includes(`${id}`)) throw new Error(`Cuckoo was to give the id ${id} once more: ${text}`)
 }
 
-function unlessAll(rig: Rig, samples: readonly RunningAnalysis[], status: string): string[] {
-  const others = samples.filter(({ analysisId }) => rig.crits.analyses.get(analysisId)?.status !== status)
-  return others.map(({ analysisId }) => `not "${status}" in CRITs: ${analysisId}`)
+/** No try but the first, since none can help, and this status in CRITs. */
+async function givenUpAs(rig: Rig, samples: readonly RunningAnalysis[], status: string): Promise<string[]> {
+  const dumps = (await readDumps(rig.dumpDir)).map(dump => dump.toString('utf8'))
+  return samples.flatMap(({ analysisId }) => {
+    const dump = dumps.find(text => text.includes(analysisId)) ?? ''
+    return [
+      ...(rig.crits.analyses.get(analysisId)?.status === status ? [] : [`not "${status}" in CRITs: ${analysisId}`]),
+      ...(dump.includes('"Attempts": 1,') ? [] : [`not given up at the first try: ${analysisId}`]),
+    ]
+  })
 }

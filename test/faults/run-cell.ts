@@ -38,7 +38,7 @@ export interface Cell {
   /** Arms the fault before any sample is there. */
   arm(rig: Rig, run: Run): Promise<Strike>
   /** What else the end of the run must show; in words what it does not. */
-  unmet?(rig: Rig, samples: readonly RunningAnalysis[]): string[]
+  unmet?(rig: Rig, samples: readonly RunningAnalysis[]): Promise<string[]>
 }
 
 export interface Outcome extends Verdict {
@@ -93,7 +93,7 @@ async function strikeAndJudge(rig: Rig, cell: Cell, strike: Strike, expected: Ro
   const limbo = await settleQueues(rig)
   const verdict = await judge(rig, samples, limbo, expected)
   const recovery = [...ended.values()].map(at => at - over).filter(ms => ms > 0)
-  unmet.push(...(cell.unmet?.(rig, samples) ?? []))
+  unmet.push(...((await cell.unmet?.(rig, samples)) ?? []))
   return { ...verdict, cell, unmet, recovery: recovery.sort((a, b) => a - b) }
 }
 
