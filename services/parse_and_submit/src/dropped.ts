@@ -48,9 +48,7 @@ export async function submitDropped(analysis: Analysis): Promise<void> {
 /** An instance that parses only dropped files sees no report; whose files they are is known from the task as well. */
 async function requireTask(analysis: Analysis): Promise<void> {
   const { task, context, cuckoo } = analysis
-  const view = await cuckoo.availability.patiently(context.waiting, () => {
-    return cuckoo.client.viewTask(task.taskId, context.working)
-  })
+  const view = await download(analysis, () => cuckoo.client.viewTask(task.taskId, context.working))
   if (view) requireSameSample(analysis, view.md5)
 }
 

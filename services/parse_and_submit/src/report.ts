@@ -62,10 +62,9 @@ async function readOnce(analysis: Analysis): Promise<ReadReport | undefined> {
 }
 
 /** A 404 may be a hiccup of Cuckoo's database, so the task itself has the last word. */
-export async function whyMissing({ task, context, cuckoo }: Analysis, what: string): Promise<Error> {
-  const view = await cuckoo.availability.patiently(context.waiting, () => {
-    return cuckoo.client.viewTask(task.taskId, context.working)
-  })
+export async function whyMissing(analysis: Analysis, what: string): Promise<Error> {
+  const { task, context, cuckoo } = analysis
+  const view = await download(analysis, () => cuckoo.client.viewTask(task.taskId, context.working))
   if (!view) return new TaskGoneError(task.taskId)
   const reasons = view.errors.length > 0 ? `; Cuckoo says: ${view.errors.join('; ').slice(0, 500)}` : ''
   return new ServiceError('NO_REPORT', `task ${task.taskId} is "${view.status}" but has no ${what}${reasons}`)

@@ -7,9 +7,10 @@ import { submitterScene } from './submitter.js'
 
 const REPORT = /^\/tasks\/report\/\d+$/
 const ARCHIVE = /\/dropped$/
+const VIEW = /^\/tasks\/view\/\d+$/
 const forever = new AbortController().signal
 
-for (const [what, path] of Object.entries({ 'a report': REPORT, 'an archive': ARCHIVE })) {
+for (const [what, path] of Object.entries({ 'a report': REPORT, 'an archive': ARCHIVE, 'a view of the task': VIEW })) {
   test(`${what} that breaks off each time while Cuckoo answers is a failure in the end, over all rounds`, async t => {
     const { cuckoo, deliver } = await submitterScene(t)
     cuckoo.faults.next({ kind: 'refuse', match: { path }, times: Number.POSITIVE_INFINITY })
@@ -22,7 +23,7 @@ for (const [what, path] of Object.entries({ 'a report': REPORT, 'an archive': AR
     const second = deliver(writeTrail(first.trail), forever)
     await assert.rejects(second.outcome, (error: ServiceError) => {
       assert.equal(error.code, 'DOWNLOAD_BREAKS_OFF')
-      return /10 downloads .* failed; the last one: GET .*report/.test(error.message)
+      return /10 downloads .* failed; the last one: GET .*tasks/.test(error.message)
     })
     assert.ok(tries() <= 11, `${tries()} tries`)
     assert.deepEqual(second.trail.since, {}, 'the next try counts from the beginning')
