@@ -5,14 +5,6 @@ import { runInNewContext } from 'node:vm'
 /** Of chunks that are not needed any more. V8 would look for them after 32 MB, and after each report anew. */
 const COLLECT_BYTES = 4 * 2 ** 20
 
-/**
- * To be called before the first request to a node: undici reads answers by WebAssembly, and V8 takes 25 MB to optimize the one
- * large function of it, which makes nothing faster here.
- */
-export function spareMemory(): void {
-  for (const flag of ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering']) setFlagsFromString(flag)
-}
-
 /** The chunks as they are, of which at most a few megabytes are in memory at a time, in use or not. */
 export async function* sparingly(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
   let collect: Collect | undefined

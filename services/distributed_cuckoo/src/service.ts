@@ -7,7 +7,6 @@ import { type DistributedConfig, DistributedSchema } from './config.js'
 import { Scheduler } from './dispatch/scheduler.js'
 import { openFiles } from './files.js'
 import { Janitor } from './janitor.js'
-import { spareMemory } from './memory.js'
 import { createServer } from './rest/server.js'
 import { openStore } from './store/open.js'
 
@@ -23,7 +22,6 @@ export const distributedCuckoo: ProcessDefinition<typeof DistributedSchema> = {
 }
 
 async function run(config: DistributedConfig, { log, shutdown }: ProcessEnvironment): Promise<number> {
-  spareMemory()
   await using store = await openStore({ url: config.Database, keepSamples: config.KeepSamples, log })
   const files = await openFiles(config, store.id)
   const janitor = new Janitor({ store, files, log })
