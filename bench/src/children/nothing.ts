@@ -1,7 +1,8 @@
 // nothing.js: what every child costs before it has done anything.
-import '@cuckoo-distributed/http'
-import '@cuckoo-distributed/report-scanner'
-import '../ways/download.js'
+import { HttpClient } from '@cuckoo-distributed/http'
+import { openArchive } from '@cuckoo-distributed/report-scanner'
 import { tell } from '../usage.js'
+import { download } from '../ways/download.js'
 
-tell(undefined)
+// Named, or the bundler would leave them out.
+tell([HttpClient, openArchive, download].map(loaded => loaded.name))
