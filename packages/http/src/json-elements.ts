@@ -31,12 +31,12 @@ export async function* jsonElements(
   }
   const frame: unknown = JSON.parse(splitter.frame)
   const list = isRecord(frame) ? frame[key] : undefined
-  if (!Array.isArray(list) || list.length !== count || list.some(entry => entry !== 0)) {
+  if (!Array.isArray(list) || list.length !== count || !list.every(isRecord)) {
     throw new SyntaxError(`the JSON document has no list of objects "${key}"`)
   }
 }
 
-/** Cuts the objects out of the lists of a top-level object; what is left, with 0 for each object, is the frame. */
+/** Cuts the objects out of the lists of a top-level object; what is left, with `{}` for each object, is the frame. */
 class Splitter {
   frame = ''
   readonly #limit: number
@@ -97,11 +97,11 @@ class Splitter {
     const text = Buffer.concat(this.#element ?? []).toString('utf8')
     this.#element = undefined
     this.#elementLength = 0
-    this.frame += '0'
+    this.frame += '{}'
     return text
   }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

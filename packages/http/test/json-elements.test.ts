@@ -34,6 +34,10 @@ describe('jsonElements', () => {
     })
   }
 
+  test('the objects of another list never stand for what is no object in this one', async () => {
+    await assert.rejects(read('{"tasks": [0, {}], "other": [{}]}'), SyntaxError)
+  })
+
   test('an empty list has no elements', async () => assert.deepEqual(await read('{"tasks": []}'), []))
 
   test('every document that is cut short is refused', async () => {
