@@ -83,7 +83,6 @@ export class DigestThread {
       env: {},
       resourceLimits: { maxOldGenerationSizeMb: 16 },
     })
-    worker.unref()
     worker.on('message', ({ id, digests, error }: Answer) => {
       const waiting = this.#open.get(id)
       if (digests === undefined) waiting?.reject(error)
@@ -92,6 +91,8 @@ export class DigestThread {
     })
     worker.on('error', error => this.#ended(worker, error))
     worker.on('exit', () => this.#ended(worker, new Error('the thread that digests files ended')))
+    // After the listeners, each of which would hold the process again.
+    worker.unref()
     return worker
   }
 
