@@ -45,7 +45,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** Begins its thread with the first file, and ends it when there was none for a while. It keeps no process alive. */
+/** Begins its thread with the first file, and ends it when there was none for a while. It keeps the process alive only while it has one. */
 export class DigestThread {
   #worker: Worker | undefined
   #idle: NodeJS.Timeout | undefined
@@ -57,6 +57,7 @@ export class DigestThread {
     clearTimeout(this.#idle)
     this.#worker ??= this.#start()
     const worker = this.#worker
+    worker.ref()
     this.#lastId += 1
     const id = this.#lastId
     const digests = new Promise<Digests>((resolve, reject) => this.#open.set(id, { resolve, reject }))
@@ -91,15 +92,15 @@ export class DigestThread {
     })
     worker.on('error', error => this.#ended(worker, error))
     worker.on('exit', () => this.#ended(worker, new Error('the thread that digests files ended')))
-    // After the listeners, each of which would hold the process again.
-    worker.unref()
     return worker
   }
 
   #close(id: number): void {
     this.#open.delete(id)
     clearTimeout(this.#idle)
-    if (this.#open.size === 0) this.#idle = setTimeout(() => this.#stop(), IDLE_MS).unref()
+    if (this.#open.size > 0) return
+    this.#worker?.unref()
+    this.#idle = setTimeout(() => this.#stop(), IDLE_MS).unref()
   }
 
   /** A file that comes while the thread ends gets a new one. */
