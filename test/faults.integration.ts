@@ -4,9 +4,9 @@ import { after, before, test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
 import fc from 'fast-check'
 import { alarm, queueRemade } from './faults/broker-cells.js'
-import { afterUpload, atBroker, duringRequest, httpFault, inRetryDelay } from './faults/cells.js'
+import { afterUpload, atBroker, duringRequest, httpFault, inRetryDelay, noAnswer } from './faults/cells.js'
 import { ANALYSIS_DELETED, FILES_REJECTED } from './faults/crits-cells.js'
-import { HIDDEN_TASK, IDS_REUSED } from './faults/cuckoo-cells.js'
+import { HIDDEN_TASK, IDS_REUSED, VANISHED_WHILE_WATCHED } from './faults/cuckoo-cells.js'
 import { dumpDirFails } from './faults/dump-dir.js'
 import { dumpedBodies } from './faults/dumps.js'
 import { publishConfirmed } from './faults/publish.js'
@@ -36,6 +36,8 @@ const CELLS = [
   dumpDirFails('gone', 'SIGKILL'),
   httpFault('answer lost after storing', 'CRITs results'),
   httpFault('200 with an error object', 'report'),
+  noAnswer('report'),
+  VANISHED_WHILE_WATCHED,
   IDS_REUSED,
   HIDDEN_TASK,
   ANALYSIS_DELETED,
