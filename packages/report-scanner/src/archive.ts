@@ -117,10 +117,9 @@ async function unpacked(file: OpenFile, signal: AbortSignal | undefined): Promis
   const starts = (...bytes: number[]): boolean =>
     head.length >= bytes.length && bytes.every((byte, index) => head[index] === byte)
   if (starts(0x42, 0x5a, 0x68)) return bunzip2(file.fd, signal)
-  const bytes = () => readFile(file.fd, { signal, recycle: true })
-  if (starts(0x1f, 0x8b)) return pipeline(bytes(), createGunzip(), () => undefined)
-  if (head.toString('latin1', 257, 262) === 'ustar') return bytes()
-  if (head.length === HEAD_BYTES && head.every(byte => byte === 0)) return bytes()
+  if (starts(0x1f, 0x8b)) return pipeline(readFile(file.fd, signal), createGunzip(), () => undefined)
+  if (head.toString('latin1', 257, 262) === 'ustar') return readFile(file.fd, signal)
+  if (head.length === HEAD_BYTES && head.every(byte => byte === 0)) return readFile(file.fd, signal)
   if (starts(0x50, 0x4b)) throw new ArchiveError('zip', 0, 'zip is not supported')
   throw new ArchiveError('unknown-format', 0, 'neither tar nor tar in gzip or bzip2')
 }
