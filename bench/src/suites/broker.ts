@@ -42,7 +42,7 @@ export async function broker({ amqp }: Bench): Promise<Table[]> {
   const rows: string[][] = []
   for (const [size, count] of [
     [1000, 10_000],
-    [100_000, 1500],
+    [100_000, 3000],
   ] as const) {
     const body = randomFillSync(Buffer.alloc(size))
     const rates = await pairedRates(way =>
