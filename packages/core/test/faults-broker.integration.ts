@@ -105,9 +105,12 @@ test('a body above the size limit of the broker alone fails, unchanged, and othe
   assert.equal(fields?.desc, 'MESSAGE_TOO_LARGE')
   assert.match(fields?.error ?? '', /max_message_size is below MaxMessageSize/)
   assert.equal(attempts, 1)
-  await waitFor(async () => (await broker.depth(queues.out)) === 5, { describe: 'the other messages' })
+  await waitFor(async () => ((await broker.depth(queues.out)) ?? 0) >= 5, { describe: 'the other messages' })
   await end()
   assert.equal(await broker.depth(queues.in), 0)
+  // What was in flight on the channel that the large body closed is repeated.
+  const others = (await broker.takeAll(queues.out)).map(message => message.body.toString())
+  assert.deepEqual([...new Set(others)].sort(), ['0', '1', '2', '3', '4'])
 })
 
 test('a failed message that FailedQueue does not take goes to the end of its queue with its progress', async t => {

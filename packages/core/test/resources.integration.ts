@@ -32,7 +32,8 @@ test('ten thousand messages leave no memory, timer, socket or listener behind', 
   const passThrough = async () => {
     gone = 0
     await publishBatch(harness)
-    await waitFor(async () => gone + (await settled(harness)) === BATCH, {
+    // A confirm that comes late on a busy machine makes a second copy.
+    await waitFor(async () => gone + (await settled(harness)) >= BATCH && (await isEmpty(harness)), {
       deadlineMs: 60_000,
       everyMs: 200,
       describe: 'all messages to have passed',
@@ -53,6 +54,10 @@ async function publishBatch({ broker, queues }: Harness): Promise<void> {
     const bodies = Array.from({ length: 500 }, (_, index) => `message ${sent + index}`)
     await Promise.all(bodies.map(body => broker.publish(queues.in, body)))
   }
+}
+
+async function isEmpty({ broker, queues }: Harness): Promise<boolean> {
+  return (await broker.depth(queues.in)) === 0
 }
 
 async function settled({ broker, queues }: Harness): Promise<number> {
