@@ -21,13 +21,17 @@ export function testKills(makeUrl: MakeUrl): void {
     const url = await makeUrl()
     return makeFront(t, url === undefined ? {} : { Database: url })
   }
+  const serverWithNode = async (t: TestContext) => {
+    const front = await makeServer(t)
+    const node = await makeNode(t)
+    await front.start()
+    await front.addNode('n1', node.url)
+    return { front, node }
+  }
 
   describe('after a kill', () => {
     test('before the answer of a node that has stored the task, that is adopted and not sent again', async t => {
-      const front = await makeServer(t)
-      const node = await makeNode(t)
-      await front.start()
-      await front.addNode('n1', node.url)
+      const { front, node } = await serverWithNode(t)
       node.faults.next({ kind: 'lostAfterStore', match: { path: '/tasks/create/file' } })
       const id = await front.submit('MZ')
       await waitFor(() => node.submissions.length === 1, { describe: 'the node to store the task' })
@@ -42,10 +46,7 @@ export function testKills(makeUrl: MakeUrl): void {
     })
 
     test('before the node has the task, it is sent once', async t => {
-      const front = await makeServer(t)
-      const node = await makeNode(t)
-      await front.start()
-      await front.addNode('n1', node.url)
+      const { front, node } = await serverWithNode(t)
       node.faults.next({ kind: 'hang', match: { path: '/tasks/create/file' } })
       const id = await front.submit('MZ')
       await waitFor(() => asked(node, '/tasks/create/file'), { describe: 'the upload' })
@@ -57,10 +58,7 @@ export function testKills(makeUrl: MakeUrl): void {
     })
 
     test('during the fetching of reports, they are fetched again', async t => {
-      const front = await makeServer(t)
-      const node = await makeNode(t)
-      await front.start()
-      await front.addNode('n1', node.url)
+      const { front, node } = await serverWithNode(t)
       node.faults.next({ kind: 'hang', match: { path: '/tasks/report/1/dropped' } })
       const id = await front.submit('MZ')
       await waitFor(() => asked(node, '/tasks/report/1/dropped'), { describe: 'the download' })
@@ -72,10 +70,7 @@ export function testKills(makeUrl: MakeUrl): void {
     })
 
     test('between the report and the deletion on the node, the report is served and the copy deleted', async t => {
-      const front = await makeServer(t)
-      const node = await makeNode(t)
-      await front.start()
-      await front.addNode('n1', node.url)
+      const { front, node } = await serverWithNode(t)
       node.faults.next({ kind: 'hang', match: { path: '/tasks/delete/1' } })
       const id = await front.submit('MZ')
       await waitFor(() => asked(node, '/tasks/delete/1'), { describe: 'the deletion' })
@@ -89,10 +84,7 @@ export function testKills(makeUrl: MakeUrl): void {
   })
 
   test('SIGTERM in the middle of a transfer ends the server with nothing partial left', async t => {
-    const front = await makeServer(t)
-    const node = await makeNode(t)
-    await front.start()
-    await front.addNode('n1', node.url)
+    const { front, node } = await serverWithNode(t)
     node.faults.next({ kind: 'hang', match: { path: '/tasks/report/1/dropped' } })
     const id = await front.submit('MZ')
     await waitFor(() => asked(node, '/tasks/report/1/dropped'), { describe: 'the download' })
