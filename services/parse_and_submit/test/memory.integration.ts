@@ -57,17 +57,18 @@ test('a report of 1 GB passes in at most 80 MiB over the idle process', async t 
   assert.ok(grown <= 80 * MIB, `it grew by ${mib(grown)} MiB`)
 })
 
+// Usually half of that; bench/ shows the figure, which moves with V8's collector and with malloc.
 // Unpacking a gigabyte of bzip2 takes half a minute, but the decoder's memory is in use after the first megabyte.
 for (const [compression, files, packed] of [
   ['none', 2000, 'an unpacked'],
   ['gz', 100, 'a gzip'],
   ['bz2', 60, 'a bzip2'],
 ] as const) {
-  test(`${packed} archive of ${files} dropped files of 500 kB passes in at most 80 MiB over the idle process`, async t => {
+  test(`${packed} archive of ${files} dropped files of 500 kB passes in at most 120 MiB over the idle process`, async t => {
     const dropped = await spooled(t, bigArchive({ files, bytesEach: 500_000, compression }))
     const { stored, grown } = await growth(t, { dropped })
     assert.equal(rowsOf(stored, 'file_added').length, files)
     assert.ok(stored.log.some(line => line.message === `${files} dropped files, ${files} uploaded`))
-    assert.ok(grown <= 80 * MIB, `it grew by ${mib(grown)} MiB`)
+    assert.ok(grown <= 120 * MIB, `it grew by ${mib(grown)} MiB`)
   })
 }
