@@ -33,13 +33,12 @@ export async function settle(delivery: LiveDelivery, result: Result, options: Se
   }
   const limit = publishLimit(delivery, options.leastPublishMs ?? LEAST_PUBLISH_MS)
   try {
-    await carryOut(delivery, result, options, limit.signal)
-  } catch (error) {
-    if (limit.signal.aborted) await handBack(delivery, limit.signal.reason, options)
-    else
-      await carryOut(delivery, { kind: 'threw', error }, options, limit.signal).catch(w =>
-        handBack(delivery, w, options),
-      )
+    await carryOut(delivery, result, options, limit.signal).catch(error => {
+      limit.signal.throwIfAborted()
+      return carryOut(delivery, { kind: 'threw', error }, options, limit.signal)
+    })
+  } catch (why) {
+    await handBack(delivery, why, options)
   } finally {
     limit.dispose()
   }
@@ -68,11 +67,9 @@ async function carryOut(
     case 'done':
       return ackThen(delivery, result.afterwards)
     case 'later':
-      return backToItsQueue(delivery, delivery.redelivered, options, signal)
+      return backToItsQueue(delivery, options, signal)
     case 'threw':
-      if (result.error instanceof HoldLimitReached) {
-        return backToItsQueue(delivery, delivery.redelivered, options, signal)
-      }
+      if (result.error instanceof HoldLimitReached) return backToItsQueue(delivery, options, signal)
       if (options.stop.aborted) return delivery.log.info('given back: the process is stopping')
       return fail(delivery, result.error, options, signal)
   }
@@ -99,9 +96,9 @@ async function ackThen(delivery: LiveDelivery, afterwards: Afterwards | undefine
 
 async function backToItsQueue(
   delivery: LiveDelivery,
-  seen: boolean,
   options: SettleOptions,
   signal: AbortSignal,
+  seen = delivery.redelivered,
 ): Promise<void> {
   const headers = writeTrail(withSeen(delivery.trail, seen))
   await options.publisher.publish(delivery.queue, delivery.body, headers, signal, Number.POSITIVE_INFINITY)
@@ -151,7 +148,7 @@ async function handBack(delivery: LiveDelivery, why: unknown, options: SettleOpt
   const limit = timeLimit(delivery.working, options.leastPublishMs ?? LEAST_PUBLISH_MS, HOLD_OVER)
   try {
     limit.signal.throwIfAborted()
-    await backToItsQueue(delivery, true, options, limit.signal)
+    await backToItsQueue(delivery, options, limit.signal, true)
     delivery.log.warn({ cause: describeError(why) }, 'could not be published; back to the end of its queue')
   } catch (error) {
     const given = delivery.working.aborted || delivery.giveBack()
