@@ -9,7 +9,7 @@ export interface CuckooServersOptions {
   /** As for `CuckooClient`, for each server. */
   readonly maxConnections: number
   /** Bearer tokens by base URL; a token goes to no other server than the one it is for. Default: none. */
-  readonly apiTokens?: Readonly<Record<string, string>>
+  readonly apiTokens?: Readonly<Record<string, string>> | undefined
   /** As for `Availability`. */
   readonly backOff?: AvailabilityOptions['backOff']
   /** Called when a Cuckoo goes down or comes back, with its base URL without user info. */

@@ -8,7 +8,7 @@ export interface WatchersOptions extends Omit<WatcherOptions, 'cuckoo'> {
   /** Base URLs that messages may name; empty: any. */
   readonly allowedUrls: readonly string[]
   /** As for `CuckooServers`. */
-  readonly apiTokens?: Readonly<Record<string, string>>
+  readonly apiTokens?: Readonly<Record<string, string>> | undefined
 }
 
 export class Watchers implements AsyncDisposable {
@@ -21,7 +21,7 @@ export class Watchers implements AsyncDisposable {
     this.#servers = new CuckooServers({
       verifySsl: options.verifySsl,
       maxConnections: 1,
-      ...(options.apiTokens && { apiTokens: options.apiTokens }),
+      apiTokens: options.apiTokens,
     })
   }
 
