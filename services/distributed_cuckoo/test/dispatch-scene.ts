@@ -159,6 +159,17 @@ export async function makeNode(t: TestContext, options: CuckooOptions = {}): Pro
   return node
 }
 
+/** A scene whose only node analyses its only task, without an end. */
+export async function sceneAtWork(t: TestContext) {
+  const scene = await makeScene(t)
+  const node = await makeNode(t, { analysisTime: Number.POSITIVE_INFINITY })
+  await scene.addNode('n1', node.url)
+  const id = await scene.addTask('MZ')
+  scene.start()
+  await scene.reaches(id, 'processing')
+  return { scene, node, id }
+}
+
 /** Waits until the node has no task left. */
 export async function isEmptied(node: CuckooStandIn): Promise<void> {
   await waitFor(() => node.tasks.size === 0, {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
-import { isEmptied, makeNode, makeScene } from './dispatch-scene.js'
+import { isEmptied, makeNode, makeScene, sceneAtWork } from './dispatch-scene.js'
 
 describe('a task', () => {
   for (const version of ['1.2', '1.3', '2.0-dev', '2.0'] as const) {
@@ -72,12 +72,7 @@ describe('a task', () => {
   })
 
   test('whose analysis failed on the node fails with the reason, and the copy is deleted', async t => {
-    const scene = await makeScene(t)
-    const node = await makeNode(t, { analysisTime: Number.POSITIVE_INFINITY })
-    await scene.addNode('n1', node.url)
-    const id = await scene.addTask('MZ')
-    scene.start()
-    await scene.reaches(id, 'processing')
+    const { scene, node, id } = await sceneAtWork(t)
     node.move(1, 'failed_analysis', 'The analysis hit the critical timeout, terminating.')
     const task = await scene.reaches(id, 'failed')
     assert.match(task.error ?? '', /failed_analysis.*critical timeout.*n1/)
@@ -97,12 +92,7 @@ describe('a task', () => {
   })
 
   test('that a client deletes during its analysis is removed from its node once that is possible', async t => {
-    const scene = await makeScene(t)
-    const node = await makeNode(t, { analysisTime: Number.POSITIVE_INFINITY })
-    await scene.addNode('n1', node.url)
-    const id = await scene.addTask('MZ')
-    scene.start()
-    await scene.reaches(id, 'processing')
+    const { scene, node, id } = await sceneAtWork(t)
     await waitFor(() => node.tasks.get(1)?.status === 'running', { describe: 'the analysis to run' })
     assert(await scene.store.tasks.remove(id))
     const refused = () => node.journal.some(({ path, status }) => path === '/tasks/delete/1' && status === 500)

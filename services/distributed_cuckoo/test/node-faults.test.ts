@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type CuckooStandIn, startCuckoo, waitFor } from '@cuckoo-distributed/testing'
-import { isEmptied, isSettled, makeNode, makeScene } from './dispatch-scene.js'
+import { isEmptied, isSettled, makeNode, makeScene, sceneAtWork } from './dispatch-scene.js'
 
 describe('a node that hangs', () => {
   test('delays no other node', async t => {
@@ -88,12 +88,7 @@ describe('a node that goes away', () => {
   })
 
   test('and comes back empty gets its tasks again', async t => {
-    const scene = await makeScene(t)
-    const node = await makeNode(t, { analysisTime: Number.POSITIVE_INFINITY })
-    await scene.addNode('n1', node.url)
-    const id = await scene.addTask('MZ')
-    scene.start()
-    await scene.reaches(id, 'processing')
+    const { scene, node, id } = await sceneAtWork(t)
     node.clean()
     await waitFor(() => node.submissions.length === 1, { describe: 'the task to be sent again' })
     await waitFor(() => node.tasks.get(1)?.status === 'running', { describe: 'the analysis' })
@@ -103,12 +98,7 @@ describe('a node that goes away', () => {
   })
 
   test('and has a stranger’s task under the same number leaves that alone', async t => {
-    const scene = await makeScene(t)
-    const node = await makeNode(t, { analysisTime: Number.POSITIVE_INFINITY })
-    await scene.addNode('n1', node.url)
-    const id = await scene.addTask('MZ')
-    scene.start()
-    await scene.reaches(id, 'processing')
+    const { scene, node, id } = await sceneAtWork(t)
     await node.down()
     node.clean()
     await scene.stop()
@@ -155,12 +145,7 @@ test('a task about which its node only talks nonsense goes to another in the end
 })
 
 test('a disabled node gets no new tasks, and what it has is collected', async t => {
-  const scene = await makeScene(t)
-  const node = await makeNode(t, { analysisTime: Number.POSITIVE_INFINITY })
-  await scene.addNode('n1', node.url)
-  const first = await scene.addTask('MZ')
-  scene.start()
-  await scene.reaches(first, 'processing')
+  const { scene, node, id: first } = await sceneAtWork(t)
   await scene.store.nodes.update('n1', { enabled: false })
   scene.scheduler.wake()
   const second = await scene.addTask('MZ 2')
