@@ -8,8 +8,8 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
 try {
   setUp({})
-  compile('packages/testing')
-  const { runDemo } = await import('../packages/testing/build/src/demo/demo.js')
+  compile('packages/demo')
+  const { runDemo } = await import('../packages/demo/build/src/index.js')
   process.exitCode = await runDemo(process.argv.slice(2), prepare)
 } catch (error) {
   if (!(error instanceof SetupError)) throw error

@@ -5,21 +5,23 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const script = fileURLToPath(import.meta.url)
-const scanner = join(dirname(script), '..', 'packages', 'report-scanner', 'src')
+const packages = join(dirname(script), '..', 'packages')
+const scanner = join(packages, 'report-scanner', 'src')
+const archive = join(packages, 'archive', 'src')
 
 /** Writes every generated source file; a file whose sources have not changed is left alone. */
 export async function generate() {
-  const bzip2 = (await readdir(join(scanner, 'bzip2'))).map(name => join(scanner, 'bzip2', name))
-  await makeFrom([join(scanner, 'skip.wat')], 'skip-wasm.ts', 'skipWasm', assembleSkipper)
-  await makeFrom([join(scanner, 'bunzip2-worker.ts'), ...bzip2], 'bunzip2-worker.ts', 'bunzip2Worker', bundleWorker)
+  const bzip2 = (await readdir(join(archive, 'bzip2'))).map(name => join(archive, 'bzip2', name))
+  await makeFrom([join(scanner, 'skip.wat')], join(scanner, 'generated', 'skip-wasm.ts'), 'skipWasm', assembleSkipper)
+  const worker = join(archive, 'bunzip2-worker.ts')
+  await makeFrom([worker, ...bzip2], join(archive, 'generated', 'bunzip2-worker.ts'), 'bunzip2Worker', bundleWorker)
 }
 
-/** Writes `generated/<name>`, which exports the text that `make` returns, unless it was made from the same sources. */
-async function makeFrom(sources, name, exported, make) {
+/** Writes `file`, which exports the text that `make` returns, unless it was made from the same sources. */
+async function makeFrom(sources, file, exported, make) {
   const digest = createHash('sha256')
   for (const source of [script, ...sources.sort()]) digest.update(await readFile(source))
   const head = `// Made by scripts/generate.mjs from sources with SHA-256 ${digest.digest('hex')}.\n`
-  const file = join(scanner, 'generated', name)
   const old = await readFile(file, 'utf8').catch(() => '')
   if (old.startsWith(head)) return
   await mkdir(dirname(file), { recursive: true })
@@ -39,7 +41,7 @@ async function assembleSkipper() {
 async function bundleWorker() {
   const { build } = await import('esbuild')
   const { outputFiles } = await build({
-    entryPoints: [join(scanner, 'bunzip2-worker.ts')],
+    entryPoints: [join(archive, 'bunzip2-worker.ts')],
     write: false,
     bundle: true,
     minifyWhitespace: true,

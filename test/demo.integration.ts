@@ -16,7 +16,7 @@ import {
   waitFor,
 } from '@cuckoo-distributed/testing'
 
-const demo = fileURLToPath(new URL('../../packages/testing/build/src/demo/main.js', import.meta.url))
+const demo = fileURLToPath(new URL('../../packages/demo/build/src/main.js', import.meta.url))
 
 interface Run {
   readonly child: ChildProcess

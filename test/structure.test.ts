@@ -8,13 +8,19 @@ const SCOPE = '@cuckoo-distributed/'
 /** What each package may be built on. Services may be built on any package, and never on each other. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   wait: [],
-  'report-scanner': [],
+  'report-scanner': ['wait'],
+  staging: ['wait'],
+  archive: ['staging'],
   testing: [],
+  demo: ['testing'],
   core: ['wait'],
   http: ['wait'],
-  'cuckoo-client': ['http', 'wait'],
+  'sandbox-client': ['http', 'wait'],
   'crits-client': ['http', 'wait'],
 }
+
+/** What services may be built on. */
+const PRODUCT = Object.keys(LAYERS).filter(name => name !== 'testing' && name !== 'demo')
 
 interface Project {
   readonly folder: string
@@ -46,11 +52,11 @@ test('tsc builds every package and every service', () => {
 
 test('dependencies point one way: services, clients, http; core knows no HTTP', () => {
   for (const { folder, name, dependencies, devDependencies } of projects) {
-    const allowed = folder.startsWith('services/') ? Object.keys(LAYERS) : LAYERS[name.slice(SCOPE.length)]
+    const allowed = folder.startsWith('services/') ? PRODUCT : LAYERS[name.slice(SCOPE.length)]
     assert.ok(allowed, `${name} has no place in the layers`)
     const ours = dependencies.filter(isOurs).map(dependency => dependency.slice(SCOPE.length))
     assert.deepEqual(
-      ours.filter(dependency => dependency === 'testing' || !allowed.includes(dependency)),
+      ours.filter(dependency => !allowed.includes(dependency)),
       [],
       name,
     )
@@ -80,7 +86,7 @@ test('code imports what its package declares, by name and not by path', () => {
 
 test('messages are acknowledged and given back in one place only', () => {
   const places = projects
-    .filter(({ name }) => name !== `${SCOPE}testing`)
+    .filter(({ name }) => name !== `${SCOPE}testing` && name !== `${SCOPE}demo`)
     .flatMap(({ folder, sources }) => sources.filter(path => path.startsWith(`${folder}/src/`)))
     .filter(path => /\.(n?ack|ackAll|nackAll)\(|channel\.reject\(/.test(read(path)))
   assert.deepEqual(places, ['packages/core/src/broker/delivery.ts', 'packages/core/src/broker/settle.ts'])
@@ -88,7 +94,7 @@ test('messages are acknowledged and given back in one place only', () => {
 
 test('the exit code is set in one place only', () => {
   const places = projects
-    .filter(({ name }) => name !== `${SCOPE}testing`)
+    .filter(({ name }) => name !== `${SCOPE}testing` && name !== `${SCOPE}demo`)
     .flatMap(({ folder, sources }) => sources.filter(path => path.startsWith(`${folder}/src/`)))
     .filter(path => /process\.exit(Code|\()/.test(read(path)))
   assert.deepEqual(places, ['packages/core/src/process.ts'])

@@ -55,7 +55,7 @@ async function changed(changes: readonly Change[]): Promise<Plugin> {
 }
 
 const CUCKOO: readonly Change[] = [
-  ['packages/cuckoo-client/src/client.ts', 'const SLOW_ANSWER_MS = 5 * 60_000', 'const SLOW_ANSWER_MS = 2000'],
+  ['packages/sandbox-client/src/client.ts', 'const SLOW_ANSWER_MS = 5 * 60_000', 'const SLOW_ANSWER_MS = 2000'],
   ['packages/http/src/client.ts', 'headersTimeoutMs ?? 300_000', 'headersTimeoutMs ?? 2000'],
 ]
 

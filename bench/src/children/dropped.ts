@@ -2,8 +2,9 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { openArchive } from '@cuckoo-distributed/archive'
 import { HttpClient } from '@cuckoo-distributed/http'
-import { openArchive, stageArchive, stageEntry } from '@cuckoo-distributed/report-scanner'
+import { stageArchive, stageEntry } from '@cuckoo-distributed/staging'
 import { residentMiB, tell } from '../usage.js'
 import { download } from '../ways/download.js'
 

@@ -1,6 +1,7 @@
 // nothing.js: what every child costs before it has done anything.
+
+import { openArchive } from '@cuckoo-distributed/archive'
 import { HttpClient } from '@cuckoo-distributed/http'
-import { openArchive } from '@cuckoo-distributed/report-scanner'
 import { tell } from '../usage.js'
 import { download } from '../ways/download.js'
 

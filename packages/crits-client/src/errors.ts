@@ -1,6 +1,6 @@
 /** What can go wrong between us and CRITs, beyond the errors of the `http` package. */
 
-import { isOutage } from '@cuckoo-distributed/http'
+import { type Fault, isOutage } from '@cuckoo-distributed/http'
 
 /** CRITs understood the call and refused it: a `return_code` other than 0. Not worth repeating. */
 export class CritsError extends Error {
@@ -55,11 +55,13 @@ export class CritsStatusError extends Error {
   readonly status: number
   /** Whether CRITs' API itself wrote the answer. A results call answered so with 500 has stored nothing. */
   readonly isJson: boolean
+  readonly fault: Fault
 
   constructor(call: string, status: number, isJson: boolean, text: string) {
     super(`${call}: CRITs answered ${status}${text && `: ${text}`}`)
     this.status = status
     this.isJson = isJson
+    this.fault = status >= 500 ? 'doubtful' : 'own'
   }
 }
 

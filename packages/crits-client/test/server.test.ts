@@ -41,7 +41,7 @@ describe('CritsServers', () => {
     let answers = 0
     const stub = await startStub(t, () => {
       answers += 1
-      return answers === 1 ? { status: 502, body: 'Bad Gateway' } : OK
+      return answers <= 2 ? { status: 502, body: 'Bad Gateway' } : OK
     })
     const states: string[] = []
     await using servers = new CritsServers({

@@ -1,28 +1,40 @@
-/** Waits out the outages of one server. */
+/** Whether one server is away, and waiting for it. */
 import { type BackOff, backOff, delay, orAbort } from '@cuckoo-distributed/wait'
-import { HttpError, isOutage, StatusError } from './errors.js'
+import { HttpError, StatusError } from './errors.js'
+import { faultOf } from './fault.js'
 
 /** A server is not obeyed beyond this. */
 const MAX_RETRY_AFTER_MS = 5 * 60_000
 
+/** A call that succeeds whenever the server is well, whatever is wrong with the items that it is asked about. */
+export type Control = (signal: AbortSignal) => Promise<unknown>
+
 export interface AvailabilityOptions {
-  /** One cheap request. Resolves, or rejects with an error that is no outage, when the server answers again. */
-  readonly probe: (signal: AbortSignal) => Promise<unknown>
+  /** The server's control call, cheap and without an item. An error that is the item's own (`faultOf`) is an answer, too. */
+  readonly probe: Control
   /** Called when calls begin to fail, with the first error, and when one succeeds again. */
   readonly onChange?: (state: 'up' | 'down', error: unknown) => void
   /** Waits before the probes. It is reset when a call succeeds, not when a probe does. Default 1 s, doubling up to 1 min. */
   readonly backOff?: BackOff
 }
 
+/** The server is away, or asks for patience: the control call has failed as well. `cause`: what the call itself threw. */
+export class ServerAwayError extends Error {
+  readonly code = 'SERVER_AWAY'
+  override readonly name = 'ServerAwayError'
+}
+
 /**
  * Knows whether one server answers, for everyone who uses it: however many callers wait, one prober asks, and it stops
- * when nobody waits. Besides outages, status 429 is waited for, and `Retry-After` is honoured up to 5 minutes.
+ * when nobody waits. `Retry-After` is honoured up to 5 minutes.
  */
 export class Availability {
   readonly #options: AvailabilityOptions
   readonly #waits: BackOff
   #down = false
   #shown: 'up' | 'down' = 'up'
+  /** The last thing that was heard of the server was an answer. */
+  #well = false
   #pauseMs = 0
   /** When the next probe is due (`performance.now`), whoever waits for it: those who wait now may not wait that long. */
   #probeAt: number | undefined
@@ -32,6 +44,11 @@ export class Availability {
   constructor(options: AvailabilityOptions) {
     this.#options = options
     this.#waits = options.backOff ?? backOff({ initialMs: 1000, maxMs: 60_000 })
+  }
+
+  /** Whether calls have to wait at present. */
+  get isDown(): boolean {
+    return this.#down
   }
 
   /** Resolves when the server may be called. Rejects with `signal.reason`, or with what a broken probe throws. */
@@ -48,38 +65,80 @@ export class Availability {
     }
   }
 
-  /** Says that a call failed with `error`, an outage or 429: callers wait until a probe succeeds. */
+  /** Says that the server is away, for callers that have asked it themselves: calls wait until a probe succeeds. */
   reportDown(error: unknown): void {
     this.#down = true
+    this.#well = false
     this.#pauseMs = Math.max(this.#pauseMs, pauseAskedBy(error))
     this.#show('down', error)
   }
 
   /** Says that a call was answered. A probe that succeeded is not enough to trust the server again. */
   reportUp(): void {
+    this.#well = true
     this.#waits.reset()
     this.#show('up', undefined)
   }
 
   /**
-   * Calls when the server is up, and again after each outage, until `call` is answered. Only for calls that may be
-   * repeated. Rejects with `signal.reason`, or with what `call` throws if that is neither an outage nor 429.
+   * Whether `error` of a call means that the server is away (then `reportDown` is done) rather than that the item is at
+   * fault: asks the control call. For calls that must not be repeated; all others use `attempt`.
    */
-  async patiently<T>(signal: AbortSignal, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    for (;;) {
-      await this.whenUp(signal)
+  async isAway(error: unknown, signal: AbortSignal, control: Control = this.#options.probe): Promise<boolean> {
+    const fault = faultOf(error)
+    if (fault === 'own') return false
+    if (fault === 'doubtful' && (await this.#answers(control, signal))) return false
+    this.reportDown(error)
+    return true
+  }
+
+  /**
+   * One call that may be repeated, without waiting for a server that is away. What it throws of the call's own errors is the
+   * item's fault: the control call has succeeded just before it and just after it.
+   * Throws ServerAwayError when the server is away or asks for patience, and `signal.reason`.
+   */
+  async attempt<T>(
+    signal: AbortSignal,
+    call: (signal: AbortSignal) => Promise<T>,
+    control: Control = this.#options.probe,
+  ): Promise<T> {
+    for (let wasWell = this.#well; ; wasWell = true) {
       try {
         const result = await call(signal)
         this.reportUp()
         return result
       } catch (error: unknown) {
         signal.throwIfAborted()
-        if (!isWaitedFor(error)) {
-          if (error instanceof HttpError) this.reportUp()
-          throw error
+        if (await this.isAway(error, signal, control)) {
+          throw new ServerAwayError(error instanceof Error ? error.message : String(error), { cause: error })
         }
-        this.reportDown(error)
+        const fault = faultOf(error)
+        if (error instanceof HttpError || fault !== 'own') this.reportUp()
+        if (wasWell || fault === 'own') throw error
+        await delay(this.#waits.next(), signal)
       }
+    }
+  }
+
+  /** As `attempt`, but waits for a server that is away, however often it goes. */
+  async patiently<T>(signal: AbortSignal, call: (signal: AbortSignal) => Promise<T>, control?: Control): Promise<T> {
+    for (;;) {
+      await this.whenUp(signal)
+      try {
+        return await this.attempt(signal, call, control)
+      } catch (error: unknown) {
+        if (!(error instanceof ServerAwayError)) throw error
+      }
+    }
+  }
+
+  async #answers(control: Control, signal: AbortSignal): Promise<boolean> {
+    try {
+      await control(signal)
+      return true
+    } catch (error: unknown) {
+      signal.throwIfAborted()
+      return faultOf(error) === 'own'
     }
   }
 
@@ -109,7 +168,7 @@ export class Availability {
       } catch (error: unknown) {
         signal.throwIfAborted()
         this.#pauseMs = pauseAskedBy(error)
-        if (isWaitedFor(error)) continue
+        if (faultOf(error) !== 'own') continue
         // Any other status is an answer; an error that is not of HTTP is a fault of the probe.
         if (error instanceof HttpError) break
         throw error
@@ -123,10 +182,6 @@ export class Availability {
     this.#shown = state
     this.#options.onChange?.(state, error)
   }
-}
-
-function isWaitedFor(error: unknown): boolean {
-  return isOutage(error) || (error instanceof StatusError && error.status === 429)
 }
 
 function pauseAskedBy(error: unknown): number {

@@ -1,4 +1,4 @@
-export { Availability, type AvailabilityOptions } from './availability.js'
+export { Availability, type AvailabilityOptions, type Control, ServerAwayError } from './availability.js'
 export { HttpClient, type HttpClientOptions, type RequestOptions } from './client.js'
 export {
   BodyTooLargeError,
@@ -12,6 +12,7 @@ export {
   TimeoutError,
   TruncatedBodyError,
 } from './errors.js'
+export { type Fault, faultOf } from './fault.js'
 export { multipartUpload, type Upload, type UploadFile, UploadSizeError } from './multipart.js'
 export { HttpResponse } from './response.js'
 export { checkUrl, displayUrl, InvalidUrlError, parseBaseUrl, UrlNotAllowedError, urlProblems } from './url.js'

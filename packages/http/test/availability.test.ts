@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, test } from 'node:test'
 import type { BackOff } from '@cuckoo-distributed/wait'
-import { Availability, NetworkError, NotJsonError, StatusError } from '../src/index.js'
+import { Availability, NetworkError, NotJsonError, ServerAwayError, StatusError } from '../src/index.js'
 
 const { signal } = new AbortController()
 const line = { method: 'GET', url: 'http://h/' }
@@ -45,21 +45,17 @@ describe('patiently', () => {
   })
 
   for (const error of [outage, statusError(503), statusError(429)]) {
-    test(`${error.message} is waited for, with a probe before the next call`, async () => {
-      const probe = failing([outage])
+    test(`${error.message} is waited for while the control call fails as well, with a probe before the next call`, async () => {
+      const asked = error instanceof StatusError && error.status === 429 ? 0 : 1
+      const probe = failing([outage, outage].slice(1 - asked))
       const call = failing([error])
       const availability = new Availability({ probe, backOff: countingBackOff() })
       assert.equal(await availability.patiently(signal, call), 'answer')
-      assert.deepEqual([probe.calls, call.calls], [2, 2])
+      assert.deepEqual([probe.calls, call.calls], [2 + asked, 2])
     })
   }
 
-  for (const error of [
-    statusError(404),
-    statusError(500),
-    new NotJsonError(line, { status: 200, excerpt: '' }),
-    new Error('bug'),
-  ]) {
+  for (const error of [statusError(404), statusError(401), new Error('bug')]) {
     test(`${error.name} (${error.message}) of a call is thrown at once`, async () => {
       const probe = failing([])
       const availability = new Availability({ probe })
@@ -68,19 +64,69 @@ describe('patiently', () => {
     })
   }
 
+  for (const error of [outage, statusError(500), new NotJsonError(line, { status: 200, excerpt: '' })]) {
+    test(`${error.message} is the item's own after two tries with a control call that succeeds before and after the last`, async () => {
+      const probe = failing([])
+      const call = failing([error, error, error])
+      const availability = new Availability({ probe, backOff: countingBackOff() })
+      await assert.rejects(availability.patiently(signal, call), (e: unknown) => e === error)
+      assert.deepEqual([probe.calls, call.calls], [2, 2])
+      assert.equal(availability.isDown, false)
+    })
+
+    test(`${error.message} is the item's own at once where the server has just answered`, async () => {
+      const probe = failing([])
+      const call = failing([error])
+      const availability = new Availability({ probe, backOff: countingBackOff() })
+      await availability.patiently(signal, failing([]))
+      await assert.rejects(availability.patiently(signal, call), (e: unknown) => e === error)
+      assert.deepEqual([probe.calls, call.calls], [1, 1])
+    })
+  }
+
+  test('a success before an outage is no proof after it', async () => {
+    const availability = new Availability({ probe: failing([outage]), backOff: countingBackOff() })
+    const call = failing([outage, outage])
+    await availability.patiently(signal, failing([]))
+    assert.equal(await availability.patiently(signal, call), 'answer')
+    assert.equal(call.calls, 3)
+  })
+
+  test('a call may have a control call of its own, and its refusal proves that the server is there', async () => {
+    const probe = failing([])
+    const control = failing([statusError(401)])
+    const availability = new Availability({ probe, backOff: countingBackOff() })
+    await availability.patiently(signal, failing([]))
+    await assert.rejects(availability.patiently(signal, failing([outage]), control), (e: unknown) => e === outage)
+    assert.deepEqual([probe.calls, control.calls], [0, 1])
+  })
+
   test('waits keep growing while probes succeed but calls fail, and start again after a call that is answered', async () => {
     const backOff = countingBackOff()
     const availability = new Availability({ probe: failing([]), backOff })
-    await availability.patiently(signal, failing([outage, outage, outage]))
-    await availability.patiently(signal, failing([outage]))
+    const control = failing([outage, outage, outage, outage])
+    await availability.patiently(signal, failing([outage, outage, outage]), control)
+    await availability.patiently(signal, failing([outage]), control)
     assert.deepEqual(backOff.rounds, [3, 1, 0])
+  })
+
+  test('an attempt does not wait for a server that is away', async () => {
+    const availability = new Availability({ probe: failing([outage]), backOff: countingBackOff() })
+    const attempt = availability.attempt(signal, failing([outage]))
+    await assert.rejects(attempt, (e: unknown) => e instanceof ServerAwayError && e.cause === outage)
+    assert.equal(availability.isDown, true)
   })
 
   test('a change of state is told once, however often probes and calls fail in between', async () => {
     const changes: unknown[] = []
     const onChange = (state: string, error: unknown) => changes.push([state, error])
-    const availability = new Availability({ probe: failing([outage, outage]), backOff: countingBackOff(), onChange })
-    await availability.patiently(signal, failing([outage, statusError(502), outage]))
+    const availability = new Availability({
+      probe: failing([outage, outage, outage]),
+      backOff: countingBackOff(),
+      onChange,
+    })
+    const control = failing([outage, outage, outage])
+    await availability.patiently(signal, failing([outage, statusError(502), outage]), control)
     await availability.patiently(signal, failing([]))
     assert.deepEqual(changes, [
       ['down', outage],

@@ -1,5 +1,5 @@
 // Reads a report of any size in bounded memory: wanted values go to a sink while they come, all else is skipped.
-import { abortable } from './abortable.js'
+import { abortable } from '@cuckoo-distributed/wait'
 import type { CaptureLimits } from './capture.js'
 import { isSpace, OPEN_OBJECT } from './json-bytes.js'
 import { JsonWalker } from './json-walker.js'

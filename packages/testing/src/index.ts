@@ -12,7 +12,13 @@ export {
   type StoredSample,
   startCrits,
 } from './crits/index.js'
-export { publishAsCrits, type RunningAnalysis, runCritsService, type Submission } from './crits-service.js'
+export {
+  critsMessage,
+  publishAsCrits,
+  type RunningAnalysis,
+  runCritsService,
+  type Submission,
+} from './crits-service.js'
 export * from './cuckoo/index.js'
 export { type FaultMatch, type FaultRule, FaultScript, type HttpFault, Outage, playFault } from './faults.js'
 export { AWKWARD_JSON, type Damage, damagedJson, fuzzing } from './fuzz.js'
@@ -28,6 +34,7 @@ export {
   spawnService,
   startService,
 } from './process.js'
+export { ProcessGuard } from './process-guard.js'
 export {
   PrivateRabbitMq,
   type QueueState,

@@ -1,4 +1,5 @@
 export { orAbort } from './abort.js'
+export { abortable } from './abortable.js'
 export { type BackOff, type BackOffOptions, backOff } from './back-off.js'
 export { delay } from './delay.js'
 export { type LinkedController, linkedController } from './linked-controller.js'

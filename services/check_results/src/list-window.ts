@@ -1,5 +1,5 @@
 // From when on finished tasks are listed: late enough to keep the list short, early enough to show every watched task.
-import { serverTime, type TaskSummary } from '@cuckoo-distributed/cuckoo-client'
+import { serverTime, type TaskSummary } from '@cuckoo-distributed/sandbox-client'
 
 const HOUR = 3_600_000
 /** How much further a list reaches back after each view that found what only empty lists had preceded. */

@@ -1,6 +1,6 @@
 // Why a task will never be reported. No retry can help with any of them.
 import { PermanentError } from '@cuckoo-distributed/core'
-import type { TaskSummary } from '@cuckoo-distributed/cuckoo-client'
+import type { TaskSummary } from '@cuckoo-distributed/sandbox-client'
 
 /** Cuckoo has surely no such task. */
 export class TaskVanishedError extends PermanentError {

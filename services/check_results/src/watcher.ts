@@ -1,7 +1,7 @@
 // Watches all tasks of one Cuckoo with few requests: a list tells of many, a view now and then of a single one.
 import { describeError, type Logger } from '@cuckoo-distributed/core'
-import type { CuckooStatus, ListOptions, TaskSummary } from '@cuckoo-distributed/cuckoo-client'
 import { isOutage, StatusError } from '@cuckoo-distributed/http'
+import type { CuckooStatus, ListOptions, TaskSummary } from '@cuckoo-distributed/sandbox-client'
 import { backOff, delay } from '@cuckoo-distributed/wait'
 import { ListWindow } from './list-window.js'
 import { overdue, TaskVanishedError, taskFailed } from './verdicts.js'

@@ -1,6 +1,7 @@
 // One watcher for each Cuckoo that messages name.
-import { type CuckooServer, CuckooServers } from '@cuckoo-distributed/cuckoo-client'
+
 import { checkUrl } from '@cuckoo-distributed/http'
+import { type CuckooServer, CuckooServers } from '@cuckoo-distributed/sandbox-client'
 import { Watcher, type WatcherOptions } from './watcher.js'
 
 export interface WatchersOptions extends Omit<WatcherOptions, 'cuckoo'> {

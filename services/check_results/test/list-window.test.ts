@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { TaskSummary } from '@cuckoo-distributed/cuckoo-client'
+import type { TaskSummary } from '@cuckoo-distributed/sandbox-client'
 import { ListWindow } from '../src/list-window.js'
 
 const HOUR = 3_600_000

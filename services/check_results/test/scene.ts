@@ -1,5 +1,5 @@
 import type { TestContext } from 'node:test'
-import { CuckooClient } from '@cuckoo-distributed/cuckoo-client'
+import { CuckooClient } from '@cuckoo-distributed/sandbox-client'
 import {
   brokerForTests,
   type CuckooOptions,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { createLogger, HoldLimitReached, PermanentError } from '@cuckoo-distributed/core'
-import type { CuckooStatus, ListOptions, TaskSummary } from '@cuckoo-distributed/cuckoo-client'
 import { NetworkError, StatusError } from '@cuckoo-distributed/http'
+import type { CuckooStatus, ListOptions, TaskSummary } from '@cuckoo-distributed/sandbox-client'
 import { type WatchClocks, Watcher } from '../src/watcher.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })

@@ -2,7 +2,7 @@
 import { tmpdir } from 'node:os'
 import { PermanentError } from '@cuckoo-distributed/core'
 import { SampleError, type SampleErrorCode } from '@cuckoo-distributed/crits-client'
-import { stageEntry } from '@cuckoo-distributed/report-scanner'
+import { stageEntry } from '@cuckoo-distributed/staging'
 import type { Sample } from './sample.js'
 
 /** Asking again would give the same answer. */

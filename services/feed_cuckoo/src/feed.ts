@@ -10,9 +10,9 @@ import {
   type StageContext,
 } from '@cuckoo-distributed/core'
 import type { CritsServers } from '@cuckoo-distributed/crits-client'
-import { type CuckooServer, TaskRefusedError, UnknownOutcomeError } from '@cuckoo-distributed/cuckoo-client'
 import { isOutage, StatusError } from '@cuckoo-distributed/http'
-import { StagingError } from '@cuckoo-distributed/report-scanner'
+import { type CuckooServer, TaskRefusedError, UnknownOutcomeError } from '@cuckoo-distributed/sandbox-client'
+import { StagingError } from '@cuckoo-distributed/staging'
 import { storeSample } from './crits-sample.js'
 import { findTask, type TaskLists, type TaskMark } from './find-task.js'
 import type { Room } from './room.js'

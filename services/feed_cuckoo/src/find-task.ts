@@ -1,6 +1,6 @@
 // Looks for a task that an earlier attempt may have made. Cuckoo has no idempotent submission and no search by `custom`.
 import type { Logger } from '@cuckoo-distributed/core'
-import type { CuckooStatus, ListOptions, TaskSummary } from '@cuckoo-distributed/cuckoo-client'
+import type { CuckooStatus, ListOptions, TaskSummary } from '@cuckoo-distributed/sandbox-client'
 import { type BackOff, backOff, delay } from '@cuckoo-distributed/wait'
 
 /** What tells one analysis's task from all others. */

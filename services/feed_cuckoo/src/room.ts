@@ -1,6 +1,6 @@
 // Room in Cuckoo: who may upload now, who has to wait, and when to leave messages to other feeders.
 import type { Intake, Logger } from '@cuckoo-distributed/core'
-import type { CuckooStatus } from '@cuckoo-distributed/cuckoo-client'
+import type { CuckooStatus } from '@cuckoo-distributed/sandbox-client'
 import { backOff, delay } from '@cuckoo-distributed/wait'
 
 export interface RoomOptions {

@@ -1,7 +1,7 @@
 // feed_cuckoo: its configuration, its clients and its one stage.
 import { bindStage, Intake, logAvailability, type ServiceDefinition, stageQueues } from '@cuckoo-distributed/core'
 import { CritsServers } from '@cuckoo-distributed/crits-client'
-import { CuckooServer } from '@cuckoo-distributed/cuckoo-client'
+import { CuckooServer } from '@cuckoo-distributed/sandbox-client'
 import { type FeedCuckooConfig, FeedCuckooSchema, unusable } from './config.js'
 import { Feeder } from './feed.js'
 import { Room } from './room.js'

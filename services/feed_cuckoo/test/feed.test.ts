@@ -16,8 +16,8 @@ import {
   type StageContext,
 } from '@cuckoo-distributed/core'
 import { CritsServers } from '@cuckoo-distributed/crits-client'
-import { CuckooServer } from '@cuckoo-distributed/cuckoo-client'
 import { UrlNotAllowedError } from '@cuckoo-distributed/http'
+import { CuckooServer } from '@cuckoo-distributed/sandbox-client'
 import { type CuckooOptions, startCrits, startCuckoo, waitFor } from '@cuckoo-distributed/testing'
 import { backOff } from '@cuckoo-distributed/wait'
 import { Feeder, type FeederOptions } from '../src/feed.js'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createLogger } from '@cuckoo-distributed/core'
-import type { CuckooStatus, ListOptions, TaskSummary } from '@cuckoo-distributed/cuckoo-client'
+import type { CuckooStatus, ListOptions, TaskSummary } from '@cuckoo-distributed/sandbox-client'
 import { waitFor } from '@cuckoo-distributed/testing'
 import { backOff } from '@cuckoo-distributed/wait'
 import { findTask, type TaskMark } from '../src/find-task.js'

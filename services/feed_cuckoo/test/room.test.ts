@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
 import { createLogger, Intake } from '@cuckoo-distributed/core'
-import type { CuckooStatus } from '@cuckoo-distributed/cuckoo-client'
+import type { CuckooStatus } from '@cuckoo-distributed/sandbox-client'
 import { waitFor } from '@cuckoo-distributed/testing'
 import { type Place, Room, type RoomOptions } from '../src/room.js'
 

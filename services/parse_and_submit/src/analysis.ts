@@ -1,7 +1,7 @@
 // One message in work: whose analysis it is, and the servers that know about it.
 import { PermanentError, type Progress, type StageContext, type TaskMessage } from '@cuckoo-distributed/core'
 import type { CritsClient, RowStore } from '@cuckoo-distributed/crits-client'
-import type { CuckooServer } from '@cuckoo-distributed/cuckoo-client'
+import type { CuckooServer } from '@cuckoo-distributed/sandbox-client'
 import type { Config } from './config.js'
 
 export interface Analysis {

@@ -1,11 +1,6 @@
 // Dropped files: downloaded at full speed to the disk, then read entry by entry, uploaded and related to the sample.
-import {
-  openArchive,
-  type StagedEntry,
-  type StagedFile,
-  stageArchive,
-  stageEntry,
-} from '@cuckoo-distributed/report-scanner'
+import { openArchive } from '@cuckoo-distributed/archive'
+import { type StagedEntry, type StagedFile, stageArchive, stageEntry } from '@cuckoo-distributed/staging'
 import { type Analysis, requireSameSample } from './analysis.js'
 import { tell } from './at-once.js'
 import { download, isIncomplete } from './download.js'

@@ -9,8 +9,8 @@ import {
   stageQueues,
 } from '@cuckoo-distributed/core'
 import { CritsServers } from '@cuckoo-distributed/crits-client'
-import { CuckooServers } from '@cuckoo-distributed/cuckoo-client'
 import { urlProblems } from '@cuckoo-distributed/http'
+import { CuckooServers } from '@cuckoo-distributed/sandbox-client'
 import { nextQueue } from './chain.js'
 import { configSchema } from './config.js'
 import { Submitter } from './submit.js'

@@ -13,9 +13,9 @@ import {
   type TaskMessage,
 } from '@cuckoo-distributed/core'
 import { type CritsServers, RowStore, submitRows } from '@cuckoo-distributed/crits-client'
-import type { CuckooServers } from '@cuckoo-distributed/cuckoo-client'
 import { checkUrl } from '@cuckoo-distributed/http'
-import { StagingError } from '@cuckoo-distributed/report-scanner'
+import type { CuckooServers } from '@cuckoo-distributed/sandbox-client'
+import { StagingError } from '@cuckoo-distributed/staging'
 import { Semaphore, timeLimit } from '@cuckoo-distributed/wait'
 import { type Analysis, TaskGoneError, WrongSampleError } from './analysis.js'
 import { atOnce, tell } from './at-once.js'

@@ -2,7 +2,7 @@
 import { performance } from 'node:perf_hooks'
 
 import { describeError } from '@cuckoo-distributed/core'
-import type { TaskSummary } from '@cuckoo-distributed/cuckoo-client'
+import type { TaskSummary } from '@cuckoo-distributed/sandbox-client'
 import type { Submission } from '../store/model.js'
 import { collect } from './collect.js'
 import { isCopy } from './doubts.js'

@@ -1,5 +1,5 @@
 /** The workers of all nodes. */
-import { CuckooClient } from '@cuckoo-distributed/cuckoo-client'
+import { CuckooClient } from '@cuckoo-distributed/sandbox-client'
 import { linkedController } from '@cuckoo-distributed/wait'
 import { nodeToken } from '../config.js'
 import type { Node, NodeCounters, Task } from '../store/model.js'

@@ -1,6 +1,6 @@
 /** Submissions of which nobody knows whether the node has them: after a crash, or after an upload without a clear answer. */
 import { performance } from 'node:perf_hooks'
-import type { TaskSummary } from '@cuckoo-distributed/cuckoo-client'
+import type { TaskSummary } from '@cuckoo-distributed/sandbox-client'
 import type { Submission } from '../store/model.js'
 import type { NodeSession } from './session.js'
 import { troubleOf } from './trouble.js'

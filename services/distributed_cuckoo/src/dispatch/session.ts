@@ -1,6 +1,6 @@
 /** What all work with one node shares. */
 import type { Logger } from '@cuckoo-distributed/core'
-import type { CuckooClient } from '@cuckoo-distributed/cuckoo-client'
+import type { CuckooClient } from '@cuckoo-distributed/sandbox-client'
 import type { DistributedConfig } from '../config.js'
 import type { Files } from '../files.js'
 import type { Node } from '../store/model.js'

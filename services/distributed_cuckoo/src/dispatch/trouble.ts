@@ -1,5 +1,5 @@
 /** What the failure of a request says about its node. */
-import { TaskRefusedError, UnexpectedAnswerError, UnknownOutcomeError } from '@cuckoo-distributed/cuckoo-client'
+
 import {
   BodyTooLargeError,
   HttpError,
@@ -10,6 +10,7 @@ import {
   TimeoutError,
   TruncatedBodyError,
 } from '@cuckoo-distributed/http'
+import { TaskRefusedError, UnexpectedAnswerError, UnknownOutcomeError } from '@cuckoo-distributed/sandbox-client'
 
 export interface Trouble {
   readonly state: 'unreachable' | 'unauthorized'

@@ -1,5 +1,5 @@
 /** `/node`: the Cuckoo nodes. */
-import { CuckooClient } from '@cuckoo-distributed/cuckoo-client'
+import { CuckooClient } from '@cuckoo-distributed/sandbox-client'
 import { linkedController } from '@cuckoo-distributed/wait'
 import type { FastifyInstance } from 'fastify'
 import { nodeToken } from '../config.js'

@@ -1,5 +1,5 @@
 // What an analyst sees of a sample in CRITs: status, log, result tables, related samples.
-import type { CritsStandIn, StoredAnalysis, StoredResult, StoredSample } from '../crits/index.js'
+import type { CritsStandIn, StoredAnalysis, StoredResult, StoredSample } from '@cuckoo-distributed/testing'
 import type { EmittedSample } from './emit.js'
 import { table } from './table.js'
 import { shown } from './text.js'

@@ -5,7 +5,7 @@ import {
   type RunningAnalysis,
   runCritsService,
   type Submission,
-} from '../crits-service.js'
+} from '@cuckoo-distributed/testing'
 import { type RealCrits, UsageError } from './arguments.js'
 import type { DemoSample } from './samples.js'
 import type { Scene } from './scene.js'

@@ -1,5 +1,5 @@
 // The four built services as an operator runs them: a process and a configuration file each, with the Go suite's keys.
-import { type ServiceProcess, startService } from '../process.js'
+import { type ServiceProcess, startService } from '@cuckoo-distributed/testing'
 
 const SERVICES = ['feed_cuckoo', 'check_results', 'parse_and_submit', 'overseer'] as const
 

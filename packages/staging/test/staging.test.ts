@@ -4,7 +4,7 @@ import { mkdtemp, open, readdir, rm, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { type ArchiveEntry, type StagedEntry, StagingError, stageArchive, stageEntry } from '../src/index.js'
+import { type Source, type StagedEntry, StagingError, stageArchive, stageEntry } from '../src/index.js'
 
 let folder = ''
 const memory = Buffer.alloc(1_048_576)
@@ -17,9 +17,8 @@ async function* of(...chunks: readonly string[]): AsyncGenerator<Buffer> {
   for (const chunk of chunks) yield Buffer.from(chunk)
 }
 
-const entryOf = (bytes: Buffer): ArchiveEntry => ({
+const entryOf = (bytes: Buffer): Source => ({
   name: 'a.exe',
-  size: bytes.length,
   stream: async function* () {
     for (let pos = 0; pos < bytes.length; pos += 100_000) yield bytes.subarray(pos, pos + 100_000)
   },

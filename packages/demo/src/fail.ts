@@ -1,7 +1,7 @@
 // `--fail`: a sample that fails four times, what is kept of it, and its way back to work once the cause is gone.
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { startService } from '../process.js'
+import { startService } from '@cuckoo-distributed/testing'
 import type { Scene } from './scene.js'
 import { serviceConfigs } from './services.js'
 import { shown } from './text.js'

@@ -3,12 +3,16 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { TestBroker } from '../amqp.js'
-import { type CritsStandIn, startCrits } from '../crits/index.js'
-import { type CuckooStandIn, startCuckoo } from '../cuckoo/index.js'
-import type { ServiceProcess } from '../process.js'
-import { ProcessGuard } from '../process-guard.js'
-import { startRabbitMq } from '../rabbitmq.js'
+import type { ServiceProcess } from '@cuckoo-distributed/testing'
+import {
+  type CritsStandIn,
+  type CuckooStandIn,
+  ProcessGuard,
+  startCrits,
+  startCuckoo,
+  startRabbitMq,
+  TestBroker,
+} from '@cuckoo-distributed/testing'
 import type { DemoArguments } from './arguments.js'
 import { allQueues, type DemoQueues, type ServicesOptions, startServices } from './services.js'
 

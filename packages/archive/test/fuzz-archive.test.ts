@@ -7,9 +7,10 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { StagingError, stageArchive, stageEntry } from '@cuckoo-distributed/staging'
 import { bzip2, collect, fuzzing } from '@cuckoo-distributed/testing'
 import fc from 'fast-check'
-import { ArchiveError, openArchive, StagingError, stageArchive, stageEntry } from '../src/index.js'
+import { ArchiveError, openArchive } from '../src/index.js'
 import { hostileTar, longName, type Member, paxName } from './hostile-tar.js'
 
 const LIMITS = { maxEntries: 20, maxEntryBytes: 5000, maxTotalBytes: 100_000 }

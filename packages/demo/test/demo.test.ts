@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readArguments, UsageError } from '../src/demo/arguments.js'
-import { table } from '../src/demo/table.js'
-import { shown, widthOf } from '../src/demo/text.js'
+import { readArguments, UsageError } from '../src/arguments.js'
+import { table } from '../src/table.js'
+import { shown, widthOf } from '../src/text.js'
 
 const real = ['--crits-url', 'http://crits.example/', '--api-key', 'k', '--analysis-id', 'a']
 

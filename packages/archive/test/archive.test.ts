@@ -5,16 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import { type StagedFile, stageArchive, stageEntry } from '@cuckoo-distributed/staging'
 import { bigArchive } from '@cuckoo-distributed/testing'
 import { pack } from 'tar-stream'
-import {
-  ArchiveError,
-  type ArchiveLimits,
-  openArchive,
-  type StagedFile,
-  stageArchive,
-  stageEntry,
-} from '../src/index.js'
+import { ArchiveError, type ArchiveLimits, openArchive } from '../src/index.js'
 import {
   cuckoo12,
   cuckoo12Names,

@@ -1,6 +1,5 @@
 // Follows samples through the pipeline by what the services log about them, one line for each change.
-import { type LogLine, ServiceEndedError, type ServiceProcess } from '../process.js'
-import { waitFor } from '../wait-for.js'
+import { type LogLine, ServiceEndedError, type ServiceProcess, waitFor } from '@cuckoo-distributed/testing'
 import type { EmittedSample } from './emit.js'
 import type { DemoSample } from './samples.js'
 import type { Scene } from './scene.js'

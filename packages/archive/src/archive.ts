@@ -1,11 +1,11 @@
 // Reads the archive of dropped files that Cuckoo sends: tar, plain or in gzip or bzip2, told apart by the first bytes.
 import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
+import { readFile, readHead } from '@cuckoo-distributed/staging'
 import { type Extract, extract, type Header } from 'tar-stream'
 import { ArchiveError } from './archive-error.js'
 import { bunzip2 } from './bunzip2.js'
 import { entryName } from './entry-name.js'
-import { readFile, readHead } from './read-file.js'
 
 /** One dropped file. */
 export interface ArchiveEntry {

@@ -3,8 +3,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { abortable } from './abortable.js'
-import type { ArchiveEntry } from './archive.js'
+import { abortable } from '@cuckoo-distributed/wait'
 import { readFile } from './read-file.js'
 
 /**
@@ -25,6 +24,12 @@ export class StagingError extends Error {
     this.name = 'StagingError'
     this.code = code
   }
+}
+
+/** Named bytes that are read once, such as an entry of an archive. */
+export interface Source {
+  readonly name: string
+  stream(): AsyncIterable<Buffer>
 }
 
 /** A complete file without a name. It takes space on the disk until it is closed. */
@@ -192,11 +197,7 @@ export async function stageArchive(
  * Reads one file to its end. If it fits it stays in `memory`, which may be used again when the entry is closed; else it goes to a file in `tmpDir`.
  * @throws {StagingError} `no-space` or `io`; what the entry's stream throws
  */
-export async function stageEntry(
-  entry: Pick<ArchiveEntry, 'name' | 'stream'>,
-  tmpDir: string,
-  memory: Buffer,
-): Promise<StagedEntry> {
+export async function stageEntry(entry: Source, tmpDir: string, memory: Buffer): Promise<StagedEntry> {
   const digest = createHash('md5')
   let file: TemporaryFile | undefined
   let size = 0

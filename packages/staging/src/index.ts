@@ -1,0 +1,11 @@
+export { readFile, readHead } from './read-file.js'
+export {
+  type Source,
+  type StagedEntry,
+  type StagedFile,
+  type StageOptions,
+  StagingError,
+  type StagingErrorCode,
+  stageArchive,
+  stageEntry,
+} from './staging.js'
