@@ -2,12 +2,13 @@
 import type { Logger, ProcessDefinition, ProcessEnvironment } from '@cuckoo-distributed/core'
 import { linkedController } from '@cuckoo-distributed/wait'
 import type { FastifyInstance } from 'fastify'
+import { apis } from './apis.js'
 import { completeOptions, mergeArguments, options, positionals } from './arguments.js'
 import { type DistributedConfig, DistributedSchema } from './config.js'
 import { Scheduler } from './dispatch/scheduler.js'
 import { openFiles } from './files.js'
 import { Janitor } from './janitor.js'
-import { createServer } from './rest/server.js'
+import { createServer } from './server/server.js'
 import { openStore } from './store/open.js'
 
 export const distributedCuckoo: ProcessDefinition<typeof DistributedSchema> = {
@@ -27,7 +28,7 @@ async function run(config: DistributedConfig, { log, shutdown }: ProcessEnvironm
   const janitor = new Janitor({ store, files, log })
   const scheduler = new Scheduler({ store, files, config, log })
   const context = { config, store, files, janitor, log, closing: shutdown.stop, wake: () => scheduler.wake() }
-  const { app } = createServer(context)
+  const { app } = createServer(context, apis)
   try {
     await listen(app, config, log)
     await runLoops([signal => scheduler.run(signal), signal => janitor.run(signal)], shutdown.stop)

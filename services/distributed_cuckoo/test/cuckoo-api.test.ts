@@ -5,8 +5,9 @@ import { describe, type TestContext, test } from 'node:test'
 import { createLogger } from '@cuckoo-distributed/core'
 import { CuckooClient } from '@cuckoo-distributed/sandbox-client'
 import { waitFor } from '@cuckoo-distributed/testing'
+import { apis } from '../src/apis.js'
 import { Janitor } from '../src/janitor.js'
-import { createServer } from '../src/rest/server.js'
+import { createServer } from '../src/server/server.js'
 import { member } from './curl.js'
 import { isEmptied, makeNode, makeScene, type Scene, WINDOWS } from './dispatch-scene.js'
 
@@ -18,15 +19,8 @@ async function serve(t: TestContext, scene: Scene): Promise<{ client: CuckooClie
   const { config, store, files } = scene
   const janitor = new Janitor({ store, files, log })
   const closing = new AbortController()
-  const { app } = createServer({
-    config,
-    store,
-    files,
-    janitor,
-    log,
-    closing: closing.signal,
-    wake: () => scene.scheduler.wake(),
-  })
+  const wake = () => scene.scheduler.wake()
+  const { app } = createServer({ config, store, files, janitor, log, closing: closing.signal, wake }, apis)
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const client = new CuckooClient({ baseUrl: url, verifySsl: true, maxConnections: 2 })
   t.after(async () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createLogger } from '@cuckoo-distributed/core'
+import { apis } from '../src/apis.js'
 import { Janitor } from '../src/janitor.js'
-import { createServer } from '../src/rest/server.js'
+import { createServer } from '../src/server/server.js'
 import { makeScene } from './dispatch-scene.js'
 
 test('the OpenAPI document names exactly the routes of the server', async t => {
@@ -10,7 +11,7 @@ test('the OpenAPI document names exactly the routes of the server', async t => {
   const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
   const closing = new AbortController().signal
   const janitor = new Janitor({ store, files, log })
-  const { app, routes } = createServer({ config, store, files, janitor, log, closing, wake: () => {} })
+  const { app, routes } = createServer({ config, store, files, janitor, log, closing, wake: () => {} }, apis)
   t.after(() => app.close())
   const document: unknown = (await app.inject('/openapi.json')).json()
   assert(typeof document === 'object' && document !== null && 'paths' in document)

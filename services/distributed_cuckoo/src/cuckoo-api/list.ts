@@ -1,6 +1,6 @@
 /** `/tasks/list`: streamed, as Cuckoo's list without a limit has every task there is. */
-import { ApiError } from '../rest/errors.js'
-import { type Fields, readInteger } from '../rest/fields.js'
+import { ApiError } from '../server/errors.js'
+import { type Fields, readInteger } from '../server/fields.js'
 import type { TaskFilter, TaskState } from '../store/model.js'
 import { pagesOf, type Range } from '../store/pages.js'
 import type { Store } from '../store/store.js'

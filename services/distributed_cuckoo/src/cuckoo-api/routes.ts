@@ -5,12 +5,12 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ALWAYS_FETCHED } from '../dispatch/collect.js'
-import type { ServerContext } from '../rest/context.js'
-import { ApiError } from '../rest/errors.js'
-import { queryOf } from '../rest/fields.js'
-import { receiveTask } from '../rest/receive-task.js'
-import { sendReport } from '../rest/report-routes.js'
-import { type ById, findTask } from '../rest/task-routes.js'
+import type { ServerContext } from '../server/context.js'
+import { ApiError } from '../server/errors.js'
+import { queryOf } from '../server/fields.js'
+import { type ByFormat, sendReport } from '../server/report.js'
+import { receiveTask } from '../server/submission.js'
+import { type ById, findTask, removeTask } from '../server/tasks.js'
 import { listDocument, readCountInPath, readListFilter } from './list.js'
 import { machinesJson, statusJson } from './status.js'
 import { cuckooState, taskJson } from './task-json.js'
@@ -19,12 +19,8 @@ interface Paged {
   Params: { limit?: string; offset?: string }
 }
 
-interface ByFormat {
-  Params: { id: string; format?: string }
-}
-
 export function cuckooRoutes(app: FastifyInstance, context: ServerContext): void {
-  const { store, janitor } = context
+  const { store } = context
 
   for (const kind of ['file', 'url'] as const) {
     app.post(`/tasks/create/${kind}`, async request => {
@@ -67,9 +63,7 @@ export function cuckooRoutes(app: FastifyInstance, context: ServerContext): void
     if (cuckooState(task) === 'running') {
       throw new ApiError(500, 'The task is currently being processed, cannot delete')
     }
-    if ((await store.tasks.remove(task.id)) === undefined) throw new ApiError(404, 'Task not found')
-    await janitor.removeObsolete()
-    context.wake()
+    await removeTask(context, task)
     return { status: 'OK' }
   })
 

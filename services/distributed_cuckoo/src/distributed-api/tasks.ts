@@ -1,21 +1,18 @@
 /** `/task`: submissions and what became of them. */
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
+import type { ServerContext } from '../server/context.js'
+import { ApiError } from '../server/errors.js'
+import { type Fields, queryOf, readCount, readInteger, readSwitch } from '../server/fields.js'
+import { receiveTask } from '../server/submission.js'
+import { type ById, findTask, removeTask } from '../server/tasks.js'
 import type { Task, TaskFilter, TaskState } from '../store/model.js'
 import { pagesOf, type Range } from '../store/pages.js'
-import type { ServerContext } from './context.js'
-import { ApiError } from './errors.js'
-import { type Fields, queryOf, readCount, readInteger, readSwitch } from './fields.js'
-import { receiveTask } from './receive-task.js'
 
 const STATES: readonly TaskState[] = ['pending', 'submitting', 'processing', 'fetching', 'finished', 'failed']
 
-export interface ById {
-  Params: { id: string }
-}
-
 export function taskRoutes(app: FastifyInstance, context: ServerContext): void {
-  const { store, janitor } = context
+  const { store } = context
 
   app.get('/task', async (request, reply) => {
     const query = queryOf(request)
@@ -36,31 +33,9 @@ export function taskRoutes(app: FastifyInstance, context: ServerContext): void {
   })
 
   app.delete<ById>('/task/:id', async (request, reply) => {
-    const id = readTaskId(request.params.id)
-    const task = id === undefined ? undefined : await store.tasks.remove(id)
-    if (task === undefined) throw taskNotFound()
-    await janitor.removeObsolete()
-    context.wake()
+    await removeTask(context, await findTask(context, request.params.id))
     return reply.type('application/json').send('null')
   })
-}
-
-/** @throws ApiError 404 */
-export async function findTask({ store }: ServerContext, text: string): Promise<Task> {
-  const id = readTaskId(text)
-  const task = id === undefined ? undefined : await store.tasks.get(id)
-  if (task === undefined) throw taskNotFound()
-  return task
-}
-
-/** The id in a path: digits, with leading zeros or not. */
-export function readTaskId(text: string): number | undefined {
-  const id = /^\d{1,16}$/.test(text) ? Number(text) : 0
-  return Number.isSafeInteger(id) && id > 0 ? id : undefined
-}
-
-function taskNotFound(): ApiError {
-  return new ApiError(404, 'Task not found')
 }
 
 /** The first page comes with the beginning, so that a failure before it still gets an answer of its own. */

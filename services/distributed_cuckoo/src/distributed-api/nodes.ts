@@ -4,11 +4,11 @@ import { linkedController } from '@cuckoo-distributed/wait'
 import type { FastifyInstance } from 'fastify'
 import { nodeToken } from '../config.js'
 import { troubleOf } from '../dispatch/trouble.js'
+import type { ServerContext } from '../server/context.js'
+import { ApiError } from '../server/errors.js'
+import { type Fields, queryOf, readSwitch } from '../server/fields.js'
+import { readFields } from '../server/form.js'
 import type { Machine, Node } from '../store/model.js'
-import type { ServerContext } from './context.js'
-import { ApiError } from './errors.js'
-import { type Fields, queryOf, readSwitch } from './fields.js'
-import { readFields } from './form.js'
 
 const REGISTER_TIMEOUT_MS = 10_000
 const NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/

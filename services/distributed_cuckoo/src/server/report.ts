@@ -1,27 +1,14 @@
-/** `/report`: stored reports, streamed as they came. */
+/** Stored reports, streamed as they came. */
 import { open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { sparingly } from '../memory.js'
 import type { Task } from '../store/model.js'
 import type { ServerContext } from './context.js'
 import { ApiError } from './errors.js'
-import { findTask } from './task-routes.js'
 
-interface ByFormat {
+export interface ByFormat {
   Params: { id: string; format?: string }
-}
-
-export function reportRoutes(app: FastifyInstance, context: ServerContext): void {
-  const serve = async (request: FastifyRequest<ByFormat>, reply: FastifyReply) => {
-    const task = await findTask(context, request.params.id)
-    checkFinished(task)
-    const { format = 'json' } = request.params
-    if (!context.config.ReportFormats.includes(format)) throw formatNotFound()
-    return sendReport(context, task, format, request, reply)
-  }
-  app.get<ByFormat>('/report/:id', serve)
-  app.get<ByFormat>('/report/:id/:format', serve)
 }
 
 /**
@@ -57,12 +44,7 @@ export async function sendReport(
   return reply.send(spared)
 }
 
-function checkFinished(task: Task): void {
-  if (task.state === 'failed') throw new ApiError(404, `Task failed: ${task.error ?? 'no reason known'}`)
-  if (task.state !== 'finished') throw new ApiError(404, 'Task not finished yet', { details: { state: task.state } })
-}
-
-function formatNotFound(): ApiError {
+export function formatNotFound(): ApiError {
   return new ApiError(404, 'Report format not found')
 }
 

@@ -1,8 +1,8 @@
 /** `/status`: the cluster at a glance. */
 import type { FastifyInstance } from 'fastify'
+import type { ServerContext } from '../server/context.js'
 import { describeRequirement } from '../store/requirement.js'
-import type { ServerContext } from './context.js'
-import { statusOf } from './node-routes.js'
+import { statusOf } from './nodes.js'
 
 export function statusRoutes(app: FastifyInstance, { store, files }: ServerContext): void {
   app.get('/status', async () => {

@@ -1,17 +1,11 @@
-/** The HTTP server: its resources, and what is common to all of them. */
+/** The HTTP server, which knows no API: what is common to all resources. */
 import { type FastifyInstance, fastify } from 'fastify'
-import { cuckooRoutes } from '../cuckoo-api/routes.js'
 import { demandToken } from './auth.js'
 import type { ServerContext } from './context.js'
 import { ApiError, errorHandler } from './errors.js'
 import { acceptForms } from './form.js'
 import { answerOtherMethods, noteRoutes, type RouteTable } from './methods.js'
-import { nodeRoutes } from './node-routes.js'
-import { openApi } from './openapi.js'
-import { reportRoutes } from './report-routes.js'
-import { statusPage } from './status-page.js'
-import { statusRoutes } from './status-routes.js'
-import { taskRoutes } from './task-routes.js'
+import { documentOf, type Paths } from './openapi.js'
 
 /** Of bodies that are not streamed. */
 const SMALL_BODY = 2 ** 20
@@ -20,14 +14,21 @@ const IDLE_MS = 60_000
 /** For a whole request, uploads at their slowest included. */
 const REQUEST_TIMEOUT_MS = 60 * 60_000
 
+/** A set of resources that the server offers. */
+export interface Api {
+  /** What the OpenAPI document says of them. */
+  readonly paths: Paths
+  readonly addRoutes: (app: FastifyInstance, context: ServerContext) => void
+}
+
 export interface Server {
   readonly app: FastifyInstance
   /** The resources with their methods, OPTIONS and refusals not counted. */
   readonly routes: RouteTable
 }
 
-/** Makes the server; it does not listen yet. */
-export function createServer(context: ServerContext): Server {
+/** Makes a server for these APIs; it does not listen yet. */
+export function createServer(context: ServerContext, apis: readonly Api[]): Server {
   const app = fastify({
     bodyLimit: SMALL_BODY,
     connectionTimeout: IDLE_MS,
@@ -41,12 +42,8 @@ export function createServer(context: ServerContext): Server {
   })
   demandToken(app, context.config.ApiToken)
   acceptForms(app)
-  nodeRoutes(app, context)
-  taskRoutes(app, context)
-  reportRoutes(app, context)
-  statusRoutes(app, context)
-  cuckooRoutes(app, context)
-  app.get('/', async (_request, reply) => reply.headers(statusPage.headers).send(statusPage.html))
-  app.get('/openapi.json', async () => openApi)
+  for (const { addRoutes } of apis) addRoutes(app, context)
+  const document = documentOf(apis.map(({ paths }) => paths))
+  app.get('/openapi.json', async () => document)
   return { app, routes: answerOtherMethods(app, noted) }
 }

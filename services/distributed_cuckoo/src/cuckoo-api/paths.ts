@@ -1,0 +1,53 @@
+/** Cuckoo's own API in OpenAPI's words. */
+import { created, error, form, json, type Paths, path, query, taskFields } from '../server/openapi.js'
+
+const cuckooForm = form({ ...taskFields, platform: { type: 'string' } })
+const list = {
+  summary: 'Tasks by id, as Cuckoo shows them',
+  parameters: [
+    query('status', 'string', 'pending, running, completed, reported or failed_analysis'),
+    query(
+      'completed_after',
+      'integer',
+      'Only those whose results were stored at or after this time, in seconds since 1970',
+    ),
+    query('owner', 'string', 'Only of this owner'),
+  ],
+  responses: { 200: json('The tasks') },
+}
+
+export const paths: Paths = {
+  '/tasks/create/file': { post: { summary: 'Submits a file', requestBody: cuckooForm, responses: created } },
+  '/tasks/create/url': { post: { summary: 'Submits a URL', requestBody: cuckooForm, responses: created } },
+  '/tasks/view/{id}': {
+    parameters: [path('id', 'integer')],
+    get: { summary: 'One task', responses: { 200: json('The task'), 404: error('No such task') } },
+  },
+  '/tasks/list': { get: list },
+  '/tasks/list/{limit}': { parameters: [path('limit', 'integer')], get: list },
+  '/tasks/list/{limit}/{offset}': { parameters: [path('limit', 'integer'), path('offset', 'integer')], get: list },
+  '/tasks/report/{id}': {
+    parameters: [path('id', 'integer')],
+    get: { summary: 'The JSON report', responses: { 200: json('The report'), 404: error('No report, or not yet') } },
+  },
+  '/tasks/report/{id}/{format}': {
+    parameters: [path('id', 'integer'), path('format', 'string')],
+    get: {
+      summary: 'A report, or the archive of dropped files',
+      responses: {
+        200: { description: 'What the node made' },
+        400: error('No such format'),
+        404: error('No report, or not yet'),
+      },
+    },
+  },
+  '/tasks/delete/{id}': {
+    parameters: [path('id', 'integer')],
+    get: {
+      summary: 'Deletes a task that is not running',
+      responses: { 200: json('OK'), 404: error('No such task'), 500: error('It is running') },
+    },
+  },
+  '/cuckoo/status': { get: { summary: 'The cluster as one Cuckoo', responses: { 200: json('The status') } } },
+  '/machines/list': { get: { summary: 'The machines of all enabled nodes', responses: { 200: json('The machines') } } },
+}

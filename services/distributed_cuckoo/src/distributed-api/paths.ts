@@ -1,0 +1,85 @@
+/** The Distributed Cuckoo API in OpenAPI's words. */
+import { created, error, form, json, none, type Paths, path, query, taskFields } from '../server/openapi.js'
+
+const nodeForm = form({
+  name: { type: 'string', pattern: '^[A-Za-z0-9._-]{1,64}$' },
+  url: { type: 'string', description: 'Base URL of the Cuckoo REST API' },
+})
+
+const nodePaths = {
+  '/node': {
+    get: {
+      summary: 'The enabled nodes',
+      parameters: [query('all', 'boolean', 'Disabled ones as well')],
+      responses: { 200: json('By name') },
+    },
+    post: {
+      summary: 'Registers a node, or takes a disabled one back',
+      requestBody: nodeForm,
+      responses: {
+        200: json('Name and machines'),
+        400: error('A field is missing or wrong'),
+        404: error('There is no Cuckoo at the URL'),
+        409: error('Another node has the name or the URL'),
+      },
+    },
+  },
+  '/node/{name}': {
+    parameters: [path('name', 'string')],
+    get: { summary: 'One node', responses: { 200: json('The node'), 404: error('No such node') } },
+    put: {
+      summary: 'Changes name, URL or enabled',
+      requestBody: nodeForm,
+      responses: { 200: none, 404: error('No such node'), 409: error('Another node has the name or the URL') },
+    },
+    delete: {
+      summary: 'Disables a node: no new work; what it has is collected',
+      responses: { 200: none, 404: error('No such node') },
+    },
+  },
+}
+
+const taskPaths = {
+  '/task': {
+    get: {
+      summary: 'Tasks by id',
+      parameters: [
+        query('offset', 'integer', 'Tasks to leave out'),
+        query('limit', 'integer', 'Most tasks to list; default all'),
+        query('finished', 'boolean', 'Only finished and failed ones, or only the others'),
+        query('status', 'string', 'pending, submitting, processing, fetching, finished or failed'),
+        query('owner', 'string', 'Only of this owner'),
+        query('priority', 'integer', 'Only of this priority'),
+      ],
+      responses: { 200: json('By id'), 400: error('A filter is wrong') },
+    },
+    post: {
+      summary: 'Submits a file or a URL',
+      requestBody: form(taskFields),
+      responses: created,
+    },
+  },
+  '/task/{id}': {
+    parameters: [path('id', 'integer')],
+    get: { summary: 'One task, and why it waits', responses: { 200: json('The task'), 404: error('No such task') } },
+    delete: { summary: 'Deletes the task and its reports', responses: { 200: none, 404: error('No such task') } },
+  },
+  '/report/{id}': {
+    parameters: [path('id', 'integer')],
+    get: { summary: 'The JSON report', responses: { 200: json('The report'), 404: error('No report, or not yet') } },
+  },
+  '/report/{id}/{format}': {
+    parameters: [path('id', 'integer'), path('format', 'string')],
+    get: {
+      summary: 'The report in one of the configured formats',
+      responses: { 200: { description: 'The report as the node made it' }, 404: error('No report, or not yet') },
+    },
+  },
+}
+
+export const paths: Paths = {
+  ...nodePaths,
+  ...taskPaths,
+  '/status': { get: { summary: 'Counters of nodes and tasks', responses: { 200: json('The status') } } },
+  '/': { get: { summary: 'The status as a page', responses: { 200: { description: 'HTML' } } } },
+}
