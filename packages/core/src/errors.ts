@@ -20,6 +20,15 @@ export function isPermanent(error: Error): boolean {
   return 'permanent' in error && error.permanent === true
 }
 
+/**
+ * True for errors that say `sharedCause` of themselves: the failure lies in the place and not in the message (a key that is
+ * refused, an API that is off, a certificate that is not trusted), so every other message meets it as well.
+ * It does not count among the tries; see `SharedCause` in headers.
+ */
+export function isSharedCause(error: Error): boolean {
+  return 'sharedCause' in error && error.sharedCause === true
+}
+
 /** A message body that cannot be used. `field` is the path of the offending part in its wire spelling. */
 export class InvalidMessageError extends PermanentError {
   readonly field: string

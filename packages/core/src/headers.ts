@@ -1,4 +1,5 @@
 // The suite's own message headers: what each means, and which of them travel where. Foreign headers never travel.
+import { errorCode, isPermanent, isSharedCause } from './errors.js'
 
 /** One entry of a message's history. `at` is ISO 8601 UTC. */
 export interface FailureEntry {
@@ -13,6 +14,19 @@ export interface Progress {
   readonly digest: string
   readonly rows: number
   readonly files: number
+}
+
+/**
+ * Why a message waits although nothing is wrong with it. It counts as no attempt; the overseer bounds it in time
+ * (`SharedCauseLimit`). Gone once the message fails in another way, or is passed on.
+ */
+export interface SharedCause {
+  /** The code of its last failure. */
+  readonly code: string
+  /** When the first such failure was, in milliseconds since the epoch. */
+  readonly since: number
+  /** Such failures so far. */
+  readonly tries: number
 }
 
 /** The envelope of a failed message whose body could not be wrapped in JSON: the five fields of `FailedMsg` but `Msg`. */
@@ -40,6 +54,8 @@ export interface Trail {
   storedBytes: number
   /** No retry can mend the failure. */
   permanent: boolean
+  /** The last failure lay in the place and not in the message. */
+  cause?: SharedCause | undefined
   /** When a retry is due, in milliseconds since the epoch. Set only while the message is in a delay queue. */
   due?: number | undefined
   traceparent?: string | undefined
@@ -63,6 +79,7 @@ export function readTrail(headers: Readonly<Record<string, unknown>> | undefined
     since: numbers(raw['x-since']),
     storedBytes: count(raw['x-stored-bytes']),
     permanent: count(raw['x-permanent']) > 0,
+    cause: sharedCause(raw['x-cause']),
     due: count(raw['x-due']) || undefined,
     traceparent: text(raw.traceparent),
     failed: failedFields(raw),
@@ -78,6 +95,7 @@ export function writeTrail(trail: Trail): HeaderTable {
   if (trail.seen) Object.assign(table, SEEN)
   if (Object.keys(trail.since).length > 0) table['x-since'] = JSON.stringify(trail.since)
   if (trail.permanent) table['x-permanent'] = 1
+  if (trail.cause) table['x-cause'] = JSON.stringify(trail.cause)
   if (trail.due !== undefined) table['x-due'] = trail.due
   if (trail.failed) Object.assign(table, writeFailedFields(trail.failed))
   return table
@@ -95,14 +113,12 @@ export function nextStageHeaders(trail: Trail): HeaderTable {
   return table
 }
 
-/** The trail of a message that has failed once more. */
-export function withFailure(trail: Trail, entry: FailureEntry, permanent: boolean): Trail {
-  return {
-    ...trail,
-    attempts: trail.attempts + 1,
-    failures: [...trail.failures, entry].slice(-MAX_FAILURES),
-    permanent,
-  }
+/** The trail of a message that has failed once more. A shared cause counts for itself and not as an attempt. */
+export function withFailure(trail: Trail, entry: FailureEntry, error: Error): Trail {
+  const failed = { ...trail, failures: [...trail.failures, entry].slice(-MAX_FAILURES), permanent: isPermanent(error) }
+  if (!isSharedCause(error) || failed.permanent) return { ...failed, attempts: trail.attempts + 1, cause: undefined }
+  const { since = Date.now(), tries = 0 } = trail.cause ?? {}
+  return { ...failed, cause: { code: errorCode(error), since, tries: tries + 1 } }
 }
 
 /** The trail of a message that goes back to the end of its queue. */
@@ -171,6 +187,13 @@ function numbers(value: unknown): Record<string, number> {
   return Object.fromEntries(
     Object.entries(parsed).filter((entry): entry is [string, number] => Number.isFinite(entry[1])),
   )
+}
+
+function sharedCause(value: unknown): SharedCause | undefined {
+  const parsed = json(value)
+  if (!isRecord(parsed) || typeof parsed.code !== 'string') return undefined
+  const [since, tries] = [count(parsed.since), count(parsed.tries)]
+  return since > 0 && tries > 0 ? { code: parsed.code, since, tries } : undefined
 }
 
 function isFailureEntry(value: unknown): value is FailureEntry {

@@ -10,6 +10,7 @@ export {
   HoldLimitReached,
   InvalidMessageError,
   isPermanent,
+  isSharedCause,
   PermanentError,
   ServiceError,
   StopRequested,
@@ -21,6 +22,7 @@ export {
   type HeaderTable,
   type Progress,
   readTrail,
+  type SharedCause,
   type Trail,
   writeTrail,
 } from './headers.js'

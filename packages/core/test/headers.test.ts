@@ -12,6 +12,7 @@ const full: Trail = {
   since: { watch: 1_700_000_000_000 },
   storedBytes: 1234,
   permanent: true,
+  cause: { code: 'CRITS_AUTH', since: 1_700_000_000_000, tries: 4 },
   due: 1_700_000_060_000,
   traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
   failed: { service: 's', queue: 'q', error: 'e', desc: 'd', failedAt: 'f' },
@@ -42,6 +43,7 @@ test('own headers that somebody else has spoilt count as absent', () => {
     'x-since': '"now"',
     'x-progress': '[]',
     'x-due': -1,
+    'x-cause': '{"code":"CRITS_AUTH","since":0,"tries":1}',
   }
   assert.deepEqual(writeTrail(readTrail(spoilt)), {})
 })
@@ -49,7 +51,11 @@ test('own headers that somebody else has spoilt count as absent', () => {
 test('a history of failures stays within 8 entries and 8 KiB', () => {
   let trail = readTrail(undefined)
   for (let i = 0; i < 20; i += 1) {
-    trail = withFailure(trail, { at: 'now', service: 'check_results', error: `${i} ${'é'.repeat(900)}` }, false)
+    trail = withFailure(
+      trail,
+      { at: 'now', service: 'check_results', error: `${i} ${'é'.repeat(900)}` },
+      new Error('refused'),
+    )
   }
   const written = String(writeTrail(trail)['x-failures'])
   assert.equal(trail.attempts, 20)
@@ -65,4 +71,26 @@ test('a message that goes back to its queue is marked as seen when it may have b
   assert.equal(withSeen(fresh, true).seen, true)
   assert.equal(withSeen({ ...fresh, attempts: 1 }, false).seen, false, 'what failed was surely not passed on')
   assert.equal(withSeen({ ...fresh, seen: true }, false).seen, true)
+})
+
+const entry = { at: 'now', service: 'check_results', error: 'refused' }
+const shared = (code: string) => Object.assign(new Error('refused'), { code, sharedCause: true })
+
+test('a shared cause counts from its first failure on, whatever its code becomes, and is no attempt', () => {
+  const before = Date.now()
+  const first = withFailure({ ...readTrail(undefined), attempts: 1 }, entry, shared('CRITS_AUTH'))
+  const since = first.cause?.since ?? 0
+  assert.ok(since >= before && since <= Date.now())
+  assert.deepEqual([first.attempts, first.cause], [1, { code: 'CRITS_AUTH', since, tries: 1 }])
+  const second = withFailure(readTrail(writeTrail(first)), entry, shared('CRITS_URL'))
+  assert.deepEqual([second.attempts, second.cause], [1, { code: 'CRITS_URL', since, tries: 2 }])
+  assert.equal(second.failures.length, 2)
+})
+
+test('any other failure ends the wait for a shared cause and is an attempt', () => {
+  const waiting = withFailure(readTrail(undefined), entry, shared('CRITS_AUTH'))
+  for (const error of [new Error('other'), Object.assign(shared('CRITS_AUTH'), { permanent: true })]) {
+    const failed = withFailure(waiting, entry, error)
+    assert.deepEqual([failed.attempts, failed.cause], [1, undefined])
+  }
 })

@@ -1,6 +1,6 @@
 // How a message that failed travels to FailedQueue: wrapped as the Go suite's FailedMsg, or raw with its fields in headers.
 import { isUtf8 } from 'node:buffer'
-import { describeError, errorCode, isPermanent } from '../errors.js'
+import { describeError, errorCode } from '../errors.js'
 import { type FailedFields, type HeaderTable, type Trail, withFailure, withSeen, writeTrail } from '../headers.js'
 import { encodeFailedMessage } from '../messages.js'
 import type { Delivery } from '../stage.js'
@@ -28,7 +28,7 @@ export function failedPublish(
   }
   const entry = { at: failed.failedAt, service: options.service, error: describeError(error, 300) }
   const seen = withSeen(delivery.trail, delivery.redelivered)
-  const trail = withFailure({ ...seen, failed: undefined }, entry, isPermanent(error))
+  const trail = withFailure({ ...seen, failed: undefined }, entry, error)
   const body = wrapped(delivery.body, failed, options.maxMessageSize)
   if (body) return { body, headers: writeTrail(trail) }
   return { body: delivery.body, headers: writeTrail({ ...trail, failed }) }
