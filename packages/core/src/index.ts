@@ -48,6 +48,7 @@ export {
   type Afterwards,
   type BoundStage,
   bindStage,
+  type CarriedOut,
   type Delivery,
   done,
   forward,

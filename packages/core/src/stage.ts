@@ -6,6 +6,15 @@ import type { Logger } from './logger.js'
 /** Work that may only be done once the broker has surely read the ack; its failure is logged and harms nothing. */
 export type Afterwards = (signal: AbortSignal) => Promise<void>
 
+/**
+ * Told at once, in this process, when an outcome can no longer be undone although its ack may still be lost: the broker
+ * has confirmed the successor of a `forward`, or `handle` has said `done`. A stage whose work costs much keeps a key of it
+ * (queue, target, digest of what was to be done) for a time, and answers a delivery with the same key as it answered the
+ * first one, without the work: `done(afterwards)` after a `forward`, whose successor is there already, as after a `done`.
+ * It is not told of work that was cut off, which a redelivery must therefore carry out. Must not throw.
+ */
+export type CarriedOut = () => void
+
 /** Another outcome in place of a `forward` whose publish was refused; may change the trail and wait as `handle` may. */
 export type OrElse = (refusal: Error) => Promise<Outcome>
 
@@ -26,9 +35,14 @@ export type Outcome =
       readonly carry: 'next-stage' | 'all'
       readonly onward?: Partial<Trail> | undefined
       readonly afterwards?: Afterwards | undefined
+      readonly carriedOut?: CarriedOut | undefined
       readonly orElse?: OrElse | undefined
     }
-  | { readonly kind: 'done'; readonly afterwards?: Afterwards | undefined }
+  | {
+      readonly kind: 'done'
+      readonly afterwards?: Afterwards | undefined
+      readonly carriedOut?: CarriedOut | undefined
+    }
   | { readonly kind: 'later' }
 
 export function forward(
@@ -39,8 +53,8 @@ export function forward(
   return { kind: 'forward', queue, body, carry: 'next-stage', ...options }
 }
 
-export function done(afterwards?: Afterwards): Outcome {
-  return { kind: 'done', afterwards }
+export function done(afterwards?: Afterwards, carriedOut?: CarriedOut): Outcome {
+  return { kind: 'done', afterwards, carriedOut }
 }
 
 export function later(): Outcome {

@@ -148,6 +148,48 @@ test('done: the message is gone, and nothing else has changed', async t => {
   for (const queue of Object.values(queues)) assert.equal(await broker.depth(queue), 0)
 })
 
+test('a stage hears of what it has carried out even when the ack is lost, and not of what was cut off', async t => {
+  const carriedOut: string[] = []
+  const seen: string[] = []
+  const [begun, goOn] = [gate(), gate()]
+  const { broker, queues, cut, end } = await startHarness(t, {
+    handle: async ({ delivery }, { out }) => {
+      const body = delivery.body.toString()
+      seen.push(body)
+      const note = () => carriedOut.push(body)
+      if (delivery.redelivered) return done()
+      if (seen.length === 3) begun.open()
+      await goOn.opened
+      if (body === 'passed on') return forward(out, delivery.body, { carriedOut: note })
+      if (body === 'finished') return done(undefined, note)
+      throw new Error('no')
+    },
+  })
+  for (const body of ['passed on', 'finished', 'failed']) await broker.publish(queues.in, body)
+  await begun.opened
+  cut()
+  goOn.open()
+  await waitFor(() => seen.length === 6, { describe: 'all three to come again' })
+  assert.deepEqual(carriedOut, ['finished'])
+  await end()
+})
+
+test('a stage hears that its successor is confirmed before the ack, and of nothing that its queue refused', async t => {
+  const carriedOut: string[] = []
+  const { broker, queues, end } = await startHarness(t, {
+    handle: async ({ delivery }, { out }) => {
+      const queue = delivery.body.toString() === 'good' ? out : 'no.such.queue'
+      return forward(queue, delivery.body, { carriedOut: () => carriedOut.push(queue) })
+    },
+  })
+  await broker.publish(queues.in, 'bad')
+  await broker.expectMessage(queues.failed)
+  await broker.publish(queues.in, 'good')
+  await broker.expectMessage(queues.out)
+  await end()
+  assert.deepEqual(carriedOut, [queues.out])
+})
+
 test('later: body and own headers go to the end of the same queue', async t => {
   const passes: { body: string; seen: boolean; since: Record<string, number>; attempts: number }[] = []
   const { broker, queues, end } = await startHarness(t, {

@@ -28,6 +28,7 @@ const HOLD_OVER = new HoldLimitReached()
 /** Carries out the table of outcomes for one delivery. Never throws. */
 export async function settle(delivery: LiveDelivery, result: Result, options: SettleOptions): Promise<void> {
   if (delivery.lost) {
+    if (result.kind === 'done') result.carriedOut?.()
     delivery.log.warn({ outcome: result.kind }, 'finished after its channel was lost; the broker delivers it again')
     return
   }
@@ -62,9 +63,11 @@ async function carryOut(
         if (!result.orElse || signal.aborted) throw refusal
         return carryOut(delivery, await result.orElse(toError(refusal)), options, signal)
       }
+      result.carriedOut?.()
       return ackThen(delivery, result.afterwards)
     }
     case 'done':
+      result.carriedOut?.()
       return ackThen(delivery, result.afterwards)
     case 'later':
       return backToItsQueue(delivery, options, signal)
