@@ -58,6 +58,7 @@ const UPLOAD_METHOD = 'cuckoo_distributed'
  */
 const UPLOAD_DESCRIPTION = 'Dropped during an analysis by Cuckoo'
 
+const CONTROL_LINE = 'a call has failed; does CRITs take log lines?'
 const LOG_CHARS_MAX = 4000
 /** What a sample's JSON may hold besides its content: MongoDB stores 16 MB, which grow when written as JSON. */
 const DOCUMENT_BYTES_MAX = 64 * 1024 * 1024
@@ -66,7 +67,7 @@ const UPLOAD_TIMEOUT_MS = 660_000
 
 /**
  * Every method throws CritsAuthError, CritsUrlError, CritsStatusError and CritsError, the `http` package's errors where
- * no answer came or a gateway wrote it, and `signal.reason`. No method waits for CRITs to come back: see `availability`.
+ * no answer came or a gateway wrote it, and `signal.reason`. No method but `patiently` waits for CRITs to come back.
  * Calls of one analysis run one after another, and so do those about the same object, because CRITs of 2015 loses one of
  * two relationships that are stored at once.
  */
@@ -75,6 +76,7 @@ export class CritsClient {
   readonly batchBytesMax: number
   readonly #server: CritsServer
   readonly #target: CritsTarget
+  readonly #control = (signal: AbortSignal) => this.log('debug', CONTROL_LINE, signal)
 
   constructor(server: CritsServer, target: CritsTarget) {
     this.#server = server
@@ -86,6 +88,21 @@ export class CritsClient {
 
   get availability(): Availability {
     return this.#server.availability
+  }
+
+  /** `Availability.attempt`, with a line in this analysis' log as control call: it proves more than a probe without user. */
+  attempt<T>(signal: AbortSignal, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.availability.attempt(signal, call, this.#control)
+  }
+
+  /** `Availability.patiently`, with the same control call. */
+  patiently<T>(signal: AbortSignal, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.availability.patiently(signal, call, this.#control)
+  }
+
+  /** `Availability.isAway`, with the same control call. */
+  isAway(error: unknown, signal: AbortSignal): Promise<boolean> {
+    return this.availability.isAway(error, signal, this.#control)
   }
 
   /**

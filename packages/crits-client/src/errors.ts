@@ -1,6 +1,6 @@
 /** What can go wrong between us and CRITs, beyond the errors of the `http` package. */
 
-import { type Fault, isOutage } from '@cuckoo-distributed/http'
+import type { Fault } from '@cuckoo-distributed/http'
 
 /** CRITs understood the call and refused it: a `return_code` other than 0. Not worth repeating. */
 export class CritsError extends Error {
@@ -96,9 +96,4 @@ export class SampleError extends Error {
     super(message)
     this.code = code
   }
-}
-
-/** Whether a call failed in a way that a CRITs in good order would not: worth waiting for when even a log line fails so. */
-export function isCritsOutage(error: unknown): boolean {
-  return isOutage(error) || (error instanceof CritsStatusError && error.status >= 500)
 }

@@ -1,12 +1,10 @@
 export { CritsClient, type CritsTarget, type LogLevel, type SampleFile, type UploadResult } from './client.js'
-export { type CritsSignals, isWell, logPatiently } from './control.js'
 export {
   AnalysisGoneError,
   CritsAuthError,
   CritsError,
   CritsStatusError,
   CritsUrlError,
-  isCritsOutage,
   ResultsRefusedError,
   ResultsUnknownError,
   SampleError,

@@ -1,13 +1,16 @@
 /** Posts stored rows to CRITs batch after batch and finds those that it refuses. */
 
-import { isOutage, NetworkError, StatusError, TimeoutError } from '@cuckoo-distributed/http'
+import { NetworkError, StatusError, TimeoutError } from '@cuckoo-distributed/http'
 import { type Batch, batchBytes, nextBatch } from './batch.js'
 import type { CritsClient } from './client.js'
-import { type CritsSignals, isWell, logPatiently } from './control.js'
 import { CritsStatusError, ResultsRefusedError, ResultsUnknownError } from './errors.js'
 import type { RowStore } from './row-store.js'
 
-export interface SubmitOptions extends CritsSignals {
+export interface SubmitOptions {
+  /** Ends waiting for CRITs, and the work between two calls. */
+  readonly stopSignal: AbortSignal
+  /** Ends a call that is under way. */
+  readonly forceSignal: AbortSignal
   /** First row to post; those before it were confirmed earlier. Default 0. */
   readonly from?: number
   /** Row to stop before. Default: all. */
@@ -32,7 +35,8 @@ const REFUSED_IN_A_ROW_MAX = 20
 export async function submitRows(client: CritsClient, store: RowStore, options: SubmitOptions): Promise<number> {
   const { from = 0, to = store.rowCount } = options
   if (from >= to) return 0
-  await logPatiently(client, 'info', `${to - from} results follow`, options)
+  const { stopSignal, forceSignal } = options
+  await client.patiently(stopSignal, () => client.log('info', `${to - from} results follow`, forceSignal))
   return new Submission(client, store, options).post(from, to)
 }
 
@@ -74,24 +78,23 @@ class Submission {
 
   /** @returns CRITs' refusal if that is the batch's fault */
   async #send(batch: Batch): Promise<Refusal | undefined> {
-    for (;;) {
-      try {
-        await this.#client.availability.patiently(this.#options.stopSignal, () => this.#sendOnce(batch))
-        return undefined
-      } catch (error: unknown) {
-        if (!isRefusal(error)) throw error
-        if (await isWell(this.#client, 'a batch of results', this.#options)) return error
-      }
+    try {
+      await this.#client.patiently(this.#options.stopSignal, () => this.#sendOnce(batch))
+      return undefined
+    } catch (error: unknown) {
+      if (!isRefusal(error)) throw error
+      return error
     }
   }
 
-  /** Throws an outage as such only if CRITs has surely not stored the batch: it is then sent again. */
+  /** Throws what may be repeated only if CRITs has surely not stored the batch. */
   async #sendOnce(batch: Batch): Promise<void> {
+    const { forceSignal } = this.#options
     try {
-      await this.#client.addResults(batch, this.#options.forceSignal)
+      await this.#client.addResults(batch, forceSignal)
     } catch (error: unknown) {
       if (!mayBeStored(error)) throw error
-      if (isOutage(error)) this.#client.availability.reportDown(error)
+      await this.#client.isAway(error, forceSignal)
       throw new ResultsUnknownError(batch.from, batch.to, error)
     }
   }
@@ -102,7 +105,8 @@ class Submission {
     if (this.#refusedInARow === REFUSED_IN_A_ROW_MAX) throw new ResultsRefusedError(REFUSED_IN_A_ROW_MAX, refusal)
     const [row] = this.#store.rows(batch.from, batch.to)
     const message = `row of subtype ${row?.subtype} was refused (status ${refusal.status}) and left out`
-    await logPatiently(this.#client, 'warning', message, this.#options)
+    const { stopSignal, forceSignal } = this.#options
+    await this.#client.patiently(stopSignal, () => this.#client.log('warning', message, forceSignal))
   }
 }
 

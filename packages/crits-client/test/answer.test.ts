@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { inspect } from 'node:util'
-import { NetworkError, StatusError } from '@cuckoo-distributed/http'
-import { CritsAuthError, CritsError, CritsStatusError, CritsUrlError, isCritsOutage } from '../src/index.js'
+import { faultOf, NetworkError, StatusError } from '@cuckoo-distributed/http'
+import { CritsAuthError, CritsError, CritsStatusError, CritsUrlError } from '../src/index.js'
 import { type StubAnswer, startStub, TARGET } from './stub.js'
 
 const signal = new AbortController().signal
@@ -68,9 +68,9 @@ describe('an answer', () => {
     }
   })
 
-  it('is an outage when CRITs or a gateway failed, not when it refused', () => {
-    assert.equal(isCritsOutage(new CritsStatusError('x', 500, true, '')), true)
-    assert.equal(isCritsOutage(new CritsStatusError('x', 415, true, '')), false)
-    assert.equal(isCritsOutage(new CritsError('x', 1, '')), false)
+  it("is doubtful when CRITs failed, and the item's own when it refused", () => {
+    assert.equal(faultOf(new CritsStatusError('x', 500, true, '')), 'doubtful')
+    assert.equal(faultOf(new CritsStatusError('x', 415, true, '')), 'own')
+    assert.equal(faultOf(new CritsError('x', 1, '')), 'own')
   })
 })

@@ -50,7 +50,7 @@ describe('CritsServers', () => {
     })
     const server = servers.forMessage(`${stub.url}/`)
     const client = server.client(TARGET)
-    await server.availability.patiently(signal, () => client.finish('completed', signal))
+    await client.patiently(signal, () => client.finish('completed', signal))
     assert.deepEqual(states, [`${stub.url} down`, `${stub.url} up`])
   })
 })

@@ -59,7 +59,7 @@ describe('submitRows', () => {
     )
     assert.equal(await crits.submit(1), 0)
     assert.deepEqual(crits.stored, ['row 0'])
-    assert.equal(crits.refused, 1)
+    assert.equal(crits.refused, 2)
   })
 
   it('gives up when CRITs refuses one row after another', async t => {
@@ -97,12 +97,19 @@ describe('submitRows', () => {
 
   it('waits while CRITs surely takes nothing', async t => {
     let answers = 0
-    const crits = await startCrits(t, () => {
+    const starting = () => {
       answers += 1
-      return answers <= 2 ? { status: 503, body: 'starting' } : OK
-    })
+      return answers > 1 && answers <= 5 ? { status: 503, body: 'starting' } : OK
+    }
+    const crits = await startCrits(t, starting, starting)
     assert.equal(await crits.submit(5), 0)
     assert.deepEqual(crits.stored, names(0, 5))
+  })
+
+  it('a gateway that fails at batches only, and surely stores none, fails the message', async t => {
+    const crits = await startCrits(t, () => ({ status: 503, body: 'no room' }))
+    await assert.rejects(crits.submit(5), { code: 'HTTP_STATUS', status: 503 })
+    assert.equal(crits.refused, 1)
   })
 
   it('stops between two batches when told so', async t => {

@@ -17,8 +17,8 @@ const DOWNLOADS = 2
 
 /**
  * Uploads every dropped file once and adds a `file_added` row for every name and MD5. A file that CRITs refuses is named
- * in CRITs' log and does not stop the others. Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT,
- * DOWNLOAD_BREAKS_OFF), ArchiveError and StagingError.
+ * in CRITs' log and does not stop the others. Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT),
+ * HttpError, ArchiveError and StagingError.
  */
 export async function submitDropped(analysis: Analysis): Promise<void> {
   await requireTask(analysis)

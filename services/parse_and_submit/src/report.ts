@@ -20,7 +20,7 @@ export interface ReadReport {
 
 /**
  * Fills the analysis' store with the rows of its report.
- * Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT, NOT_A_REPORT, DOWNLOAD_BREAKS_OFF) and ReportError.
+ * Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT, NOT_A_REPORT), HttpError and ReportError.
  */
 export async function readReport(analysis: Analysis): Promise<ReadReport> {
   const { context, config } = analysis
