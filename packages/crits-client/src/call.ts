@@ -1,20 +1,22 @@
 /** One HTTP request to CRITs with the user's credentials. */
 
-import type { HttpResponse, RequestOptions } from '@cuckoo-distributed/http'
+import type { Availability, HttpClient, HttpResponse, RequestOptions } from '@cuckoo-distributed/http'
 import { type Answer, EXPECTED_STATUSES, explain, isJson, readAnswer } from './answer.js'
 import { CritsUrlError, SampleError } from './errors.js'
-import type { CritsServer } from './server.js'
+import type { Credentials } from './target.js'
 
-export interface Credentials {
-  /** Without a colon: CRITs ends the name there. */
-  readonly username: string
-  readonly apiKey: string
+/** What calls need of a CRITs server. */
+export interface CritsGate {
+  readonly http: HttpClient
+  readonly availability: Availability
+  /** Waits until no other call holds one of `keys` and there is room for a call; resolves with what ends the call. */
+  acquire(keys: readonly string[], signal: AbortSignal): Promise<() => void>
 }
 
 export interface CallOptions extends RequestOptions {
   /** A few words for error messages. */
   readonly call: string
-  /** What no other call to this CRITs may be working on, see `CritsServer.acquire`. */
+  /** What no other call to this CRITs may be working on, see `CritsGate.acquire`. */
   readonly keys: readonly string[]
 }
 
@@ -25,7 +27,7 @@ export const SAMPLES_PATH = '/api/v1/samples/'
 const ANSWER_TIMEOUT_MS = 120_000
 
 /** Sends a request when it is its turn, and reads the answer. Throws as the methods of `CritsClient` say. */
-export async function callCrits(server: CritsServer, user: Credentials, options: CallOptions): Promise<Answer> {
+export async function callCrits(server: CritsGate, user: Credentials, options: CallOptions): Promise<Answer> {
   const release = await server.acquire(options.keys, options.signal)
   try {
     return await readAnswer(options.call, await send(server, user, options), user.apiKey)
@@ -36,7 +38,7 @@ export async function callCrits(server: CritsServer, user: Credentials, options:
 
 /** The body of the answer to a GET, as it arrives. `maxBytes` is its limit. Throws as `callCrits` does. */
 export async function* streamFromCrits(
-  server: CritsServer,
+  server: CritsGate,
   user: Credentials,
   options: CallOptions,
   maxBytes: number,
@@ -51,11 +53,7 @@ export async function* streamFromCrits(
   }
 }
 
-async function send(
-  server: CritsServer,
-  { username, apiKey }: Credentials,
-  options: CallOptions,
-): Promise<HttpResponse> {
+async function send(server: CritsGate, { username, apiKey }: Credentials, options: CallOptions): Promise<HttpResponse> {
   const { call, keys: _keys, ...request } = options
   let response: HttpResponse
   try {

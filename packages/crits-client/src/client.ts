@@ -1,62 +1,20 @@
 /** CRITs' API for one analysis, one call for each method. */
 
-import { type Availability, multipartUpload, StatusError } from '@cuckoo-distributed/http'
+import type { Availability } from '@cuckoo-distributed/http'
 import type { Answer } from './answer.js'
 import type { Batch } from './batch.js'
-import { type CallOptions, type Credentials, callCrits, SAMPLES_PATH, SERVICES_PATH, streamFromCrits } from './call.js'
-import { AnalysisGoneError, CritsError, CritsStatusError } from './errors.js'
-import { uploadName } from './file-name.js'
+import { type CallOptions, type CritsGate, callCrits, SAMPLES_PATH, SERVICES_PATH, streamFromCrits } from './call.js'
+import { AnalysisGoneError, CritsError } from './errors.js'
 import { encodeForm } from './form.js'
 import { cutText } from './py-literal.js'
 import { filedata } from './sample-json.js'
-import type { CritsServer } from './server.js'
-
-/** Whose analysis of what: from the message. */
-export interface CritsTarget extends Credentials {
-  /** CRITs' name of the type, `Sample`. */
-  readonly objectType: string
-  readonly objectId: string
-  /** Compared as text by CRITs: sent back unchanged. */
-  readonly analysisId: string
-  /** Name of the source that uploads are filed under; without one nothing can be uploaded. */
-  readonly source?: string | null
-}
+import type { CritsTarget } from './target.js'
+import { refusedUnasked, type SampleFile, tooLarge, toUploadResult, type UploadResult, uploadBody } from './upload.js'
 
 export type LogLevel = 'debug' | 'info' | 'warning' | 'error' | 'critical'
 
-/** A file to upload. */
-export interface SampleFile {
-  readonly name: string
-  /** 32 lower-case hex digits; the file's name where `name` is unusable. */
-  readonly md5: string
-  /** Bytes that `open` yields. */
-  readonly size: number
-  open(): AsyncIterable<Buffer>
-}
-
-export interface UploadResult {
-  /** Whether CRITs has the file now, or had it before. */
-  readonly stored: boolean
-  /** Absent where nothing was stored, or not as a sample (CRITs keeps PCAPs elsewhere): no relationship is possible. */
-  readonly id?: string
-  /** What CRITs found wrong, or why nothing was sent. */
-  readonly complaint?: string
-}
-
 /** Largest request, in bytes: nginx' default limit. */
 export const REQUEST_BYTES_MAX = 1024 * 1024
-
-/** Django's default for `DATA_UPLOAD_MAX_MEMORY_SIZE`, which CRITs of 2019 does not raise. */
-const BODY_BYTES_MAX = 2_621_440
-
-/** Stored as "File Upload - cuckoo_distributed": CRITs' service recognises what the pipeline itself has uploaded. */
-const UPLOAD_METHOD = 'cuckoo_distributed'
-
-/**
- * The same for every upload: CRITs appends a differing text to that of a known sample, and fails with 500 when there is
- * none to append (`crits/crits:crits/samples/handlers.py`).
- */
-const UPLOAD_DESCRIPTION = 'Dropped during an analysis by Cuckoo'
 
 const CONTROL_LINE = 'a call has failed; does CRITs take log lines?'
 const LOG_CHARS_MAX = 4000
@@ -74,11 +32,11 @@ const UPLOAD_TIMEOUT_MS = 660_000
 export class CritsClient {
   /** Largest sum of a batch's three fields that `addResults` sends within `REQUEST_BYTES_MAX`. */
   readonly batchBytesMax: number
-  readonly #server: CritsServer
+  readonly #server: CritsGate
   readonly #target: CritsTarget
   readonly #control = (signal: AbortSignal) => this.log('debug', CONTROL_LINE, signal)
 
-  constructor(server: CritsServer, target: CritsTarget) {
+  constructor(server: CritsGate, target: CritsTarget) {
     this.#server = server
     this.#target = target
     const nothing = Buffer.alloc(0)
@@ -137,28 +95,16 @@ export class CritsClient {
    * A refusal is a result, not an error, so that one bad file does not stop the others.
    */
   async addSample(file: SampleFile, signal: AbortSignal): Promise<UploadResult> {
-    const { source, objectId, objectType } = this.#target
-    if (!source) return { stored: false, complaint: 'the message names no source to file it under' }
-    if (file.size === 0) return { stored: false, complaint: 'the file is empty' }
-    const upload = multipartUpload({
-      fields: {
-        upload_type: 'file',
-        file_format: 'raw',
-        source,
-        method: UPLOAD_METHOD,
-        description: UPLOAD_DESCRIPTION,
-        related_id: objectId,
-        related_type: objectType,
-      },
-      file: { field: 'filedata', filename: uploadName(file.name, file.md5), size: file.size, open: () => file.open() },
-    })
+    const refused = refusedUnasked(this.#target, file)
+    if (refused) return refused
+    const body = uploadBody(this.#target, file)
     try {
       return toUploadResult(
         await this.#send({
           call: `uploading ${file.md5}`,
           method: 'POST',
           path: SAMPLES_PATH,
-          body: upload,
+          body,
           headersTimeoutMs: UPLOAD_TIMEOUT_MS,
           signal,
           // CRITs' index on MD5 is not unique: two uploads of a new file at once make two samples.
@@ -166,8 +112,9 @@ export class CritsClient {
         }),
       )
     } catch (error: unknown) {
-      if (upload.contentLength <= BODY_BYTES_MAX || !isRefusedBody(error)) throw error
-      return { stored: false, complaint: `${file.size} bytes, above this CRITs' limit (DATA_UPLOAD_MAX_MEMORY_SIZE)` }
+      const result = tooLarge(error, file, body)
+      if (result) return result
+      throw error
     }
   }
 
@@ -233,19 +180,4 @@ function base64Bytes(bytes: number): number {
 
 function requireSuccess(call: string, { returnCode, message }: Answer): void {
   if (returnCode !== 0) throw new CritsError(call, returnCode, message)
-}
-
-function toUploadResult({ returnCode, message, id }: Answer): UploadResult {
-  return {
-    stored: returnCode === 0 || id !== undefined,
-    ...(id !== undefined && { id }),
-    ...((returnCode !== 0 || id === undefined) && { complaint: message }),
-  }
-}
-
-function isRefusedBody(error: unknown): boolean {
-  return (
-    (error instanceof StatusError && error.status === 413) ||
-    (error instanceof CritsStatusError && error.status === 500)
-  )
 }

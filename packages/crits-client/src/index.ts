@@ -1,4 +1,4 @@
-export { CritsClient, type CritsTarget, type LogLevel, type SampleFile, type UploadResult } from './client.js'
+export { CritsClient, type LogLevel } from './client.js'
 export {
   AnalysisGoneError,
   CritsAuthError,
@@ -29,3 +29,5 @@ export {
   NoCritsUrlError,
 } from './server.js'
 export { type SubmitOptions, submitRows } from './submit.js'
+export type { CritsTarget } from './target.js'
+export type { SampleFile, UploadResult } from './upload.js'

@@ -2,9 +2,10 @@
 
 import { Availability, checkUrl, HttpClient } from '@cuckoo-distributed/http'
 import { delay, Semaphore } from '@cuckoo-distributed/wait'
-import { SERVICES_PATH } from './call.js'
-import { CritsClient, type CritsTarget } from './client.js'
+import { type CritsGate, SERVICES_PATH } from './call.js'
+import { CritsClient } from './client.js'
 import { KeyedLocks } from './keyed-locks.js'
+import type { CritsTarget } from './target.js'
 
 /** CRITs has few worker processes, and each of our calls occupies one. */
 const CALLS_IN_FLIGHT = 2
@@ -22,7 +23,7 @@ export interface CritsServerOptions {
 }
 
 /** One CRITs, with at most two calls at a time however many analyses are worked on. */
-export class CritsServer implements AsyncDisposable {
+export class CritsServer implements CritsGate, AsyncDisposable {
   /** Connections are not kept: a call sent on one that CRITs is just closing looks as if it might have been handled. */
   readonly http: HttpClient
   /** Shared by all who wait for this CRITs to come back. */

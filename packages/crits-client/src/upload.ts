@@ -1,0 +1,80 @@
+/** One file on its way to CRITs as a sample. */
+
+import { multipartUpload, StatusError, type Upload } from '@cuckoo-distributed/http'
+import type { Answer } from './answer.js'
+import { CritsStatusError } from './errors.js'
+import { uploadName } from './file-name.js'
+import type { CritsTarget } from './target.js'
+
+/** A file to upload. */
+export interface SampleFile {
+  readonly name: string
+  /** 32 lower-case hex digits; the file's name where `name` is unusable. */
+  readonly md5: string
+  /** Bytes that `open` yields. */
+  readonly size: number
+  open(): AsyncIterable<Buffer>
+}
+
+export interface UploadResult {
+  /** Whether CRITs has the file now, or had it before. */
+  readonly stored: boolean
+  /** Absent where nothing was stored, or not as a sample (CRITs keeps PCAPs elsewhere): no relationship is possible. */
+  readonly id?: string
+  /** What CRITs found wrong, or why nothing was sent. */
+  readonly complaint?: string
+}
+
+/** Django's default for `DATA_UPLOAD_MAX_MEMORY_SIZE`, which CRITs of 2019 does not raise. */
+const BODY_BYTES_MAX = 2_621_440
+
+/** Stored as "File Upload - cuckoo_distributed": CRITs' service recognises what the pipeline itself has uploaded. */
+const UPLOAD_METHOD = 'cuckoo_distributed'
+
+/**
+ * The same for every upload: CRITs appends a differing text to that of a known sample, and fails with 500 when there is
+ * none to append (`crits/crits:crits/samples/handlers.py`).
+ */
+const UPLOAD_DESCRIPTION = 'Dropped during an analysis by Cuckoo'
+
+/** Why CRITs would not take the file, known without asking it. */
+export function refusedUnasked({ source }: CritsTarget, { size }: SampleFile): UploadResult | undefined {
+  if (!source) return { stored: false, complaint: 'the message names no source to file it under' }
+  return size === 0 ? { stored: false, complaint: 'the file is empty' } : undefined
+}
+
+export function uploadBody({ source, objectId, objectType }: CritsTarget, file: SampleFile): Upload {
+  return multipartUpload({
+    fields: {
+      upload_type: 'file',
+      file_format: 'raw',
+      source: source ?? '',
+      method: UPLOAD_METHOD,
+      description: UPLOAD_DESCRIPTION,
+      related_id: objectId,
+      related_type: objectType,
+    },
+    file: { field: 'filedata', filename: uploadName(file.name, file.md5), size: file.size, open: () => file.open() },
+  })
+}
+
+export function toUploadResult({ returnCode, message, id }: Answer): UploadResult {
+  return {
+    stored: returnCode === 0 || id !== undefined,
+    ...(id !== undefined && { id }),
+    ...((returnCode !== 0 || id === undefined) && { complaint: message }),
+  }
+}
+
+/** CRITs' limit for a request, if that is what `error` tells. */
+export function tooLarge(error: unknown, { size }: SampleFile, body: Upload): UploadResult | undefined {
+  if (body.contentLength <= BODY_BYTES_MAX || !isRefusedBody(error)) return undefined
+  return { stored: false, complaint: `${size} bytes, above this CRITs' limit (DATA_UPLOAD_MAX_MEMORY_SIZE)` }
+}
+
+function isRefusedBody(error: unknown): boolean {
+  return (
+    (error instanceof StatusError && error.status === 413) ||
+    (error instanceof CritsStatusError && error.status === 500)
+  )
+}
