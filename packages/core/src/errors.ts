@@ -26,7 +26,7 @@ export function isPermanent(error: Error): boolean {
  * It does not count among the tries; see `SharedCause` in headers.
  */
 export function isSharedCause(error: Error): boolean {
-  return 'sharedCause' in error && error.sharedCause === true
+  return 'sharedCause' in error && error.sharedCause === true && !isPermanent(error)
 }
 
 /** A message body that cannot be used. `field` is the path of the offending part in its wire spelling. */

@@ -116,7 +116,7 @@ export function nextStageHeaders(trail: Trail): HeaderTable {
 /** The trail of a message that has failed once more. A shared cause counts for itself and not as an attempt. */
 export function withFailure(trail: Trail, entry: FailureEntry, error: Error): Trail {
   const failed = { ...trail, failures: [...trail.failures, entry].slice(-MAX_FAILURES), permanent: isPermanent(error) }
-  if (!isSharedCause(error) || failed.permanent) return { ...failed, attempts: trail.attempts + 1, cause: undefined }
+  if (!isSharedCause(error)) return { ...failed, attempts: trail.attempts + 1, cause: undefined }
   const { since = Date.now(), tries = 0 } = trail.cause ?? {}
   return { ...failed, cause: { code: errorCode(error), since, tries: tries + 1 } }
 }

@@ -1,5 +1,6 @@
 export { Publisher, UndeliverableError } from './broker/publisher.js'
 export { declareQueue, type OwnQueue, QueueMismatchError, stageQueues } from './broker/queues.js'
+export { SharedCauses } from './broker/shared-causes.js'
 export { loadConfig } from './config.js'
 export { laterWithSpace } from './disk-full.js'
 export {

@@ -8,6 +8,7 @@ import { Consumer } from './broker/consumer.js'
 import { BrokerLink, brokerAddress } from './broker/link.js'
 import { Publisher } from './broker/publisher.js'
 import { declareQueue, type OwnQueue } from './broker/queues.js'
+import { SharedCauses } from './broker/shared-causes.js'
 import { tlsFiles, tlsProblems } from './broker/tls.js'
 import type { Logger } from './logger.js'
 import { type Arguments, type ProcessEnvironment, runProcess } from './process.js'
@@ -89,12 +90,14 @@ async function serve<S extends TObject>(
     const command = definition.command?.(config, args)
     if (command) return await command(dependencies)
     const service = await definition.open(config, dependencies)
+    const causes = new SharedCauses()
     const consumers = service.stages.map(stage => {
       return new Consumer(stage, {
         service: definition.name,
         failedQueue: definition.failedQueue(config),
         maxMessageSize: broker.MaxMessageSize,
         publisher,
+        causes,
         log,
         holdLimitMs: broker.HoldLimit * 1000,
         stop: shutdown.stop,

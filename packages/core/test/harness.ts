@@ -6,6 +6,7 @@ import { Consumer } from '../src/broker/consumer.js'
 import { BrokerLink } from '../src/broker/link.js'
 import { Publisher } from '../src/broker/publisher.js'
 import { declareQueue, type QueueType } from '../src/broker/queues.js'
+import { SharedCauses } from '../src/broker/shared-causes.js'
 import { bindStage, type Intake, type Outcome, type StageContext } from '../src/index.js'
 
 export interface Harness {
@@ -70,6 +71,7 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
     failedQueue: queues.failed,
     maxMessageSize,
     publisher,
+    causes: new SharedCauses(),
     log,
     holdLimitMs: options.holdLimitMs ?? 60_000,
     leastPublishMs: options.leastPublishMs,

@@ -281,6 +281,30 @@ test('a throw that no retry can mend is marked as permanent', async t => {
   assert.equal(decodeFailedMessage(message.body).desc, 'WRONG_MD5')
 })
 
+test('a throw that lies in the place counts for itself, and its end is told once', async t => {
+  const code = 'CRITS_AUTH'
+  let refused = true
+  const { broker, queues, lines } = await startHarness(t, {
+    async handle({ trail }) {
+      if (!refused) return done()
+      trail.attempts = 1
+      throw Object.assign(new Error('401'), { code, sharedCause: true })
+    },
+  })
+  for (let i = 0; i < 3; i += 1) await broker.publish(queues.in, `${i}`)
+  for (let i = 0; i < 3; i += 1) {
+    const { body, headers } = await broker.expectMessage(queues.failed)
+    const trail = readTrail(headers)
+    assert.deepEqual([trail.attempts, trail.cause?.code, trail.cause?.tries], [1, code, 1])
+    refused = false
+    await broker.publish(queues.in, decodeFailedMessage(body).body, { headers })
+  }
+  const told = () => lines.filter(({ level, msg }) => level === 50 || msg === 'a shared cause of failures is over')
+  await waitFor(() => told().length === 2, { describe: 'two lines' })
+  await waitFor(async () => (await broker.depth(queues.in)) === 0, { describe: 'all done' })
+  assert.equal(told().length, 2)
+})
+
 test('a throw: a body that is not UTF-8 goes to FailedQueue unchanged, its fields in headers', async t => {
   const { broker, queues } = await startHarness(t, { handle: () => Promise.reject(new Error('no')) })
   const body = Buffer.from([0x7b, 0xff, 0x00, 0xfe])

@@ -7,6 +7,7 @@ import { BrokerSizeLimitError } from './confirm-lane.js'
 import type { LiveDelivery } from './delivery.js'
 import { failedPublish } from './failed.js'
 import type { Publisher } from './publisher.js'
+import type { SharedCauses } from './shared-causes.js'
 
 export type Result = Outcome | { readonly kind: 'threw'; readonly error: unknown }
 
@@ -15,6 +16,7 @@ export interface SettleOptions {
   readonly failedQueue: string
   readonly maxMessageSize: number
   readonly publisher: Publisher
+  readonly causes: SharedCauses
   /** A publish is tried for at least this long, even when `HoldLimit` is over by then. Milliseconds, default 30 s. */
   readonly leastPublishMs?: number | undefined
   /** Aborted once the process stops; a throw is no failure of the message then. */
@@ -64,10 +66,12 @@ async function carryOut(
         return carryOut(delivery, await result.orElse(toError(refusal)), options, signal)
       }
       result.carriedOut?.()
+      options.causes.passed(delivery)
       return ackThen(delivery, result.afterwards)
     }
     case 'done':
       result.carriedOut?.()
+      options.causes.passed(delivery)
       return ackThen(delivery, result.afterwards)
     case 'later':
       return backToItsQueue(delivery, options, signal)
@@ -116,7 +120,7 @@ async function fail(
   signal: AbortSignal,
 ): Promise<void> {
   const error = toError(thrown)
-  delivery.log.warn({ err: error, attempts: delivery.trail.attempts + 1 }, 'failed; the message goes to FailedQueue')
+  options.causes.failed(delivery, error)
   let failed = failedPublish(delivery, error, options)
   const pause = backOff({ initialMs: 500, maxMs: 15_000 })
   for (;;) {

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { pino } from 'pino'
+import { SharedCauses } from '../src/broker/shared-causes.js'
+
+const refused = (code = 'CRITS_AUTH') => Object.assign(new Error('401'), { code, sharedCause: true })
+const waiting = { code: 'CRITS_AUTH', since: 1, tries: 3 }
+
+function scene() {
+  const lines: string[] = []
+  const log = pino({}, { write: (line: string) => lines.push(line) })
+  const clock = { ms: 0 }
+  const causes = new SharedCauses(() => clock.ms)
+  const fail = (error: Error, cause?: typeof waiting) => causes.failed({ trail: { attempts: 0, cause }, log }, error)
+  const pass = (cause?: typeof waiting) => causes.passed({ trail: { attempts: 0, cause }, log })
+  const told = () =>
+    lines.splice(0).map(line => `${pino.levels.labels[JSON.parse(line).level]}: ${JSON.parse(line).msg}`)
+  return { fail, pass, told, clock }
+}
+
+const BEGUN = 'error: failed for a cause that other messages share; they are tried until it is over'
+const AGAIN = 'info: failed for a shared cause'
+const OVER = 'info: a shared cause of failures is over'
+
+test('a cause that many messages share is one error, and its end one line', () => {
+  const { fail, pass, told } = scene()
+  for (let i = 0; i < 3; i += 1) fail(refused())
+  fail(refused(), waiting)
+  pass()
+  assert.deepEqual(told(), [BEGUN, AGAIN, AGAIN, AGAIN], 'a message that never met the cause says nothing about it')
+  pass(waiting)
+  pass(waiting)
+  assert.deepEqual(told(), [OVER])
+  fail(refused(), waiting)
+  assert.deepEqual(told(), [BEGUN])
+})
+
+test('another failure of a message that waited ends its cause', () => {
+  const { fail, told } = scene()
+  fail(refused())
+  fail(refused('CRITS_URL'), waiting)
+  assert.deepEqual(told(), [BEGUN, OVER, BEGUN])
+  fail(new Error('other'), { ...waiting, code: 'CRITS_URL' })
+  assert.deepEqual(told(), [OVER, 'warn: failed; the message goes to FailedQueue'])
+})
+
+test('a cause that was met up to half an hour ago is known, one met before is news', () => {
+  const { fail, told, clock } = scene()
+  for (const ms of [0, 1_800_000, 3_600_001]) {
+    clock.ms = ms
+    fail(refused())
+  }
+  assert.deepEqual(told(), [BEGUN, AGAIN, BEGUN])
+})
