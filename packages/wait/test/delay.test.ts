@@ -26,6 +26,14 @@ describe('delay', () => {
     await assert.rejects(delay(60_000, AbortSignal.abort(reason)), (error: unknown) => error === reason)
   })
 
+  test('a delay of no length and the longest one are allowed', async () => {
+    await delay(0, new AbortController().signal)
+    const controller = new AbortController()
+    const longest = delay(2 ** 31 - 1, controller.signal)
+    controller.abort(new Error('enough'))
+    await assert.rejects(longest, /enough/)
+  })
+
   for (const ms of [-1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31]) {
     test(`a delay of ${ms} is refused`, async () => {
       await assert.rejects(delay(ms, new AbortController().signal), RangeError)

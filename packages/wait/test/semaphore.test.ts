@@ -57,6 +57,21 @@ test('an aborted wait rejects with the reason, leaves no listener and takes no p
   releaseNext()
 })
 
+test('an abort after the place was given takes nobody else out of the queue', async () => {
+  const semaphore = new Semaphore(1)
+  const release = await semaphore.acquire(signal)
+  const controller = new AbortController()
+  const second = semaphore.acquire(controller.signal)
+  const third = semaphore.acquire(signal)
+  release()
+  const releaseSecond = await second
+  controller.abort(new Error('too late to matter'))
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
+  releaseSecond()
+  const releaseThird = await third
+  releaseThird()
+})
+
 test('an aborted signal gets no place even when one is free', async () => {
   await assert.rejects(new Semaphore(1).acquire(AbortSignal.abort(new Error('stopped'))), /stopped/)
 })

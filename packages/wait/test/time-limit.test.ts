@@ -20,6 +20,13 @@ test('the signal ends it before, with its reason, even without a limit', async (
   limit.dispose()
 })
 
+test('a limit of Infinity is no timer', () => {
+  const before = process.getActiveResourcesInfo().length
+  const limit = timeLimit(new AbortController().signal, Number.POSITIVE_INFINITY, late)
+  assert.equal(process.getActiveResourcesInfo().length, before)
+  limit.dispose()
+})
+
 test('what is disposed of leaves no listener and no timer', () => {
   const { signal } = new AbortController()
   const before = process.getActiveResourcesInfo().length
