@@ -1,8 +1,6 @@
-// Runs one compiled test file in a process of its own.
+// Runs one compiled test file in a process of its own, to its first failure.
 import { spawn } from 'node:child_process'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-
-const here = name => fileURLToPath(new URL(name, import.meta.url))
+import { createInterface } from 'node:readline'
 
 /**
  * Resolves with `{ passed, timedOut, ms, firstFailure }`. `mutant`: `{url, start, end, replacement}`; `coverage`: a directory for
@@ -10,9 +8,8 @@ const here = name => fileURLToPath(new URL(name, import.meta.url))
  */
 export function runTest(file, { mutant, coverage, timeoutMs }) {
   const begun = performance.now()
-  const loader = mutant ? ['--import', pathToFileURL(here('preload.mjs')).href] : []
-  const reporter = ['--test-reporter', here('bail.mjs'), '--test-reporter-destination', 'stdout']
-  const child = spawn(process.execPath, [...loader, ...reporter, file], {
+  const loader = mutant ? ['--import', new URL('./preload.mjs', import.meta.url).href] : []
+  const child = spawn(process.execPath, [...loader, '--test-reporter=tap', file], {
     detached: true,
     stdio: ['ignore', 'pipe', 'ignore'],
     env: {
@@ -21,9 +18,10 @@ export function runTest(file, { mutant, coverage, timeoutMs }) {
       ...(coverage && { NODE_V8_COVERAGE: coverage }),
     },
   })
-  let output = ''
-  child.stdout.on('data', chunk => {
-    output = (output + chunk).slice(0, 10_000)
+  let firstFailure
+  createInterface({ input: child.stdout }).on('line', line => {
+    firstFailure ??= /^\s*not ok \d+ - (?<name>(?!.*# TODO).*)/.exec(line)?.groups.name
+    if (firstFailure !== undefined) end()
   })
   let timedOut = false
   const timer = setTimeout(() => {
@@ -42,7 +40,7 @@ export function runTest(file, { mutant, coverage, timeoutMs }) {
       clearTimeout(timer)
       end()
       const passed = code === 0 && !timedOut
-      resolve({ passed, timedOut, ms: performance.now() - begun, firstFailure: output.trim().split('\n')[0] ?? '' })
+      resolve({ passed, timedOut, ms: performance.now() - begun, firstFailure: firstFailure ?? '' })
     })
   })
 }
