@@ -171,10 +171,11 @@ describe('reports', () => {
 })
 
 test('tasks wait while there is too little space for reports', async t => {
-  const scene = await makeScene(t, { MinFreeSpace: Number.MAX_SAFE_INTEGER })
+  const scene = await makeScene(t)
   const node = await makeNode(t)
   await scene.addNode('n1', node.url)
   const id = await scene.addTask('MZ')
+  Object.assign(scene.config, { MinFreeSpace: Number.MAX_SAFE_INTEGER })
   scene.start()
   await waitFor(() => node.tasks.get(1)?.status === 'reported', { describe: 'the report' })
   const views = () => node.journal.filter(({ path }) => path === '/tasks/view/1').length

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { createLogger } from '@cuckoo-distributed/core'
 import { waitFor } from '@cuckoo-distributed/testing'
-import { Janitor } from '../src/janitor.js'
+import { Janitor } from '../src/files/janitor.js'
 import { makeScene, type Scene } from './dispatch-scene.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createLogger } from '@cuckoo-distributed/core'
 import { apis } from '../src/apis.js'
-import { Janitor } from '../src/janitor.js'
+import { Janitor } from '../src/files/janitor.js'
 import { createServer } from '../src/server/server.js'
 import { makeScene } from './dispatch-scene.js'
 

@@ -1,5 +1,5 @@
 /** `/cuckoo/status` and `/machines/list`: the cluster as one Cuckoo. */
-import type { Files } from '../files.js'
+import type { Files } from '../files/files.js'
 import type { Node } from '../store/model.js'
 import type { Store } from '../store/store.js'
 

@@ -2,7 +2,7 @@
 import type { Logger } from '@cuckoo-distributed/core'
 import { delay, linkedController } from '@cuckoo-distributed/wait'
 import type { DistributedConfig } from '../config.js'
-import type { Files } from '../files.js'
+import type { Files } from '../files/files.js'
 import type { Store } from '../store/store.js'
 import { Bell } from './bell.js'
 import { Crew } from './crew.js'

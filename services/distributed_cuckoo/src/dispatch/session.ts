@@ -2,7 +2,7 @@
 import type { Logger } from '@cuckoo-distributed/core'
 import type { CuckooClient } from '@cuckoo-distributed/sandbox-client'
 import type { DistributedConfig } from '../config.js'
-import type { Files } from '../files.js'
+import type { Files } from '../files/files.js'
 import type { Node } from '../store/model.js'
 import type { Store } from '../store/store.js'
 

@@ -1,8 +1,8 @@
 /** What all resources of the server share. */
 import type { Logger } from '@cuckoo-distributed/core'
 import type { DistributedConfig } from '../config.js'
-import type { Files } from '../files.js'
-import type { Janitor } from '../janitor.js'
+import type { Files } from '../files/files.js'
+import type { Janitor } from '../files/janitor.js'
 import type { Store } from '../store/store.js'
 
 export interface ServerContext {

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/busboy'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Files } from '../files.js'
+import type { Files } from '../files/files.js'
 import type { Sample } from '../store/model.js'
 import { ApiError } from './errors.js'
 import { badRequest, checkedText, type Fields, jsonFields, withQuery } from './fields.js'

@@ -1,8 +1,6 @@
 /** Stored reports, streamed as they came. */
 import { open } from 'node:fs/promises'
-import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { sparingly } from '../memory.js'
 import type { Task } from '../store/model.js'
 import type { ServerContext } from './context.js'
 import { ApiError } from './errors.js'
@@ -37,11 +35,7 @@ export async function sendReport(
     await file.close()
     return reply.send()
   }
-  const bytes = file.createReadStream()
-  const spared = Readable.from(sparingly(bytes), { objectMode: false })
-  // A generator that was never begun ends nothing.
-  spared.once('close', () => bytes.destroy())
-  return reply.send(spared)
+  return reply.send(file.createReadStream())
 }
 
 export function formatNotFound(): ApiError {

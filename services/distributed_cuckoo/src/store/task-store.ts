@@ -1,4 +1,4 @@
-import { together } from '../together.js'
+import { groupCommit } from './group-commit.js'
 import type { NewTask, Report, Task, TaskCounts, TaskFilter } from './model.js'
 import { newTaskRow, toTask } from './rows.js'
 import type { TaskStore } from './store.js'
@@ -11,7 +11,7 @@ export class SqlTaskStore implements TaskStore {
 
   constructor(db: Db) {
     this.#db = db
-    this.#insert = together(rows => insertAll(db, rows))
+    this.#insert = groupCommit(rows => insertAll(db, rows))
   }
 
   create(task: NewTask, at: number): Promise<number> {

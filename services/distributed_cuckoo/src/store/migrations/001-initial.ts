@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { type ColumnDataType, type CreateTableBuilder, type Kysely, sql } from 'kysely'
-import type { Dialect } from './index.js'
+import { type ColumnDataType, type Kysely, sql } from 'kysely'
+import { type Dialect, withId } from './columns.js'
 
 /** Everything of version 1.0. Frozen: later changes are further migrations. */
 export async function initial(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
@@ -118,11 +118,4 @@ async function createSubmissions(db: Kysely<unknown>, dialect: Dialect): Promise
     .addUniqueConstraint('submission_attempt', ['task_id', 'attempt'])
     .execute()
   await db.schema.createIndex('submission_node').on('submission').columns(['node_id', 'node_task_id']).execute()
-}
-
-/** Ids are never used twice: report directories and clients know tasks by them. */
-function withId<T extends string>(table: CreateTableBuilder<T>, dialect: Dialect) {
-  return dialect === 'sqlite'
-    ? table.addColumn('id', 'integer', column => column.primaryKey().autoIncrement())
-    : table.addColumn('id', 'bigint', column => column.primaryKey().generatedByDefaultAsIdentity())
 }

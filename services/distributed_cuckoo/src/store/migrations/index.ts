@@ -1,8 +1,7 @@
 /** The numbered changes of the database, applied in this order, each once. */
 import type { Kysely, Migration } from 'kysely'
 import { initial } from './001-initial.js'
-
-export type Dialect = 'sqlite' | 'postgres'
+import type { Dialect } from './columns.js'
 
 export function migrations(dialect: Dialect): Record<string, Migration> {
   return {

@@ -4,8 +4,7 @@ import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { HttpResponse } from '@cuckoo-distributed/http'
 import { ReportScanner } from '@cuckoo-distributed/report-scanner'
-import { syncDirectory } from '../files.js'
-import { sparingly } from '../memory.js'
+import { syncDirectory } from './files.js'
 
 const PARTIAL = '.partial-'
 
@@ -55,7 +54,7 @@ async function write(response: HttpResponse, path: string, { format, limit, sha2
   const check = format === 'json' ? new JsonCheck(sha256) : undefined
   let size = 0
   try {
-    for await (const chunk of sparingly(response.stream(limit))) {
+    for await (const chunk of response.stream(limit)) {
       check?.push(chunk)
       await file.writeFile(chunk)
       size += chunk.length

@@ -3,8 +3,8 @@ import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from '@cuckoo-distributed/core'
 import { delay } from '@cuckoo-distributed/wait'
+import type { ObsoleteFile, Store } from '../store/store.js'
 import type { Files } from './files.js'
-import type { ObsoleteFile, Store } from './store/store.js'
 
 const BATCH = 100
 const PAUSE_MS = 1_000

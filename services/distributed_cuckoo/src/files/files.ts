@@ -4,30 +4,39 @@ import { type FileHandle, mkdir, open, readFile, rm, statfs, writeFile } from 'n
 import { dirname, join, resolve } from 'node:path'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { ConfigError, describeError } from '@cuckoo-distributed/core'
-import { DigestThread } from './digests.js'
+import type { DistributedConfig } from '../config.js'
+import { groupCommit } from '../store/group-commit.js'
+import type { Sample } from '../store/model.js'
+import type { ObsoleteFile } from '../store/store.js'
 import { writeSample } from './sample-file.js'
-import type { Sample } from './store/model.js'
-import type { ObsoleteFile } from './store/store.js'
-import { together } from './together.js'
 
 const MARKER = '.distributed_cuckoo'
 /** Samples in a row that go into the same directory, so that uploads at a time can share its way to disk. */
 const PER_SHARD = 256
+
+export type DirectoriesConfig = Pick<DistributedConfig, 'SamplesDirectory' | 'ReportsDirectory' | 'MinFreeSpace'>
+
+/** There is room on the disk, but not more than is to remain free. */
+export class DiskFullError extends Error {
+  readonly code = 'ENOSPC'
+  override readonly name = 'DiskFullError'
+}
 
 /** The samples and the reports directory; all processes that share a database share them as well. */
 export class Files {
   readonly samplesDirectory: string
   readonly reportsDirectory: string
   #freeBytes: { readonly value: number; readonly at: number } | undefined
-  readonly #digestThread = new DigestThread()
+  readonly #minFreeSpace: number
   readonly #shards = new Map<string, Promise<void>>()
-  readonly #syncShard = together(syncEach)
+  readonly #syncShard = groupCommit(syncEach)
   #saved = randomInt(PER_SHARD) * PER_SHARD
 
   /** @internal Use `openFiles`. */
-  constructor(samplesDirectory: string, reportsDirectory: string) {
-    this.samplesDirectory = samplesDirectory
-    this.reportsDirectory = reportsDirectory
+  constructor(config: DirectoriesConfig) {
+    this.samplesDirectory = resolve(config.SamplesDirectory)
+    this.reportsDirectory = resolve(config.ReportsDirectory)
+    this.#minFreeSpace = config.MinFreeSpace
   }
 
   /** Where a sample is; `path` is `Sample.path`. */
@@ -68,7 +77,8 @@ export class Files {
 
   /**
    * Writes a sample under a name of its own (mode 0600) and resolves when it is on disk. If anything goes wrong nothing is left.
-   * Rejects with what `bytes` throws, with the error of the disk, or with `signal.reason`.
+   * Rejects with what `bytes` throws, with the error of the disk, with DiskFullError when free space falls below `MinFreeSpace`
+   * meanwhile, or with `signal.reason`.
    */
   async saveSample(bytes: Readable, signal: AbortSignal): Promise<Sample> {
     signal.throwIfAborted()
@@ -78,7 +88,7 @@ export class Files {
     const handle = await open(file, 'wx', 0o600)
     try {
       const [measured] = await Promise.all([
-        writeSample(handle, file, addAbortSignal(signal, bytes), this.#digestThread),
+        writeSample(handle, addAbortSignal(signal, bytes), () => this.#checkSpace()),
         this.#syncShard(dirname(file)),
       ])
       await handle.close()
@@ -94,6 +104,11 @@ export class Files {
   /** Removes a sample whose task was not stored. */
   async removeSample({ path }: Sample): Promise<void> {
     await rm(this.samplePath(path), { force: true })
+  }
+
+  async #checkSpace(): Promise<void> {
+    if ((await this.freeBytes()) < this.#minFreeSpace)
+      throw new DiskFullError('free space has fallen below MinFreeSpace')
   }
 
   #nextShard(): string {
@@ -124,11 +139,8 @@ export class Files {
  * Makes the directories when they are missing and marks them as those of this database. Throws ConfigError when they cannot be
  * written to or belong to another database.
  */
-export async function openFiles(
-  config: { readonly SamplesDirectory: string; readonly ReportsDirectory: string },
-  storeId: string,
-): Promise<Files> {
-  const files = new Files(resolve(config.SamplesDirectory), resolve(config.ReportsDirectory))
+export async function openFiles(config: DirectoriesConfig, storeId: string): Promise<Files> {
+  const files = new Files(config)
   const problems = [
     await mark('SamplesDirectory', files.samplesDirectory, storeId),
     await mark('ReportsDirectory', files.reportsDirectory, storeId),

@@ -10,7 +10,7 @@ interface Waiting<I, O> {
  * Makes a function that settles for each item as `commit` does for a list of items, which gives outputs in the same order; it
  * rejects for all items of a list when that fails.
  */
-export function together<I, O>(commit: (items: readonly I[]) => Promise<readonly O[]>): (item: I) => Promise<O> {
+export function groupCommit<I, O>(commit: (items: readonly I[]) => Promise<readonly O[]>): (item: I) => Promise<O> {
   const waiting: Waiting<I, O>[] = []
   let isRunning = false
 
