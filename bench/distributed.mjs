@@ -108,7 +108,7 @@ async function report(folder) {
   print(
     'a report of 1 GiB',
     `fetched in ${(fetched / 1000).toFixed(1)} s, served in ${(served / 1000).toFixed(1)} s${whole ? '' : ', NOT WHOLE'}`,
-    `resident ${mib(fetching)} and ${mib(serving)}, ${mib(idle)} before (goal 120)`,
+    `resident ${mib(fetching)} and ${mib(serving)}, ${mib(idle)} before (goal 140)`,
   )
   await server.stop()
   node.close()
