@@ -75,6 +75,7 @@ test('docs/message-format.md lists every header that is written', () => {
     since: { watchedSince: 1 },
     storedBytes: 1,
     permanent: true,
+    cause: { code: 'CRITS_AUTH', since: 1, tries: 1 },
     due: 1,
     traceparent: '00',
     failed: { service: '', queue: 'queue', error: '', desc: '', failedAt: '' },

@@ -16,6 +16,8 @@ import Type, { type Static } from 'typebox'
 /** Seconds a retry may wait: each has a queue of its own, so a setting can change without stranding messages. */
 export const DELAY_LADDER = [1, 10, 60, 300, 600] as const
 
+export const LONGEST_DELAY = 600
+
 export const OverseerSchema = Type.Object(
   {
     ...BrokerKeys,
@@ -28,6 +30,13 @@ export const OverseerSchema = Type.Object(
       default: [60, 60, 60],
       description:
         'Seconds before each further try, out of 1, 10, 60, 300 and 600; as many entries as tries, none = dump at once',
+    }),
+    SharedCauseLimit: Type.Integer({
+      default: 86_400,
+      minimum: 0,
+      maximum: 365 * 86_400,
+      description:
+        'Seconds for which a message is tried again whose failure lies in the place and not in the message (a key that CRITs refuses, an API that is off); such tries do not count among `RetryDelays`',
     }),
     CritsURL,
     AllowedCritsURLs,

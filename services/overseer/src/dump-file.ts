@@ -79,7 +79,15 @@ function ownHeaders(headers: Record<string, unknown> | undefined): HeaderTable {
 
 /** A message that is put back to work starts with a fresh count. */
 function revivedHeaders(trail: Trail): HeaderTable {
-  return writeTrail({ ...trail, attempts: 0, failures: [], permanent: false, due: undefined, failed: undefined })
+  return writeTrail({
+    ...trail,
+    attempts: 0,
+    failures: [],
+    permanent: false,
+    cause: undefined,
+    due: undefined,
+    failed: undefined,
+  })
 }
 
 /** Node's decoder skips what is not base64; an edited dump must not lose bytes without a word. */

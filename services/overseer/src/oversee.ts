@@ -9,10 +9,11 @@ import {
   forward,
   later,
   type Outcome,
+  type SharedCauses,
   type StageContext,
   type Trail,
 } from '@cuckoo-distributed/core'
-import { delayQueue } from './config.js'
+import { DELAY_LADDER, delayQueue, LONGEST_DELAY } from './config.js'
 import type { DumpWriter } from './dump.js'
 import { dumpName, encodeDump } from './dump-file.js'
 import { readFailed } from './failed-message.js'
@@ -23,6 +24,9 @@ export interface OverseeOptions {
   readonly prefetch: number
   /** Seconds before each further try. */
   readonly retryDelays: readonly number[]
+  /** Seconds from the first failure of a shared cause on. */
+  readonly sharedCauseLimit: number
+  readonly causes: SharedCauses
   readonly dumps: Pick<DumpWriter, 'write'>
   readonly crits: Pick<CritsInformer, 'inform'>
 }
@@ -42,21 +46,32 @@ async function oversee(context: StageContext, options: OverseeOptions): Promise<
   }
   const crits = findCritsData(failed.body)
   // A Go stage counts no attempts; that the message is here is the first.
-  trail.attempts = Math.max(1, trail.attempts)
+  if (!trail.cause) trail.attempts = Math.max(1, trail.attempts)
   context.log = context.log.child({ from: failed.service, target: failed.queue, analysisId: crits?.analysisId })
-  const step = nextStep(trail, options.retryDelays)
+  const step = nextStep(trail, options)
   if ('giveUp' in step) return dump(context, { failed, crits, why: step.giveUp }, options)
   trail.due = Date.now() + step.delaySeconds * 1000
-  context.log.info({ attempts: trail.attempts, delaySeconds: step.delaySeconds }, 'will be tried again')
+  const { attempts, cause } = trail
+  if (cause && options.causes.begins(`${cause.code} ${failed.queue}`)) {
+    context.log.error({ code: cause.code }, 'messages wait for the end of a cause that they share')
+  }
+  const count = cause ? { code: cause.code, tries: cause.tries } : { attempts }
+  context.log.info({ ...count, delaySeconds: step.delaySeconds }, 'will be tried again')
   return intoDelayQueue(context, { failed, crits }, delayQueue(options.queue, step.delaySeconds), options)
 }
 
 /** How long the next try has to wait, or why there is none. */
 export function nextStep(
-  { attempts, permanent }: Pick<Trail, 'attempts' | 'permanent'>,
-  retryDelays: readonly number[],
+  { attempts, permanent, cause }: Pick<Trail, 'attempts' | 'permanent' | 'cause'>,
+  { retryDelays, sharedCauseLimit }: Pick<OverseeOptions, 'retryDelays' | 'sharedCauseLimit'>,
+  now = Date.now(),
 ): { readonly delaySeconds: number } | { readonly giveUp: string } {
   if (permanent) return { giveUp: 'no further try can help' }
+  if (cause) {
+    const isOver = now - cause.since >= sharedCauseLimit * 1000
+    if (isOver) return { giveUp: `${cause.code} has lasted for SharedCauseLimit, ${sharedCauseLimit} s` }
+    return { delaySeconds: DELAY_LADDER[cause.tries - 1] ?? LONGEST_DELAY }
+  }
   const delaySeconds = retryDelays[attempts - 1]
   if (delaySeconds !== undefined) return { delaySeconds }
   return { giveUp: attempts === 1 ? 'failed once' : `failed ${attempts} times` }

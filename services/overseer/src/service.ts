@@ -1,6 +1,6 @@
 // The overseer: its configuration, its two stages, and the command that puts dumps back to work.
 import { resolve } from 'node:path'
-import type { ServiceDefinition, ServiceDependencies } from '@cuckoo-distributed/core'
+import { type ServiceDefinition, type ServiceDependencies, SharedCauses } from '@cuckoo-distributed/core'
 import { DELAY_LADDER, type OverseerConfig, OverseerSchema, ownQueues, unusable } from './config.js'
 import { DumpWriter, prepareDumpDir } from './dump.js'
 import { CritsInformer } from './inform-crits.js'
@@ -34,6 +34,8 @@ export const overseer: ServiceDefinition<typeof OverseerSchema> = {
       queue: config.ConsumerQueue,
       prefetch: config.PrefetchCount,
       retryDelays: config.RetryDelays,
+      sharedCauseLimit: config.SharedCauseLimit,
+      causes: new SharedCauses(),
       dumps,
       crits,
     })

@@ -44,6 +44,32 @@ test('the count survives killed overseers, and the failure after the last delay 
   assert.deepEqual([dump.Queue, dump.Msg, dump.Attempts], [work, 'try 4', 4])
 })
 
+test('a message whose failure lies in the place waits without a count, and one line tells of all that do', async t => {
+  const { broker, failed, work, start } = await scene(t)
+  const overseer = await start()
+  const cause = JSON.stringify({ code: 'CRITS_AUTH', since: Date.now() - 1000, tries: 1 })
+  for (const attempts of [0, 4]) {
+    await broker.publish(failed, wrapped(work, 'm'), { headers: { 'x-attempts': attempts, 'x-cause': cause } })
+    const { headers } = await broker.expectMessage(work)
+    assert.deepEqual(headers, { ...(attempts > 0 && { 'x-attempts': attempts }), 'x-cause': cause })
+  }
+  await broker.publish(failed, wrapped(work, 'm'), { headers: { 'x-attempts': 1 } })
+  assert.deepEqual((await broker.expectMessage(work)).headers, { 'x-attempts': 1 })
+  assert.equal((await overseer.stop()).code, 0)
+  const lines = overseer.output.filter(line => line.includes('messages wait for the end of a cause'))
+  assert.equal(lines.length, 1)
+})
+
+test('a message whose shared cause has lasted for SharedCauseLimit is dumped, and says so', async t => {
+  const { broker, failed, work, start, dumped, readDump } = await scene(t)
+  const overseer = await start({ SharedCauseLimit: 60 })
+  const cause = JSON.stringify({ code: 'CRITS_AUTH', since: Date.now() - 60_000, tries: 3 })
+  await broker.publish(failed, wrapped(work, 'm'), { headers: { 'x-cause': cause } })
+  const [name] = await dumped(1)
+  assert.deepEqual((await readDump(name)).Headers, {})
+  assert.equal((await overseer.waitForLog('dumped')).why, 'CRITS_AUTH has lasted for SharedCauseLimit, 60 s')
+})
+
 test('two overseers hand every message back once', async t => {
   const { broker, failed, work, start, settled } = await scene(t)
   await Promise.all([start({ PrefetchCount: 3 }), start({ PrefetchCount: 3 })])

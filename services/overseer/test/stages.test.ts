@@ -4,6 +4,7 @@ import {
   type HeaderTable,
   type Outcome,
   readTrail,
+  SharedCauses,
   type StageContext,
   UndeliverableError,
   writeTrail,
@@ -24,6 +25,8 @@ function overseer(canWrite = true) {
     queue: 'worker/failed',
     prefetch: 1,
     retryDelays: [1, 60],
+    sharedCauseLimit: 3600,
+    causes: new SharedCauses(),
     dumps: {
       async write(name, content) {
         dumps.push({ name, content: content.toString() })
