@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { test } from 'node:test'
-import { readTrail, writeTrail } from '@cuckoo-distributed/core'
+import { NOTE_HEADERS, readHeaders, writeHeaders } from '@cuckoo-distributed/core'
 import {
   asRecord,
   codeSpans,
@@ -65,25 +65,19 @@ test('every npm script that the documentation names exists', async () => {
 })
 
 test('docs/message-format.md lists every header that is written', () => {
-  const trail = {
-    ...readTrail({}),
+  const headers = {
+    ...readHeaders(NOTE_HEADERS),
     attempts: 1,
     failures: [{ at: '', service: '', error: '' }],
-    visited: ['queue'],
-    progress: { queue: '', digest: '', rows: 0, files: 0 },
     seen: true,
-    since: { watchedSince: 1 },
-    storedBytes: 1,
     permanent: true,
     cause: { code: 'CRITS_AUTH', since: 1, tries: 1 },
-    due: 1,
-    traceparent: '00',
     failed: { service: '', queue: 'queue', error: '', desc: '', failedAt: '' },
   }
   const listed = tableIn(sectionOf(read('docs/message-format.md'), '## Headers')).flatMap(([name = '']) =>
     codeSpans(name),
   )
-  assert.deepEqual(listed.sort(), Object.keys(writeTrail(trail)).sort())
+  assert.deepEqual(listed.sort(), Object.keys(writeHeaders(headers)).sort())
 })
 
 test('every log message and every code that docs/operations.md explains is in the code', async () => {

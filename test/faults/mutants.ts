@@ -24,9 +24,10 @@ const DELIVERY = 'packages/core/src/broker/delivery.ts'
 
 const PUBLISH = 'await options.publisher.publish(result.queue, result.body, headers, signal, maxBytes)'
 const ACK = 'return this.#onChannel(channel => channel.ack(this.#message))'
-const WRITE_DUMP = 'if (!(await options.dumps.write(file, encodeDump(failed, trail), context.waiting))) return later()'
+const WRITE_DUMP =
+  'if (!(await options.dumps.write(file, encodeDump(failed, headers), context.waiting))) return later()'
 const ANY_SAMPLE = "if (!md5 || wanted === '' || md5.toLowerCase() === wanted) return"
-const LOOK_FIRST = 'let mayExist = delivery.mayBeRepeat || context.trail.attempts > 0'
+const LOOK_FIRST = 'let mayExist = delivery.mayBeRepeat || context.headers.attempts > 0'
 
 export const MUTATIONS: readonly Mutation[] = [
   {
@@ -56,7 +57,7 @@ export const MUTATIONS: readonly Mutation[] = [
       [
         'services/overseer/src/oversee.ts',
         WRITE_DUMP,
-        'return done(() => options.dumps.write(file, encodeDump(failed, trail), context.waiting))',
+        'return done(() => options.dumps.write(file, encodeDump(failed, headers), context.waiting))',
       ],
     ],
     cell: dumpDirFails('gone', 'SIGKILL'),

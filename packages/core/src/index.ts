@@ -21,11 +21,10 @@ export {
   type FailedFields,
   type FailureEntry,
   type HeaderTable,
-  type Progress,
-  readTrail,
+  type MessageHeaders,
+  readHeaders,
   type SharedCause,
-  type Trail,
-  writeTrail,
+  writeHeaders,
 } from './headers.js'
 export { Intake } from './intake.js'
 export { createLogger, type Logger, logAvailability } from './logger.js'
@@ -42,6 +41,7 @@ export {
   parseJson,
   type TaskMessage,
 } from './messages.js'
+export { asNumber, asNumbers, asTexts, NOTE_HEADERS, type Note, type NoteHeader, Notes } from './notes.js'
 export { type Arguments, type ProcessDefinition, type ProcessEnvironment, runProcess } from './process.js'
 export { firstProblem, shapeOf, validator } from './schema.js'
 export { type OpenService, runService, type ServiceDefinition, type ServiceDependencies } from './service.js'
@@ -59,16 +59,10 @@ export {
   type StageDefinition,
 } from './stage.js'
 export {
-  AllowedCritsURLs,
-  AllowedCuckooURLs,
   type BrokerConfig,
   BrokerKeys,
-  CritsURL,
-  CuckooTokens,
   prefetchKey,
   type StageConfig,
   StageKeys,
-  TmpDir,
-  VerifySSL,
 } from './stage-config.js'
 export { directoryProblems } from './usable.js'

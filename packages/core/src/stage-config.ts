@@ -1,4 +1,4 @@
-// The configuration keys that the stages share. Names and meanings are the Go suite's unless a key says otherwise.
+// The configuration keys of every service that consumes from the broker. Names and meanings are the Go suite's unless a key says otherwise.
 import Type, { type Static } from 'typebox'
 
 const MiB = 1024 * 1024
@@ -59,33 +59,6 @@ export const StageKeys = {
 export function prefetchKey(recommended: number, meaning: string) {
   return Type.Integer({ default: recommended, minimum: 1, maximum: 65_535, description: meaning })
 }
-
-/** Keys of the services that talk HTTP. */
-export const VerifySSL = Type.Boolean({ default: true, description: 'Check the certificates of HTTPS servers' })
-
-export const CritsURL = Type.String({
-  default: '',
-  description: 'Base URL of CRITs for messages that name none (the CRITs service of the Go suite sends none)',
-})
-
-const urlList = (what: string) =>
-  Type.Array(Type.String({ minLength: 1 }), {
-    default: [],
-    description: `${what} that messages may name (scheme, host, port and path prefix); empty = any`,
-  })
-export const AllowedCritsURLs = urlList('CRITs base URLs')
-export const AllowedCuckooURLs = urlList('Cuckoo base URLs')
-
-export const CuckooTokens = Type.Record(Type.String(), Type.String({ minLength: 1 }), {
-  default: {},
-  description:
-    'API tokens by base URL of the Cuckoo, `{"http://cuckoo:8090": "${CUCKOO_TOKEN}"}`; sent as `Authorization: Bearer`',
-})
-
-export const TmpDir = Type.String({
-  default: '',
-  description: 'Directory for samples and archives on their way; empty = the temporary directory of the system',
-})
 
 const Broker = Type.Object(BrokerKeys)
 const Stage = Type.Object(StageKeys)

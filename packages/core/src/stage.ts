@@ -1,7 +1,8 @@
 // What a stage is: it gets one message at a time and says what shall become of it. It never touches a channel.
-import type { Trail } from './headers.js'
+import type { MessageHeaders } from './headers.js'
 import type { Intake } from './intake.js'
 import type { Logger } from './logger.js'
+import type { Notes } from './notes.js'
 
 /** Work that may only be done once the broker has surely read the ack; its failure is logged and harms nothing. */
 export type Afterwards = (signal: AbortSignal) => Promise<void>
@@ -15,14 +16,14 @@ export type Afterwards = (signal: AbortSignal) => Promise<void>
  */
 export type CarriedOut = () => void
 
-/** Another outcome in place of a `forward` whose publish was refused; may change the trail and wait as `handle` may. */
+/** Another outcome in place of a `forward` whose publish was refused; may change the headers and wait as `handle` may. */
 export type OrElse = (refusal: Error) => Promise<Outcome>
 
 /**
  * What `handle` wants done with a message; a throw is the fourth one, *fail*.
  * - `forward`: publish `body` to `queue`, then ack. `carry` says which own headers go along: those meant for the next
- *   stage (default), or all of them (the overseer, whose hops are not stages of the message's way). `onward` changes them
- *   for the next stage only: a message that cannot be passed on keeps its own. `orElse` says what to do when the publish
+ *   stage (default), or all of them (the overseer, whose hops are not stages of the message's way). `onward` are the
+ *   notes for the next stage, if others than those of the message: a message that cannot be passed on keeps its own. `orElse` says what to do when the publish
  *   is refused for good (no such queue, a nack, too large); without it the message has failed.
  * - `done`: ack.
  * - `later`: back to the end of its own queue; no failure is counted.
@@ -33,7 +34,7 @@ export type Outcome =
       readonly queue: string
       readonly body: Buffer
       readonly carry: 'next-stage' | 'all'
-      readonly onward?: Partial<Trail> | undefined
+      readonly onward?: Notes | undefined
       readonly afterwards?: Afterwards | undefined
       readonly carriedOut?: CarriedOut | undefined
       readonly orElse?: OrElse | undefined
@@ -79,7 +80,7 @@ export interface StageContext {
   /** Names the message's queue and, once it is decoded, what `bindings` gave. */
   log: Logger
   /** The message's own headers; changes made here travel on as `settle` decides. */
-  readonly trail: Trail
+  readonly headers: MessageHeaders
   /**
    * Ends *waiting*: the process stops, the channel is gone, or the message was held for `HoldLimit`.
    * Let its reason escape: after `HoldLimit` the message goes to the end of its queue, else the broker gives it back.

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import Type from 'typebox'
-import { ConfigError, createLogger, loadConfig, prefetchKey, StageKeys, VerifySSL } from '../src/index.js'
+import { ConfigError, createLogger, loadConfig, prefetchKey, StageKeys } from '../src/index.js'
 
 const schema = Type.Object(
   {
     ...StageKeys,
-    VerifySSL,
+    VerifySSL: Type.Boolean({ default: true }),
     PrefetchCount: prefetchKey(5, 'messages at a time'),
     Lists: Type.Array(Type.String(), { default: [] }),
   },

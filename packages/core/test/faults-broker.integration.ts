@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
 import { type PrivateRabbitMq, startRabbitMq, TestBroker, waitFor } from '@cuckoo-distributed/testing'
-import { decodeFailedMessage, done, forward, readTrail } from '../src/index.js'
+import { asNumber, asNumbers, decodeFailedMessage, done, forward, readHeaders, writeHeaders } from '../src/index.js'
 import { gate, type Harness, startHarness } from './harness.js'
 
 let node: PrivateRabbitMq
@@ -101,7 +101,7 @@ test('a body above the size limit of the broker alone fails, unchanged, and othe
   for (let index = 0; index < 5; index += 1) await broker.publish(queues.in, `${index}`)
   const failed = await broker.expectMessage(queues.failed)
   assert.deepEqual(failed.body, body)
-  const { failed: fields, attempts } = readTrail(failed.headers)
+  const { failed: fields, attempts } = readHeaders(failed.headers)
   assert.equal(fields?.desc, 'MESSAGE_TOO_LARGE')
   assert.match(fields?.error ?? '', /max_message_size is below MaxMessageSize/)
   assert.equal(attempts, 1)
@@ -114,15 +114,15 @@ test('a body above the size limit of the broker alone fails, unchanged, and othe
 })
 
 test('a failed message that FailedQueue does not take goes to the end of its queue with its progress', async t => {
-  const progress = { queue: 'q', digest: 'd', rows: 3, files: 1 }
+  const progress = { header: 'x-progress', read: asNumbers } as const
   const passes: unknown[] = []
   const { broker, queues, lines, end } = await startHarness(t, {
     url: node.url,
     holdLimitMs: 100,
     leastPublishMs: 1500,
-    handle: async ({ trail, delivery }) => {
-      passes.push([trail.progress, trail.seen, trail.attempts, delivery.redelivered])
-      trail.progress = progress
+    handle: async ({ headers, delivery }) => {
+      passes.push([headers.notes.get(progress), headers.seen, headers.attempts, delivery.redelivered])
+      headers.notes.set(progress, { rows: 3 })
       throw new Error('Cuckoo said no')
     },
   })
@@ -136,7 +136,7 @@ test('a failed message that FailedQueue does not take goes to the end of its que
   assert.equal(failed.body.toString(), 'one')
   assert.deepEqual(passes.slice(0, 2), [
     [undefined, false, 0, false],
-    [progress, true, 0, false],
+    [{ rows: 3 }, true, 0, false],
   ])
   await end()
 })
@@ -147,18 +147,20 @@ test('a message that its next queue does not take within HoldLimit comes again w
     url: node.url,
     holdLimitMs: 100,
     leastPublishMs: 500,
-    handle: async ({ trail, delivery }, { out }) => {
-      passes.push([trail.visited, trail.storedBytes])
-      return forward(out, delivery.body, { onward: { visited: ['in'], storedBytes: 7 } })
+    handle: async ({ headers, delivery }, { out }) => {
+      passes.push(writeHeaders(headers))
+      return forward(out, delivery.body, {
+        onward: headers.notes.with({ header: 'x-stored-bytes', read: asNumber }, 7),
+      })
     },
   })
   await fill(t, queues.out)
-  await broker.publish(queues.in, 'one')
+  await broker.publish(queues.in, 'one', { headers: { 'x-visited': '["a"]' } })
   await waitFor(() => passes.length >= 2, { describe: 'the message to come again' })
   await node.ctl('clear_policy', 'full')
   const { headers } = await broker.expectMessage(queues.out, { deadlineMs: 20_000 })
-  assert.deepEqual(headers, { 'x-visited': '["in"]', 'x-stored-bytes': 7, 'x-seen': 1 })
-  assert.deepEqual(passes[1], [[], 0])
+  assert.deepEqual(headers, { 'x-visited': '["a"]', 'x-stored-bytes': 7, 'x-seen': 1 })
+  assert.deepEqual(passes[1], { 'x-visited': '["a"]', 'x-seen': 1 })
   await end()
 })
 

@@ -9,8 +9,8 @@ import {
   decodeTask,
   findCritsData,
   InvalidMessageError,
-  readTrail,
-  writeTrail,
+  readHeaders,
+  writeHeaders,
 } from '../src/index.js'
 
 const bytes = fc.uint8Array({ maxLength: 400 }).map(array => Buffer.from(array))
@@ -91,8 +91,9 @@ test('findCritsData never throws', t => {
 
 test('any headers are read, and what is written of them is read as the same', t => {
   const property = fc.property(headers, input => {
-    const trail = readTrail(input)
-    assert.deepEqual(readTrail(writeTrail(trail)), trail)
+    const headers = readHeaders(input)
+    const written = writeHeaders(headers)
+    assert.deepEqual(writeHeaders(readHeaders(written)), written)
   })
   fc.assert(property, fuzzing(t, 300))
 })
@@ -104,10 +105,10 @@ test('whatever body failed, with whatever headers, is got back byte for byte', t
     text,
     fc.integer({ min: 1, max: 2000 }),
     (input, table, problem, limit) => {
-      const delivery = { queue: 'q', body: input, redelivered: false, mayBeRepeat: false, trail: readTrail(table) }
+      const delivery = { queue: 'q', body: input, redelivered: false, mayBeRepeat: false, headers: readHeaders(table) }
       const options = { service: 's', maxMessageSize: limit }
       const published = failedPublish(delivery, new Error(problem), options)
-      const fields = readTrail(published.headers).failed
+      const fields = readHeaders(published.headers).failed
       const back = fields === undefined ? decodeFailedMessage(published.body).body : published.body
       assert.deepEqual(back, input)
       assert.ok(Buffer.byteLength(JSON.stringify(published.headers)) < 48 * 1024, 'far under 64 KiB')

@@ -1,64 +1,96 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { nextStageHeaders, withFailure, withSeen } from '../src/headers.js'
-import { readTrail, type Trail, writeTrail } from '../src/index.js'
+import { withFailure, withSeen } from '../src/headers.js'
+import { asNumber, asNumbers, asTexts, type MessageHeaders, Notes, readHeaders, writeHeaders } from '../src/index.js'
 
-const full: Trail = {
+const NOTES = {
+  'x-visited': '["worker/parse_and_submit"]',
+  'x-progress': '{"queue":"worker/parse_and_submit","digest":"abc","rows":10,"files":3}',
+  'x-since': '{"watch":1700000000000}',
+  'x-stored-bytes': 1234,
+  'x-due': 1_700_000_060_000,
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+}
+
+const full: MessageHeaders = {
   attempts: 2,
   failures: [{ at: '2026-01-02T03:04:05.678Z', service: 'feed_cuckoo', error: 'refused' }],
-  visited: ['worker/parse_and_submit'],
-  progress: { queue: 'worker/parse_and_submit', digest: 'abc', rows: 10, files: 3 },
   seen: true,
-  since: { watch: 1_700_000_000_000 },
-  storedBytes: 1234,
   permanent: true,
   cause: { code: 'CRITS_AUTH', since: 1_700_000_000_000, tries: 4 },
-  due: 1_700_000_060_000,
-  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+  notes: new Notes(NOTES),
   failed: { service: 's', queue: 'q', error: 'e', desc: 'd', failedAt: 'f' },
 }
 
-test('a trail survives the way through message headers', () => {
-  assert.deepEqual(readTrail(writeTrail(full)), full)
+test('a headers survives the way through message headers', () => {
+  const written = writeHeaders(full)
+  assert.deepEqual(writeHeaders(readHeaders(written)), written)
+  assert.deepEqual({ ...readHeaders(written), notes: undefined }, { ...full, notes: undefined })
 })
 
 test('foreign headers never travel', () => {
-  const trail = readTrail({ 'x-death': [{ count: 1 }], CC: ['other'], expiration: '5', 'x-attempts': 1 })
-  assert.deepEqual(writeTrail(trail), { 'x-attempts': 1 })
+  const headers = readHeaders({ 'x-death': [{ count: 1 }], CC: ['other'], expiration: '5', 'x-attempts': 1 })
+  assert.deepEqual(writeHeaders(headers), { 'x-attempts': 1 })
 })
 
 test('the next stage gets where the message was and what is stored, but a fresh count of attempts', () => {
-  assert.deepEqual(nextStageHeaders(full), {
-    'x-visited': '["worker/parse_and_submit"]',
-    'x-stored-bytes': 1234,
-    traceparent: full.traceparent,
-  })
+  const { 'x-visited': visited, 'x-stored-bytes': stored, traceparent } = NOTES
+  assert.deepEqual(full.notes.toHeaders('next-stage'), { 'x-visited': visited, 'x-stored-bytes': stored, traceparent })
 })
 
 test('own headers that somebody else has spoilt count as absent', () => {
   const spoilt = {
     'x-attempts': 'many',
     'x-failures': '[{"at":1}',
-    'x-visited': '{}',
-    'x-since': '"now"',
-    'x-progress': '[]',
+    'x-visited': [],
+    'x-since': 'x'.repeat(8193),
     'x-due': -1,
     'x-cause': '{"code":"CRITS_AUTH","since":0,"tries":1}',
   }
-  assert.deepEqual(writeTrail(readTrail(spoilt)), {})
+  assert.deepEqual(writeHeaders(readHeaders(spoilt)), {})
+})
+
+test('a note is carried as it is, whoever has the message in hand, and read by the stage that knows its shape', () => {
+  const { notes } = readHeaders({
+    'x-since': '{"watch":7,"what":"x"}',
+    'x-visited': '["a",1]',
+    'x-progress': 'no JSON',
+  })
+  assert.deepEqual(notes.toHeaders('message'), {
+    'x-since': '{"watch":7,"what":"x"}',
+    'x-visited': '["a",1]',
+    'x-progress': 'no JSON',
+  })
+  assert.deepEqual(notes.get({ header: 'x-since', read: asNumbers }), { watch: 7 })
+  assert.deepEqual(notes.get({ header: 'x-visited', read: asTexts }), ['a'])
+  assert.equal(notes.get({ header: 'x-visited', read: asNumbers }), undefined)
+  assert.equal(notes.get({ header: 'x-since', read: asTexts }), undefined)
+  assert.equal(notes.get({ header: 'x-progress', read: asNumbers }), undefined)
+  assert.equal(notes.get({ header: 'x-due', read: asNumber }), undefined)
+})
+
+test('a note that is set is written as an integer or JSON text, and one that is taken off is gone', () => {
+  const due = { header: 'x-due', read: asNumber } as const
+  const visited = { header: 'x-visited', read: asTexts } as const
+  const notes = new Notes()
+  notes.set(due, 5)
+  const other = notes.with(visited, ['a'])
+  assert.deepEqual(other.toHeaders('message'), { 'x-due': 5, 'x-visited': '["a"]' })
+  assert.deepEqual(other.toHeaders('next-stage'), { 'x-visited': '["a"]' })
+  other.set(due, undefined)
+  assert.deepEqual(other.get(visited), ['a'])
+  assert.equal(other.get(due), undefined)
+  assert.deepEqual(notes.toHeaders('message'), { 'x-due': 5 }, 'a copy leaves the original as it is')
 })
 
 test('a history of failures stays within 8 entries and 8 KiB', () => {
-  let trail = readTrail(undefined)
+  let headers = readHeaders(undefined)
   for (let i = 0; i < 20; i += 1) {
-    trail = withFailure(
-      trail,
-      { at: 'now', service: 'check_results', error: `${i} ${'é'.repeat(900)}` },
-      new Error('refused'),
-    )
+    const entry = { at: 'now', service: 'check_results', error: `${i} ${'é'.repeat(900)}` }
+    headers = withFailure(headers, entry, new Error('refused'))
   }
-  const written = String(writeTrail(trail)['x-failures'])
-  assert.equal(trail.attempts, 20)
+  const written = String(writeHeaders(headers)['x-failures'])
+  assert.equal(headers.attempts, 20)
   assert.ok(Buffer.byteLength(written) <= 8192)
   const kept: unknown = JSON.parse(written)
   assert.ok(Array.isArray(kept) && kept.length > 0 && kept.length <= 8)
@@ -66,7 +98,7 @@ test('a history of failures stays within 8 entries and 8 KiB', () => {
 })
 
 test('a message that goes back to its queue is marked as seen when it may have been passed on', () => {
-  const fresh = readTrail(undefined)
+  const fresh = readHeaders(undefined)
   assert.equal(withSeen(fresh, false).seen, false)
   assert.equal(withSeen(fresh, true).seen, true)
   assert.equal(withSeen({ ...fresh, attempts: 1 }, false).seen, false, 'what failed was surely not passed on')
@@ -78,17 +110,17 @@ const shared = (code: string) => Object.assign(new Error('refused'), { code, sha
 
 test('a shared cause counts from its first failure on, whatever its code becomes, and is no attempt', () => {
   const before = Date.now()
-  const first = withFailure({ ...readTrail(undefined), attempts: 1 }, entry, shared('CRITS_AUTH'))
+  const first = withFailure({ ...readHeaders(undefined), attempts: 1 }, entry, shared('CRITS_AUTH'))
   const since = first.cause?.since ?? 0
   assert.ok(since >= before && since <= Date.now())
   assert.deepEqual([first.attempts, first.cause], [1, { code: 'CRITS_AUTH', since, tries: 1 }])
-  const second = withFailure(readTrail(writeTrail(first)), entry, shared('CRITS_URL'))
+  const second = withFailure(readHeaders(writeHeaders(first)), entry, shared('CRITS_URL'))
   assert.deepEqual([second.attempts, second.cause], [1, { code: 'CRITS_URL', since, tries: 2 }])
   assert.equal(second.failures.length, 2)
 })
 
 test('any other failure ends the wait for a shared cause and is an attempt', () => {
-  const waiting = withFailure(readTrail(undefined), entry, shared('CRITS_AUTH'))
+  const waiting = withFailure(readHeaders(undefined), entry, shared('CRITS_AUTH'))
   for (const error of [new Error('other'), Object.assign(shared('CRITS_AUTH'), { permanent: true })]) {
     const failed = withFailure(waiting, entry, error)
     assert.deepEqual([failed.attempts, failed.cause], [1, undefined])

@@ -4,26 +4,34 @@ import { test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
 import { delay } from '@cuckoo-distributed/wait'
 import {
+  asNumber,
+  asNumbers,
+  asTexts,
   decodeFailedMessage,
   done,
   forward,
   later,
+  type Note,
   PermanentError,
-  readTrail,
+  readHeaders,
   type StageContext,
 } from '../src/index.js'
 import { gate, startHarness } from './harness.js'
 
+const VISITED: Note<string[]> = { header: 'x-visited', read: asTexts }
+const SINCE: Note<Record<string, number>> = { header: 'x-since', read: asNumbers }
+const PROGRESS: Note<Record<string, number>> = { header: 'x-progress', read: asNumbers }
+
 test('forward: the message is in the next queue, persistent and mandatory, and gone from its own', async t => {
   const { broker, queues, end } = await startHarness(t, {
     handle: async (context, { out }) => {
-      context.trail.visited.push('here')
-      context.trail.storedBytes = 5
+      context.headers.notes.set(VISITED, ['here'])
+      context.headers.notes.set({ header: 'x-due', read: asNumber }, 5)
       return forward(out, Buffer.from('next'))
     },
   })
   await broker.publish(queues.in, 'one', {
-    headers: { 'x-attempts': 2, 'x-seen': 1, traceparent: '00-a', 'x-death': 'no' },
+    headers: { 'x-attempts': 2, 'x-seen': 1, 'x-stored-bytes': 5, traceparent: '00-a', 'x-death': 'no' },
   })
   const message = await broker.expectMessage(queues.out)
   assert.equal(message.body.toString(), 'next')
@@ -42,7 +50,7 @@ test('forward: the message is in the next queue, persistent and mandatory, and g
 test('forward: a message that cannot be a repeat is not marked as one', async t => {
   const { broker, queues } = await startHarness(t, {
     handle: async (context, { out }) => {
-      context.trail.seen = true // for its own queue only
+      context.headers.seen = true // for its own queue only
       return forward(out, Buffer.from('next'))
     },
   })
@@ -191,19 +199,19 @@ test('a stage hears that its successor is confirmed before the ack, and of nothi
 })
 
 test('later: body and own headers go to the end of the same queue', async t => {
-  const passes: { body: string; seen: boolean; since: Record<string, number>; attempts: number }[] = []
+  const passes: { body: string; seen: boolean; since: unknown; attempts: number }[] = []
   const { broker, queues, end } = await startHarness(t, {
     prefetch: 1,
     handle: async (context: StageContext) => {
-      const { trail, delivery } = context
+      const { headers, delivery } = context
       passes.push({
         body: delivery.body.toString(),
-        seen: trail.seen,
-        since: { ...trail.since },
-        attempts: trail.attempts,
+        seen: headers.seen,
+        since: headers.notes.get(SINCE),
+        attempts: headers.attempts,
       })
-      if (trail.since.watch !== undefined || delivery.body.toString() === 'two') return done()
-      trail.since.watch = 7
+      if (headers.notes.get(SINCE) || delivery.body.toString() === 'two') return done()
+      headers.notes.set(SINCE, { watch: 7 })
       return later()
     },
   })
@@ -211,8 +219,8 @@ test('later: body and own headers go to the end of the same queue', async t => {
   await broker.publish(queues.in, 'two')
   await waitFor(() => passes.length === 3, { describe: 'three passes' })
   assert.deepEqual(passes, [
-    { body: 'one', seen: false, since: {}, attempts: 1 },
-    { body: 'two', seen: false, since: {}, attempts: 0 },
+    { body: 'one', seen: false, since: undefined, attempts: 1 },
+    { body: 'two', seen: false, since: undefined, attempts: 0 },
     { body: 'one', seen: false, since: { watch: 7 }, attempts: 1 },
   ])
   await end()
@@ -225,7 +233,7 @@ test('HoldLimit ends waiting, and the message goes to the end of its queue witho
     holdLimitMs: 100,
     handle: async context => {
       passes += 1
-      assert.equal(context.trail.attempts, 0)
+      assert.equal(context.headers.attempts, 0)
       if (passes < 3) await delay(60_000, context.waiting)
       return done()
     },
@@ -240,7 +248,7 @@ test('HoldLimit ends waiting, and the message goes to the end of its queue witho
 test('a throw: the message is in FailedQueue with its five fields, FailedAt, history and own headers', async t => {
   const { broker, queues, end } = await startHarness(t, {
     handle: async context => {
-      context.trail.progress = { queue: 'q', digest: 'd', rows: 3, files: 1 }
+      context.headers.notes.set(PROGRESS, { rows: 3 })
       throw new Error('Cuckoo said no', { cause: new Error('status 500') })
     },
   })
@@ -259,12 +267,12 @@ test('a throw: the message is in FailedQueue with its five fields, FailedAt, his
     },
   )
   assert.ok(Date.parse(failed.failedAt) > 0)
-  const trail = readTrail(message.headers)
-  assert.equal(trail.attempts, 2)
-  assert.equal(trail.permanent, false)
-  assert.deepEqual(trail.visited, ['a'])
-  assert.equal(trail.progress?.rows, 3)
-  assert.deepEqual(trail.failures, [
+  const headers = readHeaders(message.headers)
+  assert.equal(headers.attempts, 2)
+  assert.equal(headers.permanent, false)
+  assert.deepEqual(headers.notes.get(VISITED), ['a'])
+  assert.deepEqual(headers.notes.get(PROGRESS), { rows: 3 })
+  assert.deepEqual(headers.failures, [
     { at: failed.failedAt, service: 'test_service', error: 'Cuckoo said no: status 500' },
   ])
   await end()
@@ -277,7 +285,7 @@ test('a throw that no retry can mend is marked as permanent', async t => {
   })
   await broker.publish(queues.in, 'one')
   const message = await broker.expectMessage(queues.failed)
-  assert.equal(readTrail(message.headers).permanent, true)
+  assert.equal(readHeaders(message.headers).permanent, true)
   assert.equal(decodeFailedMessage(message.body).desc, 'WRONG_MD5')
 })
 
@@ -285,17 +293,17 @@ test('a throw that lies in the place counts for itself, and its end is told once
   const code = 'CRITS_AUTH'
   let refused = true
   const { broker, queues, lines } = await startHarness(t, {
-    async handle({ trail }) {
+    async handle({ headers }) {
       if (!refused) return done()
-      trail.attempts = 1
+      headers.attempts = 1
       throw Object.assign(new Error('401'), { code, sharedCause: true })
     },
   })
   for (let i = 0; i < 3; i += 1) await broker.publish(queues.in, `${i}`)
   for (let i = 0; i < 3; i += 1) {
     const { body, headers } = await broker.expectMessage(queues.failed)
-    const trail = readTrail(headers)
-    assert.deepEqual([trail.attempts, trail.cause?.code, trail.cause?.tries], [1, code, 1])
+    const read = readHeaders(headers)
+    assert.deepEqual([read.attempts, read.cause?.code, read.cause?.tries], [1, code, 1])
     refused = false
     await broker.publish(queues.in, decodeFailedMessage(body).body, { headers })
   }
@@ -311,7 +319,7 @@ test('a throw: a body that is not UTF-8 goes to FailedQueue unchanged, its field
   await broker.publish(queues.in, body)
   const message = await broker.expectMessage(queues.failed)
   assert.deepEqual(message.body, body)
-  const { failed, attempts } = readTrail(message.headers)
+  const { failed, attempts } = readHeaders(message.headers)
   assert.deepEqual(
     { ...failed, failedAt: '' },
     { service: 'test_service', queue: queues.in, error: 'no', desc: 'UNEXPECTED', failedAt: '' },
@@ -328,7 +336,7 @@ test('a throw: a body whose envelope would exceed MaxMessageSize goes to FailedQ
   await broker.publish(queues.in, body)
   const message = await broker.expectMessage(queues.failed)
   assert.deepEqual(message.body, body)
-  assert.equal(readTrail(message.headers).failed?.queue, queues.in)
+  assert.equal(readHeaders(message.headers).failed?.queue, queues.in)
 })
 
 test('a throw: a FailedQueue that was deleted is declared again', async t => {
@@ -465,6 +473,6 @@ test('a message above MaxMessageSize that the broker brought all the same fails,
   await broker.publish(queues.in, body)
   const message = await broker.expectMessage(queues.failed)
   assert.deepEqual(message.body, body)
-  assert.equal(readTrail(message.headers).failed?.desc, 'UNEXPECTED')
+  assert.equal(readHeaders(message.headers).failed?.desc, 'UNEXPECTED')
   assert.equal(passes, 2)
 })

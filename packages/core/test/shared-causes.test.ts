@@ -11,8 +11,8 @@ function scene() {
   const log = pino({}, { write: (line: string) => lines.push(line) })
   const clock = { ms: 0 }
   const causes = new SharedCauses(() => clock.ms)
-  const fail = (error: Error, cause?: typeof waiting) => causes.failed({ trail: { attempts: 0, cause }, log }, error)
-  const pass = (cause?: typeof waiting) => causes.passed({ trail: { attempts: 0, cause }, log })
+  const fail = (error: Error, cause?: typeof waiting) => causes.failed({ headers: { attempts: 0, cause }, log }, error)
+  const pass = (cause?: typeof waiting) => causes.passed({ headers: { attempts: 0, cause }, log })
   const told = () =>
     lines.splice(0).map(line => `${pino.levels.labels[JSON.parse(line).level]}: ${JSON.parse(line).msg}`)
   return { fail, pass, told, clock }

@@ -1,5 +1,6 @@
 export { Availability, type AvailabilityOptions, type Control, ServerAwayError } from './availability.js'
 export { HttpClient, type HttpClientOptions, type RequestOptions } from './client.js'
+export { allowedUrls, VerifySSL } from './config.js'
 export {
   BodyTooLargeError,
   HttpError,

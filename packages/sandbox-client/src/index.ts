@@ -1,5 +1,6 @@
 export { type CuckooMachine, type CuckooStatus, serverTime, type TaskSummary } from './answers.js'
 export { CuckooClient, type CuckooClientOptions, type ListOptions } from './client.js'
+export { AllowedCuckooURLs, CuckooTokens } from './config.js'
 export type { NewTask, NewUrlTask } from './create-task.js'
 export { TaskRefusedError, UnexpectedAnswerError, UnknownOutcomeError } from './errors.js'
 export { CuckooServer, CuckooServers, type CuckooServersOptions } from './servers.js'

@@ -1,3 +1,4 @@
+export { TmpDir } from './config.js'
 export { readFile, readHead } from './read-file.js'
 export {
   type Source,

@@ -1,6 +1,7 @@
 // The configuration of check_results: its keys, and what of it cannot be used.
-import { AllowedCuckooURLs, CuckooTokens, prefetchKey, StageKeys, VerifySSL } from '@cuckoo-distributed/core'
-import { urlProblems } from '@cuckoo-distributed/http'
+import { prefetchKey, StageKeys } from '@cuckoo-distributed/core'
+import { urlProblems, VerifySSL } from '@cuckoo-distributed/http'
+import { AllowedCuckooURLs, CuckooTokens } from '@cuckoo-distributed/sandbox-client'
 import Type, { type Static } from 'typebox'
 
 export const CheckResultsSchema = Type.Object(

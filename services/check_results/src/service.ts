@@ -1,5 +1,6 @@
 // check_results: its configuration and its one stage, which passes a message on when its task is reported.
 import { bindStage, decodeTask, forward, type ServiceDefinition, stageQueues } from '@cuckoo-distributed/core'
+import { CLOCKS } from './clocks.js'
 import { CheckResultsSchema, unusable } from './config.js'
 import { TaskVanishedError } from './verdicts.js'
 import { Watchers } from './watchers.js'
@@ -29,14 +30,16 @@ export const checkResults: ServiceDefinition<typeof CheckResultsSchema> = {
       prefetch: config.PrefetchCount,
       decode: decodeTask,
       bindings: ({ taskId, crits }) => ({ taskId, analysisId: crits.analysisId }),
-      async handle({ taskId, cuckooUrl }, { delivery, log, trail, waiting }) {
+      async handle({ taskId, cuckooUrl }, { delivery, log, headers, waiting }) {
+        const clocks = headers.notes.get(CLOCKS) ?? {}
         const gone = await watchers
           .at(cuckooUrl)
-          .watch(taskId, trail.since, waiting)
+          .watch(taskId, clocks, waiting)
           .catch((error: unknown) => {
             if (error instanceof TaskVanishedError && delivery.mayBeRepeat) return error
             throw error
           })
+          .finally(() => headers.notes.set(CLOCKS, Object.keys(clocks).length > 0 ? clocks : undefined))
         // Passed on before, most likely, and then deleted by the last parse_and_submit, who knows if it deletes.
         if (gone) log.warn({ cause: gone.message }, 'may have been reported before; passed on')
         else log.info('reported')

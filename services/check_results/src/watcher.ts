@@ -3,6 +3,7 @@ import { describeError, type Logger } from '@cuckoo-distributed/core'
 import { isOutage, StatusError } from '@cuckoo-distributed/http'
 import type { CuckooStatus, ListOptions, TaskSummary } from '@cuckoo-distributed/sandbox-client'
 import { backOff, delay } from '@cuckoo-distributed/wait'
+import type { WatchClocks } from './clocks.js'
 import { ListWindow } from './list-window.js'
 import { overdue, TaskVanishedError, taskFailed } from './verdicts.js'
 
@@ -23,18 +24,6 @@ export interface WatcherOptions {
   readonly intervalMs: number
   /** Milliseconds from the start of a watch. */
   readonly deadlineMs: number
-}
-
-/**
- * What must be known of a watch when the message comes back after `HoldLimit`, in the message's own headers. Times are
- * in milliseconds since 1970.
- */
-export type WatchClocks = Record<string, number> & {
-  watchedSince?: number
-  viewedAt?: number
-  /** The first of `troubles` views in a row that did not show the task. */
-  troubledSince?: number
-  troubles?: number
 }
 
 interface Watch {

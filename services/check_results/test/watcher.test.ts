@@ -3,7 +3,8 @@ import { type TestContext, test } from 'node:test'
 import { createLogger, HoldLimitReached, PermanentError } from '@cuckoo-distributed/core'
 import { NetworkError, StatusError } from '@cuckoo-distributed/http'
 import type { CuckooStatus, ListOptions, TaskSummary } from '@cuckoo-distributed/sandbox-client'
-import { type WatchClocks, Watcher } from '../src/watcher.js'
+import type { WatchClocks } from '../src/clocks.js'
+import { Watcher } from '../src/watcher.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
 const SECOND = 1000

@@ -1,16 +1,10 @@
 // The configuration of feed_cuckoo: its keys, and what of it cannot be used.
 import { tmpdir } from 'node:os'
-import {
-  AllowedCritsURLs,
-  CritsURL,
-  CuckooTokens,
-  directoryProblems,
-  prefetchKey,
-  StageKeys,
-  TmpDir,
-  VerifySSL,
-} from '@cuckoo-distributed/core'
-import { urlProblems } from '@cuckoo-distributed/http'
+import { directoryProblems, prefetchKey, StageKeys } from '@cuckoo-distributed/core'
+import { AllowedCritsURLs, CritsURL } from '@cuckoo-distributed/crits-client'
+import { urlProblems, VerifySSL } from '@cuckoo-distributed/http'
+import { CuckooTokens } from '@cuckoo-distributed/sandbox-client'
+import { TmpDir } from '@cuckoo-distributed/staging'
 import Type, { type Static } from 'typebox'
 
 const MiB = 1024 * 1024

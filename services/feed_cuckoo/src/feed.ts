@@ -89,7 +89,7 @@ export class Feeder {
     // that is away.
     if (submission.sample) await sample.get()
     else await this.#options.crits.forMessage(crits.critsUrl).availability.whenUp(waiting)
-    let mayExist = delivery.mayBeRepeat || context.trail.attempts > 0
+    let mayExist = delivery.mayBeRepeat || context.headers.attempts > 0
     for (let unknown = 0; ; ) {
       const found = mayExist ? await find() : undefined
       if (found !== undefined) return found
@@ -111,7 +111,7 @@ export class Feeder {
     }
   }
 
-  async #upload(submission: Submission, sample: Sample, { log, trail, working }: StageContext): Promise<number> {
+  async #upload(submission: Submission, sample: Sample, { log, headers, working }: StageContext): Promise<number> {
     const { client, availability } = this.#options.cuckoo
     const task = {
       name: submission.fileName.trim() === '' ? await sample.md5() : submission.fileName,
@@ -119,7 +119,7 @@ export class Feeder {
       open: () => sample.open(),
       options: { ...submission.options, custom: submission.custom },
       onBegun: () => {
-        trail.seen = true
+        headers.seen = true
       },
     }
     const taskId = await client.createTask(task, working)

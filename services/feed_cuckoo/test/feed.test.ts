@@ -12,7 +12,7 @@ import {
   later,
   type Outcome,
   PermanentError,
-  readTrail,
+  readHeaders,
   type StageContext,
 } from '@cuckoo-distributed/core'
 import { CritsServers } from '@cuckoo-distributed/crits-client'
@@ -84,17 +84,17 @@ async function setUp(t: TestContext, cuckooOptions: CuckooOptions = {}, options:
 }
 
 function deliver(feeder: Feeder, body: Buffer, change: { redelivered?: boolean; waiting?: AbortSignal } = {}) {
-  const trail = readTrail(undefined)
+  const headers = readHeaders(undefined)
   const forever = new AbortController().signal
   const redelivered = change.redelivered ?? false
   const context: StageContext = {
     delivery: { queue: 'feed', body, redelivered, mayBeRepeat: redelivered },
     log,
-    trail,
+    headers,
     waiting: change.waiting ?? forever,
     working: forever,
   }
-  return { trail, outcome: feeder.handle(decodeSubmission(body), context) }
+  return { headers, outcome: feeder.handle(decodeSubmission(body), context) }
 }
 
 function taskOf(outcome: Outcome) {
@@ -105,7 +105,7 @@ function taskOf(outcome: Outcome) {
 
 test('the upload arrives byte for byte, with its options and the analysis id as mark', async t => {
   const { standIn, feeder } = await setUp(t)
-  const { outcome, trail } = deliver(feeder, message({ payload: { package: 'exe', timeout: 60 } }))
+  const { outcome, headers } = deliver(feeder, message({ payload: { package: 'exe', timeout: 60 } }))
   const { queue, task } = taskOf(await outcome)
   assert.equal(queue, 'check')
   const [made] = standIn.submissions
@@ -115,7 +115,7 @@ test('the upload arrives byte for byte, with its options and the analysis id as 
   assert.equal(task.taskId, made?.id)
   assert.equal(task.cuckooUrl, standIn.url)
   assert.deepEqual([task.crits.apiKey, task.crits.critsUrl, task.crits.source], ['f00ba4', '', 'Internal'])
-  assert.equal(trail.seen, true)
+  assert.equal(headers.seen, true)
   assert.deepEqual(standIn.violations, [])
 })
 
@@ -217,10 +217,10 @@ test('HoldLimit ends the wait for a Cuckoo that stays down', async t => {
   const { standIn, feeder } = await setUp(t)
   await standIn.down()
   const waiting = new AbortController()
-  const { outcome, trail } = deliver(feeder, message(), { waiting: waiting.signal })
+  const { outcome, headers } = deliver(feeder, message(), { waiting: waiting.signal })
   waiting.abort(new HoldLimitReached())
   await assert.rejects(outcome, HoldLimitReached)
-  assert.equal(trail.seen, false)
+  assert.equal(headers.seen, false)
 })
 
 test('a sample with another MD5 than the message says is a permanent failure', async t => {
@@ -331,11 +331,11 @@ test('a full TmpDir is waited for, and counts as no failure', async t => {
   )
   const warnings = t.mock.method(log, 'warn', () => undefined).mock
   const stop = new AbortController()
-  const { outcome, trail } = deliver(feeder, body(), { waiting: stop.signal })
+  const { outcome, headers } = deliver(feeder, body(), { waiting: stop.signal })
   await waitFor(() => warnings.callCount() > 0, { describe: 'the message to wait' })
   stop.abort(new HoldLimitReached())
   assert.deepEqual(await outcome, later())
-  assert.equal(trail.attempts, 0)
+  assert.equal(headers.attempts, 0)
   assert.equal(standIn.submissions.length, 0)
 })
 

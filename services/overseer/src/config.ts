@@ -1,16 +1,9 @@
 // The overseer's configuration: its keys, its queues, and what of it cannot be used.
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import {
-  AllowedCritsURLs,
-  BrokerKeys,
-  CritsURL,
-  directoryProblems,
-  type OwnQueue,
-  prefetchKey,
-  VerifySSL,
-} from '@cuckoo-distributed/core'
-import { urlProblems } from '@cuckoo-distributed/http'
+import { BrokerKeys, directoryProblems, type OwnQueue, prefetchKey } from '@cuckoo-distributed/core'
+import { AllowedCritsURLs, CritsURL } from '@cuckoo-distributed/crits-client'
+import { urlProblems, VerifySSL } from '@cuckoo-distributed/http'
 import Type, { type Static } from 'typebox'
 
 /** Seconds a retry may wait: each has a queue of its own, so a setting can change without stranding messages. */

@@ -7,13 +7,14 @@ import {
   type FailedMessage,
   type HeaderTable,
   InvalidMessageError,
+  type MessageHeaders,
   parseJson,
-  readTrail,
-  type Trail,
+  readHeaders,
   validator,
-  writeTrail,
+  writeHeaders,
 } from '@cuckoo-distributed/core'
 import Type from 'typebox'
+import { DUE } from './failed-message.js'
 
 /** A message as it goes back to work. */
 export interface RevivedMessage {
@@ -44,7 +45,7 @@ export function dumpName(failedAt: string, received: Buffer, extension: 'json' |
  * A FailedMsg as the Go suite writes it, plus `Attempts`, `History` and `Headers` (those that travel when the message
  * is put back to work); `MsgBase64` in place of `Msg` for a body that is not UTF-8.
  */
-export function encodeDump(failed: FailedMessage, trail: Trail): Buffer {
+export function encodeDump(failed: FailedMessage, headers: MessageHeaders): Buffer {
   const body = isUtf8(failed.body)
     ? { Msg: failed.body.toString('utf8') }
     : { MsgBase64: failed.body.toString('base64') }
@@ -54,9 +55,9 @@ export function encodeDump(failed: FailedMessage, trail: Trail): Buffer {
     Error: failed.error,
     Desc: failed.desc,
     FailedAt: failed.failedAt,
-    Attempts: trail.attempts,
-    History: trail.failures.map(({ at, service, error }) => ({ At: at, Service: service, Error: error })),
-    Headers: revivedHeaders(trail),
+    Attempts: headers.attempts,
+    History: headers.failures.map(({ at, service, error }) => ({ At: at, Service: service, Error: error })),
+    Headers: revivedHeaders(headers),
     ...body,
   }
   return Buffer.from(`${JSON.stringify(dump, null, 2)}\n`)
@@ -74,20 +75,13 @@ export function decodeDump(bytes: Buffer): RevivedMessage {
 }
 
 function ownHeaders(headers: Record<string, unknown> | undefined): HeaderTable {
-  return revivedHeaders(readTrail(headers))
+  return revivedHeaders(readHeaders(headers))
 }
 
 /** A message that is put back to work starts with a fresh count. */
-function revivedHeaders(trail: Trail): HeaderTable {
-  return writeTrail({
-    ...trail,
-    attempts: 0,
-    failures: [],
-    permanent: false,
-    cause: undefined,
-    due: undefined,
-    failed: undefined,
-  })
+function revivedHeaders(headers: MessageHeaders): HeaderTable {
+  const notes = headers.notes.with(DUE, undefined)
+  return writeHeaders({ notes, seen: headers.seen, attempts: 0, failures: [], permanent: false })
 }
 
 /** Node's decoder skips what is not base64; an edited dump must not lose bytes without a word. */

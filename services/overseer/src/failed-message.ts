@@ -1,24 +1,29 @@
 // How the overseer's two stages read what they consume, and how they pass it on without changing it.
 import {
+  asNumber,
   decodeFailedMessage,
   describeError,
   type FailedMessage,
   forward,
   InvalidMessageError,
+  type MessageHeaders,
+  type Note,
   type Outcome,
   type StageContext,
-  type Trail,
 } from '@cuckoo-distributed/core'
 import { backOff, delay } from '@cuckoo-distributed/wait'
+
+/** When a retry is due, in milliseconds since 1970. On a message only while it is in a delay queue. */
+export const DUE: Note<number> = { header: 'x-due', read: asNumber }
 
 /**
  * A failed message, whether wrapped as a FailedMsg or raw with its envelope in headers.
  * Throws InvalidMessageError; a message without a queue could only be lost.
  */
-export function readFailed(body: Buffer, trail: Trail): FailedMessage {
-  if (!trail.failed) return decodeFailedMessage(body)
-  if (trail.failed.queue === '') throw new InvalidMessageError('x-failed-queue', 'is empty')
-  return { ...trail.failed, body }
+export function readFailed(body: Buffer, headers: MessageHeaders): FailedMessage {
+  if (!headers.failed) return decodeFailedMessage(body)
+  if (headers.failed.queue === '') throw new InvalidMessageError('x-failed-queue', 'is empty')
+  return { ...headers.failed, body }
 }
 
 /**

@@ -8,15 +8,15 @@ import {
   findCritsData,
   forward,
   later,
+  type MessageHeaders,
   type Outcome,
   type SharedCauses,
   type StageContext,
-  type Trail,
 } from '@cuckoo-distributed/core'
 import { DELAY_LADDER, delayQueue, LONGEST_DELAY } from './config.js'
 import type { DumpWriter } from './dump.js'
 import { dumpName, encodeDump } from './dump-file.js'
-import { readFailed } from './failed-message.js'
+import { DUE, readFailed } from './failed-message.js'
 import { type CritsInformer, TASK_GONE_AFTER_CLEANUP } from './inform-crits.js'
 
 export interface OverseeOptions {
@@ -37,21 +37,21 @@ export function overseeStage(options: OverseeOptions): BoundStage {
 }
 
 async function oversee(context: StageContext, options: OverseeOptions): Promise<Outcome> {
-  const { trail, delivery } = context
+  const { headers, delivery } = context
   let failed: FailedMessage
   try {
-    failed = readFailed(delivery.body, trail)
+    failed = readFailed(delivery.body, headers)
   } catch (error: unknown) {
     return dumpAsItIs(context, describeError(error), options)
   }
   const crits = findCritsData(failed.body)
   // A Go stage counts no attempts; that the message is here is the first.
-  if (!trail.cause) trail.attempts = Math.max(1, trail.attempts)
+  if (!headers.cause) headers.attempts = Math.max(1, headers.attempts)
   context.log = context.log.child({ from: failed.service, target: failed.queue, analysisId: crits?.analysisId })
-  const step = nextStep(trail, options)
+  const step = nextStep(headers, options)
   if ('giveUp' in step) return dump(context, { failed, crits, why: step.giveUp }, options)
-  trail.due = Date.now() + step.delaySeconds * 1000
-  const { attempts, cause } = trail
+  headers.notes.set(DUE, Date.now() + step.delaySeconds * 1000)
+  const { attempts, cause } = headers
   if (cause && options.causes.begins(`${cause.code} ${failed.queue}`)) {
     context.log.error({ code: cause.code }, 'messages wait for the end of a cause that they share')
   }
@@ -62,7 +62,7 @@ async function oversee(context: StageContext, options: OverseeOptions): Promise<
 
 /** How long the next try has to wait, or why there is none. */
 export function nextStep(
-  { attempts, permanent, cause }: Pick<Trail, 'attempts' | 'permanent' | 'cause'>,
+  { attempts, permanent, cause }: Pick<MessageHeaders, 'attempts' | 'permanent' | 'cause'>,
   { retryDelays, sharedCauseLimit }: Pick<OverseeOptions, 'retryDelays' | 'sharedCauseLimit'>,
   now = Date.now(),
 ): { readonly delaySeconds: number } | { readonly giveUp: string } {
@@ -94,11 +94,11 @@ async function dump(
   { failed, crits, why }: Subject & { readonly why: string },
   options: OverseeOptions,
 ): Promise<Outcome> {
-  const { trail, delivery } = context
+  const { headers, delivery } = context
   const file = dumpName(failed.failedAt, delivery.body, 'json')
-  if (!(await options.dumps.write(file, encodeDump(failed, trail), context.waiting))) return later()
-  const cause = lastFailure(failed, trail)
-  context.log.error({ file, why, cause, attempts: trail.attempts }, 'dumped')
+  if (!(await options.dumps.write(file, encodeDump(failed, headers), context.waiting))) return later()
+  const cause = lastFailure(failed, headers)
+  context.log.error({ file, why, cause, attempts: headers.attempts }, 'dumped')
   if (crits) {
     const line = `Given up (${why}); the overseer keeps the message as ${file}. ${cause}`
     await options.crits.inform(crits, line, failed.desc !== TASK_GONE_AFTER_CLEANUP, context)
@@ -119,7 +119,7 @@ async function dumpAsItIs(context: StageContext, why: string, options: OverseeOp
 }
 
 /** One line of at most 1000 characters: a FailedMsg of another origin may hold any text. */
-function lastFailure(failed: FailedMessage, trail: Trail): string {
-  const { service, error } = trail.failures.at(-1) ?? failed
+function lastFailure(failed: FailedMessage, headers: MessageHeaders): string {
+  const { service, error } = headers.failures.at(-1) ?? failed
   return describeError(`${service}: ${error}`)
 }

@@ -4,14 +4,14 @@ import {
   describeError,
   type FailedMessage,
   forward,
+  type MessageHeaders,
   type Outcome,
   type StageContext,
-  type Trail,
   UndeliverableError,
 } from '@cuckoo-distributed/core'
 import { delay } from '@cuckoo-distributed/wait'
 import { delayQueue } from './config.js'
-import { passOn, readFailed } from './failed-message.js'
+import { DUE, passOn, readFailed } from './failed-message.js'
 
 /**
  * The stage of one delay queue. It holds one message at a time, longer than `HoldLimit` if need be: all messages of a
@@ -27,31 +27,31 @@ export function releaseStage(failedQueue: string, delaySeconds: number): BoundSt
 }
 
 async function release(context: StageContext, failedQueue: string, delayMs: number): Promise<Outcome> {
-  const { trail, delivery } = context
+  const { headers, delivery } = context
   let failed: FailedMessage
   try {
-    failed = readFailed(delivery.body, trail)
+    failed = readFailed(delivery.body, headers)
   } catch (error: unknown) {
     context.log.warn({ cause: describeError(error) }, 'not a failed message; handing it to the overseer')
     return passOn(failedQueue, context)
   }
-  context.log = context.log.child({ target: failed.queue, attempts: trail.attempts })
-  await delay(leftMs(trail.due, delayMs), context.waiting)
-  const envelope = trail.failed
-  trail.due = undefined
-  trail.failed = undefined
+  context.log = context.log.child({ target: failed.queue, attempts: headers.attempts })
+  await delay(leftMs(headers.notes.get(DUE), delayMs), context.waiting)
+  const envelope = headers.failed
+  headers.notes.set(DUE, undefined)
+  headers.failed = undefined
   context.log.info('trying again')
   return forward(failed.queue, failed.body, {
     carry: 'all',
     async orElse(refusal) {
-      trail.failed = envelope
+      headers.failed = envelope
       if (refusal instanceof UndeliverableError && refusal.why === 'nacked') {
         context.log.warn({ cause: describeError(refusal) }, 'its queue takes nothing at present; waiting once more')
-        trail.due = Date.now() + delayMs
+        headers.notes.set(DUE, Date.now() + delayMs)
         return passOn(delivery.queue, context)
       }
       context.log.warn({ cause: describeError(refusal) }, 'its queue cannot take the message; the overseer decides')
-      recordRefusal(trail, refusal)
+      recordRefusal(headers, refusal)
       return passOn(failedQueue, context)
     },
   })
@@ -64,8 +64,8 @@ export function leftMs(due: number | undefined, delayMs: number, now = Date.now(
 }
 
 /** Nobody retypes the name of a missing queue by itself. */
-function recordRefusal(trail: Trail, refusal: Error): void {
-  trail.permanent = true
+function recordRefusal(headers: MessageHeaders, refusal: Error): void {
+  headers.permanent = true
   const entry = { at: new Date().toISOString(), service: 'overseer', error: describeError(refusal, 300) }
-  trail.failures = [...trail.failures, entry]
+  headers.failures = [...headers.failures, entry]
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { InvalidMessageError, readTrail } from '@cuckoo-distributed/core'
+import { InvalidMessageError, readHeaders } from '@cuckoo-distributed/core'
 import { decodeDump, dumpName, encodeDump } from '../src/dump-file.js'
 import { failedFields } from './support.js'
 
@@ -15,7 +15,7 @@ const headers = {
 }
 
 test('a dump is the FailedMsg with its attempts, history and the headers that will travel again', () => {
-  const dump = encodeDump({ ...failedFields('worker/check'), body: Buffer.from('{"a":"ä"}') }, readTrail(headers))
+  const dump = encodeDump({ ...failedFields('worker/check'), body: Buffer.from('{"a":"ä"}') }, readHeaders(headers))
   assert.deepEqual(JSON.parse(dump.toString()), {
     Service: 'check_results',
     Queue: 'worker/check',
@@ -39,7 +39,7 @@ const bodies: [string, Buffer][] = [
 for (const failedAt of ['2026-01-02T03:04:05.678Z', '']) {
   for (const [name, body] of bodies) {
     test(`a body of ${name} comes back from a dump byte for byte${failedAt && ', failed at a known time'}`, () => {
-      const dump = encodeDump({ ...failedFields('worker/check', { failedAt }), body }, readTrail(headers))
+      const dump = encodeDump({ ...failedFields('worker/check', { failedAt }), body }, readHeaders(headers))
       assert.deepEqual(decodeDump(dump), {
         queue: 'worker/check',
         body,

@@ -1,12 +1,12 @@
 // Whatever a message holds, its dump gives it back byte for byte; whatever a dump directory holds, nothing else goes to work.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { InvalidMessageError, readTrail } from '@cuckoo-distributed/core'
+import { InvalidMessageError, readHeaders } from '@cuckoo-distributed/core'
 import { type Damage, damagedJson, fuzzing } from '@cuckoo-distributed/testing'
 import fc from 'fast-check'
 import { DELAY_LADDER } from '../src/config.js'
 import { decodeDump, dumpName, encodeDump } from '../src/dump-file.js'
-import { readFailed } from '../src/failed-message.js'
+import { DUE, readFailed } from '../src/failed-message.js'
 import { nextStep } from '../src/oversee.js'
 import { failedFields, taskBody, wrapped } from './support.js'
 
@@ -30,12 +30,12 @@ const queue = fc.string({ minLength: 1, unit: 'binary' }).map(name => Buffer.fro
 test('a dump gives the message back byte for byte, to its queue and with a fresh count', t => {
   const property = fc.property(body, queue, text, headers, (content, target, failedAt, table) => {
     const failed = failedFields(target, { failedAt, error: failedAt, desc: failedAt, service: failedAt })
-    const revived = decodeDump(encodeDump({ ...failed, body: content }, readTrail(table)))
+    const revived = decodeDump(encodeDump({ ...failed, body: content }, readHeaders(table)))
     assert.deepEqual(revived.body, content)
     assert.equal(revived.queue, target)
-    const { attempts, failures, permanent, due } = readTrail(revived.headers)
+    const { attempts, failures, permanent, notes } = readHeaders(revived.headers)
     assert.deepEqual(
-      { attempts, failures, permanent, due },
+      { attempts, failures, permanent, due: notes.get(DUE) },
       { attempts: 0, failures: [], permanent: false, due: undefined },
     )
   })
@@ -44,7 +44,7 @@ test('a dump gives the message back byte for byte, to its queue and with a fresh
 
 test('a file is a dump or it is not: it is never half understood', t => {
   const own = fc.tuple(body, damage).map(([content, done]) => {
-    const dump = encodeDump({ ...failedFields('q'), body: content }, readTrail({ 'x-visited': '["a"]' }))
+    const dump = encodeDump({ ...failedFields('q'), body: content }, readHeaders({ 'x-visited': '["a"]' }))
     return damagedJson(JSON.parse(dump.toString()), done)
   })
   const property = fc.property(fc.oneof(own, body), file => {
@@ -63,13 +63,13 @@ test('a failed message is read, or refused as invalid; its next step is a delay 
     .tuple(text, damage)
     .map(([content, done]) => damagedJson(JSON.parse(wrapped('q', content).toString()), done))
   const property = fc.property(fc.oneof(failed, body), headers, (message, table) => {
-    const trail = readTrail(table)
+    const headers = readHeaders(table)
     try {
-      assert.ok(readFailed(message, trail).queue.length > 0)
+      assert.ok(readFailed(message, headers).queue.length > 0)
     } catch (error: unknown) {
       assert.ok(error instanceof InvalidMessageError, String(error))
     }
-    const step = nextStep(trail, { retryDelays: [1, 10], sharedCauseLimit: 60 })
+    const step = nextStep(headers, { retryDelays: [1, 10], sharedCauseLimit: 60 })
     assert.ok('giveUp' in step || DELAY_LADDER.some(seconds => seconds === step.delaySeconds))
   })
   fc.assert(property, fuzzing(t, 300))

@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type HeaderTable, readTrail, UndeliverableError } from '@cuckoo-distributed/core'
+import { type HeaderTable, readHeaders, UndeliverableError } from '@cuckoo-distributed/core'
 import { waitFor } from '@cuckoo-distributed/testing'
 import { prepareDumpDir } from '../src/dump.js'
 import { encodeDump } from '../src/dump-file.js'
@@ -46,7 +46,7 @@ async function dumpsWith(t: TestContext, files: Record<string, Buffer | string>)
 }
 
 function dump(queue: string, body: Buffer): Buffer {
-  return encodeDump({ ...failedFields(queue), body }, readTrail({ 'x-attempts': 4, 'x-visited': '["a"]' }))
+  return encodeDump({ ...failedFields(queue), body }, readHeaders({ 'x-attempts': 4, 'x-visited': '["a"]' }))
 }
 
 test('dumps of both suites go straight to their queues with a fresh count, and are gone then', async t => {

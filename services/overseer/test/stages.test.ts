@@ -3,11 +3,11 @@ import { test } from 'node:test'
 import {
   type HeaderTable,
   type Outcome,
-  readTrail,
+  readHeaders,
   SharedCauses,
   type StageContext,
   UndeliverableError,
-  writeTrail,
+  writeHeaders,
 } from '@cuckoo-distributed/core'
 import { TASK_GONE_AFTER_CLEANUP } from '../src/inform-crits.js'
 import { overseeStage } from '../src/oversee.js'
@@ -54,17 +54,17 @@ function target(outcome: Outcome) {
 }
 
 function headersOf(context: StageContext): HeaderTable {
-  return writeTrail(context.trail)
+  return writeHeaders(context.headers)
 }
 
 test('a failed message goes unchanged to the delay queue of its attempt', async () => {
   const body = wrapped('worker/check', taskBody('a-1'))
   const before = Date.now()
-  const context = contextOf(body, { 'x-attempts': 2, 'x-failures': failures, 'x-progress': 'no JSON' }, never)
+  const context = contextOf(body, { 'x-attempts': 2, 'x-failures': failures, 'x-progress': 'a note' }, never)
   const outcome = await overseer().stage.run(context)
   assert.deepEqual(target(outcome), { queue: 'worker/failed.delay.60', body: body.toString(), carry: 'all' })
   const { 'x-due': due, ...headers } = headersOf(context)
-  assert.deepEqual(headers, { 'x-attempts': 2, 'x-failures': failures })
+  assert.deepEqual(headers, { 'x-attempts': 2, 'x-failures': failures, 'x-progress': 'a note' })
   assert.ok(Number(due) >= before + 60_000 && Number(due) <= Date.now() + 60_000)
 })
 
@@ -160,7 +160,7 @@ for (const [name, refusal, expected] of refusals) {
     assert.equal(target(back).queue, 'worker/failed')
     const { 'x-failures': history, 'x-failed-desc': _desc, 'x-failed-at': _at, ...headers } = headersOf(context)
     assert.deepEqual(headers, { ...envelope, ...expected })
-    const last = readTrail({ 'x-failures': history }).failures.at(-1)
+    const last = readHeaders({ 'x-failures': history }).failures.at(-1)
     assert.deepEqual([last?.service, last?.error], ['overseer', refusal.message])
   })
 }

@@ -8,7 +8,7 @@ import {
   encodeFailedMessage,
   type FailedFields,
   type HeaderTable,
-  readTrail,
+  readHeaders,
   type StageContext,
 } from '@cuckoo-distributed/core'
 
@@ -52,7 +52,7 @@ export function contextOf(body: Buffer, headers: HeaderTable, signal: AbortSigna
   return {
     delivery: { queue: 'worker/failed', body, redelivered: false, mayBeRepeat: false },
     log: silentLog,
-    trail: readTrail(headers),
+    headers: readHeaders(headers),
     waiting: signal,
     working: signal,
   }

@@ -1,8 +1,9 @@
 // One message in work: whose analysis it is, and the servers that know about it.
-import { PermanentError, type Progress, type StageContext, type TaskMessage } from '@cuckoo-distributed/core'
+import { PermanentError, type StageContext, type TaskMessage } from '@cuckoo-distributed/core'
 import type { CritsClient, RowStore } from '@cuckoo-distributed/crits-client'
 import type { CuckooServer } from '@cuckoo-distributed/sandbox-client'
 import type { Config } from './config.js'
+import type { Progress } from './notes.js'
 
 export interface Analysis {
   readonly config: Config

@@ -1,8 +1,9 @@
 // Where an instance stands in a chain of parse_and_submit instances, and how far an earlier try of it got.
 import { createHash } from 'node:crypto'
-import type { Progress, Trail } from '@cuckoo-distributed/core'
+import type { Notes } from '@cuckoo-distributed/core'
 import { ENCODER_VERSION } from '@cuckoo-distributed/crits-client'
 import type { Config } from './config.js'
+import { PROGRESS, type Progress } from './notes.js'
 
 /**
  * The queue to relay to, or undefined for the last instance. A queue that the message has been in is never relayed to
@@ -20,7 +21,7 @@ export function planDigest(config: Config, storedBytes: number): string {
 }
 
 /** What an earlier try of this instance has confirmed; nothing when the progress belongs to another queue or plan. */
-export function priorProgress(trail: Trail, queue: string, digest: string): Progress {
-  const prior = trail.progress
+export function priorProgress(notes: Notes, queue: string, digest: string): Progress {
+  const prior = notes.get(PROGRESS)
   return prior?.queue === queue && prior.digest === digest ? prior : { queue, digest, rows: 0, files: 0 }
 }

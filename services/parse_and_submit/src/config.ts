@@ -1,14 +1,9 @@
 // The configuration of parse_and_submit.
-import {
-  AllowedCritsURLs,
-  AllowedCuckooURLs,
-  CritsURL,
-  CuckooTokens,
-  prefetchKey,
-  StageKeys,
-  TmpDir,
-  VerifySSL,
-} from '@cuckoo-distributed/core'
+import { prefetchKey, StageKeys } from '@cuckoo-distributed/core'
+import { AllowedCritsURLs, CritsURL } from '@cuckoo-distributed/crits-client'
+import { VerifySSL } from '@cuckoo-distributed/http'
+import { AllowedCuckooURLs, CuckooTokens } from '@cuckoo-distributed/sandbox-client'
+import { TmpDir } from '@cuckoo-distributed/staging'
 import Type, { type Static } from 'typebox'
 
 export const configSchema = Type.Object(

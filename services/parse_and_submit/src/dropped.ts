@@ -4,6 +4,7 @@ import { type StagedEntry, type StagedFile, stageArchive, stageEntry } from '@cu
 import { type Analysis, requireSameSample } from './analysis.js'
 import { tell } from './at-once.js'
 import { download, isIncomplete } from './download.js'
+import { PROGRESS } from './notes.js'
 import { whyMissing } from './report.js'
 import { uploadFile } from './upload.js'
 
@@ -91,7 +92,8 @@ class DroppedPass {
     // One file at least in each round, or an archive that takes longer than HoldLimit to unpack would go round for ever.
     if (this.#files > prior.files + 1) context.waiting.throwIfAborted()
     await this.#send(file)
-    context.trail.progress = { ...(context.trail.progress ?? prior), files: this.#files }
+    const { notes } = context.headers
+    notes.set(PROGRESS, { ...(notes.get(PROGRESS) ?? prior), files: this.#files })
   }
 
   async end(): Promise<void> {

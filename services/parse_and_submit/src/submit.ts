@@ -22,6 +22,7 @@ import { atOnce, tell } from './at-once.js'
 import { nextQueue, planDigest, priorProgress } from './chain.js'
 import type { Config } from './config.js'
 import { submitDropped } from './dropped.js'
+import { PROGRESS, STORED_BYTES, VISITED } from './notes.js'
 import { type ReadReport, readReport } from './report.js'
 
 /** What is posted, and how long that may take, when HoldLimit is over before the first row. */
@@ -67,7 +68,8 @@ export class Submitter {
   #analysis(task: TaskMessage, context: StageContext): Analysis {
     const { config, cuckoos, crits, tmpDir } = this.#options
     const cuckooUrl = checkUrl(task.cuckooUrl, config.AllowedCuckooURLs)
-    const { storedBytes } = context.trail
+    const { notes } = context.headers
+    const storedBytes = notes.get(STORED_BYTES) ?? 0
     const digest = planDigest(config, storedBytes)
     return {
       config,
@@ -78,14 +80,14 @@ export class Submitter {
       crits: crits.forMessage(task.crits.critsUrl).client(task.crits),
       store: new RowStore({ storedBytes }),
       reading: { ms: 0 },
-      prior: priorProgress(context.trail, config.ConsumerQueue, digest),
+      prior: priorProgress(notes, config.ConsumerQueue, digest),
     }
   }
 
   /** Relays to the next instance, or ends the analysis in CRITs and, if configured, the task in Cuckoo. */
   async #passOn(analysis: Analysis): Promise<Outcome> {
     const { config, context, crits, store } = analysis
-    const next = nextQueue(config, context.trail.visited)
+    const next = nextQueue(config, context.headers.notes.get(VISITED) ?? [])
     if (next !== undefined) return relay(analysis, next)
     await atOnce(analysis, () => crits.finish('completed', context.working))
     context.log.info({ rows: store.rowCount }, 'the analysis is complete in CRITs')
@@ -109,14 +111,15 @@ export class Submitter {
   }
 }
 
-function relay({ config, context: { trail, delivery }, store }: Analysis, next: string): Outcome {
-  const onward = { visited: [...trail.visited, config.ConsumerQueue], storedBytes: store.storedBytes }
+function relay({ config, context: { headers, delivery }, store }: Analysis, next: string): Outcome {
+  const visited = [...(headers.notes.get(VISITED) ?? []), config.ConsumerQueue]
+  const onward = headers.notes.with(VISITED, visited).with(STORED_BYTES, store.storedBytes || undefined)
   return forward(next, delivery.body, { onward })
 }
 
 async function submit(analysis: Analysis): Promise<void> {
   const { config, context, store, prior } = analysis
-  context.trail.progress = prior
+  context.headers.notes.set(PROGRESS, prior)
   const report = config.EnabledParsers.some(parser => parser !== 'dropped') ? await readReport(analysis) : undefined
   const untilFiles = store.rowsBefore('file_added')
   await postRows(analysis, prior.rows, untilFiles)
@@ -133,11 +136,12 @@ async function submit(analysis: Analysis): Promise<void> {
  * every round has to get further, or the message would go round for ever.
  */
 async function postRows({ context, crits, store, prior }: Analysis, from: number, to: number): Promise<void> {
-  const { trail, waiting, working } = context
+  const { waiting, working } = context
+  const { notes } = context.headers
   let next = from
   const onConfirmed = (rows: number) => {
     next = rows
-    trail.progress = { ...(trail.progress ?? prior), rows }
+    notes.set(PROGRESS, { ...(notes.get(PROGRESS) ?? prior), rows })
   }
   if (waiting.aborted) {
     const limit = timeLimit(working, STEP.ms, waiting.reason)
@@ -163,7 +167,7 @@ function requireSpeed(analysis: Analysis): void {
 }
 
 function hasProgress({ context, prior }: Analysis): boolean {
-  const { progress } = context.trail
+  const progress = context.headers.notes.get(PROGRESS)
   return progress !== undefined && progress.rows + progress.files > prior.rows + prior.files
 }
 

@@ -1,8 +1,9 @@
 // parse_and_submit as a process between strict stand-ins and a real broker.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { decodeFailedMessage, readTrail } from '@cuckoo-distributed/core'
+import { decodeFailedMessage, readHeaders } from '@cuckoo-distributed/core'
 import { waitFor } from '@cuckoo-distributed/testing'
+import { PROGRESS, STORED_BYTES, VISITED } from '../src/notes.js'
 import { rowsOf, startScene } from './scene.js'
 
 const sample = {
@@ -106,10 +107,10 @@ test('an instance that relays does not finish the analysis, and passes the body 
   await broker.publish(queues.parse, analysis.message, { headers: { traceparent: '00-1-2-01' } })
   const message = await broker.expectMessage(queues.next, { deadlineMs: 30_000 })
   assert.equal(message.body.toString(), analysis.message)
-  const trail = readTrail(message.headers)
-  assert.deepEqual(trail.visited, [queues.parse])
-  assert.equal(trail.traceparent, '00-1-2-01')
-  assert.ok(trail.storedBytes > 0)
+  const { notes } = readHeaders(message.headers)
+  assert.deepEqual(notes.get(VISITED), [queues.parse])
+  assert.equal(message.headers.traceparent, '00-1-2-01')
+  assert.ok(notes.get(STORED_BYTES))
   assert.equal(crits.analyses.get(analysis.analysisId)?.status, 'started')
 })
 
@@ -169,7 +170,7 @@ test('SIGTERM between two batches: the message goes back with its progress, and 
   first.signal('SIGTERM')
   assert.equal((await first.exit).code, 0)
   const message = await broker.expectMessage(queues.parse)
-  assert.ok(readTrail(message.headers).progress?.rows, 'the progress travels with the message')
+  assert.ok(readHeaders(message.headers).notes.get(PROGRESS)?.rows, 'the progress travels with the message')
   await broker.publish(queues.parse, message.body, { headers: message.headers })
   await start()
   const stored = await ended(analysis)
@@ -202,9 +203,9 @@ test('an answer of CRITs that was lost fails the message with its progress, and 
   crits.faults.next({ kind: 'lostAfterStore', match: { method: 'POST', path: '/api/v1/services/', nth: 2 } })
   await broker.publish(queues.parse, analysis.message)
   const failed = await broker.expectMessage(queues.failed, { deadlineMs: 30_000 })
-  const { progress, attempts } = readTrail(failed.headers)
+  const { notes, attempts } = readHeaders(failed.headers)
   assert.equal(attempts, 1)
-  assert.equal(progress?.queue, queues.parse)
+  assert.equal(notes.get(PROGRESS)?.queue, queues.parse)
   assert.equal(decodeFailedMessage(failed.body).desc, 'CRITS_RESULTS_UNKNOWN')
 })
 
@@ -234,7 +235,7 @@ for (const [name, change, config, code] of permanent) {
     const body = typeof changed === 'string' ? changed : JSON.stringify(changed)
     await broker.publish(queues.parse, body)
     const failed = await broker.expectMessage(queues.failed, { deadlineMs: 30_000 })
-    assert.equal(readTrail(failed.headers).permanent, true)
+    assert.equal(readHeaders(failed.headers).permanent, true)
     const { desc, body: original } = decodeFailedMessage(failed.body)
     assert.equal(desc, code)
     assert.equal(original.toString(), body)
@@ -276,7 +277,7 @@ test('a task that is gone although nothing was done before is dumped without end
   await broker.publish(queues.parse, analysis.message)
   const failed = await broker.expectMessage(queues.failed, { deadlineMs: 30_000 })
   assert.equal(decodeFailedMessage(failed.body).desc, 'TASK_GONE_AFTER_CLEANUP')
-  assert.equal(readTrail(failed.headers).permanent, true)
+  assert.equal(readHeaders(failed.headers).permanent, true)
 })
 
 test('a message that failed before is not taken as done because its task is gone', async t => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { writeTrail } from '@cuckoo-distributed/core'
+import { writeHeaders } from '@cuckoo-distributed/core'
+import { VISITED } from '../src/notes.js'
 import { submitterScene } from './submitter.js'
 
 test('a message that could not be relayed is relayed the next time, and no row is stored twice', async t => {
@@ -10,9 +11,9 @@ test('a message that could not be relayed is relayed the next time, and no row i
   const relayed = await first.outcome
   const stored = rows()
   assert.ok(stored)
-  const second = deliver(writeTrail(first.trail))
+  const second = deliver(writeHeaders(first.headers))
   assert.deepEqual(await second.outcome, relayed)
   assert.ok(relayed.kind === 'forward')
-  assert.deepEqual(relayed.onward?.visited, ['parse'])
+  assert.deepEqual(relayed.onward?.get(VISITED), ['parse'])
   assert.equal(rows(), stored)
 })

@@ -1,7 +1,7 @@
 // The stage in this process, with a finished analysis in Cuckoo and an open one in CRITs: what needs no broker.
 import { tmpdir } from 'node:os'
 import type { TestContext } from 'node:test'
-import { createLogger, decodeTask, type HeaderTable, readTrail, type StageContext } from '@cuckoo-distributed/core'
+import { createLogger, decodeTask, type HeaderTable, readHeaders, type StageContext } from '@cuckoo-distributed/core'
 import { CritsServers } from '@cuckoo-distributed/crits-client'
 import { CuckooServers } from '@cuckoo-distributed/sandbox-client'
 import { runCritsService, startCrits, startCuckoo, waitFor } from '@cuckoo-distributed/testing'
@@ -40,12 +40,12 @@ export async function submitterScene(t: TestContext, change: Partial<Config> = {
   const keys = { Amqp: 'amqp://broker.invalid', ConsumerQueue: 'parse', FailedQueue: 'failed', ...change }
   const config = Value.Parse(configSchema, Value.Default(configSchema, keys))
   const submitter = new Submitter({ config, cuckoos, crits: critsServers, tmpDir: tmpdir() })
-  const deliver = (headers: HeaderTable, waiting: AbortSignal = forever, probed = () => {}) => {
+  const deliver = (table: HeaderTable, waiting: AbortSignal = forever, probed = () => {}) => {
     onProbe = probed
-    const trail = readTrail(headers)
+    const headers = readHeaders(table)
     const delivery = { queue: 'parse', body, redelivered: false, mayBeRepeat: false }
-    const context: StageContext = { delivery, log, trail, waiting, working: forever }
-    return { trail, outcome: submitter.handle(decodeTask(body), context) }
+    const context: StageContext = { delivery, log, headers, waiting, working: forever }
+    return { headers, outcome: submitter.handle(decodeTask(body), context) }
   }
   return { cuckoo, crits, running, deliver }
 }

@@ -144,7 +144,7 @@ export class Consumer {
   async #handle(delivery: LiveDelivery): Promise<Result> {
     const context = {
       delivery,
-      trail: delivery.trail,
+      headers: delivery.headers,
       log: delivery.log,
       // A signal costs more than all else that a small message needs, and not every stage waits.
       get waiting() {

@@ -1,7 +1,7 @@
 // A delivery in work: the message, the channel that brought it, and the two signals that end waiting and working on it.
 import type { Channel, ConsumeMessage } from 'amqplib'
 import { ChannelLost, HoldLimitReached, toError } from '../errors.js'
-import { readTrail, type Trail } from '../headers.js'
+import { type MessageHeaders, readHeaders } from '../headers.js'
 import type { Logger } from '../logger.js'
 import type { Delivery } from '../stage.js'
 
@@ -46,7 +46,7 @@ export class LiveDelivery implements Delivery {
   readonly body: Buffer
   readonly redelivered: boolean
   readonly mayBeRepeat: boolean
-  readonly trail: Trail
+  readonly headers: MessageHeaders
   readonly #session: Session
   readonly #message: ConsumeMessage
   readonly #waiting = new AbortController()
@@ -59,8 +59,8 @@ export class LiveDelivery implements Delivery {
     this.queue = options.queue
     this.body = message.content
     this.redelivered = message.fields.redelivered
-    this.trail = readTrail(message.properties.headers)
-    this.mayBeRepeat = this.redelivered || this.trail.seen
+    this.headers = readHeaders(message.properties.headers)
+    this.mayBeRepeat = this.redelivered || this.headers.seen
     this.log = options.log
     this.#session = session
     this.#message = message

@@ -1,7 +1,14 @@
 // How a message that failed travels to FailedQueue: wrapped as the Go suite's FailedMsg, or raw with its fields in headers.
 import { isUtf8 } from 'node:buffer'
 import { describeError, errorCode } from '../errors.js'
-import { type FailedFields, type HeaderTable, type Trail, withFailure, withSeen, writeTrail } from '../headers.js'
+import {
+  type FailedFields,
+  type HeaderTable,
+  type MessageHeaders,
+  withFailure,
+  withSeen,
+  writeHeaders,
+} from '../headers.js'
 import { encodeFailedMessage } from '../messages.js'
 import type { Delivery } from '../stage.js'
 
@@ -15,7 +22,7 @@ export interface FailedPublish {
  * goes unchanged with the fields in `x-failed-*` headers, so it can be got back byte for byte.
  */
 export function failedPublish(
-  delivery: Delivery & { readonly trail: Trail },
+  delivery: Delivery & { readonly headers: MessageHeaders },
   error: Error,
   options: { service: string; maxMessageSize: number },
 ): FailedPublish {
@@ -27,11 +34,11 @@ export function failedPublish(
     failedAt: new Date().toISOString(),
   }
   const entry = { at: failed.failedAt, service: options.service, error: describeError(error, 300) }
-  const seen = withSeen(delivery.trail, delivery.redelivered)
-  const trail = withFailure({ ...seen, failed: undefined }, entry, error)
+  const seen = withSeen(delivery.headers, delivery.redelivered)
+  const headers = withFailure({ ...seen, failed: undefined }, entry, error)
   const body = wrapped(delivery.body, failed, options.maxMessageSize)
-  if (body) return { body, headers: writeTrail(trail) }
-  return { body: delivery.body, headers: writeTrail({ ...trail, failed }) }
+  if (body) return { body, headers: writeHeaders(headers) }
+  return { body: delivery.body, headers: writeHeaders({ ...headers, failed }) }
 }
 
 function wrapped(body: Buffer, failed: FailedFields, maxMessageSize: number): Buffer | undefined {

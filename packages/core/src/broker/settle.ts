@@ -1,7 +1,8 @@
 // The only code that acknowledges. What became of a message decides what the broker is told, and in which order.
 import { backOff, delay, type TimeLimit, timeLimit } from '@cuckoo-distributed/wait'
 import { describeError, HoldLimitReached, toError } from '../errors.js'
-import { type HeaderTable, nextStageHeaders, SEEN, type Trail, withSeen, writeTrail } from '../headers.js'
+import { type HeaderTable, SEEN, withSeen, writeHeaders } from '../headers.js'
+import type { Notes } from '../notes.js'
 import type { Afterwards, Outcome } from '../stage.js'
 import { BrokerSizeLimitError } from './confirm-lane.js'
 import type { LiveDelivery } from './delivery.js'
@@ -56,8 +57,8 @@ async function carryOut(
   switch (result.kind) {
     case 'forward': {
       const asItCame = result.carry === 'all'
-      const trail = { ...delivery.trail, ...result.onward }
-      const headers = asItCame ? writeTrail(trail) : onwardHeaders(trail, delivery.mayBeRepeat)
+      const onward = result.onward ?? delivery.headers.notes
+      const headers = asItCame ? writeHeaders(delivery.headers) : onwardHeaders(onward, delivery.mayBeRepeat)
       const maxBytes = asItCame ? Number.POSITIVE_INFINITY : options.maxMessageSize
       try {
         await options.publisher.publish(result.queue, result.body, headers, signal, maxBytes)
@@ -83,8 +84,8 @@ async function carryOut(
 }
 
 /** A message that may be a repeat may have been forwarded before, so the next stage must look as well. */
-function onwardHeaders(trail: Trail, mayBeRepeat: boolean): HeaderTable {
-  return { ...nextStageHeaders(trail), ...(mayBeRepeat && SEEN) }
+function onwardHeaders(notes: Notes, mayBeRepeat: boolean): HeaderTable {
+  return { ...notes.toHeaders('next-stage'), ...(mayBeRepeat && SEEN) }
 }
 
 async function ackThen(delivery: LiveDelivery, afterwards: Afterwards | undefined): Promise<void> {
@@ -107,7 +108,7 @@ async function backToItsQueue(
   signal: AbortSignal,
   seen = delivery.redelivered,
 ): Promise<void> {
-  const headers = writeTrail(withSeen(delivery.trail, seen))
+  const headers = writeHeaders(withSeen(delivery.headers, seen))
   await options.publisher.publish(delivery.queue, delivery.body, headers, signal, Number.POSITIVE_INFINITY)
   delivery.ack()
   delivery.log.debug('back to the end of its queue')

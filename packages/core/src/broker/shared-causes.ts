@@ -1,13 +1,13 @@
 // Says once that messages fail for a cause which they share, and once that it is over: a backlog must not fill the log.
 import { errorCode, isSharedCause } from '../errors.js'
-import type { Trail } from '../headers.js'
+import type { MessageHeaders } from '../headers.js'
 import type { Logger } from '../logger.js'
 
 /** A cause that was not met for so long is a new one: what waited for it was taken by other instances meanwhile. */
 const FORGET_MS = 30 * 60_000
 
 interface Subject {
-  readonly trail: Pick<Trail, 'attempts' | 'cause'>
+  readonly headers: Pick<MessageHeaders, 'attempts' | 'cause'>
   readonly log: Logger
 }
 
@@ -32,22 +32,22 @@ export class SharedCauses {
 
   /** Logs that a message has failed. */
   failed(delivery: Subject, error: Error): void {
-    const { log, trail } = delivery
+    const { log, headers } = delivery
     const code = isSharedCause(error) ? errorCode(error) : undefined
-    if (trail.cause?.code !== code) this.passed(delivery)
+    if (headers.cause?.code !== code) this.passed(delivery)
     if (code === undefined) {
-      log.warn({ err: error, attempts: trail.attempts + 1 }, 'failed; the message goes to FailedQueue')
+      log.warn({ err: error, attempts: headers.attempts + 1 }, 'failed; the message goes to FailedQueue')
     } else if (this.begins(code)) {
       log.error({ err: error }, 'failed for a cause that other messages share; they are tried until it is over')
     } else {
-      log.info({ code, tries: (trail.cause?.tries ?? 0) + 1 }, 'failed for a shared cause')
+      log.info({ code, tries: (headers.cause?.tries ?? 0) + 1 }, 'failed for a shared cause')
     }
   }
 
   /** Logs that the cause for which a message had waited is over, if that is news. */
-  passed({ trail, log }: Subject): void {
-    if (trail.cause && this.#metAt.delete(trail.cause.code)) {
-      log.info({ code: trail.cause.code }, 'a shared cause of failures is over')
+  passed({ headers, log }: Subject): void {
+    if (headers.cause && this.#metAt.delete(headers.cause.code)) {
+      log.info({ code: headers.cause.code }, 'a shared cause of failures is over')
     }
   }
 }
