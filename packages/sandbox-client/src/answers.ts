@@ -15,6 +15,8 @@ export interface CuckooStatus {
    * listed, which the same failure would hide (`list_machines`): then Cuckoo really has no tasks yet.
    */
   readonly tasksKnown: boolean
+  /** Of distributed_cuckoo: which cluster it is. */
+  readonly instance: string | undefined
   /** Free bytes where analyses are stored; Cuckoo 1.2 does not tell. */
   readonly freeBytes: number | undefined
 }
@@ -48,7 +50,7 @@ export interface CuckooMachine {
 const DISKS = ['analyses', 'reports', 'samples', 'binaries']
 
 export function readStatus(answer: unknown, url: string): CuckooStatus {
-  const { version, tasks, machines, diskspace } = record(answer)
+  const { version, tasks, machines, diskspace, instance } = record(answer)
   if (!isRecord(tasks)) throw new UnexpectedAnswerError(url, 'tasks', 'an object')
   const counter = (name: string) => {
     const value = tasks[name] ?? 0
@@ -66,6 +68,7 @@ export function readStatus(answer: unknown, url: string): CuckooStatus {
     reported,
     total,
     tasksKnown: [pending, running, completed, reported, total, record(machines).total].some(n => Number(n) > 0),
+    instance: text(instance),
     freeBytes: DISKS.map(name => record(disks[name]).free).find(isCount),
   }
 }

@@ -25,7 +25,7 @@ describe('status', () => {
     const { client, received } = await stub(t, {
       body: { tasks, version: '1.2', hostname: 'vm', machines: { available: 0, total: 0 } },
     })
-    const expected = { version: '1.2', ...tasks, tasksKnown: true, freeBytes: undefined }
+    const expected = { version: '1.2', ...tasks, tasksKnown: true, instance: undefined, freeBytes: undefined }
     assert.deepEqual(await client.status(signal), expected)
     assert.deepEqual(received, [{ line: 'GET /cuckoo/status', connection: 'close', form: undefined }])
   })

@@ -55,7 +55,7 @@ export const options: Readonly<Record<string, Options>> = {
     type: 'array',
     string: true,
     requiresArg: true,
-    describe: 'NAME=FILE: bearer token of a node, kept in a file',
+    describe: 'URL=FILE: bearer token of the node at this URL, kept in a file',
   },
   'keep-samples': { type: 'boolean', describe: 'Keep samples of finished tasks until they are deleted' },
 }
@@ -92,11 +92,11 @@ export function completeOptions(argv: readonly string[]): string[] {
   })
 }
 
-function readTokens(values: unknown): [name: string, token: string][] {
+function readTokens(values: unknown): [url: string, token: string][] {
   return (Array.isArray(values) ? values : []).map(value => {
-    const [, name, path] = /^([^=]+)=(.+)$/.exec(String(value)) ?? []
-    if (name === undefined || path === undefined) throw new ConfigError('arguments', ['--node-token must be NAME=FILE'])
-    return [name, readToken(path)]
+    const [, url, path] = /^([^=]+)=(.+)$/.exec(String(value)) ?? []
+    if (url === undefined || path === undefined) throw new ConfigError('arguments', ['--node-token must be URL=FILE'])
+    return [url, readToken(path)]
   })
 }
 

@@ -1,4 +1,5 @@
 /** The configuration: what the original's command line has, and what it lacks. */
+import { displayUrl, parseBaseUrl, urlProblems } from '@cuckoo-distributed/http'
 import Type, { type Static } from 'typebox'
 
 const GIB = 2 ** 30
@@ -32,7 +33,7 @@ export const DistributedSchema = Type.Object(
     ApiToken: Type.String({ default: '', description: 'Bearer token that clients must send; empty = none' }),
     NodeTokens: Type.Record(Type.String({ minLength: 1 }), Type.String({ minLength: 1 }), {
       default: {},
-      description: 'Bearer token of each node that wants one, by node name',
+      description: 'Bearer token of each node that wants one, by its URL; it is sent nowhere else',
     }),
     Interval: Type.Number({ default: 30, minimum: 0.05, description: 'Seconds between two looks at a node' }),
     Threshold: Type.Integer({ default: 500, minimum: 1, description: 'Pending tasks that a node may have' }),
@@ -69,8 +70,13 @@ export const DistributedSchema = Type.Object(
 
 export type DistributedConfig = Readonly<Static<typeof DistributedSchema>>
 
-/** The bearer token that a node wants, if the configuration has one. */
-export function nodeToken({ NodeTokens }: DistributedConfig, name: string): string | undefined {
-  // A node may be called `constructor`.
-  return Object.hasOwn(NodeTokens, name) ? NodeTokens[name] : undefined
+/** The bearer token that the node at this URL wants, if the configuration has one. */
+export function nodeToken({ NodeTokens }: DistributedConfig, url: string): string | undefined {
+  const own = displayUrl(parseBaseUrl(url))
+  return Object.entries(NodeTokens).find(([known]) => displayUrl(parseBaseUrl(known)) === own)?.[1]
+}
+
+/** What is well-formed and cannot be used all the same. */
+export function configProblems({ NodeTokens }: DistributedConfig): string[] {
+  return urlProblems({ NodeTokens: Object.keys(NodeTokens) }, { userInfo: 'refused' })
 }

@@ -4,7 +4,7 @@ import { linkedController } from '@cuckoo-distributed/wait'
 import type { FastifyInstance } from 'fastify'
 import { apis } from './apis.js'
 import { completeOptions, mergeArguments, options, positionals } from './arguments.js'
-import { type DistributedConfig, DistributedSchema } from './config.js'
+import { configProblems, type DistributedConfig, DistributedSchema } from './config.js'
 import { Scheduler } from './dispatch/scheduler.js'
 import { openFiles } from './files/files.js'
 import { Janitor } from './files/janitor.js'
@@ -19,6 +19,7 @@ export const distributedCuckoo: ProcessDefinition<typeof DistributedSchema> = {
   positionals,
   rewrite: completeOptions,
   merge: mergeArguments,
+  check: configProblems,
   run,
 }
 

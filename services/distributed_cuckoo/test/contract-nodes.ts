@@ -116,17 +116,29 @@ export function testNodes(serve: Serve): void {
     assert.match(options.text, /allow: GET, HEAD, POST, OPTIONS/i)
   })
 
+  test('a cluster is no node of its own', async t => {
+    const { url: server } = await serve(t)
+    refused(await curl(`${server}/node`, '-d', `name=self&url=${server}`), 404, /it is this very cluster/)
+    assert.deepEqual((await curl(`${server}/node?all=1`)).json, { nodes: {} })
+  })
+
   test('a node with a token is registered and used with it only', async t => {
     const node = await fakeNode(t)
     node.token = 'sesame'
     node.newStatus = 'reported'
-    const front = await serve(t, { NodeTokens: { known: 'sesame' } })
+    const front = await serve(t, { NodeTokens: { [node.url]: 'sesame' } })
     const { url: server } = front
-    refused(await curl(`${server}/node`, '-d', `name=unknown&url=${node.url}`), 404, /unauthorized/)
     assert.equal((await curl(`${server}/node`, '-d', `name=known&url=${node.url}`)).status, 200)
     await front.reaches(await front.submit('MZ'), 'finished')
-    const used = node.calls.slice(node.calls.findIndex(call => call.authorization !== undefined))
-    assert(used.every(call => call.authorization === 'Bearer sesame'))
+    assert(node.calls.every(call => call.authorization === 'Bearer sesame'))
+    // Whoever registers the name with another URL gets nothing.
+    const other = await fakeNode(t)
+    await curl('-XDELETE', `${server}/node/known`)
+    assert.equal((await curl(`${server}/node`, '-d', `name=known&url=${other.url}`)).status, 200)
+    await waitFor(() => other.paths().includes('GET /cuckoo/status'), { describe: 'the other one to be used' })
+    assert(other.calls.every(call => call.authorization === undefined))
+    other.token = 'sesame'
+    refused(await curl(`${server}/node`, '-d', `name=third&url=${other.url}prefix`), 404, /unauthorized/)
     for (const path of ['/status', '/node', '/node?all=1'])
       assert.doesNotMatch((await curl(server + path)).text, /sesame/)
     assert.doesNotMatch(front.process.output.join('\n'), /sesame/)

@@ -33,7 +33,7 @@ describe('a task', () => {
   test('is sent with what its client asked for, and nothing else', async t => {
     const scene = await makeScene(t)
     const node = await makeNode(t, { version: '2.0', apiToken: 's3cret' })
-    Object.assign(scene.config.NodeTokens, { n1: 's3cret' })
+    Object.assign(scene.config.NodeTokens, { [node.url]: 's3cret' })
     await scene.addNode('n1', node.url)
     const id = await scene.addTask('MZ', {
       filename: 'späm "x".exe',

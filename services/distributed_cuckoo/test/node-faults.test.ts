@@ -125,7 +125,13 @@ test('a result that a former leader stores in the meantime is kept', async t => 
   const [submission] = await scene.store.dispatch.submissionsOf(id)
   assert(submission)
   await waitFor(async () => (await scene.reportNames(id)).includes('report.json'), { describe: 'the first report' })
-  assert(await scene.store.dispatch.finish(submission.id, [{ format: 'json', size: 1 }], Date.now()))
+  assert(
+    await scene.store.dispatch.finish(
+      submission.id,
+      [{ format: 'json', size: 1, reason: null, retry: false }],
+      Date.now(),
+    ),
+  )
   await isEmptied(node)
   assert((await scene.reportNames(id)).includes('report.json'))
   assert.equal(node.submissions.length, 1)

@@ -37,6 +37,7 @@ function task(id: number, given: Partial<Task> = {}): Task {
     requirement: requirementOf({ machine: null, platform: null, tags: null, ...given }),
     attempt: 0,
     requeues: 0,
+    avoidNodeId: null,
     submissionId: null,
     nodeId: null,
     nodeName: null,

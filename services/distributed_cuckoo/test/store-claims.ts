@@ -53,7 +53,7 @@ export function testStore(makeUrl: MakeUrl): void {
 
     test('counts its failures until it answers again', async t => {
       const { store, first } = await withNodes(t)
-      await store.nodes.recordStatus(first.id, { counters: COUNTERS, freeBytes: 7, at: NOW })
+      await store.nodes.recordStatus(first.id, { counters: COUNTERS, freeBytes: 7, at: NOW, quarantine: null })
       for (const error of ['refused', 'timed out']) {
         await store.nodes.recordFailure(first.id, { state: 'unreachable', error })
       }
@@ -62,7 +62,7 @@ export function testStore(makeUrl: MakeUrl): void {
         [down?.state, down?.failures, down?.lastError, down?.counters, down?.lastSeen],
         ['unreachable', 2, 'timed out', null, NOW],
       )
-      await store.nodes.recordStatus(first.id, { counters: COUNTERS, freeBytes: null, at: NOW + 1 })
+      await store.nodes.recordStatus(first.id, { counters: COUNTERS, freeBytes: null, at: NOW + 1, quarantine: null })
       const up = await store.nodes.get('n1')
       assert.deepEqual([up?.state, up?.failures, up?.lastError, up?.counters], ['up', 0, null, COUNTERS])
     })

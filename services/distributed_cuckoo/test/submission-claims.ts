@@ -16,11 +16,14 @@ export function testSubmissions(makeUrl: MakeUrl): void {
       assert.equal((await store.dispatch.accepted(begun.id, 7, NOW))?.state, 'accepted')
       assert.deepEqual(stateOf(await store.tasks.get(id)), ['processing', 'n1', 7])
       assert.equal(await store.dispatch.isClaimed(first.id, 7), true)
-      assert.equal(await store.dispatch.beginFetch(begun.id), true)
-      assert.equal(await store.dispatch.finish(begun.id, [{ format: 'json', size: 3 }], NOW + 5), true)
+      assert(await store.dispatch.beginFetch(begun.id))
+      assert.equal(
+        await store.dispatch.finish(begun.id, [{ format: 'json', size: 3, reason: null, retry: false }], NOW + 5),
+        true,
+      )
       const task = await store.tasks.get(id)
       assert.deepEqual([task?.state, task?.completedOn, task?.samplePath], ['finished', NOW + 5, null])
-      assert.deepEqual(await store.tasks.reports(id), [{ format: 'json', size: 3 }])
+      assert.deepEqual(await store.tasks.reports(id), [{ format: 'json', size: 3, reason: null, retry: false }])
       assert.deepEqual(
         (await store.dispatch.submissions(first.id)).map(copy => copy.state),
         ['discarding'],
@@ -66,8 +69,8 @@ export function testSubmissions(makeUrl: MakeUrl): void {
       const current = must(await store.dispatch.begin(id, second.id, NOW))
       await store.dispatch.accepted(current.id, 9, NOW)
       assert.deepEqual(stateOf(await store.tasks.get(id)), ['processing', 'n2', 9])
-      assert.equal(await store.dispatch.beginFetch(stale.id), true)
-      assert.equal(await store.dispatch.beginFetch(current.id), false, 'one copy is fetched at a time')
+      assert(await store.dispatch.beginFetch(stale.id))
+      assert.equal(await store.dispatch.beginFetch(current.id), undefined, 'one copy is fetched at a time')
       assert.deepEqual(stateOf(await store.tasks.get(id)), ['fetching', 'n1', 7])
       assert.equal(await store.dispatch.finish(stale.id, [], NOW), true)
       const states = (await store.dispatch.submissionsOf(id)).map(copy => copy.state)
@@ -85,9 +88,9 @@ export function testSubmissions(makeUrl: MakeUrl): void {
         [(await store.tasks.get(id))?.state, (await store.tasks.get(id))?.error],
         ['processing', 'cut short'],
       )
-      assert.equal(await store.dispatch.beginFetch(copy), true)
+      assert(await store.dispatch.beginFetch(copy))
       await store.dispatch.recover()
-      assert.equal(await store.dispatch.beginFetch(copy), true)
+      assert(await store.dispatch.beginFetch(copy))
       assert.equal(await store.dispatch.finish(copy, [], NOW), true)
     })
 
@@ -98,7 +101,7 @@ export function testSubmissions(makeUrl: MakeUrl): void {
       await store.tasks.remove(id)
       assert.equal(await store.tasks.get(id), undefined)
       assert.equal((await store.dispatch.accepted(copy, 7, NOW))?.state, 'discarding')
-      assert.equal(await store.dispatch.beginFetch(copy), false)
+      assert.equal(await store.dispatch.beginFetch(copy), undefined)
       assert.equal((await store.tasks.list({ states: ['deleted'] })).length, 1)
       await store.dispatch.discarded(copy)
       assert.equal((await store.tasks.list({ states: ['deleted'] })).length, 0)
@@ -111,7 +114,10 @@ export function testSubmissions(makeUrl: MakeUrl): void {
       await store.dispatch.accepted(copy, 7, NOW)
       await store.dispatch.beginFetch(copy)
       await store.tasks.remove(id)
-      assert.equal(await store.dispatch.finish(copy, [{ format: 'json', size: 1 }], NOW), false)
+      assert.equal(
+        await store.dispatch.finish(copy, [{ format: 'json', size: 1, reason: null, retry: false }], NOW),
+        false,
+      )
       await store.dispatch.fetchFailed(copy, 'x')
       assert.equal(await store.tasks.get(id), undefined)
     })

@@ -4,7 +4,7 @@
  */
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { ALWAYS_FETCHED } from '../dispatch/collect.js'
+import { ALWAYS_FETCHED } from '../nodes/collect.js'
 import type { ServerContext } from '../server/context.js'
 import { ApiError } from '../server/errors.js'
 import { queryOf } from '../server/fields.js'

@@ -18,6 +18,8 @@ export async function statusJson({ store, files }: { readonly store: Store; read
   return {
     version: VERSION,
     hostname: 'distributed_cuckoo',
+    // By which a cluster knows itself when somebody registers it as its own node.
+    instance: store.id,
     tasks: {
       total: pending + submitting + processing + fetching + finished + failed,
       pending: pending + submitting + waiting,

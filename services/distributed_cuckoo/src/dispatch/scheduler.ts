@@ -1,13 +1,8 @@
 /** Plans which node gets which tasks, and keeps a worker for each node; in one process of those that share a database. */
-import type { Logger } from '@cuckoo-distributed/core'
-import { delay, linkedController } from '@cuckoo-distributed/wait'
-import type { DistributedConfig } from '../config.js'
-import type { Files } from '../files/files.js'
-import type { Store } from '../store/store.js'
-import { Bell } from './bell.js'
-import { Crew } from './crew.js'
+import { delay, linkedController, Notifier } from '@cuckoo-distributed/wait'
 import { type Demand, drawPlan } from './plan.js'
 import { logUptime } from './uptime-log.js'
+import { NodeWorkers, type WorkersOptions } from './workers.js'
 
 /** Tasks that are planned ahead for a node. The rest of the queue can still be overtaken, and go elsewhere. */
 const PER_NODE = 16
@@ -16,27 +11,18 @@ const MAX_PAUSE_MS = 1000
 /** After a failure of our own disk or database. */
 const TROUBLE_MS = 1000
 
-export interface SchedulerOptions {
-  readonly store: Store
-  readonly files: Files
-  readonly config: DistributedConfig
-  readonly log: Logger
-  /** Milliseconds after which an upload of which nothing more is read is given up. Default one minute. */
-  readonly uploadStallMs?: number
-}
-
 export class Scheduler {
-  readonly #options: SchedulerOptions
-  readonly #bell = new Bell()
+  readonly #options: WorkersOptions
+  readonly #notifier = new Notifier()
   #reasons = ''
 
-  constructor(options: SchedulerOptions) {
+  constructor(options: WorkersOptions) {
     this.#options = options
   }
 
   /** Says that there are new tasks or that nodes have changed. Without it that is seen within a second. */
   wake(): void {
-    this.#bell.ring()
+    this.#notifier.notify()
   }
 
   /** Schedules whenever this process leads, until the signal is aborted; then rejects with its reason. */
@@ -64,28 +50,28 @@ export class Scheduler {
   async #lead(signal: AbortSignal): Promise<void> {
     await this.#options.store.dispatch.recover()
     this.#reasons = ''
-    const crew = new Crew({ ...this.#options, onChange: () => this.#bell.ring() }, signal)
+    const workers = new NodeWorkers({ ...this.#options, onChange: () => this.#notifier.notify() }, signal)
     const { controller, dispose } = linkedController(signal)
     // Settled from the beginning: they may end while a plan still waits for the database.
-    const cycles = Promise.allSettled([this.#repeatCycles(crew, controller.signal)])
+    const cycles = Promise.allSettled([this.#repeatCycles(workers, controller.signal)])
     try {
-      await this.#repeatPlans(crew, signal)
+      await this.#repeatPlans(workers, signal)
     } finally {
       dispose()
       controller.abort()
-      await Promise.allSettled([cycles, crew.ended()])
+      await Promise.allSettled([cycles, workers.ended()])
     }
   }
 
-  async #repeatPlans(crew: Crew, signal: AbortSignal): Promise<never> {
+  async #repeatPlans(workers: NodeWorkers, signal: AbortSignal): Promise<never> {
     for (;;) {
-      await this.#supervised(() => this.#plan(crew), signal)
+      await this.#supervised(() => this.#plan(workers), signal)
       await delay(MIN_PAUSE_MS, signal)
-      await this.#bell.sleep(MAX_PAUSE_MS, signal)
+      await this.#notifier.sleep(MAX_PAUSE_MS, signal)
     }
   }
 
-  async #repeatCycles(crew: Crew, signal: AbortSignal): Promise<never> {
+  async #repeatCycles(workers: NodeWorkers, signal: AbortSignal): Promise<never> {
     const { store, config, log } = this.#options
     for (;;) {
       await delay(config.Interval * 1000, signal)
@@ -93,7 +79,7 @@ export class Scheduler {
       await this.#supervised(() => store.recordCycle(at), signal)
       if (config.UptimeLogfile === '') continue
       try {
-        await logUptime(config.UptimeLogfile, at, crew.counters())
+        await logUptime(config.UptimeLogfile, at, workers.counters())
       } catch (error: unknown) {
         log.warn({ err: error }, 'the uptime log cannot be written')
       }
@@ -101,9 +87,9 @@ export class Scheduler {
   }
 
   /** The work of a plan grows with the nodes and the different requirements, not with the tasks. */
-  async #plan(crew: Crew): Promise<void> {
+  async #plan(workers: NodeWorkers): Promise<void> {
     const { store, config } = this.#options
-    const candidates = crew.match(await store.nodes.list())
+    const candidates = workers.match(await store.nodes.list())
     const open = candidates.filter(({ enabled, up }) => enabled && up)
     const demands: Demand[] = []
     const now = Date.now()
@@ -113,7 +99,7 @@ export class Scheduler {
       demands.push({ requirement, tasks })
     }
     const plan = drawPlan(demands, candidates, { threshold: config.Threshold, perNode: PER_NODE })
-    crew.assign(plan.assignments)
+    workers.assign(plan.assignments)
     const reasons = JSON.stringify([...plan.reasons])
     if (reasons === this.#reasons) return
     await store.tasks.setWaitReasons(plan.reasons)

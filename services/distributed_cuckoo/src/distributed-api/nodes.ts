@@ -1,16 +1,13 @@
 /** `/node`: the Cuckoo nodes. */
-import { CuckooClient } from '@cuckoo-distributed/sandbox-client'
-import { linkedController } from '@cuckoo-distributed/wait'
 import type { FastifyInstance } from 'fastify'
-import { nodeToken } from '../config.js'
-import { troubleOf } from '../dispatch/trouble.js'
+import { inspectNode } from '../nodes/inspect-node.js'
+import { UnfitNodeError } from '../nodes/trouble.js'
 import type { ServerContext } from '../server/context.js'
 import { ApiError } from '../server/errors.js'
 import { type Fields, queryOf, readSwitch } from '../server/fields.js'
 import { readFields } from '../server/form.js'
 import type { Machine, Node } from '../store/model.js'
 
-const REGISTER_TIMEOUT_MS = 10_000
 const NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/
 
 interface ByName {
@@ -73,43 +70,22 @@ function shownNode(node: Node) {
   return { name, url, machines, enabled, status: statusOf(node) }
 }
 
-async function machinesOf(context: ServerContext, name: string, url: string): Promise<Machine[]> {
+async function machinesOf({ config, store, closing }: ServerContext, name: string, url: string): Promise<Machine[]> {
   try {
-    return await listMachines(context, name, url)
+    return await inspectNode({ config, storeId: store.id, url }, closing)
   } catch (error: unknown) {
-    context.closing.throwIfAborted()
-    const reason = error === TOO_LATE ? 'timed out' : troubleOf(error)?.reason
-    if (reason === undefined) throw error
-    throw new ApiError(404, `Invalid Cuckoo node (${name}): ${reason}`, { cause: error })
+    if (!(error instanceof UnfitNodeError)) throw error
+    throw new ApiError(404, `Invalid Cuckoo node (${name}): ${error.message}`, { cause: error })
   }
 }
 
 /** A node with a new URL may be down; it keeps the machines it had then, and the PUT has succeeded anyway. */
-async function refreshMachines(context: ServerContext, node: Node): Promise<void> {
+async function refreshMachines({ config, store, closing, log }: ServerContext, { id, name, url }: Node): Promise<void> {
   try {
-    await context.store.nodes.setMachines(node.id, await listMachines(context, node.name, node.url))
+    await store.nodes.setMachines(id, await inspectNode({ config, storeId: store.id, url }, closing))
   } catch (error: unknown) {
-    if (context.closing.aborted) return
-    context.log.warn({ node: node.name, err: error }, 'the machines of a node with a new url could not be read')
-  }
-}
-
-const TOO_LATE = new Error('the node did not answer in time')
-
-async function listMachines({ config, closing }: ServerContext, name: string, url: string): Promise<Machine[]> {
-  await using client = new CuckooClient({
-    baseUrl: url,
-    verifySsl: config.VerifySSL,
-    maxConnections: 1,
-    apiToken: nodeToken(config, name),
-  })
-  const { controller, dispose } = linkedController(closing)
-  const deadline = setTimeout(() => controller.abort(TOO_LATE), REGISTER_TIMEOUT_MS)
-  try {
-    return await client.listMachines(controller.signal)
-  } finally {
-    clearTimeout(deadline)
-    dispose()
+    if (closing.aborted) return
+    log.warn({ node: name, err: error }, 'the machines of a node with a new url could not be read')
   }
 }
 

@@ -1,14 +1,17 @@
+import { beginFetch, finish, isFetching, isKept } from './fetching.js'
 import type { Report, Submission, Task } from './model.js'
 import { stateColumns, type TaskRow, toSubmission, toTask } from './rows.js'
-import type { DispatchStore, Requeue } from './store.js'
+import type { DispatchStore, Fetch, Requeue } from './store.js'
 import type { Db, Tx } from './tables.js'
 import {
   forgetDeleted,
+  isUnfinished,
   lockTask,
   markObsolete,
   readSubmission,
   selectTasks,
   settleTask,
+  updateSubmission,
   updateTask,
 } from './task-rows.js'
 
@@ -77,7 +80,7 @@ export class SqlDispatchStore implements DispatchStore {
   accepted(submissionId: number, nodeTaskId: number, at: number): Promise<Submission | undefined> {
     return this.#inTurn(submissionId, async (tx, submission, task) => {
       if (submission.state !== 'sending') return submission
-      const state = isUnfinished(task) ? 'accepted' : 'discarding'
+      const state = isUnfinished(task) || task.state === 'failed' ? 'accepted' : 'discarding'
       await updateSubmission(tx, submission.id, { state, node_task_id: nodeTaskId })
       if (task.state === 'submitting' && task.submission_id === submission.id) {
         await updateTask(tx, task.id, {
@@ -103,22 +106,8 @@ export class SqlDispatchStore implements DispatchStore {
     await this.#inTurn(submissionId, (tx, submission, task) => this.#requeue(tx, submission, task, outcome))
   }
 
-  async beginFetch(submissionId: number): Promise<boolean> {
-    const begun = await this.#inTurn(submissionId, async (tx, submission, task) => {
-      if (submission.state !== 'accepted' || task.state === 'fetching') return false
-      if (!isUnfinished(task)) {
-        await updateSubmission(tx, submission.id, { state: 'discarding' })
-        return false
-      }
-      await updateTask(tx, task.id, {
-        ...stateColumns('fetching'),
-        submission_id: submission.id,
-        node_id: submission.nodeId,
-        node_task_id: submission.nodeTaskId,
-      })
-      return true
-    })
-    return begun ?? false
+  beginFetch(submissionId: number): Promise<Fetch | undefined> {
+    return this.#inTurn(submissionId, beginFetch)
   }
 
   async fetchFailed(submissionId: number, error: string): Promise<void> {
@@ -131,13 +120,20 @@ export class SqlDispatchStore implements DispatchStore {
   async finish(submissionId: number, reports: readonly Report[], at: number): Promise<boolean> {
     const finished = await this.#inTurn(submissionId, async (tx, submission, task) => {
       if (!isFetching(task, submission)) return false
-      for (const { format, size } of reports) {
-        await tx.insertInto('report').values({ task_id: task.id, format, size }).execute()
-      }
-      await settleTask(tx, task, { state: 'finished', error: null, completed_on: at }, this.#keepSamples)
+      await finish(tx, task, reports, { at, keepSample: this.#keepSamples })
       return true
     })
     return finished ?? false
+  }
+
+  async amend(submissionId: number, reports: readonly Report[], at: number): Promise<boolean> {
+    const amended = await this.#inTurn(submissionId, async (tx, submission, task) => {
+      const isOpen = task.state === 'finished' || (task.state === 'failed' && reports.some(isKept))
+      if (submission.state !== 'accepted' || !isOpen) return false
+      await finish(tx, task, reports, { at, keepSample: this.#keepSamples })
+      return true
+    })
+    return amended ?? false
   }
 
   fail(taskId: number, error: string, at: number): Promise<boolean> {
@@ -147,6 +143,20 @@ export class SqlDispatchStore implements DispatchStore {
       await this.#fail(tx, task, error, at)
       return true
     })
+  }
+
+  async failedOnNode(submissionId: number, error: string, at: number): Promise<boolean> {
+    const failed = await this.#inTurn(submissionId, async (tx, submission, task) => {
+      await updateSubmission(tx, submission.id, { state: 'discarding' })
+      if (!isUnfinished(task) || task.submission_id !== submission.id) return false
+      await this.#fail(tx, task, error, at)
+      return true
+    })
+    return failed ?? false
+  }
+
+  async isWanted(submissionId: number): Promise<boolean> {
+    return (await readSubmission(this.#db, submissionId))?.state === 'accepted'
   }
 
   async discarded(submissionId: number): Promise<void> {
@@ -206,6 +216,7 @@ export class SqlDispatchStore implements DispatchStore {
       node_task_id: null,
       started_on: null,
       requeues,
+      avoid_node: submission.nodeId,
       error: outcome.error,
       not_before: outcome.notBefore,
     })
@@ -216,20 +227,4 @@ export class SqlDispatchStore implements DispatchStore {
     await markObsolete(tx, 'reports', String(task.id))
     await settleTask(tx, task, { state: 'failed', error, completed_on: at }, this.#keepSamples)
   }
-}
-
-function isUnfinished({ state }: TaskRow): boolean {
-  return state !== 'finished' && state !== 'failed' && state !== 'deleted'
-}
-
-function isFetching(task: TaskRow, submission: Submission): boolean {
-  return task.state === 'fetching' && task.submission_id === submission.id
-}
-
-async function updateSubmission(
-  tx: Tx,
-  id: number,
-  values: { readonly state: Submission['state']; readonly node_task_id?: number },
-): Promise<void> {
-  await tx.updateTable('submission').set(values).where('id', '=', id).execute()
 }

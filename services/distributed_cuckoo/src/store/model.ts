@@ -7,8 +7,11 @@ export interface Machine {
   readonly tags: readonly string[]
 }
 
-/** What was observed of a node; whether it may get work is `enabled`, and losing contact never changes that. */
-export type NodeState = 'new' | 'up' | 'unreachable' | 'unauthorized'
+/**
+ * What was observed of a node; whether it may get work is `enabled`, and losing contact never changes that. `quarantined`: it answers, but what is asked of it fails; why is in
+ * `lastError`.
+ */
+export type NodeState = 'new' | 'up' | 'quarantined' | 'unreachable' | 'unauthorized'
 
 /** The `tasks` object of a node's `/cuckoo/status`. */
 export interface NodeCounters {
@@ -30,7 +33,7 @@ export interface Node {
   readonly machines: readonly Machine[]
   readonly state: NodeState
   readonly lastSeen: number | null
-  /** Why the last contact failed; null after a success. */
+  /** Why the last contact failed, or why it is quarantined; null after a success. */
   readonly lastError: string | null
   /** Failed contacts since the last success. */
   readonly failures: number
@@ -104,12 +107,14 @@ export interface Task extends TaskOptions {
   readonly submissionId: number | null
   /** How often it was put back to pending although a node may have had it. */
   readonly requeues: number
+  /** The node that had its last try, if that came to nothing; another one is preferred. */
+  readonly avoidNodeId: number | null
   /** Of the current submission. */
   readonly nodeId: number | null
   readonly nodeName: string | null
   /** The node's own id of the current submission. */
   readonly nodeTaskId: number | null
-  /** Of a failed task its reason, else the last thing that went wrong, or null. */
+  /** Of a failed task its reason, of a finished one why a report is missing, else the last thing that went wrong; or null. */
   readonly error: string | null
   readonly addedOn: number
   /** When the current submission was accepted by its node. */
@@ -122,7 +127,7 @@ export interface Task extends TaskOptions {
  * A copy of a task on a node, from the intent to send it until the node's copy is gone for certain. `sending`: the node
  * may or may not have it. `accepted`: it has, under `nodeTaskId`. `discarding`: its result is stored or not wanted; the
  * node's copy is to be deleted. A submission that is not its task's current one is stale: its result is still welcome while the
- * task has none.
+ * task has none, or reports of it are missing. That of a failed task, too, which is finished then.
  */
 export type SubmissionState = 'sending' | 'accepted' | 'discarding'
 
@@ -139,11 +144,15 @@ export interface Submission {
   readonly begunOn: number
 }
 
-/** A report that was asked of the node: kept as `report.<format>`, or one that the node does not have. */
+/** A report that was asked of the node: kept as `report.<format>`, or missing. */
 export interface Report {
   readonly format: string
-  /** Bytes; null = the node did not have it. */
+  /** Bytes; null = it is missing. */
   readonly size: number | null
+  /** Why it is missing; null when it is not. */
+  readonly reason: string | null
+  /** It is missing, but may come yet: its node's copy stays, and is asked for it now and then. */
+  readonly retry: boolean
 }
 
 export interface TaskFilter {

@@ -75,13 +75,19 @@ export class SqlNodeStore implements NodeStore {
 
   async recordStatus(
     id: number,
-    seen: { readonly counters: NodeCounters; readonly freeBytes: number | null; readonly at: number },
+    seen: {
+      readonly counters: NodeCounters
+      readonly freeBytes: number | null
+      readonly at: number
+      readonly quarantine: string | null
+    },
   ): Promise<void> {
     await this.#db
       .updateTable('node')
       .set({
         ...UNSEEN,
-        state: 'up',
+        state: seen.quarantine === null ? 'up' : 'quarantined',
+        last_error: seen.quarantine,
         last_seen: seen.at,
         counters: JSON.stringify(seen.counters),
         free_bytes: seen.freeBytes,

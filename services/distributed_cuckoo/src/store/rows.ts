@@ -1,8 +1,8 @@
 /** Rows of the database as the objects of the model, and back. */
 import type { Selectable } from 'kysely'
-import type { Machine, NewTask, Node, Submission, Task, TaskState } from './model.js'
+import type { Machine, NewTask, Node, Report, Submission, Task, TaskState } from './model.js'
 import { requirementOf } from './requirement.js'
-import type { NodeTable, SubmissionTable, TaskTable } from './tables.js'
+import type { NodeTable, ReportTable, SubmissionTable, TaskTable } from './tables.js'
 
 export type TaskRow = Selectable<TaskTable>
 
@@ -33,6 +33,7 @@ export function toTask(row: TaskRow & { readonly node_name: string | null }): Ta
     attempt: row.attempt,
     submissionId: row.submission_id,
     requeues: row.requeues,
+    avoidNodeId: row.avoid_node,
     nodeId: row.node_id,
     nodeName: row.node_name,
     nodeTaskId: row.node_task_id,
@@ -68,6 +69,7 @@ export function newTaskRow(task: NewTask, at: number): Omit<TaskRow, 'id'> {
     attempt: 0,
     submission_id: null,
     requeues: 0,
+    avoid_node: null,
     node_id: null,
     node_task_id: null,
     error: null,
@@ -94,6 +96,10 @@ export function toSubmission(row: Selectable<SubmissionTable>): Submission {
     sha256: row.sha256,
     begunOn: row.begun_on,
   }
+}
+
+export function toReport({ format, size, reason, retry }: Selectable<ReportTable>): Report {
+  return { format, size, reason, retry: retry === 1 }
 }
 
 export function toNode(

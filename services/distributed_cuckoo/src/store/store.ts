@@ -49,10 +49,16 @@ export interface NodeStore {
     changes: { readonly name?: string; readonly url?: string; readonly enabled?: boolean },
   ): Promise<Node | undefined>
   setMachines(id: number, machines: readonly Machine[]): Promise<void>
-  /** The node answered: it is `up`, its failures are forgotten. */
+  /** The node answered: it is `up`, or `quarantined`; its failures are forgotten. */
   recordStatus(
     id: number,
-    seen: { readonly counters: NodeCounters; readonly freeBytes: number | null; readonly at: number },
+    seen: {
+      readonly counters: NodeCounters
+      readonly freeBytes: number | null
+      readonly at: number
+      /** Why it gets no tasks although it answers; null = it does. */
+      readonly quarantine: string | null
+    },
   ): Promise<void>
   /** The node did not answer as it should; `failures` grows by one, the counters of the last success are dropped. */
   recordFailure(
@@ -112,18 +118,28 @@ export interface DispatchStore {
   abandoned(submissionId: number, outcome: Requeue): Promise<void>
   /**
    * Claims the task's result for this copy, which becomes its task's current one: pending, submitting or processing → fetching.
-   * False when another copy is being fetched, and when the task needs no result any more; then the copy becomes `discarding`.
+   * A failed task, and a finished one of which reports may come yet, stay as they are until `amend`. Undefined when another copy is
+   * being fetched, and when the task needs no result any more; then the copy becomes `discarding`.
    */
-  beginFetch(submissionId: number): Promise<boolean>
+  beginFetch(submissionId: number): Promise<Fetch | undefined>
   /** fetching → processing; to be fetched again. */
   fetchFailed(submissionId: number, error: string): Promise<void>
   /**
-   * fetching → finished, with reports that are complete on disk. All copies become `discarding`. False when the task was deleted
-   * in the meantime: its report directory is the caller's to remove.
+   * fetching → finished, with reports that are complete on disk. All copies become `discarding`, unless a report may come yet. False
+   * when the task was deleted in the meantime: its report directory is the caller's to remove.
    */
   finish(submissionId: number, reports: readonly Report[], at: number): Promise<boolean>
-  /** Any unfinished state → failed. All copies become `discarding`. False when the task was not unfinished. */
+  /**
+   * Adds to a task that is not unfinished what a late fetch has brought; a failed task is finished then. All copies become
+   * `discarding`, unless a report may come yet. False when nothing was to be added.
+   */
+  amend(submissionId: number, reports: readonly Report[], at: number): Promise<boolean>
+  /** Any unfinished state → failed. Copies stay on their nodes: one may have a result yet. False when the task was not unfinished. */
   fail(taskId: number, error: string, at: number): Promise<boolean>
+  /** The node gave this copy up, which becomes `discarding`; its task fails if this is its current one. Resolves with whether it did. */
+  failedOnNode(submissionId: number, error: string, at: number): Promise<boolean>
+  /** Whether the result of this copy is still of use. */
+  isWanted(submissionId: number): Promise<boolean>
   /** The node's copy is gone: the submission is forgotten, and a deleted task with its last one. */
   discarded(submissionId: number): Promise<void>
   /** All submissions on this node, oldest first: as many as are in flight there, not as many as there are tasks. */
@@ -146,6 +162,13 @@ export interface ObsoleteFile {
   readonly kind: 'sample' | 'reports'
   /** Relative to the samples directory; of reports the task's id, which is the name of its directory. */
   readonly path: string
+}
+
+export interface Fetch {
+  /** The task stays as it is; what comes is for `amend`. */
+  readonly late: boolean
+  /** Formats that are kept already, or that the node surely does not have. */
+  readonly settled: readonly string[]
 }
 
 export interface Requeue {

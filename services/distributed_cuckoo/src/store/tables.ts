@@ -72,6 +72,7 @@ export interface TaskTable {
   attempt: number
   submission_id: number | null
   requeues: number
+  avoid_node: number | null
   node_id: number | null
   node_task_id: number | null
   error: string | null
@@ -98,6 +99,8 @@ export interface ReportTable {
   task_id: number
   format: string
   size: number | null
+  reason: string | null
+  retry: number
 }
 
 export interface ObsoleteFileTable {

@@ -36,7 +36,7 @@ export async function updateTask(tx: Tx, id: number, values: Partial<Omit<TaskRo
   await tx.updateTable('task').set(values).where('id', '=', id).execute()
 }
 
-/** Finished, failed or deleted: copies that nodes have are not wanted, nor is the sample unless it is kept. */
+/** Finished, failed or deleted: the sample is not wanted any more unless it is kept. */
 export async function settleTask(
   tx: Tx,
   task: TaskRow,
@@ -46,10 +46,14 @@ export async function settleTask(
   const kept = keepSample ? task.sample_path : null
   if (task.sample_path !== null && kept === null) await markObsolete(tx, 'sample', task.sample_path)
   await updateTask(tx, task.id, { ...values, ...stateColumns(values.state), sample_path: kept })
+}
+
+/** What nodes have of the task is not wanted any more. */
+export async function discardCopies(tx: Tx, taskId: number): Promise<void> {
   await tx
     .updateTable('submission')
     .set({ state: 'discarding' })
-    .where('task_id', '=', task.id)
+    .where('task_id', '=', taskId)
     .where('node_task_id', 'is not', null)
     .execute()
 }
@@ -68,3 +72,15 @@ export async function forgetDeleted(tx: Tx, task: TaskRow): Promise<void> {
 
 /** The number of rows with each value, as a number in both databases. */
 export const countRows = sql<number>`cast(count(*) as integer)`
+
+export function isUnfinished({ state }: TaskRow): boolean {
+  return state !== 'finished' && state !== 'failed' && state !== 'deleted'
+}
+
+export async function updateSubmission(
+  tx: Tx,
+  id: number,
+  values: { readonly state: Submission['state']; readonly node_task_id?: number },
+): Promise<void> {
+  await tx.updateTable('submission').set(values).where('id', '=', id).execute()
+}

@@ -1,9 +1,18 @@
 import { groupCommit } from './group-commit.js'
 import type { NewTask, Report, Task, TaskCounts, TaskFilter } from './model.js'
-import { newTaskRow, toTask } from './rows.js'
+import { newTaskRow, toReport, toTask } from './rows.js'
 import type { TaskStore } from './store.js'
 import type { Db } from './tables.js'
-import { countRows, forgetDeleted, lockTask, markObsolete, readTask, selectTasks, settleTask } from './task-rows.js'
+import {
+  countRows,
+  discardCopies,
+  forgetDeleted,
+  lockTask,
+  markObsolete,
+  readTask,
+  selectTasks,
+  settleTask,
+} from './task-rows.js'
 
 export class SqlTaskStore implements TaskStore {
   readonly #db: Db
@@ -63,8 +72,8 @@ export class SqlTaskStore implements TaskStore {
     return (await oldest.executeTakeFirst())?.added_on ?? null
   }
 
-  reports(id: number): Promise<Report[]> {
-    return this.#db.selectFrom('report').select(['format', 'size']).where('task_id', '=', id).execute()
+  async reports(id: number): Promise<Report[]> {
+    return (await this.#db.selectFrom('report').selectAll().where('task_id', '=', id).execute()).map(toReport)
   }
 
   remove(id: number): Promise<Task | undefined> {
@@ -73,6 +82,7 @@ export class SqlTaskStore implements TaskStore {
       if (row === undefined || row.state === 'deleted') return undefined
       const task = await readTask(tx, id)
       await settleTask(tx, row, { state: 'deleted' }, false)
+      await discardCopies(tx, id)
       await tx.deleteFrom('report').where('task_id', '=', id).execute()
       await markObsolete(tx, 'reports', String(id))
       await forgetDeleted(tx, { ...row, state: 'deleted' })

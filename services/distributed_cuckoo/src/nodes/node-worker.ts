@@ -1,15 +1,13 @@
 /** The loop that talks to one node; nothing that happens there delays another node. */
 import { performance } from 'node:perf_hooks'
-import { type BackOff, backOff, delay } from '@cuckoo-distributed/wait'
+import { type BackOff, backOff, delay, inParallel, Notifier } from '@cuckoo-distributed/wait'
+import type { Candidate } from '../dispatch/plan.js'
 import type { Node, NodeCounters, Submission, Task } from '../store/model.js'
-import { Bell } from './bell.js'
 import { Copies } from './copies.js'
-import { Doubts } from './doubts.js'
-import { inParallel } from './parallel.js'
-import type { Candidate } from './plan.js'
 import { send } from './send.js'
 import type { NodeSession } from './session.js'
 import { isDoubtful, type Trouble, troubleOf } from './trouble.js'
+import { Unconfirmed } from './unconfirmed.js'
 
 /** A node that has not answered a request for this long gets no new tasks planned, whatever comes of the request. */
 const SILENT_MS = 10_000
@@ -28,9 +26,9 @@ export class NodeWorker {
   readonly #session: NodeSession
   readonly #options: NodeWorkerOptions
   readonly #copies: Copies
-  readonly #doubts: Doubts
+  readonly #unconfirmed: Unconfirmed
   readonly #waits: BackOff
-  readonly #bell = new Bell()
+  readonly #notifier = new Notifier()
   #node: Node
   #planned: Task[] = []
   #counters: NodeCounters | undefined
@@ -48,7 +46,7 @@ export class NodeWorker {
     this.#options = options
     this.#session = options.session
     this.#copies = new Copies(options.session, () => this.#beginRequest())
-    this.#doubts = new Doubts(options.session)
+    this.#unconfirmed = new Unconfirmed(options.session)
     const intervalMs = options.session.config.Interval * 1000
     this.#waits = backOff({ initialMs: Math.min(1000, intervalMs), maxMs: 2 * intervalMs })
   }
@@ -75,14 +73,14 @@ export class NodeWorker {
 
   /** Takes what is registered of the node now. */
   update(node: Node): void {
-    if (node.enabled && !this.#node.enabled) this.#bell.ring()
+    if (node.enabled && !this.#node.enabled) this.#notifier.notify()
     this.#node = node
   }
 
   /** Takes the tasks to send next, in place of those planned before. */
   plan(tasks: readonly Task[]): void {
     this.#planned = [...tasks]
-    if (tasks.length > 0) this.#bell.ring()
+    if (tasks.length > 0) this.#notifier.notify()
   }
 
   /** Works until the signal is aborted, and rejects with its reason. */
@@ -92,7 +90,7 @@ export class NodeWorker {
         const pauseMs = await this.#round(signal)
         this.#waits.reset()
         this.#busySince = undefined
-        await this.#bell.sleep(pauseMs, signal)
+        await this.#notifier.sleep(pauseMs, signal)
       } catch (error: unknown) {
         signal.throwIfAborted()
         this.#busySince = undefined
@@ -108,7 +106,7 @@ export class NodeWorker {
     let submissions = await store.dispatch.submissions(node.id)
     if (!this.#node.enabled && submissions.length === 0) return intervalMs
     await this.#contact(signal)
-    await this.#doubts.settle(submissions.filter(isSending), signal)
+    await this.#unconfirmed.settle(submissions.filter(isSending), signal)
     if (await this.#sendPlanned(signal)) this.#options.onChange()
     submissions = await store.dispatch.submissions(node.id)
     await this.#copies.tend(submissions, this.#node.machines.length, signal)
@@ -128,7 +126,7 @@ export class NodeWorker {
     this.#counters = { total, pending, running, completed, reported }
     this.#lastContact = performance.now()
     this.#statusDue = this.#lastContact + config.Interval * 1000
-    await store.nodes.recordStatus(node.id, { counters: this.#counters, freeBytes, at: Date.now() })
+    await store.nodes.recordStatus(node.id, { counters: this.#counters, freeBytes, at: Date.now(), quarantine: null })
     if (this.#shown !== 'up') log.info({ node: node.name, version: status.version }, 'node answers')
     this.#shown = 'up'
     this.#options.onChange()
@@ -157,7 +155,7 @@ export class NodeWorker {
       if (submission === undefined) this.#given -= 1
       else this.#copies.added(submission)
     } catch (error: unknown) {
-      if (isDoubtful(error)) this.#doubts.uploadFailed(task.id, task.attempt + 1)
+      if (isDoubtful(error)) this.#unconfirmed.uploadFailed(task.id, task.attempt + 1)
       throw error
     }
   }

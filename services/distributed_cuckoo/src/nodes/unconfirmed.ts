@@ -14,7 +14,7 @@ const LATE_MS = 60_000
 /** Between two looks, at least. */
 const PAUSE_MS = 2000
 
-export class Doubts {
+export class Unconfirmed {
   readonly #session: NodeSession
   /** Tasks whose last upload failed under this process; that may be the task's own fault, so it counts. By id, with the attempt. */
   readonly #failed = new Map<number, number>()

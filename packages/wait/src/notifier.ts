@@ -1,31 +1,33 @@
 /** Lets a loop sleep until there is something to do. */
-import { delay, linkedController } from '@cuckoo-distributed/wait'
+import { delay } from './delay.js'
+import { linkedController } from './linked-controller.js'
 
-const RUNG = new Error('the bell rang')
+const NOTIFIED = new Error('the sleeper was notified')
 
-export class Bell {
-  #rung = false
+/** For one sleeper at a time; a notification that comes while nobody sleeps is kept. */
+export class Notifier {
+  #notified = false
   #sleeper: AbortController | undefined
 
   /** Ends the current sleep, or the next one before it begins. */
-  ring(): void {
-    this.#rung = true
+  notify(): void {
+    this.#notified = true
     // Without a reason it would make an exception with a stack each time.
-    this.#sleeper?.abort(RUNG)
+    this.#sleeper?.abort(NOTIFIED)
   }
 
-  /** Resolves when the bell rings, or after `ms`. Rejects with `signal.reason`. */
+  /** Resolves when somebody notifies, or after `ms`. Rejects with `signal.reason`. */
   async sleep(ms: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     const { controller, dispose } = linkedController(signal)
     this.#sleeper = controller
     try {
-      if (!this.#rung) await delay(ms, controller.signal)
+      if (!this.#notified) await delay(ms, controller.signal)
     } catch (error: unknown) {
       signal.throwIfAborted()
-      if (!this.#rung) throw error
+      if (!this.#notified) throw error
     } finally {
-      this.#rung = false
+      this.#notified = false
       this.#sleeper = undefined
       dispose()
     }

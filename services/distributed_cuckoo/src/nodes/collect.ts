@@ -16,6 +16,8 @@ export const ALWAYS_FETCHED: readonly string[] = ['json', 'dropped']
  * How it went: `stored` (or not wanted any more), `later` when another copy or another process is at it, `incomplete` when it is
  * to be tried again.
  */
+const ABSENT = 'the node does not have it'
+
 export type Collected = 'stored' | 'later' | 'incomplete'
 
 /**
@@ -98,11 +100,12 @@ async function fetchAll(
   let problem: string | undefined
   for (const format of new Set([...ALWAYS_FETCHED, ...session.config.ReportFormats])) {
     try {
-      reports.push({ format, size: await fetchOne(session, submission, { folder, format }, signal) })
+      const size = await fetchOne(session, submission, { folder, format }, signal)
+      reports.push({ format, size, reason: size === null ? ABSENT : null, retry: false })
     } catch (error: unknown) {
       if (signal.aborted || !isAnswer(error)) throw error
       problem ??= `${format}: ${describeError(error)}`
-      reports.push({ format, size: null })
+      reports.push({ format, size: null, reason: describeError(error), retry: true })
     }
   }
   return { reports, problem }

@@ -3,12 +3,12 @@ import { performance } from 'node:perf_hooks'
 
 import { describeError } from '@cuckoo-distributed/core'
 import type { TaskSummary } from '@cuckoo-distributed/sandbox-client'
+import { inParallel } from '@cuckoo-distributed/wait'
 import type { Submission } from '../store/model.js'
 import { collect } from './collect.js'
-import { isCopy } from './doubts.js'
-import { inParallel } from './parallel.js'
 import type { NodeSession } from './session.js'
 import { concernsWholeNode } from './trouble.js'
+import { isCopy } from './unconfirmed.js'
 import { Watches } from './watch.js'
 
 /** Cuckoo also answers 404 while its database fails (`cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`, `view_task`). */

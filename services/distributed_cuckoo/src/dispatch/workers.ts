@@ -1,16 +1,25 @@
 /** The workers of all nodes. */
-import { CuckooClient } from '@cuckoo-distributed/sandbox-client'
+import type { Logger } from '@cuckoo-distributed/core'
+import type { CuckooClient } from '@cuckoo-distributed/sandbox-client'
 import { linkedController } from '@cuckoo-distributed/wait'
-import { nodeToken } from '../config.js'
+import type { DistributedConfig } from '../config.js'
+import type { Files } from '../files/files.js'
+import { connectNode } from '../nodes/inspect-node.js'
+import { NodeWorker } from '../nodes/node-worker.js'
 import type { Node, NodeCounters, Task } from '../store/model.js'
-import { NodeWorker } from './node-worker.js'
+import type { Store } from '../store/store.js'
 import type { Candidate } from './plan.js'
-import type { SchedulerOptions } from './scheduler.js'
 
-const CONNECT_TIMEOUT_MS = 5_000
-/** A node that says nothing for so long is taken for hung; it then gets the same request again later. */
-const HEADERS_TIMEOUT_MS = 30_000
 const UPLOAD_STALL_MS = 60_000
+
+export interface WorkersOptions {
+  readonly store: Store
+  readonly files: Files
+  readonly config: DistributedConfig
+  readonly log: Logger
+  /** Milliseconds after which an upload of which nothing more is read is given up. Default one minute. */
+  readonly uploadStallMs?: number
+}
 
 interface Member {
   readonly worker: NodeWorker
@@ -21,14 +30,14 @@ interface Member {
   readonly ended: Promise<void>
 }
 
-export class Crew {
-  readonly #options: SchedulerOptions & { readonly onChange: () => void }
+export class NodeWorkers {
+  readonly #options: WorkersOptions & { readonly onChange: () => void }
   readonly #signal: AbortSignal
   readonly #members = new Map<number, Member>()
   #turn = 0
 
   /** The workers end when the signal is aborted. `onChange` is called when a new plan may be due. */
-  constructor(options: SchedulerOptions & { readonly onChange: () => void }, signal: AbortSignal) {
+  constructor(options: WorkersOptions & { readonly onChange: () => void }, signal: AbortSignal) {
     this.#options = options
     this.#signal = signal
   }
@@ -60,13 +69,13 @@ export class Crew {
   }
 
   #addressOf({ name, url }: Node): string {
-    return JSON.stringify([name, url, nodeToken(this.#options.config, name)])
+    return JSON.stringify([name, url])
   }
 
   /** The new worker begins when the old one has ended, so that a node never has two. */
   #replace(old: Member | undefined, node: Node): Member {
     old?.stop()
-    const client = this.#connect(node)
+    const client = connectNode(this.#options.config, node.url)
     const worker = this.#hire(node, client)
     const { controller, dispose } = linkedController(this.#signal)
     const run = async () => {
@@ -86,18 +95,6 @@ export class Crew {
     const member: Member = { worker, name: node.name, address, stop: () => controller.abort(), ended }
     this.#members.set(node.id, member)
     return member
-  }
-
-  #connect({ name, url }: Node): CuckooClient {
-    const { config } = this.#options
-    return new CuckooClient({
-      baseUrl: url,
-      verifySsl: config.VerifySSL,
-      maxConnections: config.NodeConcurrency,
-      apiToken: nodeToken(config, name),
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-      headersTimeoutMs: HEADERS_TIMEOUT_MS,
-    })
   }
 
   #hire(node: Node, client: CuckooClient): NodeWorker {

@@ -24,6 +24,12 @@ export class StalledUploadError extends Error {
   override readonly name = 'StalledUploadError'
 }
 
+/** What is at the URL cannot be a node. `message` is out of a fixed vocabulary, as clients choose the URL. */
+export class UnfitNodeError extends Error {
+  readonly code = 'UNFIT_NODE'
+  override readonly name = 'UnfitNodeError'
+}
+
 /** Whether the node may have the task although the upload failed. */
 export function isDoubtful(error: unknown): boolean {
   return error instanceof UnknownOutcomeError || error instanceof StalledUploadError
@@ -39,6 +45,7 @@ export function troubleOf(error: unknown): Trouble | undefined {
   }
   if (error instanceof StatusError) return unreachable(`HTTP ${error.status}`)
   if (error instanceof TimeoutError || error instanceof StalledUploadError) return unreachable('timed out')
+  if (error instanceof UnfitNodeError) return unreachable(error.message)
   if (error instanceof NetworkError) return unreachable(networkReason(error.cause))
   if (error instanceof NotJsonError) return unreachable('not JSON')
   if (error instanceof UnexpectedAnswerError) return unreachable('not the answer of a Cuckoo')
