@@ -16,7 +16,7 @@ export interface CuckooStatus {
    */
   readonly tasksKnown: boolean
   /** Of distributed_cuckoo: which cluster it is. */
-  readonly instance: string | undefined
+  readonly instance?: string | undefined
   /** Free bytes where analyses are stored; Cuckoo 1.2 does not tell. */
   readonly freeBytes: number | undefined
 }
