@@ -33,7 +33,7 @@ export interface StatusDetails {
 
 /** The server answered with a status that is neither 2xx nor one the caller expects. */
 export class StatusError extends HttpError {
-  override readonly code = 'HTTP_STATUS'
+  override readonly code: string = 'HTTP_STATUS'
   readonly status: number
   readonly retryAfterMs: number | undefined
   readonly location: string | undefined

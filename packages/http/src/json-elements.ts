@@ -1,4 +1,5 @@
 /** Reads a long JSON list element by element. */
+import { parseJson } from './parse-json.js'
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -26,10 +27,10 @@ export async function* jsonElements(
   for await (const chunk of chunks) {
     for (const element of splitter.push(chunk)) {
       count += 1
-      yield JSON.parse(element)
+      yield parseJson(element)
     }
   }
-  const frame: unknown = JSON.parse(splitter.frame)
+  const frame = parseJson(splitter.frame)
   const list = isRecord(frame) ? frame[key] : undefined
   if (!Array.isArray(list) || list.length !== count || !list.every(isRecord)) {
     throw new SyntaxError(`the JSON document has no list of objects "${key}"`)

@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici'
 import { BodyTooLargeError, NetworkError, NotJsonError, TruncatedBodyError } from './errors.js'
 import type { Exchange } from './exchange.js'
 import { jsonElements } from './json-elements.js'
+import { parseJson } from './parse-json.js'
 import { excerptOf } from './text.js'
 
 const ELEMENT_LIMIT = 16 * 2 ** 20
@@ -68,7 +69,7 @@ export class HttpResponse {
   async json(limit: number): Promise<unknown> {
     const text = await this.text(limit)
     try {
-      return JSON.parse(text)
+      return parseJson(text)
     } catch (error: unknown) {
       throw this.#notJson(text.slice(0, EXCERPT_SOURCE_LENGTH), error)
     }

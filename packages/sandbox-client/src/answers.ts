@@ -1,5 +1,6 @@
 /** What Cuckoo answers, reduced to what is used, and checked. */
 import { UnexpectedAnswerError } from './errors.js'
+import { type Phase, phaseOf } from './phase.js'
 
 export interface CuckooStatus {
   /** As the server calls itself, e.g. `1.2`, `2.0-dev`, `2.0.7`. */
@@ -23,7 +24,9 @@ export interface CuckooStatus {
 
 export interface TaskSummary {
   readonly id: number
-  /** `pending`, `running`, `completed`, `recovered`, `reported`, `failed_analysis`, … */
+  /** How far it is. */
+  readonly phase: Phase
+  /** The server's own word for that, to be shown and not to be compared. */
   readonly status: string
   /** As given at creation; empty when none was. */
   readonly custom: string
@@ -35,6 +38,8 @@ export interface TaskSummary {
   /** Of the file that Cuckoo received; undefined for URL tasks. */
   readonly md5: string | undefined
   readonly sha256: string | undefined
+  /** What its machine must have. On 1.x they decide whether the task may be deleted, see `deleteTask`. */
+  readonly tags: readonly string[]
   /** What went wrong in the analysis, in words. */
   readonly errors: readonly string[]
 }
@@ -74,17 +79,19 @@ export function readStatus(answer: unknown, url: string): CuckooStatus {
 }
 
 export function readTask(task: unknown, url: string): TaskSummary {
-  const { id, status, custom, completed_on: completedOn, sample, errors } = record(task)
+  const { id, status, custom, completed_on: completedOn, sample, tags, errors } = record(task)
   if (!isTaskId(id)) throw new UnexpectedAnswerError(url, 'task.id', 'a positive integer')
   if (typeof status !== 'string') throw new UnexpectedAnswerError(url, 'task.status', 'a text')
   const { md5, sha256 } = record(sample)
   return {
     id,
+    phase: phaseOf(status),
     status,
     custom: text(custom) ?? '',
     completedOn: text(completedOn),
     md5: text(md5),
     sha256: text(sha256),
+    tags: texts(tags),
     errors: texts(errors),
   }
 }

@@ -11,7 +11,9 @@ import {
   type TaskSummary,
 } from './answers.js'
 import { createTask, createUrlTask, type NewTask, type NewUrlTask } from './create-task.js'
-import { UnexpectedAnswerError } from './errors.js'
+import { TokenRefusedError, UnexpectedAnswerError } from './errors.js'
+import { wordsOf } from './phase.js'
+import type { Deletion, ListOptions, SandboxClient } from './sandbox.js'
 
 const ANSWER_LIMIT = 16 * 2 ** 20
 const MACHINES_LIMIT = 2 ** 20
@@ -40,25 +42,11 @@ export interface CuckooClientOptions {
   readonly headersTimeoutMs?: number | undefined
 }
 
-export interface ListOptions {
-  /** Only tasks in exactly this status. */
-  readonly status?: string | undefined
-  /**
-   * Only tasks whose machine finished after this time, in seconds since 1970. Tasks that failed before that have no
-   * such time and are left out.
-   */
-  readonly completedAfter?: number | undefined
-  /** Default: all tasks. Stock 1.2 answers an empty list when it is given. */
-  readonly limit?: number | undefined
-  /** Tasks to leave out before the first; only with `limit`. */
-  readonly offset?: number | undefined
-}
-
 /**
- * One Cuckoo. All methods reject with the errors of `HttpClient` and `HttpResponse`, with `UnexpectedAnswerError` when the
- * answer is JSON of another API, and with the signal's own reason.
+ * One Cuckoo. All methods reject with the errors of `HttpClient` and `HttpResponse`, with `TokenRefusedError` for status 401
+ * and 403, with `UnexpectedAnswerError` when the answer is JSON of another API, and with the signal's own reason.
  */
-export class CuckooClient implements AsyncDisposable {
+export class CuckooClient implements SandboxClient {
   /** The base URL as it may be shown: without user info. */
   readonly baseUrl: string
   readonly #http: HttpClient
@@ -99,22 +87,24 @@ export class CuckooClient implements AsyncDisposable {
   }
 
   /**
-   * Tasks in the order in which their machines finished. A task that is not listed may still exist: a failing database
-   * makes the list empty, with status 200 (`cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`, `list_tasks`). The answer
-   * may have 256 MiB and is parsed task by task.
+   * The tasks of a phase, or all. One that is not listed may still exist: a failing database makes the list empty, with
+   * status 200 (`cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`, `list_tasks`), and a row that cannot be read is left
+   * out, as it says nothing about the others. Without a limit, since stock 1.2 answers an empty list when it is given one.
+   * The answer may have 256 MiB and is parsed task by task.
    */
-  async listTasks(options: ListOptions, signal: AbortSignal): Promise<TaskSummary[]> {
-    const { status, completedAfter, limit, offset } = options
-    const path = ['/tasks/list', limit, limit === undefined ? undefined : offset].filter(part => part !== undefined)
-    const query = {
-      ...(status !== undefined && { status }),
-      // Anything but an integer is answered with 500.
-      ...(completedAfter !== undefined && { completed_after: Math.floor(completedAfter) }),
-    }
-    const response = await this.#get(path.join('/'), signal, { query, headersTimeoutMs: SLOW_ANSWER_MS })
+  async listTasks({ phase, completedAfter }: ListOptions, signal: AbortSignal): Promise<TaskSummary[]> {
     const tasks: TaskSummary[] = []
-    for await (const task of response.jsonElements('tasks', LIST_LIMIT)) {
-      tasks.push(readTask(task, this.#url('/tasks/list')))
+    for (const word of phase === undefined ? [undefined] : wordsOf(phase)) {
+      const query = {
+        ...(word !== undefined && { status: word }),
+        // Anything but an integer is answered with 500.
+        ...(completedAfter !== undefined && { completed_after: Math.floor(completedAfter) }),
+      }
+      const response = await this.#get('/tasks/list', signal, { query, headersTimeoutMs: SLOW_ANSWER_MS })
+      for await (const row of response.jsonElements('tasks', LIST_LIMIT)) {
+        const task = readableTask(row, this.#url('/tasks/list'))
+        if (task !== undefined) tasks.push(task)
+      }
     }
     return tasks
   }
@@ -165,10 +155,15 @@ export class CuckooClient implements AsyncDisposable {
   }
 
   /**
-   * Deletes a task and its folder. `gone`: there was no such task. `busy`: it is running and cannot be deleted yet.
+   * Deletes a task and its folder. `gone`: there was no such task. `busy`: it is running and cannot be deleted yet. `kept`:
+   * it has tags, and this server would delete every other task and machine with one of them as well: 1.x cascades
+   * (`cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`, `delete_task`; mended in August 2015).
    * Rejects with StatusError 500 when Cuckoo could not remove the row or the folder.
    */
-  async deleteTask(id: number, signal: AbortSignal): Promise<'deleted' | 'gone' | 'busy'> {
+  async deleteTask(id: number, signal: AbortSignal): Promise<Deletion> {
+    const task = await this.viewTask(id, signal)
+    if (task === undefined) return 'gone'
+    if (task.tags.length > 0 && cascadesTags(await this.status(signal))) return 'kept'
     const path = `/tasks/delete/${checkedId(id)}`
     try {
       const response = await this.#get(path, signal)
@@ -188,12 +183,16 @@ export class CuckooClient implements AsyncDisposable {
     return this.#http[Symbol.asyncDispose]()
   }
 
-  #get(
+  async #get(
     path: string,
     signal: AbortSignal,
     options: Pick<RequestOptions, 'query' | 'expectStatus' | 'headersTimeoutMs'> = {},
-  ) {
-    return this.#http.request({ method: 'GET', path, signal, ...options })
+  ): Promise<HttpResponse> {
+    try {
+      return await this.#http.request({ method: 'GET', path, signal, ...options })
+    } catch (error: unknown) {
+      throw error instanceof StatusError && [401, 403].includes(error.status) ? new TokenRefusedError(error) : error
+    }
   }
 
   #download(path: string, signal: AbortSignal, options: Pick<RequestOptions, 'query' | 'expectStatus'>) {
@@ -214,6 +213,19 @@ export class CuckooClient implements AsyncDisposable {
   #url(path: string): string {
     return `${this.baseUrl}${path}`
   }
+}
+
+function readableTask(row: unknown, url: string): TaskSummary | undefined {
+  try {
+    return readTask(row, url)
+  } catch {
+    return undefined // UnexpectedAnswerError: presence in a list is information, absence is not, so nothing is lost
+  }
+}
+
+/** Whatever does not call itself 2.0 or later may be a 1.x: forks write what they like. */
+function cascadesTags({ version }: CuckooStatus): boolean {
+  return !/^[2-9]\./.test(version)
 }
 
 function checkedId(id: number): number {

@@ -1,4 +1,5 @@
 /** Uploading a sample, and what each answer to it says about the task. */
+import { inspect } from 'node:util'
 import {
   BodyTooLargeError,
   type HttpClient,
@@ -11,7 +12,7 @@ import {
   TruncatedBodyError,
 } from '@cuckoo-distributed/http'
 import { isTaskId, record } from './answers.js'
-import { TaskRefusedError, UnknownOutcomeError } from './errors.js'
+import { TaskRefusedError, TokenRefusedError, UnknownOutcomeError } from './errors.js'
 
 /** What every new task may have. */
 interface Submission {
@@ -39,6 +40,7 @@ export interface NewTask extends Submission {
 }
 
 const ANSWER_LIMIT = 2 ** 20
+const SHOWN_LENGTH = 200
 const SWITCHES = new Set(['memory', 'enforce_timeout'])
 const FALSE_WORDS = new Set(['false', 'none', 'no', '0', 'off'])
 
@@ -63,11 +65,19 @@ async function create(http: HttpClient, request: Omit<RequestOptions, 'method'>)
   } catch (error: unknown) {
     throw outcomeOf(error)
   }
-  const { task_id: id } = record(answer)
+  const { task_id: id, task_ids: ids } = record(answer)
   if (isTaskId(id)) return id
   // With status 200: the insert into Cuckoo's database failed (cuckoosandbox/cuckoo:lib/cuckoo/core/database.py, add).
-  if (id === null) throw new TaskRefusedError('Cuckoo could not store the task: its answer has "task_id": null')
-  throw new UnknownOutcomeError('the answer to the upload has no "task_id" that is a positive integer')
+  if (id === null || (Array.isArray(ids) && ids.length === 0)) {
+    throw new TaskRefusedError(`Cuckoo has made no task: it answered ${shown(answer)}`)
+  }
+  throw new UnknownOutcomeError(`no "task_id" in the answer to the upload is a positive integer: ${shown(answer)}`)
+}
+
+/** An answer may be nested so deeply that `JSON.stringify` fails. */
+function shown(answer: unknown): string {
+  const text = inspect(answer, { depth: 2, compact: true, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 100 })
+  return text.length <= SHOWN_LENGTH ? text : `${text.slice(0, SHOWN_LENGTH)}…`
 }
 
 /**
@@ -81,6 +91,7 @@ function sentOptions(options: Readonly<Record<string, string>>): Record<string, 
 
 function outcomeOf(error: unknown): unknown {
   if (error instanceof StatusError) {
+    if ([401, 403].includes(error.status)) return new TokenRefusedError(error)
     if (error.status === 429) return error
     return error.status >= 500 ? unknownOutcome(error) : new TaskRefusedError(error.message, { cause: error })
   }

@@ -1,6 +1,17 @@
 export { type CuckooMachine, type CuckooStatus, serverTime, type TaskSummary } from './answers.js'
-export { CuckooClient, type CuckooClientOptions, type ListOptions } from './client.js'
+export { CuckooClient, type CuckooClientOptions } from './client.js'
 export { AllowedCuckooURLs, CuckooTokens } from './config.js'
 export type { NewTask, NewUrlTask } from './create-task.js'
-export { TaskRefusedError, UnexpectedAnswerError, UnknownOutcomeError } from './errors.js'
-export { CuckooServer, CuckooServers, type CuckooServersOptions } from './servers.js'
+export {
+  DoubtfulListsError,
+  DoubtfulStatusError,
+  TaskRefusedError,
+  TokenRefusedError,
+  UnexpectedAnswerError,
+  UnknownOutcomeError,
+} from './errors.js'
+export { ListWindow } from './list-window.js'
+export { isMarked, type LookOptions, MarkIndex, type MarkIndexOptions, type TaskMark } from './mark-index.js'
+export { isFinal, type ListedPhase, type Phase } from './phase.js'
+export type { Deletion, ListOptions, SandboxClient, TaskQueries } from './sandbox.js'
+export { believedStatus, CuckooServer, CuckooServers, type CuckooServersOptions } from './servers.js'

@@ -74,51 +74,80 @@ describe('status', () => {
 describe('a list of tasks', () => {
   test('is reduced to what is used', async t => {
     const pending = { ...task12, id: 32, status: 'pending', custom: null, completed_on: null, sample: {} }
-    const { client, received } = await stub(t, { body: { tasks: [task12, { ...pending, errors: ['timeout'] }] } })
+    const { client, received } = await stub(t, {
+      body: {
+        tasks: [
+          { ...task12, tags: ['office'] },
+          { ...pending, errors: ['timeout'] },
+        ],
+      },
+    })
     assert.deepEqual(await client.listTasks({}, signal), [
       {
         id: 31,
+        phase: 'reported',
         status: 'reported',
         custom: 'c-1',
         completedOn: '2026-11-21 18:43:49',
         md5: '0a34e70d416e3c0fb0e7bfbb6758ce31',
         sha256: '3a60b8d7',
+        tags: ['office'],
         errors: [],
       },
       {
         id: 32,
+        phase: 'pending',
         status: 'pending',
         custom: '',
         completedOn: undefined,
         md5: undefined,
         sha256: undefined,
+        tags: [],
         errors: ['timeout'],
       },
     ])
     assert.equal(received[0]?.line, 'GET /tasks/list')
   })
 
-  test('can be narrowed by status, whole seconds, limit and offset', async t => {
-    const { client, received } = await stub(t, ...Array.from({ length: 4 }, () => ({ body: { tasks: [] } })))
-    await client.listTasks({ status: 'reported', completedAfter: 1_700_000_000.9 }, signal)
-    await client.listTasks({ limit: 50 }, signal)
-    await client.listTasks({ limit: 50, offset: 100 }, signal)
-    await client.listTasks({ offset: 100 }, signal)
+  test('can be narrowed by phase and whole seconds, and has no limit', async t => {
+    const { client, received } = await stub(t, ...Array.from({ length: 6 }, () => ({ body: { tasks: [] } })))
+    await client.listTasks({ phase: 'reported', completedAfter: 1_700_000_000.9 }, signal)
+    for (const phase of ['pending', 'running', 'processing', 'failed'] as const) {
+      await client.listTasks({ phase }, signal)
+    }
     assert.deepEqual(
       received.map(({ line }) => line),
       [
         'GET /tasks/list?status=reported&completed_after=1700000000',
-        'GET /tasks/list/50',
-        'GET /tasks/list/50/100',
-        'GET /tasks/list',
+        'GET /tasks/list?status=pending',
+        'GET /tasks/list?status=running',
+        'GET /tasks/list?status=completed',
+        'GET /tasks/list?status=failed_analysis',
+        'GET /tasks/list?status=failed_processing',
       ],
     )
   })
 
-  test('with a task that is none, or without tasks, is an error', async t => {
-    const { client } = await stub(t, { body: { tasks: [{ ...task12, id: '31' }] } }, { body: { data: [] } })
-    await assert.rejects(client.listTasks({}, signal), { code: 'CUCKOO_UNEXPECTED_ANSWER', message: /"task\.id"/ })
+  test('is read without the rows that cannot be read', async t => {
+    const rows = [{ ...task12, id: '31' }, { ...task12, status: null }, {}, { ...task12, id: 32 }]
+    const { client } = await stub(t, { body: { tasks: rows } })
+    const ids = (await client.listTasks({}, signal)).map(({ id }) => id)
+    assert.deepEqual(ids, [32])
+  })
+
+  test('without tasks is an error', async t => {
+    const { client } = await stub(t, { body: { data: [] } })
     await assert.rejects(client.listTasks({}, signal), { code: 'HTTP_NOT_JSON' })
+  })
+
+  test('that has NaN in it is read', async t => {
+    const { client } = await stub(t, {
+      body: '{"tasks": [{"id": 3, "status": "running", "duration": NaN}], "x": -Infinity}',
+    })
+    assert.deepEqual(
+      (await client.listTasks({}, signal)).map(({ id }) => id),
+      [3],
+    )
   })
 })
 
@@ -205,25 +234,48 @@ describe('a download', () => {
 })
 
 describe('deleting', () => {
+  const found = { body: { task: task12 } }
+  const tagged = { body: { task: { ...task12, tags: ['office'] } } }
+  const version = (text?: string) => ({ body: { version: text, tasks: { total: 1 } } })
+
   test('tells whether the task was deleted, gone before, or is running', async t => {
     const busy = 'The task is currently being processed, cannot delete'
     const { client, received } = await stub(
       t,
+      found,
       { body: { status: 'OK' } },
       bottlePage('404 Not Found', 'Task not found'),
+      found,
       { status: 404, body: { message: 'Task not found' } },
+      found,
       bottlePage('500 Internal Server Error', busy),
+      found,
       { status: 500, body: { message: busy } },
     )
     const outcomes: string[] = []
     for (let i = 0; i < 5; i += 1) outcomes.push(await client.deleteTask(29, signal))
     assert.deepEqual(outcomes, ['deleted', 'gone', 'gone', 'busy', 'busy'])
-    assert.equal(received[0]?.line, 'GET /tasks/delete/29')
+    assert.equal(received[1]?.line, 'GET /tasks/delete/29')
   })
+
+  for (const text of ['1.2', '1.3-dev', '', undefined, 'ours-1.0']) {
+    test(`spares a tagged task where others would go with it (version ${text})`, async t => {
+      const { client, received } = await stub(t, tagged, version(text))
+      assert.equal(await client.deleteTask(29, signal), 'kept')
+      assert.equal(received.length, 2)
+    })
+  }
+
+  for (const text of ['2.0.7', '2.0-dev', '2.0-distributed']) {
+    test(`does not spare a tagged task where only that one goes (version ${text})`, async t => {
+      const { client } = await stub(t, tagged, version(text), { body: { status: 'OK' } })
+      assert.equal(await client.deleteTask(29, signal), 'deleted')
+    })
+  }
 
   test('that fails is an error', async t => {
     const message = 'An error occurred while trying to delete the task'
-    const { client } = await stub(t, { status: 500, body: { message } }, { body: { error: true } })
+    const { client } = await stub(t, found, { status: 500, body: { message } }, found, { body: { error: true } })
     await assert.rejects(client.deleteTask(29, signal), { status: 500 })
     await assert.rejects(client.deleteTask(29, signal), { code: 'CUCKOO_UNEXPECTED_ANSWER' })
   })

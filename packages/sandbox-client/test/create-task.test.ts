@@ -43,8 +43,8 @@ test('an upload sends the file and the options that mean something', async t => 
 describe('an upload is refused', () => {
   const refusals: readonly [string, Answer][] = [
     ['a task that could not be stored', { body: { task_id: null } }],
+    ['no task at all', { body: { task_ids: [], errors: ['no'] } }],
     ['400', flaskPage(400, 'Bad Request')],
-    ['401', { status: 401, body: { message: 'Authentication is required' } }],
     ['404', bottlePage('404 Not Found', 'Not found')],
     ['413 of a proxy', { status: 413, type: 'text/html', body: '<h1>Request Entity Too Large</h1>' }],
     ['a redirect', { status: 302 }],
@@ -57,6 +57,36 @@ describe('an upload is refused', () => {
     })
   }
 })
+
+test('what was answered is shown, up to a point', async t => {
+  const { client } = await stub(
+    t,
+    { body: { task_id: null, why: 'disk' } },
+    { body: { task_ids: [], errors: Array.from({ length: 50 }, () => 'x'.repeat(1000)) } },
+    { status: 400, body: { message: 'This file has already been submitted' } },
+    { body: { task_id: 'seven' } },
+  )
+  const failure = () =>
+    client.createTask(sample(), signal).then(
+      () => assert.fail('a task was made'),
+      ({ message }: Error) => message,
+    )
+  assert.match(await failure(), /it answered \{ task_id: null, why: 'disk' \}$/)
+  const long = await failure()
+  assert.match(long, /it answered \{ task_ids: \[\], errors: \[ 'x+/)
+  assert.ok(long.length < 300)
+  assert.match(await failure(), /400: .*This file has already been submitted/)
+  assert.match(await failure(), /\{ task_id: 'seven' \}/)
+})
+
+for (const status of [401, 403]) {
+  test(`${status} is no refusal of the task: it lies in the place`, async t => {
+    const { client } = await stub(t, { status }, { status })
+    const refused = { code: 'CUCKOO_TOKEN_REFUSED', sharedCause: true, status, message: /"CuckooTokens"/ }
+    await assert.rejects(client.createTask(sample(), signal), refused)
+    await assert.rejects(client.status(signal), refused)
+  })
+}
 
 describe('it is unknown whether a task was made', () => {
   const unknown: readonly [string, Answer][] = [

@@ -1,21 +1,13 @@
 // Watches all tasks of one Cuckoo with few requests: a list tells of many, a view now and then of a single one.
 import { describeError, type Logger } from '@cuckoo-distributed/core'
 import { isOutage, StatusError } from '@cuckoo-distributed/http'
-import type { CuckooStatus, ListOptions, TaskSummary } from '@cuckoo-distributed/sandbox-client'
+import { ListWindow, type TaskQueries, type TaskSummary } from '@cuckoo-distributed/sandbox-client'
 import { backOff, delay } from '@cuckoo-distributed/wait'
 import type { WatchClocks } from './clocks.js'
-import { ListWindow } from './list-window.js'
 import { overdue, TaskVanishedError, taskFailed } from './verdicts.js'
 
-/** The questions that are asked of Cuckoo. */
-export interface TaskViews {
-  listTasks(options: ListOptions, signal: AbortSignal): Promise<TaskSummary[]>
-  viewTask(id: number, signal: AbortSignal): Promise<TaskSummary | undefined>
-  status(signal: AbortSignal): Promise<CuckooStatus>
-}
-
 export interface WatcherOptions {
-  readonly cuckoo: TaskViews
+  readonly cuckoo: TaskQueries
   /** Names the Cuckoo. */
   readonly log: Logger
   /** Ends everything. */
@@ -40,9 +32,6 @@ const TROUBLES = 3
 const TROUBLED_MS = 5 * 60_000
 const LONGEST_PAUSE_MS = 60_000
 const LONGEST_RETRY_AFTER_MS = 5 * 60_000
-
-const GOING: ReadonlySet<string> = new Set(['pending', 'running', 'completed', 'distributed'])
-const FAILED = /^(failed_\w+|recovered|banned)$/
 
 /**
  * One request at a time, and none while nothing is watched. What an answer shows is believed; what it does not show
@@ -142,7 +131,7 @@ export class Watcher {
     const oldestWatch = Math.min(...[...this.#watches].map(({ clocks }) => clocks.watchedSince ?? Date.now()))
     const start = this.#window.start(oldestWatch)
     // Without a limit: stock 1.2 answers an empty list when it is given one.
-    const tasks = await cuckoo.listTasks({ status: 'reported', completedAfter: start / 1000 }, stop)
+    const tasks = await cuckoo.listTasks({ phase: 'reported', completedAfter: start / 1000 }, stop)
     this.#window.answered(start, tasks)
     const reported = new Set(tasks.map(({ id }) => id))
     for (const watch of this.#watches) if (reported.has(watch.taskId)) watch.settle()
@@ -168,14 +157,14 @@ export class Watcher {
   }
 
   #judge(task: TaskSummary, watches: readonly Watch[]): void {
-    const { status } = task
-    if (status === 'reported') this.#window.missed(task)
-    else if (!GOING.has(status) && !FAILED.test(status)) this.#tellOddState(status)
+    const { phase, status } = task
+    if (phase === 'reported') this.#window.missed(task)
+    else if (phase === 'unknown') this.#tellOddState(status)
     for (const watch of watches) {
       delete watch.clocks.troubledSince
       delete watch.clocks.troubles
-      if (status === 'reported') watch.settle()
-      else if (FAILED.test(status)) watch.settle(taskFailed(task))
+      if (phase === 'reported') watch.settle()
+      else if (phase === 'failed' || phase === 'replaced') watch.settle(taskFailed(task))
       else if (this.#isOverdue(watch)) watch.settle(overdue(task, this.#options.deadlineMs))
     }
   }

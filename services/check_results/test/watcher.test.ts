@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { createLogger, HoldLimitReached, PermanentError } from '@cuckoo-distributed/core'
 import { NetworkError, StatusError } from '@cuckoo-distributed/http'
-import type { CuckooStatus, ListOptions, TaskSummary } from '@cuckoo-distributed/sandbox-client'
+import type { CuckooStatus, ListOptions, Phase, TaskSummary } from '@cuckoo-distributed/sandbox-client'
 import type { WatchClocks } from '../src/clocks.js'
 import { Watcher } from '../src/watcher.js'
 
@@ -26,15 +26,16 @@ class FakeCuckoo {
   statusError: unknown
   listsAreEmpty = false
 
-  set(id: number, status: string, errors: string[] = []): void {
-    const completedOn = status === 'reported' ? at(Date.now()) : undefined
-    this.tasks.set(id, { id, status, custom: '', completedOn, md5: undefined, sha256: undefined, errors })
+  set(id: number, phase: Phase, change: Partial<TaskSummary> = {}): void {
+    const completedOn = phase === 'reported' ? at(Date.now()) : undefined
+    const task = { id, phase, status: phase, custom: '', completedOn, tags: [], errors: [] }
+    this.tasks.set(id, { ...task, md5: undefined, sha256: undefined, ...change })
   }
 
-  listTasks({ status, completedAfter = 0, limit }: ListOptions): Promise<TaskSummary[]> {
-    return this.#answer(`list ${status} ${limit ?? ''}`.trim(), () => {
+  listTasks({ phase, completedAfter = 0 }: ListOptions): Promise<TaskSummary[]> {
+    return this.#answer(`list ${phase}`, () => {
       const all = this.listsAreEmpty ? [] : [...this.tasks.values()]
-      return all.filter(task => task.status === status && (task.completedOn ?? '') > at(completedAfter * 1000))
+      return all.filter(task => task.phase === phase && (task.completedOn ?? '') > at(completedAfter * 1000))
     })
   }
 
@@ -189,25 +190,28 @@ test('nothing is asked while nothing is watched, and the interval holds when wat
   assert.equal(two.state, 'reported')
 })
 
-for (const status of ['failed_analysis', 'failed_processing', 'failed_reporting', 'recovered', 'banned']) {
-  test(`${status} is a permanent failure with Cuckoo's reasons`, async t => {
+for (const [phase, status] of [
+  ['failed', 'failed_analysis'],
+  ['replaced', 'recovered'],
+] as const) {
+  test(`a task that is ${phase} is a permanent failure with Cuckoo's reasons`, async t => {
     const { cuckoo, watch, pass } = setUp(t)
-    cuckoo.set(1, status, ['no machine', 'no luck'])
+    cuckoo.set(1, phase, { status, errors: ['no machine', 'no luck'] })
     const one = watch(1)
     await pass(30 * SECOND)
     assertFailed(one, 'TASK_FAILED', new RegExp(`task 1 ended as ${status}: no machine; no luck`))
   })
 }
 
-for (const status of ['pending', 'running', 'completed', 'distributed', 'something_new']) {
-  test(`${status} is watched on, until the deadline`, async t => {
+for (const phase of ['pending', 'running', 'processing', 'unknown'] as const) {
+  test(`a task that is ${phase} is watched on, until the deadline`, async t => {
     const { cuckoo, watch, pass } = setUp(t, { deadlineMs: 10 * MINUTE })
-    cuckoo.set(1, status)
+    cuckoo.set(1, phase)
     const one = watch(1)
     await pass(10 * MINUTE)
     assert.equal(one.state, 'watching')
     await pass(MINUTE)
-    assertFailed(one, 'ANALYSIS_DEADLINE', new RegExp(`still ${status} after 600 s`))
+    assertFailed(one, 'ANALYSIS_DEADLINE', new RegExp(`still ${phase} after 600 s`))
   })
 }
 

@@ -10,11 +10,15 @@ import {
   type StageContext,
 } from '@cuckoo-distributed/core'
 import type { CritsServers } from '@cuckoo-distributed/crits-client'
-import { isOutage, StatusError } from '@cuckoo-distributed/http'
-import { type CuckooServer, TaskRefusedError, UnknownOutcomeError } from '@cuckoo-distributed/sandbox-client'
+import { faultOf } from '@cuckoo-distributed/http'
+import {
+  type CuckooServer,
+  type TaskMark,
+  TaskRefusedError,
+  UnknownOutcomeError,
+} from '@cuckoo-distributed/sandbox-client'
 import { StagingError } from '@cuckoo-distributed/staging'
 import { storeSample } from './crits-sample.js'
-import { findTask, type TaskLists, type TaskMark } from './find-task.js'
 import type { Room } from './room.js'
 import { type Sample, SampleOnDemand } from './sample.js'
 import type { Submission } from './submission.js'
@@ -29,8 +33,8 @@ export interface FeederOptions {
   readonly tmpDir: string
 }
 
-/** Uploads of one delivery whose outcome may stay unknown before the message has failed. */
-const UNKNOWN_OUTCOMES = 3
+/** Uploads of one delivery that fail while Cuckoo is well, before the message has failed. */
+const TRIES = 2
 
 export class Feeder {
   readonly #options: FeederOptions
@@ -84,14 +88,15 @@ export class Feeder {
     const { delivery, waiting, working } = context
     const { custom, crits } = submission
     const md5 = async () => crits.md5 || (await sample.get()).md5()
-    const find = async () => this.#find({ custom, md5: await md5() }, context)
+    const find = async (after: number) => this.#find({ custom, md5: await md5() }, after, context)
     // What is in the message is checked at once. What is in CRITs is read when there is room, which is not kept for a CRITs
     // that is away.
     if (submission.sample) await sample.get()
     else await this.#options.crits.forMessage(crits.critsUrl).availability.whenUp(waiting)
-    let mayExist = delivery.mayBeRepeat || context.headers.attempts > 0
-    for (let unknown = 0; ; ) {
-      const found = mayExist ? await find() : undefined
+    /** When all that may have made the task was over: its delivery to someone else, the last upload. */
+    let doubtedAt = delivery.mayBeRepeat || context.headers.attempts > 0 ? performance.now() : undefined
+    for (let failed = 0; ; ) {
+      const found = doubtedAt === undefined ? undefined : await find(doubtedAt)
       if (found !== undefined) return found
       const place = await room.enter(waiting)
       if (place === undefined) return undefined
@@ -99,12 +104,13 @@ export class Feeder {
         return await this.#upload(submission, await sample.get(), context)
       } catch (error: unknown) {
         working.throwIfAborted()
+        const endedAt = performance.now()
+        place.leave()
         room.expire()
-        if (error instanceof UnknownOutcomeError) unknown += 1
-        const isAway = isWaitedFor(error instanceof UnknownOutcomeError ? error.cause : error)
-        if (!isAway || unknown >= UNKNOWN_OUTCOMES) return await findOrThrow(find, error)
-        cuckoo.availability.reportDown(error instanceof UnknownOutcomeError ? error.cause : error)
-        mayExist ||= error instanceof UnknownOutcomeError
+        const isAway = await cuckoo.availability.isAway(error, waiting)
+        if (!isAway) failed += 1
+        if (faultOf(error) === 'own' || failed >= TRIES) return await findOrThrow(() => find(endedAt), error)
+        if (error instanceof UnknownOutcomeError) doubtedAt = endedAt
       } finally {
         place.leave()
       }
@@ -128,20 +134,11 @@ export class Feeder {
     return taskId
   }
 
-  async #find(mark: TaskMark, { log, waiting }: StageContext): Promise<number | undefined> {
-    const { client, availability } = this.#options.cuckoo
-    const patient: TaskLists = {
-      listTasks: (list, signal) => availability.patiently(signal, () => client.listTasks(list, signal)),
-      status: signal => availability.patiently(signal, () => client.status(signal)),
-    }
-    const taskId = await findTask(mark, { cuckoo: patient, log, signal: waiting })
-    if (taskId !== undefined) log.info({ taskId }, 'an earlier attempt has submitted the sample already')
-    return taskId
+  async #find(mark: TaskMark, after: number, { log, waiting }: StageContext): Promise<number | undefined> {
+    const task = await this.#options.cuckoo.marks.find(mark, { after, signal: waiting })
+    if (task !== undefined) log.info({ taskId: task.id }, 'an earlier attempt has submitted the sample already')
+    return task?.id
   }
-}
-
-function isWaitedFor(error: unknown): boolean {
-  return isOutage(error) || (error instanceof StatusError && error.status === 429)
 }
 
 /** For an upload that is not tried again: whatever Cuckoo answered, it may have made the task. */

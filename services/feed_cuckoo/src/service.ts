@@ -20,6 +20,9 @@ export const feedCuckoo: ServiceDefinition<typeof FeedCuckooSchema> = {
       verifySsl: config.VerifySSL,
       maxConnections: config.PrefetchCount,
       apiTokens: config.CuckooTokens,
+      marks: {
+        onDoubt: (phases, looks) => log.debug({ phases, looks }, 'the lists of Cuckoo do not agree with its counters'),
+      },
       onAvailability: (url, state, error) => logAvailability(log, url, state, error),
     })
     const crits = new CritsServers({
@@ -33,7 +36,7 @@ export const feedCuckoo: ServiceDefinition<typeof FeedCuckooSchema> = {
       producerQueue: config.ProducerQueue,
       cuckoo,
       room: new Room({
-        status: signal => cuckoo.availability.patiently(signal, () => cuckoo.client.status(signal)),
+        status: signal => cuckoo.patient.status(signal),
         maxPending: config.MaxPending,
         freeSpace: freeSpace(config),
         intake,

@@ -176,11 +176,13 @@ for (const kind of ['nullTask', 'status'] as const) {
   })
 }
 
-test('status 500 to an upload fails after looking for the task', async t => {
+test('status 500 to an upload fails after a second try and looking for the task', async t => {
   const { standIn, feeder } = await setUp(t)
-  standIn.faults.next({ kind: 'status', status: 500, match: { path: '/tasks/create/file' } })
+  standIn.faults.next({ kind: 'status', status: 500, match: { path: '/tasks/create/file' }, times: 2 })
   await assert.rejects(deliver(feeder, message()).outcome, { code: 'CUCKOO_UNKNOWN_OUTCOME' })
-  assert.ok(standIn.journal.some(({ path }) => path.startsWith('/tasks/list?status=reported')))
+  assert.equal(standIn.faults.pending, 0)
+  const last = standIn.journal.map(({ path }) => path).slice(-2)
+  assert.ok(last.some(path => path.startsWith('/tasks/list?status=reported')))
 })
 
 for (const status of [429, 503]) {

@@ -1,12 +1,12 @@
 /** Submissions of which nobody knows whether the node has them: after a crash, or after an upload without a clear answer. */
 import { performance } from 'node:perf_hooks'
-import type { TaskSummary } from '@cuckoo-distributed/sandbox-client'
+import type { ListedPhase, TaskSummary } from '@cuckoo-distributed/sandbox-client'
 import type { Submission } from '../store/model.js'
 import type { NodeSession } from './session.js'
 import { troubleOf } from './trouble.js'
 
 /** In the order in which a task passes through them, so that one which moves on between two lists is met in the later one. */
-const STATUSES = ['pending', 'running', 'completed', 'reported', 'failed_analysis', 'failed_processing']
+const PHASES: readonly ListedPhase[] = ['pending', 'running', 'processing', 'reported', 'failed']
 /** Of reported tasks only those are listed which ended after the submission, by a node's clock that may be off by this. */
 const CLOCK_SLACK_MS = 2 * 24 * 3600 * 1000
 /** A node with several threads may still be storing an upload that nobody waits for; for so long its copy is looked for. */
@@ -52,9 +52,9 @@ export class Unconfirmed {
   async #lookFor(submissions: readonly Submission[], signal: AbortSignal): Promise<void> {
     // The newest first, as attempts for one task may have the same `custom`, and the last one is that which counts.
     let open = submissions.toReversed()
-    for (const status of STATUSES) {
+    for (const phase of PHASES) {
       if (open.length === 0) return
-      open = await this.#adoptAmong(await this.#list(status, open, signal), open)
+      open = await this.#adoptAmong(await this.#list(phase, open, signal), open)
     }
     for (const submission of open) await this.#missing(submission)
   }
@@ -78,11 +78,11 @@ export class Unconfirmed {
     this.#due.set(id, performance.now() + pauseMs)
   }
 
-  #list(status: string, submissions: readonly Submission[], signal: AbortSignal): Promise<TaskSummary[]> {
-    if (status !== 'reported') return this.#session.client.listTasks({ status }, signal)
+  #list(phase: ListedPhase, submissions: readonly Submission[], signal: AbortSignal): Promise<TaskSummary[]> {
+    if (phase !== 'reported') return this.#session.client.listTasks({ phase }, signal)
     const oldest = Math.min(...submissions.map(({ begunOn }) => begunOn))
     const completedAfter = Math.max(0, (oldest - CLOCK_SLACK_MS) / 1000)
-    return this.#session.client.listTasks({ status, completedAfter }, signal)
+    return this.#session.client.listTasks({ phase, completedAfter }, signal)
   }
 
   /** Resolves with the submissions that are not among those listed. */

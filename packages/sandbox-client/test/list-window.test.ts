@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { TaskSummary } from '@cuckoo-distributed/sandbox-client'
-import { ListWindow } from '../src/list-window.js'
+import { ListWindow, type TaskSummary } from '../src/index.js'
 
 const HOUR = 3_600_000
 const now = Date.now()
@@ -10,7 +9,17 @@ const now = Date.now()
 function cuckooTask(finished: number | undefined, zoneHours = 0): TaskSummary {
   const date = finished === undefined ? undefined : new Date(finished + zoneHours * HOUR)
   const completedOn = date?.toISOString().slice(0, 19).replace('T', ' ')
-  return { id: 1, status: 'reported', custom: '', completedOn, md5: undefined, sha256: undefined, errors: [] }
+  return {
+    id: 1,
+    phase: 'reported',
+    status: 'reported',
+    custom: '',
+    completedOn,
+    md5: undefined,
+    sha256: undefined,
+    tags: [],
+    errors: [],
+  }
 }
 
 /** What a list from `start` shows of tasks that finished at these times. */

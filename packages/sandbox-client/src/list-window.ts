@@ -1,7 +1,9 @@
-// From when on finished tasks are listed: late enough to keep the list short, early enough to show every watched task.
-import { serverTime, type TaskSummary } from '@cuckoo-distributed/sandbox-client'
+/** From when on finished tasks are listed: late enough to keep the list short, early enough to show every wanted task. */
+import { serverTime, type TaskSummary } from './answers.js'
 
 const HOUR = 3_600_000
+/** No zone is further ahead. */
+const ZONE_MS = 14 * HOUR
 /** How much further a list reaches back after each view that found what only empty lists had preceded. */
 const EXTRA_HOURS = [0, 3, 15, 63, 255]
 
@@ -12,8 +14,9 @@ const EXTRA_HOURS = [0, 3, 15, 63, 255]
  * Cuckoo turns our time into its own local time and compares that with `completed_on`, which is when the machine
  * finished, not when the report did (`cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`, `list_tasks`). Its clock and
  * zone are unknown, so no date of Cuckoo is compared with our clock. But all dates in a list are later than its start.
- * So a date is, in our time, at least as far behind the start as it is behind the oldest date in the list. Counting
- * from there errs to the early side only, but for a change to or from summer time, and for that there is the hour.
+ * So a date is, in our time, at least as far behind the start as it is behind the oldest date in the list; nor is it
+ * further behind than by the widest zone. Counting from there errs to the early side only, but for a change to or from
+ * summer time, and for that there is the hour.
  *
  * A list may still not show a task: it finished long before its watch began, or its report took hours. Once a view has
  * found such a task, the next list begins before it and shows the others like it.
@@ -47,7 +50,7 @@ export class ListWindow {
     if (dates.length === 0) return
     const oldest = dates.reduce((low, date) => Math.min(low, date))
     const newest = dates.reduce((high, date) => Math.max(high, date))
-    this.#shown = { offset: start - oldest, newest }
+    this.#shown = { offset: Math.max(start - oldest, -ZONE_MS), newest }
     this.#misses = 0
   }
 

@@ -1,0 +1,306 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { waitFor } from '@cuckoo-distributed/testing'
+import { backOff } from '@cuckoo-distributed/wait'
+import {
+  type CuckooStatus,
+  type ListedPhase,
+  type ListOptions,
+  MarkIndex,
+  type MarkIndexOptions,
+  type Phase,
+  type TaskMark,
+  type TaskSummary,
+} from '../src/index.js'
+
+const never = new AbortController().signal
+const mark: TaskMark = { custom: 'mine', md5: 'aa' }
+const HOUR = 3_600_000
+
+function task(id: number, phase: Phase, custom = 'mine', md5 = 'aa', finished = Date.now()): TaskSummary {
+  const completedOn = phase === 'reported' ? at(finished) : undefined
+  return { id, phase, status: phase, custom, completedOn, md5, sha256: `${md5}${md5}`, tags: [], errors: [] }
+}
+
+/** Cuckoo's own clock, which is 5 hours ahead. */
+function at(time: number): string {
+  return new Date(time + 5 * HOUR).toISOString().slice(0, 19).replace('T', ' ')
+}
+
+/** A Cuckoo with these tasks. */
+class FakeCuckoo {
+  tasks: TaskSummary[]
+  readonly asked: string[] = []
+  readonly lists: ListOptions[] = []
+  /** Lists that are empty whatever there is. */
+  lying: readonly ListedPhase[] = []
+  tasksKnown = true
+  viewsFail = false
+  looks = 0
+  /** Resolves before a list is answered. */
+  gate: Promise<void> = Promise.resolve()
+
+  constructor(...tasks: TaskSummary[]) {
+    this.tasks = tasks
+  }
+
+  async listTasks(options: ListOptions): Promise<TaskSummary[]> {
+    const { phase = 'failed', completedAfter } = options
+    this.asked.push(`list ${phase}`)
+    this.lists.push(options)
+    await this.gate
+    if (this.lying.includes(phase)) return []
+    const after = completedAfter === undefined ? '' : at(completedAfter * 1000)
+    return this.tasks.filter(task => task.phase === phase && (task.completedOn ?? after) >= after)
+  }
+
+  async viewTask(id: number): Promise<TaskSummary | undefined> {
+    this.asked.push(`view ${id}`)
+    return this.viewsFail ? undefined : this.tasks.find(task => task.id === id)
+  }
+
+  async status(): Promise<CuckooStatus> {
+    this.looks += 1
+    this.asked.push('status')
+    const count = (phase: Phase) => this.tasks.filter(task => task.phase === phase).length
+    return {
+      version: '1.2',
+      pending: count('pending'),
+      running: count('running'),
+      completed: count('processing'),
+      reported: count('reported'),
+      total: this.tasks.length,
+      tasksKnown: this.tasksKnown,
+      freeBytes: undefined,
+    }
+  }
+}
+
+function indexOf(cuckoo: FakeCuckoo, options: Partial<MarkIndexOptions> = {}) {
+  return new MarkIndex({ cuckoo, pause: () => backOff({ initialMs: 1, maxMs: 1 }), ...options })
+}
+
+/** The id of the task that a look finds which begins now. */
+async function find(index: MarkIndex, wanted = mark, signal = never) {
+  return (await index.find(wanted, { after: performance.now(), signal }))?.id
+}
+
+function findIn(cuckoo: FakeCuckoo, wanted = mark) {
+  return find(indexOf(cuckoo), wanted)
+}
+
+for (const phase of ['pending', 'running', 'processing', 'reported'] as const) {
+  test(`a ${phase} task with the mark is found`, async () => {
+    assert.equal(await findIn(new FakeCuckoo(task(1, 'reported', 'other'), task(7, phase))), 7)
+  })
+}
+
+for (const phase of ['failed', 'replaced'] as const) {
+  test(`a task that is ${phase} by now is not taken over`, async () => {
+    const cuckoo = new FakeCuckoo(task(7, 'running'))
+    const index = indexOf(cuckoo)
+    assert.equal(await find(index), 7)
+    cuckoo.tasks = [task(7, phase)]
+    assert.equal(await find(index), undefined)
+    cuckoo.tasks.push(task(8, 'pending'))
+    assert.equal(await find(index), 8)
+  })
+}
+
+test('failed tasks are found by those who want them', async () => {
+  const cuckoo = new FakeCuckoo(task(7, 'failed'))
+  const look = { after: performance.now(), signal: never, accept: () => true }
+  assert.equal(await indexOf(cuckoo).find(mark, look), undefined)
+  assert.equal((await indexOf(cuckoo, { failedToo: true }).find(mark, look))?.id, 7)
+})
+
+describe('a mark', () => {
+  test('counts only with the same file', async () => {
+    const shared = { custom: 'mine', md5: 'bb' }
+    assert.equal(await findIn(new FakeCuckoo(task(7, 'running')), shared), undefined)
+    assert.equal(await findIn(new FakeCuckoo(task(7, 'running'), task(8, 'running', 'mine', 'BB')), shared), 8)
+    assert.equal(await findIn(new FakeCuckoo(task(7, 'running')), { custom: 'mine', sha256: 'bbbb' }), undefined)
+    assert.equal(await findIn(new FakeCuckoo(task(7, 'running')), { custom: 'mine', sha256: 'aaaa' }), 7)
+  })
+
+  test('of several tasks gives the newest that is accepted', async () => {
+    const cuckoo = new FakeCuckoo(task(7, 'running'), task(9, 'running'), task(8, 'running'))
+    const index = indexOf(cuckoo)
+    assert.equal(await find(index), 9)
+    const look = { after: performance.now(), signal: never, accept: async ({ id }: TaskSummary) => id < 9 }
+    assert.equal((await index.find(mark, look))?.id, 8)
+  })
+
+  test('is compared with a view: the id may be that of another task by now', async () => {
+    const cuckoo = new FakeCuckoo(task(7, 'running'))
+    const index = indexOf(cuckoo)
+    await find(index)
+    cuckoo.tasks = [task(7, 'running', 'other')]
+    assert.equal(await find(index), undefined)
+    cuckoo.tasks = [task(7, 'running', 'mine', 'bb')]
+    assert.equal(await find(index), undefined)
+  })
+})
+
+describe('a task that a view does not show', () => {
+  test('is gone when that is repeated while the status can be believed', async () => {
+    const cuckoo = new FakeCuckoo(task(7, 'running'), task(1, 'running', 'other'))
+    const index = indexOf(cuckoo)
+    await find(index)
+    cuckoo.tasks = [task(1, 'running', 'other')]
+    assert.equal(await find(index), undefined)
+    assert.equal(cuckoo.asked.filter(asked => asked === 'view 7').length, 4)
+  })
+
+  test('is not given up while the database fails', async () => {
+    const cuckoo = new FakeCuckoo(task(7, 'running'))
+    const index = indexOf(cuckoo)
+    await find(index)
+    Object.assign(cuckoo, { viewsFail: true, tasksKnown: false })
+    const found = find(index)
+    await waitFor(() => cuckoo.looks > 6, { describe: 'six looks' })
+    Object.assign(cuckoo, { viewsFail: false, tasksKnown: true })
+    assert.equal(await found, 7)
+  })
+})
+
+describe('lists that are empty', () => {
+  for (const phase of ['pending', 'running', 'processing'] as const) {
+    test(`are not believed while the counters show tasks (${phase})`, async () => {
+      const cuckoo = new FakeCuckoo(task(7, phase))
+      cuckoo.lying = [phase]
+      const doubts: unknown[] = []
+      const found = find(indexOf(cuckoo, { onDoubt: phases => doubts.push(...phases) }))
+      await waitFor(() => cuckoo.looks > 5, { describe: 'six looks' })
+      cuckoo.lying = []
+      assert.equal(await found, 7)
+      assert.deepEqual(new Set(doubts), new Set([phase]))
+    })
+  }
+
+  test('prove nothing when the counters are 0 and the status tells nothing else', async () => {
+    const cuckoo = new FakeCuckoo()
+    cuckoo.tasksKnown = false
+    const found = findIn(cuckoo)
+    await waitFor(() => cuckoo.looks > 5, { describe: 'six looks' })
+    cuckoo.tasksKnown = true
+    assert.equal(await found, undefined)
+  })
+
+  test('of reported tasks are believed in the end: they may all be old', async () => {
+    const cuckoo = new FakeCuckoo(task(7, 'reported'))
+    cuckoo.lying = ['reported']
+    assert.equal(await findIn(cuckoo), undefined)
+    assert.equal(cuckoo.looks, 3)
+  })
+
+  test('reject a look that is bounded', async () => {
+    const cuckoo = new FakeCuckoo(task(7, 'running'))
+    cuckoo.lying = ['running']
+    const found = find(indexOf(cuckoo, { maxLooks: 2 }))
+    await assert.rejects(found, { code: 'CUCKOO_LISTS_DOUBTFUL', fault: 'doubtful', message: /running/ })
+    assert.equal(cuckoo.looks, 2)
+  })
+})
+
+describe('the lists', () => {
+  test('are asked for in the order of a task, and only the reported tasks since a time', async () => {
+    const cuckoo = new FakeCuckoo(task(1, 'reported', 'other'))
+    await findIn(cuckoo)
+    assert.deepEqual(cuckoo.asked, ['list pending', 'list running', 'list processing', 'status', 'list reported'])
+    assert.deepEqual(
+      cuckoo.lists.map(({ completedAfter }) => completedAfter !== undefined),
+      [false, false, false, true],
+    )
+    const week = Date.now() / 1000 - (cuckoo.lists[3]?.completedAfter ?? 0)
+    assert.ok(week >= 7 * 24 * 3600 && week < 8 * 24 * 3600)
+  })
+
+  test('reach back three hours by the clock of Cuckoo once they are known', async () => {
+    const history = Array.from({ length: 24 * 6 }, (_, i) => {
+      return task(i + 1, 'reported', `c${i}`, 'aa', Date.now() - i * HOUR)
+    })
+    const cuckoo = new FakeCuckoo(...history)
+    const index = indexOf(cuckoo)
+    for (let i = 0; i < 4; i += 1) await find(index)
+    const hours = (Date.now() / 1000 - (cuckoo.lists.at(-1)?.completedAfter ?? 0)) / 3600
+    assert.ok(hours >= 3 && hours <= 5, `${hours} h`)
+    // Old ones are known all the same.
+    assert.equal(await find(index, { custom: 'c100', md5: 'aa' }), 101)
+  })
+
+  test('that were doubted do not move on to what is newer', async () => {
+    const old = task(1, 'reported', 'old', 'aa', Date.now() - 100 * HOUR)
+    const cuckoo = new FakeCuckoo(old, task(2, 'reported', 'new'), task(3, 'running', 'other'))
+    cuckoo.lying = ['running']
+    const index = indexOf(cuckoo, { maxLooks: 1 })
+    for (let i = 0; i < 4; i += 1) await assert.rejects(find(index, { custom: 'none' }))
+    const days = (Date.now() / 1000 - (cuckoo.lists.at(-1)?.completedAfter ?? 0)) / 86_400
+    assert.ok(days >= 7)
+  })
+
+  test('that begin late are read again from the beginning when they are empty', async () => {
+    const cuckoo = new FakeCuckoo(task(1, 'reported', 'old', 'aa', Date.now() - 100 * HOUR), task(2, 'reported', 'new'))
+    const index = indexOf(cuckoo)
+    for (let i = 0; i < 3; i += 1) await find(index, { custom: 'none' })
+    cuckoo.tasks = cuckoo.tasks.slice(0, 1)
+    const before = cuckoo.looks
+    await find(index, { custom: 'none' })
+    assert.equal(cuckoo.looks - before, 2)
+  })
+
+  test('are read once for all who look', async () => {
+    const cuckoo = new FakeCuckoo(task(1, 'running', 'a'))
+    const index = indexOf(cuckoo)
+    const looks = Array.from({ length: 50 }, (_, i) => find(index, { custom: `c${i}` }))
+    await Promise.all(looks)
+    // The first look begins a refresh, which is too early for the others.
+    assert.ok(cuckoo.lists.length <= 8, `${cuckoo.lists.length} lists`)
+  })
+
+  test('serve no look that began after they were asked for', async () => {
+    const cuckoo = new FakeCuckoo()
+    const index = indexOf(cuckoo)
+    let open: () => void = assert.fail
+    cuckoo.gate = new Promise(resolve => {
+      open = resolve
+    })
+    const first = find(index)
+    await waitFor(() => cuckoo.asked.length > 0, { describe: 'a list' })
+    const second = find(index)
+    // A task that a slow list, asked for before the second look, does not show.
+    const { listTasks } = cuckoo
+    cuckoo.listTasks = async options => {
+      const tasks = await listTasks.call(cuckoo, options)
+      cuckoo.listTasks = listTasks
+      return tasks
+    }
+    open()
+    await first
+    cuckoo.tasks.push(task(7, 'pending'))
+    assert.equal(await second, 7)
+  })
+
+  test('are not read for a task that is known', async () => {
+    const cuckoo = new FakeCuckoo(task(7, 'running'))
+    const index = indexOf(cuckoo)
+    await find(index)
+    const before = cuckoo.lists.length
+    assert.equal(await find(index), 7)
+    assert.equal(cuckoo.lists.length, before)
+  })
+
+  test('are not read any more when nobody waits', async () => {
+    const cuckoo = new FakeCuckoo(task(7, 'running'))
+    cuckoo.lying = ['running']
+    const ending = new AbortController()
+    const found = find(indexOf(cuckoo), mark, ending.signal)
+    await waitFor(() => cuckoo.looks > 1, { describe: 'two looks' })
+    ending.abort(new Error('enough'))
+    await assert.rejects(found, /enough/)
+    await new Promise(resolve => setTimeout(resolve, 5))
+    const { looks } = cuckoo
+    await new Promise(resolve => setTimeout(resolve, 20))
+    assert.equal(cuckoo.looks, looks)
+  })
+})
