@@ -163,3 +163,39 @@ test('a sample can be looked up by its hash, on 2.0 with the tasks it has', asyn
   const { sample } = (await getJson(`${cuckoo.url}/files/view/sha256/${sha256}`)) as { sample: Record<string, unknown> }
   assert.deepEqual(sample.tasks, [1, 2])
 })
+
+for (const version of ['1.2', '1.3'] as const) {
+  test(`${version} deletes with a tagged task every other task and machine that has one of its tags`, async t => {
+    const machineTags = [['office', 'xp'], ['w7']]
+    const cuckoo = await start(t, { version, machineTags, analysisTime: Number.POSITIVE_INFINITY, machines: 3 })
+    for (const tags of ['office,x', 'office', 'x', 'w7', '']) await create(cuckoo.url, { fields: { tags } })
+    cuckoo.move(1, 'reported')
+    await send(`${cuckoo.url}/tasks/delete/1`)
+    assert.deepEqual([...cuckoo.tasks.keys()], [4, 5])
+    const { machines } = await getJson(`${cuckoo.url}/machines/list`)
+    assert.ok(Array.isArray(machines))
+    assert.deepEqual(
+      machines.map(({ name }) => name),
+      ['cuckoo2', 'cuckoo3'],
+    )
+  })
+}
+
+for (const version of ['2.0-dev', '2.0'] as const) {
+  test(`${version} deletes only the task, and a task without tags is deleted alone everywhere`, async t => {
+    const cuckoo = await start(t, { version, machineTags: [['office']] })
+    for (const tags of ['office', 'office', '']) await create(cuckoo.url, { fields: { tags } })
+    await reported(cuckoo, 1)
+    await send(`${cuckoo.url}/tasks/delete/1`)
+    assert.deepEqual([...cuckoo.tasks.keys()], [2, 3])
+  })
+}
+
+test('a task that is rescheduled goes on as a new one with the same mark and file', async t => {
+  const cuckoo = await start(t, { analysisTime: Number.POSITIVE_INFINITY })
+  await create(cuckoo.url, { fields: { custom: 'mine' } })
+  const next = cuckoo.reschedule(1)
+  assert.equal(cuckoo.tasks.get(1)?.status, 'recovered')
+  assert.deepEqual([next.id, next.custom, next.sample.md5], [2, 'mine', cuckoo.tasks.get(1)?.sample.md5])
+  assert.equal(next.status, 'running')
+})

@@ -27,6 +27,8 @@ export interface Flavour {
   readonly droppedOfPending: 'error' | 'empty'
   /** Chunked uploads are understood; otherwise they read as an empty form. */
   readonly chunked: boolean
+  /** Deleting a task with tags deletes all others, and the machines, that have one of them. */
+  readonly cascadesTags: boolean
   /** Boolean fields are parsed, and an empty one is an error; otherwise any text is true. */
   readonly parsedBooleans: boolean
 }
@@ -40,11 +42,13 @@ const bottle = {
   floatDates: false,
   droppedOfPending: 'error',
   chunked: true,
+  cascadesTags: true,
   parsedBooleans: false,
 } as const
 
 const flask = {
   framework: 'flask',
+  cascadesTags: false,
   listLimitWorks: true,
   tarOption: true,
   diskspace: true,

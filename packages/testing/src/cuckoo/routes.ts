@@ -20,7 +20,6 @@ export interface RouteContext {
   readonly flavour: Flavour
   readonly version: CuckooVersion
   readonly sandbox: Sandbox
-  readonly machines: number
   /** The `diskspace` object of the status, or undefined when the server has none. */
   readonly diskspace: PythonValue | undefined
   /** The URL as error pages show it. */
@@ -68,7 +67,7 @@ function internalError({ flavour, url }: RouteContext): Answer {
   return frameworkError(flavour, 500, 'Internal Server Error', url)
 }
 
-function status({ flavour, sandbox, machines, diskspace, fault }: RouteContext): Answer {
+function status({ flavour, sandbox, diskspace, fault }: RouteContext): Answer {
   // The counters are 0 when the database fails, with a 200 all the same.
   const count = (state: Parameters<Sandbox['count']>[0]): number =>
     fault === 'databaseError' ? 0 : sandbox.count(state)
@@ -82,7 +81,7 @@ function status({ flavour, sandbox, machines, diskspace, fault }: RouteContext):
     },
     version: flavour.version,
     hostname: 'sandbox',
-    machines: { available: sandbox.freeMachines, total: machines },
+    machines: { available: sandbox.freeMachines, total: sandbox.machines.length },
     ...(diskspace === undefined ? {} : { diskspace }),
     ...(flavour.diskspace ? { cpuload: [] } : {}),
     ...(flavour.framework === 'flask' ? { memory: 42 } : {}),
@@ -183,7 +182,7 @@ function remove({ request, flavour, sandbox, url, complain }: RouteContext, id: 
   if (task.status === 'running') {
     return apiError(flavour, 500, 'The task is currently being processed, cannot delete', url)
   }
-  sandbox.remove(task)
+  sandbox.delete(task, flavour)
   return json(flavour, { status: 'OK' })
 }
 
@@ -198,15 +197,15 @@ function viewFile({ flavour, sandbox, url, fault }: RouteContext, kind: string, 
   return json(flavour, { sample: flavour.newTaskFields ? { ...sample, tasks } : sample })
 }
 
-function listMachines({ flavour, machines }: RouteContext): Answer {
+function listMachines({ flavour, sandbox }: RouteContext): Answer {
   return json(flavour, {
-    machines: Array.from({ length: machines }, (_, index) => ({
-      id: index + 1,
-      name: `cuckoo${index + 1}`,
-      label: `cuckoo${index + 1}`,
-      ip: `192.168.56.${101 + index}`,
+    machines: sandbox.machines.map(({ id, name, tags }) => ({
+      id,
+      name,
+      label: name,
+      ip: `192.168.56.${100 + id}`,
       platform: 'windows',
-      tags: [],
+      tags,
       interface: null,
       snapshot: null,
       locked: false,

@@ -10,6 +10,8 @@ export interface SandboxOptions {
   readonly version: CuckooVersion
   /** Analyses that run at the same time. */
   readonly machines: number
+  /** The tags of the machines, first to last. Default: none has any. */
+  readonly machineTags: readonly (readonly string[])[]
   /** Milliseconds from `running` to `completed`; Infinity never ends. */
   readonly analysisTime: number | ((task: CuckooTask) => number)
   /** Milliseconds from `completed` to `reported`; Infinity leaves the task `completed`. */
@@ -18,6 +20,12 @@ export interface SandboxOptions {
   readonly report: ((task: CuckooTask) => Report | string | Buffer | Body | null) | undefined
   /** The dropped files, a ready archive, or null for no `files` folder at all. */
   readonly dropped: ((task: CuckooTask) => readonly DroppedFile[] | Body | null) | undefined
+}
+
+export interface Machine {
+  readonly id: number
+  readonly name: string
+  readonly tags: readonly string[]
 }
 
 /** What an analysis left on the server's disk. */
@@ -41,6 +49,8 @@ export class Sandbox {
   readonly tasks = new Map<number, CuckooTask>()
   /** Every task that was ever created, deleted ones included, in order. */
   readonly submissions: CuckooTask[] = []
+  /** The machines that exist now. */
+  machines: readonly Machine[]
   readonly #options: SandboxOptions
   readonly #sampleIds = new Map<string, number>()
   readonly #storage = new Map<number, Storage>()
@@ -48,6 +58,11 @@ export class Sandbox {
 
   constructor(options: SandboxOptions) {
     this.#options = options
+    this.machines = Array.from({ length: options.machines }, (_, index) => ({
+      id: index + 1,
+      name: `cuckoo${index + 1}`,
+      tags: options.machineTags[index] ?? [],
+    }))
   }
 
   add(submission: Submission): CuckooTask {
@@ -77,7 +92,7 @@ export class Sandbox {
   }
 
   get freeMachines(): number {
-    return Math.max(0, this.#options.machines - this.count('running'))
+    return Math.max(0, this.machines.length - this.count('running'))
   }
 
   /** The folder of an analysis; undefined when it was never made or was deleted. */
@@ -98,6 +113,23 @@ export class Sandbox {
     if (status === 'reported') this.#write(task)
     if (ENDED.has(status) && !this.#storage.has(task.id)) this.#storage.set(task.id, this.#leftovers(task, false))
     this.#fillMachines()
+  }
+
+  /**
+   * Deletes a task as Cuckoo's API does. Before August 2015 its ORM cascaded: every other task and machine with one of the
+   * task's tags went, too, and of those tasks the folders stayed (`cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`).
+   */
+  delete(task: CuckooTask, { cascadesTags }: { readonly cascadesTags: boolean }): void {
+    const shares = ({ tags }: { readonly tags: readonly string[] }) => tags.some(tag => task.tags.includes(tag))
+    this.remove(task)
+    if (!cascadesTags) return
+    this.machines = this.machines.filter(machine => !shares(machine))
+    for (const other of [...this.tasks.values()].filter(shares)) {
+      clearTimeout(this.#timers.get(other))
+      this.#timers.delete(other)
+      this.tasks.delete(other.id)
+      other.history.push({ status: 'deleted', at: new Date() })
+    }
   }
 
   /** Removes row and folder. */

@@ -66,7 +66,6 @@ export class CuckooStandIn implements AsyncDisposable {
   diskspace: Diskspace | Record<string, never> | undefined
   readonly #flavour: Flavour
   readonly #version: CuckooVersion
-  readonly #machines: number
   readonly #apiToken: string | undefined
   readonly #queue: AcceptQueue
   readonly #outage: Outage
@@ -77,12 +76,12 @@ export class CuckooStandIn implements AsyncDisposable {
   constructor(options: CuckooOptions = {}) {
     this.#version = options.version ?? '1.2'
     this.#flavour = FLAVOURS[this.#version]
-    this.#machines = options.machines ?? 2
     this.#apiToken = options.apiToken
     this.diskspace = options.diskspace ?? (this.#flavour.diskspace ? DISK : undefined)
     this.#sandboxOptions = {
       version: this.#version,
-      machines: this.#machines,
+      machines: options.machines ?? 2,
+      machineTags: options.machineTags ?? [],
       analysisTime: options.analysisTime ?? 50,
       processingTime: options.processingTime ?? 0,
       report: options.report,
@@ -119,6 +118,16 @@ export class CuckooStandIn implements AsyncDisposable {
   /** Moves a task to a status at once, e.g. from `running` to `failed_analysis`. Throws RangeError for an unknown id. */
   move(id: number, status: TaskStatus, error?: string): void {
     this.#sandbox.move(this.#task(id), status, error)
+  }
+
+  /**
+   * What a start with `reschedule = on` does to a running task: it is `recovered`, and a new one has the same file, `custom`
+   * and options. Returns the new task. Throws RangeError for an unknown id.
+   */
+  reschedule(id: number): CuckooTask {
+    const task = this.#task(id)
+    this.#sandbox.move(task, 'recovered')
+    return this.#sandbox.add(task)
   }
 
   /** Removes a task and its files as if someone else had deleted it. Throws RangeError for an unknown id. */
@@ -216,7 +225,6 @@ export class CuckooStandIn implements AsyncDisposable {
       flavour: this.#flavour,
       version: this.#version,
       sandbox: this.#sandbox,
-      machines: this.#machines,
       diskspace: this.#diskspaceJson(),
       url,
       fault: fault?.kind === 'databaseError' || fault?.kind === 'nullTask' ? fault.kind : undefined,
