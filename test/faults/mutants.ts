@@ -18,7 +18,7 @@ export interface Mutation {
   readonly finds: RegExp
 }
 
-const LANE = 'packages/core/src/broker/confirm-lane.ts'
+const LANE = 'packages/core/src/broker/confirm-channel.ts'
 const SETTLE = 'packages/core/src/broker/settle.ts'
 const DELIVERY = 'packages/core/src/broker/delivery.ts'
 

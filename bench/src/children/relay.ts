@@ -21,7 +21,7 @@ await runService(
         decode: body => body,
         handle: async body => forward(config.ProducerQueue, body),
       })
-      return { stages: [stage], close: async () => undefined }
+      return { stages: [stage], [Symbol.asyncDispose]: async () => undefined }
     },
   },
   config => config,

@@ -2,7 +2,7 @@
 import { realpathSync } from 'node:fs'
 import type { Static, TObject } from 'typebox'
 import yargs, { type Options, type PositionalOptions } from 'yargs'
-import { BrokerRefusedError } from './broker/link.js'
+import { BrokerRefusedError } from './broker/connection.js'
 import { findConfigFile, loadConfig, noConfigFile } from './config.js'
 import { ConfigError, describeError } from './errors.js'
 import { createLogger, type LogConfig, type Logger } from './logger.js'

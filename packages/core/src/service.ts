@@ -1,24 +1,25 @@
 // runService: a definition becomes a consuming process.
 import { hostname } from 'node:os'
 import { delay, orAbort } from '@cuckoo-distributed/wait'
-import type { ChannelModel } from 'amqplib'
 import type { Static, TObject } from 'typebox'
 import type { Options } from 'yargs'
+import { parseBrokers, showBrokers } from './broker/address.js'
+import { BrokerConnection } from './broker/connection.js'
 import { Consumer } from './broker/consumer.js'
-import { BrokerLink, brokerAddress } from './broker/link.js'
 import { Publisher } from './broker/publisher.js'
-import { declareQueue, type OwnQueue } from './broker/queues.js'
+import { declareQueues, type OwnQueue } from './broker/queues.js'
 import { SharedCauses } from './broker/shared-causes.js'
+import { Silence } from './broker/silence.js'
 import { tlsFiles, tlsProblems } from './broker/tls.js'
+import { describeError } from './errors.js'
 import type { Logger } from './logger.js'
 import { type Arguments, type ProcessEnvironment, runProcess } from './process.js'
 import type { BoundStage } from './stage.js'
 import type { BrokerConfig } from './stage-config.js'
 
 /** What a service has opened: its stages, and how to close what they use. */
-export interface OpenService {
+export interface OpenService extends AsyncDisposable {
   readonly stages: readonly BoundStage[]
-  close(): Promise<void>
 }
 
 export interface ServiceDependencies {
@@ -38,7 +39,7 @@ export interface ServiceDefinition<S extends TObject> {
   /** Where failed messages go. */
   failedQueue(config: Readonly<Static<S>>): string
   check?(config: Readonly<Static<S>>): string[]
-  /** Makes clients and stages. Opens no connection by itself that `close` does not end. */
+  /** Makes clients and stages. Opens no connection that disposing does not end. */
   open(config: Readonly<Static<S>>, dependencies: ServiceDependencies): Promise<OpenService>
   /** Something to do in place of consuming, when the arguments ask for it; resolves with the exit code. */
   command?(
@@ -73,74 +74,49 @@ async function serve<S extends TObject>(
 ): Promise<number> {
   const { log, shutdown, args } = environment
   const queues = definition.queues(config)
-  const connectionName = `${definition.name}@${hostname()}:${process.pid}`
-  const tls = tlsFiles(broker)
-  const publisher = new Publisher({
-    url: broker.Amqp,
-    tls,
-    name: connectionName,
-    log,
-    queues,
-    queueType: broker.QueueType,
-    maxMessageSize: broker.MaxMessageSize,
-  })
+  const addresses = parseBrokers(broker.Amqp)
+  const shared = { addresses, tls: tlsFiles(broker), name: `${definition.name}@${hostname()}:${process.pid}` }
+  log.info({ broker: showBrokers(addresses), version: process.env.SERVICE_VERSION ?? 'development' }, 'starting')
+  const { QueueType: queueType, MaxMessageSize: maxMessageSize } = broker
+  await using publisher = new Publisher({ ...shared, log, queues, queueType, maxMessageSize })
   const dependencies = { log, stop: shutdown.stop, publisher }
-  log.info({ broker: brokerAddress(broker.Amqp), version: process.env.SERVICE_VERSION ?? 'development' }, 'starting')
-  try {
-    const command = definition.command?.(config, args)
-    if (command) return await command(dependencies)
-    const service = await definition.open(config, dependencies)
-    const causes = new SharedCauses()
-    const consumers = service.stages.map(stage => {
-      return new Consumer(stage, {
-        service: definition.name,
-        failedQueue: definition.failedQueue(config),
-        maxMessageSize: broker.MaxMessageSize,
-        publisher,
-        causes,
-        log,
-        holdLimitMs: broker.HoldLimit * 1000,
-        stop: shutdown.stop,
-        force: shutdown.force,
-        onLost: cause => link.drop(cause),
-      })
+  const command = definition.command?.(config, args)
+  if (command) return await command(dependencies)
+  await using service = await definition.open(config, dependencies)
+  const consuming = log.child({ connection: 'consuming' })
+  const silence = new Silence(consuming)
+  const causes = new SharedCauses()
+  const consumers = service.stages.map(stage => {
+    return new Consumer(stage, {
+      service: definition.name,
+      failedQueue: definition.failedQueue(config),
+      maxMessageSize,
+      publisher,
+      causes,
+      log,
+      silence,
+      holdLimitMs: broker.HoldLimit * 1000,
+      stop: shutdown.stop,
+      force: shutdown.force,
+      onLost: cause => connection.drop(cause),
     })
-    const link = new BrokerLink({
-      url: broker.Amqp,
-      tls,
-      name: connectionName,
-      log: log.child({ connection: 'consuming' }),
-      setUp: connection => setUp(connection, queues, broker, consumers),
-      onLost: cause => {
-        for (const consumer of consumers) consumer.lose(cause)
-      },
-    })
-    try {
-      return await consumeUntilStopped({ link, publisher, consumers, service }, environment)
-    } finally {
-      await service.close()
-      await link.close()
-    }
-  } finally {
-    await publisher.close()
-  }
-}
-
-async function setUp(
-  connection: ChannelModel,
-  queues: readonly OwnQueue[],
-  broker: BrokerConfig,
-  consumers: readonly Consumer[],
-): Promise<void> {
-  const channel = await connection.createChannel()
-  channel.on('error', () => undefined) // the same error rejects the declaration
-  for (const queue of queues) await declareQueue(channel, queue, broker.QueueType)
-  await channel.close()
-  for (const consumer of consumers) await consumer.setUp(connection)
+  })
+  await using connection = new BrokerConnection({
+    ...shared,
+    log: consuming,
+    setUp: async model => {
+      await declareQueues(model, queues, { type: queueType, silence })
+      await Promise.all(consumers.map(consumer => consumer.setUp(model)))
+    },
+    onLost: cause => {
+      for (const consumer of consumers) consumer.lose(cause)
+    },
+  })
+  return await consumeUntilStopped({ connection, publisher, consumers, service }, environment)
 }
 
 interface Running {
-  readonly link: BrokerLink
+  readonly connection: BrokerConnection
   readonly publisher: Publisher
   readonly consumers: readonly Consumer[]
   readonly service: OpenService
@@ -148,7 +124,7 @@ interface Running {
 
 async function consumeUntilStopped(running: Running, { log, shutdown }: ProcessEnvironment): Promise<number> {
   try {
-    await Promise.all([running.publisher.open(shutdown.stop), running.link.open(shutdown.stop)])
+    await Promise.all([running.publisher.open(shutdown.stop), running.connection.open(shutdown.stop)])
   } catch (error) {
     if (shutdown.stop.aborted) return 0
     throw error
@@ -190,10 +166,10 @@ function untilAborted(signal: AbortSignal): Promise<void> {
 }
 
 function checkBroker(broker: BrokerConfig): string[] {
-  const problems: string[] = []
-  const url = URL.canParse(broker.Amqp) ? new URL(broker.Amqp) : undefined
-  if (!url || (url.protocol !== 'amqp:' && url.protocol !== 'amqps:')) {
-    problems.push('"Amqp" must have the form amqp://USER:PASSWORD@HOST:PORT[/VHOST] or amqps://…')
+  try {
+    parseBrokers(broker.Amqp)
+    return tlsProblems(broker)
+  } catch (error) {
+    return [describeError(error)]
   }
-  return [...problems, ...tlsProblems(broker)]
 }

@@ -5,9 +5,9 @@ const MiB = 1024 * 1024
 
 /** Keys of every service that consumes from the broker. */
 export const BrokerKeys = {
-  Amqp: Type.String({
-    minLength: 1,
-    description: 'AMQP connection: `amqp://USER:PASSWORD@HOST:PORT[/VHOST]` or `amqps://…`',
+  Amqp: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
+    description:
+      'The broker: `amqp://USER:PASSWORD@HOST:PORT[/VHOST]` or `amqps://…`. Several brokers of a cluster are hosts with commas between (`HOST:PORT,HOST:PORT`) or a list of such URLs; the next one is tried when one is gone or does not answer. What is special in a URL is percent-encoded in user, password and vhost',
   }),
   AmqpCA: Type.String({
     default: '',

@@ -2,11 +2,13 @@
 import type { TestContext } from 'node:test'
 import { brokerForTests, TestBroker, testQueues } from '@cuckoo-distributed/testing'
 import { pino } from 'pino'
+import { parseBrokers } from '../src/broker/address.js'
+import { BrokerConnection } from '../src/broker/connection.js'
 import { Consumer } from '../src/broker/consumer.js'
-import { BrokerLink } from '../src/broker/link.js'
 import { Publisher } from '../src/broker/publisher.js'
-import { declareQueue, type QueueType } from '../src/broker/queues.js'
+import { declareQueues, type QueueType } from '../src/broker/queues.js'
 import { SharedCauses } from '../src/broker/shared-causes.js'
+import { Silence } from '../src/broker/silence.js'
 import { bindStage, type Intake, type Outcome, type StageContext } from '../src/index.js'
 
 export interface Harness {
@@ -28,15 +30,19 @@ export interface HarnessOptions {
   readonly prefetch?: number
   readonly holdLimitMs?: number
   readonly maxMessageSize?: number
-  readonly confirmTimeoutMs?: number
+  /** See PublisherOptions. */
+  readonly placeMs?: number
+  readonly maxUnansweredBytes?: number
+  readonly silentMs?: number
   readonly intake?: Intake
   readonly leastPublishMs?: number
   /** Default: classic. */
   readonly queueType?: QueueType
   /** A broker of the test's own. Default: that of the test run. */
   readonly url?: string
-  /** URL of the publishing connection, where it differs from the consuming one. */
-  readonly publishUrl?: string
+  /** Where a connection goes another way, or may go several. */
+  readonly publishUrl?: string | readonly string[]
+  readonly consumeUrl?: string | readonly string[]
 }
 
 export async function startHarness(t: TestContext, options: HarnessOptions): Promise<Harness> {
@@ -51,14 +57,17 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
   // Those that `testQueues` declares are classic.
   if (queueType === 'quorum') for (const queue of Object.values(queues)) await broker.delete(queue)
   const publisher = new Publisher({
-    url: options.publishUrl ?? broker.url,
+    addresses: parseBrokers(options.publishUrl ?? broker.url),
     name: 'test publisher',
     log,
     queues: own,
     queueType,
     maxMessageSize,
-    confirmTimeoutMs: options.confirmTimeoutMs ?? 5000,
+    placeMs: options.placeMs,
+    maxUnansweredBytes: options.maxUnansweredBytes,
+    silentMs: options.silentMs,
   })
+  const silence = new Silence(log, options.silentMs)
   const stage = bindStage({
     queue: queues.in,
     prefetch: options.prefetch ?? 10,
@@ -73,20 +82,19 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
     publisher,
     causes: new SharedCauses(),
     log,
+    silence,
     holdLimitMs: options.holdLimitMs ?? 60_000,
     leastPublishMs: options.leastPublishMs,
     stop: stop.signal,
     force: force.signal,
     onLost: cause => link.drop(cause),
   })
-  const link = new BrokerLink({
-    url: broker.url,
+  const link = new BrokerConnection({
+    addresses: parseBrokers(options.consumeUrl ?? broker.url),
     name: 'test consumer',
     log,
     setUp: async connection => {
-      const channel = await connection.createChannel()
-      for (const queue of own) await declareQueue(channel, queue, queueType)
-      await channel.close()
+      await declareQueues(connection, own, { type: queueType, silence })
       await consumer.setUp(connection)
     },
     onLost: cause => consumer.lose(cause),
@@ -94,8 +102,8 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
   const end = async () => {
     stop.abort()
     await consumer.drain()
-    await link.close()
-    await publisher.close()
+    await link[Symbol.asyncDispose]()
+    await publisher[Symbol.asyncDispose]()
   }
   t.after(async () => {
     force.abort()

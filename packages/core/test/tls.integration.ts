@@ -5,7 +5,8 @@ import { after, before, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { freePort, type PrivateRabbitMq, startRabbitMq } from '@cuckoo-distributed/testing'
 import { pino } from 'pino'
-import { BrokerLink, type TlsFiles } from '../src/broker/link.js'
+import { parseBrokers } from '../src/broker/address.js'
+import { BrokerConnection, type TlsFiles } from '../src/broker/connection.js'
 import { tlsProblems } from '../src/broker/tls.js'
 
 const file = (name: string) => fileURLToPath(new URL(`../../test/fixtures/tls/${name}`, import.meta.url))
@@ -69,8 +70,14 @@ function linkWith(t: TestContext, tls: TlsFiles) {
     all.push(line)
     announce()
   }
-  const url = `amqps://guest:guest@127.0.0.1:${port}`
-  const link = new BrokerLink({ url, tls, name: 'tls test', log: pino({}, { write }), setUp: async () => undefined })
-  t.after(() => link.close())
+  const addresses = parseBrokers(`amqps://guest:guest@127.0.0.1:${port}`)
+  const link = new BrokerConnection({
+    addresses,
+    tls,
+    name: 'tls test',
+    log: pino({}, { write }),
+    setUp: async () => undefined,
+  })
+  t.after(() => link[Symbol.asyncDispose]())
   return { link, lines: { all, first }, end: new AbortController() }
 }

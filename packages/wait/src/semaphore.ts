@@ -1,8 +1,14 @@
-/** Bounds how many things happen at a time. */
+/** Bounds how many things happen at a time, or how much of something is in hand. */
+
+interface Waiter {
+  readonly places: number
+  readonly grant: () => void
+}
 
 /** A counter of free places. Places are given out in the order in which they were asked for. */
 export class Semaphore {
-  readonly #waiting: (() => void)[] = []
+  readonly #waiting: Waiter[] = []
+  readonly #places: number
   #free: number
 
   /** @throws RangeError when `places` is not a positive integer. */
@@ -10,34 +16,41 @@ export class Semaphore {
     if (!Number.isSafeInteger(places) || places < 1) {
       throw new RangeError(`a semaphore needs a positive integer of places, not ${places}`)
     }
+    this.#places = places
     this.#free = places
   }
 
   /**
-   * Waits for a place and resolves with the function that gives it back; calling that again has no effect.
+   * Waits for a place, or for `places` of them at once, and resolves with the function that gives them back; calling that
+   * again has no effect. Who asks for more than there are gets all of them, alone.
    * Rejects with `signal.reason` when the signal is aborted first; no place is lost then.
    */
-  acquire(signal: AbortSignal): Promise<() => void> {
+  acquire(signal: AbortSignal, places = 1): Promise<() => void> {
+    const wanted = Math.min(places, this.#places)
     return new Promise((resolve, reject) => {
       if (signal.aborted) {
         reject(signal.reason)
         return
       }
-      if (this.#free > 0) {
-        this.#free -= 1
-        resolve(this.#releaseOnce())
+      if (this.#waiting.length === 0 && wanted <= this.#free) {
+        this.#free -= wanted
+        resolve(this.#releaseOnce(wanted))
         return
       }
-      const onPlace = () => {
-        signal.removeEventListener('abort', onAbort)
-        resolve(this.#releaseOnce())
+      const waiter: Waiter = {
+        places: wanted,
+        grant: () => {
+          signal.removeEventListener('abort', onAbort)
+          resolve(this.#releaseOnce(wanted))
+        },
       }
       const onAbort = () => {
-        this.#waiting.splice(this.#waiting.indexOf(onPlace), 1)
+        this.#waiting.splice(this.#waiting.indexOf(waiter), 1)
         reject(signal.reason)
+        this.#giveOut() // those behind it may want fewer
       }
       signal.addEventListener('abort', onAbort, { once: true })
-      this.#waiting.push(onPlace)
+      this.#waiting.push(waiter)
     })
   }
 
@@ -51,14 +64,23 @@ export class Semaphore {
     }
   }
 
-  #releaseOnce(): () => void {
+  #giveOut(): void {
+    for (;;) {
+      const [next] = this.#waiting
+      if (!next || next.places > this.#free) return
+      this.#waiting.shift()
+      this.#free -= next.places
+      next.grant()
+    }
+  }
+
+  #releaseOnce(places: number): () => void {
     let held = true
     return () => {
       if (!held) return
       held = false
-      const next = this.#waiting.shift()
-      if (next) next()
-      else this.#free += 1
+      this.#free += places
+      this.#giveOut()
     }
   }
 }

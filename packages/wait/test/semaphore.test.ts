@@ -88,3 +88,48 @@ test('a function that throws gives its place back', async () => {
 for (const places of [0, -1, 1.5, Number.NaN]) {
   test(`a semaphore of ${places} places is refused`, () => assert.throws(() => new Semaphore(places), RangeError))
 }
+
+test('several places are given at once or not at all, and nobody overtakes', async () => {
+  const semaphore = new Semaphore(10)
+  const order: string[] = []
+  const ask = async (name: string, places: number, from = signal) => {
+    const release = await semaphore.acquire(from, places)
+    order.push(name)
+    return release
+  }
+  const first = await ask('seven', 7)
+  const second = ask('four', 4)
+  const third = ask('three', 3)
+  await new Promise(resolve => setImmediate(resolve))
+  assert.deepEqual(order, ['seven'], 'three fit, but four were asked for before')
+  first()
+  const releases = await Promise.all([second, third])
+  assert.deepEqual(order, ['seven', 'four', 'three'])
+  for (const release of releases) release()
+  await semaphore.acquire(signal, 10)
+})
+
+test('who asks for more places than there are gets all of them, alone', async () => {
+  const semaphore = new Semaphore(3)
+  const release = await semaphore.acquire(signal, 100)
+  const controller = new AbortController()
+  const next = semaphore.acquire(controller.signal)
+  controller.abort(new Error('no place'))
+  await assert.rejects(next, /no place/)
+  release()
+  release()
+  await semaphore.acquire(signal, 3)
+})
+
+test('those behind a wait that is given up get what is free', async () => {
+  const semaphore = new Semaphore(3)
+  const release = await semaphore.acquire(signal, 2)
+  const controller = new AbortController()
+  const large = semaphore.acquire(controller.signal, 3)
+  const small = semaphore.acquire(signal, 1)
+  controller.abort(new Error('given up'))
+  await assert.rejects(large, /given up/)
+  const last = await small
+  last()
+  release()
+})

@@ -46,6 +46,6 @@ export const checkResults: ServiceDefinition<typeof CheckResultsSchema> = {
         return forward(config.ProducerQueue, delivery.body)
       },
     })
-    return { stages: [stage], close: () => watchers[Symbol.asyncDispose]() }
+    return { stages: [stage], [Symbol.asyncDispose]: () => watchers[Symbol.asyncDispose]() }
   },
 }

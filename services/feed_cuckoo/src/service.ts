@@ -57,7 +57,7 @@ export const feedCuckoo: ServiceDefinition<typeof FeedCuckooSchema> = {
     })
     return {
       stages: [stage],
-      async close() {
+      async [Symbol.asyncDispose]() {
         await crits[Symbol.asyncDispose]()
         await cuckoo[Symbol.asyncDispose]()
       },

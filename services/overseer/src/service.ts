@@ -40,7 +40,7 @@ export const overseer: ServiceDefinition<typeof OverseerSchema> = {
       crits,
     })
     const releases = DELAY_LADDER.map(seconds => releaseStage(config.ConsumerQueue, seconds))
-    return { stages: [oversee, ...releases], close: () => crits[Symbol.asyncDispose]() }
+    return { stages: [oversee, ...releases], [Symbol.asyncDispose]: () => crits[Symbol.asyncDispose]() }
   },
   command(config, args) {
     if (args.resubmitDumped !== true) return undefined

@@ -53,7 +53,7 @@ export const parseAndSubmit: ServiceDefinition<typeof configSchema> = {
     })
     return {
       stages: [stage],
-      close: async () => {
+      async [Symbol.asyncDispose]() {
         await cuckoos[Symbol.asyncDispose]()
         await crits[Symbol.asyncDispose]()
       },

@@ -1,13 +1,19 @@
 // Consumes one queue for one stage: each delivery is handled at once (prefetch is the concurrency) and settled.
+import { orAbort, timeLimit } from '@cuckoo-distributed/wait'
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib'
-import { StopRequested } from '../errors.js'
+import { StopRequested, toError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import type { BoundStage } from '../stage.js'
 import { LiveDelivery, Session } from './delivery.js'
 import { type Result, type SettleOptions, settle } from './settle.js'
+import type { Silence } from './silence.js'
+
+/** How long the broker may take to say that it has read every ack. */
+const LAST_ANSWER_MS = 1_000
 
 export interface ConsumerOptions extends SettleOptions {
   readonly log: Logger
+  readonly silence: Silence
   readonly holdLimitMs: number
   /** Ends working on every delivery. */
   readonly force: AbortSignal
@@ -41,11 +47,7 @@ export class Consumer {
 
   /** Opens the channel and starts to consume; runs on every new connection. */
   async setUp(connection: ChannelModel): Promise<void> {
-    const channel = await connection.createChannel()
-    const session = new Session(channel, this.#stage.prefetch)
-    this.#watch(channel, session)
-    await channel.prefetch(this.#stage.prefetch)
-    this.#session = session
+    this.#session = await this.#answered('opening a channel', this.#openSession(connection))
     this.#tag = undefined
     await this.#follow()
   }
@@ -58,24 +60,35 @@ export class Consumer {
   }
 
   /**
-   * Resolves when no delivery is in work and the broker has read every ack. To be called after `stop`.
-   * The channel is closed by itself: on a closing connection acks may be overtaken by the close.
+   * Resolves when no delivery is in work and the broker has read every ack, or has not said so for a second. To be
+   * called after `stop`. The channel is closed by itself: on a closing connection acks may be overtaken by the close.
    */
   async drain(): Promise<void> {
-    await this.#switching
     if (this.#inWork.size > 0) await new Promise<void>(resolve => this.#idleWaiters.add(resolve))
     const session = this.#session
     this.#session = undefined
     if (!session || session.lost) return
     session.lose(new StopRequested())
+    const limit = timeLimit(new AbortController().signal, LAST_ANSWER_MS, new Error('the broker does not answer'))
     try {
-      await session.channel.close()
+      await orAbort(session.channel.close(), limit.signal)
     } catch (error) {
-      this.#options.log.warn(
-        { err: error },
-        'the connection was lost at the end; the broker may deliver messages again',
-      )
+      this.#log.warn({ err: error }, 'the connection was lost at the end; the broker may deliver messages again')
+    } finally {
+      limit.dispose()
     }
+  }
+
+  #answered<T>(step: string, answer: Promise<T>): Promise<T> {
+    return this.#options.silence.answered(`${step} for "${this.#stage.queue}"`, answer)
+  }
+
+  async #openSession(connection: ChannelModel): Promise<Session> {
+    const channel = await connection.createChannel()
+    const session = new Session(channel, this.#stage.prefetch)
+    this.#watch(channel, session)
+    await channel.prefetch(this.#stage.prefetch)
+    return session
   }
 
   #watch(channel: Channel, session: Session): void {
@@ -90,11 +103,7 @@ export class Consumer {
 
   /** Consumes while the stage wants messages, and cancels the consumer while it does not. */
   #follow(): Promise<void> {
-    this.#switching = this.#switching
-      .then(() => this.#switch())
-      .catch(error => {
-        this.#options.onLost(error)
-      })
+    this.#switching = this.#switching.then(() => this.#switch())
     return this.#switching
   }
 
@@ -102,15 +111,18 @@ export class Consumer {
     const session = this.#session
     if (!session || session.lost) return
     const wanted = (this.#stage.intake?.isOpen ?? true) && !this.#options.stop.aborted
-    if (wanted && this.#tag === undefined) {
-      const { consumerTag } = await session.channel.consume(this.#stage.queue, message =>
-        this.#receive(session, message),
-      )
-      this.#tag = consumerTag
-    } else if (!wanted && this.#tag !== undefined) {
-      const tag = this.#tag
-      this.#tag = undefined
-      await session.channel.cancel(tag)
+    const tag = this.#tag
+    try {
+      if (wanted && tag === undefined) {
+        const receive = (message: ConsumeMessage | null) => this.#receive(session, message)
+        const consuming = this.#answered('basic.consume', session.channel.consume(this.#stage.queue, receive))
+        this.#tag = (await consuming).consumerTag
+      } else if (!wanted && tag !== undefined) {
+        this.#tag = undefined
+        await this.#answered('basic.cancel', session.channel.cancel(tag))
+      }
+    } catch (error) {
+      if (!session.lost) this.#options.onLost(toError(error))
     }
   }
 

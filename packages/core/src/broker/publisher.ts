@@ -1,16 +1,22 @@
 // Publishes persistent and mandatory, and resolves only when the broker has confirmed.
 import { randomUUID } from 'node:crypto'
-import { backOff, delay, orAbort, timeLimit } from '@cuckoo-distributed/wait'
+import { backOff, delay } from '@cuckoo-distributed/wait'
 import type { Channel } from 'amqplib'
 import { describeError, ServiceError } from '../errors.js'
 import { type HeaderTable, SEEN } from '../headers.js'
 import type { Logger } from '../logger.js'
-import { ConfirmLane, type Outgoing, type PublishOutcome, UnknownOutcomeError } from './confirm-lane.js'
-import { BrokerLink, type TlsFiles } from './link.js'
-import { declareQueue, type OwnQueue, type QueueType } from './queues.js'
+import type { BrokerAddress } from './address.js'
+import { ConfirmChannel, type Outgoing, type PublishOutcome, UnknownOutcomeError } from './confirm-channel.js'
+import { BrokerConnection, type TlsFiles } from './connection.js'
+import { declareQueue, type OwnQueue, onChannel, type QueueType } from './queues.js'
+import { Silence } from './silence.js'
+import { Unanswered } from './unanswered.js'
 
 /** Bodies above this share no channel with others: an oversize publish closes the channel and fails what is in flight. */
 const LARGE_BODY_BYTES = 1024 * 1024
+const SMALL_AT_A_TIME = 2000
+const PLACE_MS = 30_000
+const MAX_UNANSWERED_BYTES = 64 * 1024 * 1024
 const DECLARE_TIMEOUT_MS = 10_000
 
 /** The body is larger than `MaxMessageSize`; nothing was sent. */
@@ -31,7 +37,7 @@ export class UndeliverableError extends ServiceError {
 }
 
 export interface PublisherOptions {
-  readonly url: string
+  readonly addresses: readonly BrokerAddress[]
   readonly tls?: TlsFiles | undefined
   readonly name: string
   readonly log: Logger
@@ -39,44 +45,47 @@ export interface PublisherOptions {
   readonly queueType: QueueType
   /** Bytes of one body; more is refused before anything is sent. */
   readonly maxMessageSize: number
-  /** How long a confirm is waited for, in milliseconds; stands still while the broker is blocked. */
-  readonly confirmTimeoutMs?: number
+  /** How long an unanswered publish keeps others of its size from being sent, in milliseconds. Default 30 s. */
+  readonly placeMs?: number | undefined
+  /** Bytes that are sent to one queue without an answer. Default 64 MiB. */
+  readonly maxUnansweredBytes?: number | undefined
+  /** Milliseconds after which an answer that does not come is named in the log. Default 10 s. */
+  readonly silentMs?: number | undefined
 }
 
 export class Publisher {
   readonly #options: PublisherOptions
-  readonly #link: BrokerLink
-  readonly #small: ConfirmLane
-  readonly #large: ConfirmLane
+  readonly #connection: BrokerConnection
+  readonly #small: ConfirmChannel
+  readonly #large: ConfirmChannel
 
   constructor(options: PublisherOptions) {
+    const log = options.log.child({ connection: 'publishing' })
+    const { addresses, tls, name, placeMs = PLACE_MS } = options
+    const connection = new BrokerConnection({ addresses, tls, name, log, setUp: async () => undefined })
+    const silence = new Silence(log, options.silentMs)
+    const unanswered = new Unanswered(options.maxUnansweredBytes ?? MAX_UNANSWERED_BYTES)
+    const shared = { connection, silence, unanswered, placeMs }
     this.#options = options
-    this.#link = new BrokerLink({
-      url: options.url,
-      tls: options.tls,
-      name: options.name,
-      log: options.log.child({ connection: 'publishing' }),
-      setUp: async () => undefined,
-    })
-    const timeoutMs = options.confirmTimeoutMs ?? 30_000
-    this.#small = new ConfirmLane(this.#link, { timeoutMs, atATime: 2000 })
-    this.#large = new ConfirmLane(this.#link, { timeoutMs, atATime: 1 })
+    this.#connection = connection
+    this.#small = new ConfirmChannel({ ...shared, places: SMALL_AT_A_TIME })
+    this.#large = new ConfirmChannel({ ...shared, places: 1 })
   }
 
   open(signal: AbortSignal): Promise<void> {
-    return this.#link.open(signal)
+    return this.#connection.open(signal)
   }
 
-  close(): Promise<void> {
-    return this.#link.close()
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#connection[Symbol.asyncDispose]()
   }
 
   /**
    * Publishes to a queue and resolves when the broker has it on disk.
-   * What is not confirmed is published again with back-off, same bytes and same message id, until `signal` is aborted; then
-   * it rejects with `signal.reason`. That holds for an unknown outcome (deadline, connection lost) and for an own queue
-   * that refuses: it was deleted and is declared again, it is full, or it has no leader at present. A repeat is marked as
-   * seen unless the broker said that the message went nowhere: it may be there twice.
+   * An answer is waited for as long as the channel lives, for ever if need be: only `signal` ends it, with `signal.reason`.
+   * The same bytes are published again, with back-off and the same message id, when the channel was lost before the answer,
+   * and when an own queue refuses: it was deleted and is declared again, it is full, or it has no leader at present. A
+   * repeat is marked as seen unless the broker said that the message went nowhere: it may be there twice.
    * `maxBytes` is `maxMessageSize` unless a body goes back as it came: what came through the broker is not too large.
    * Throws MessageTooLargeError, BrokerSizeLimitError and, for a queue that is not ours, UndeliverableError.
    */
@@ -89,11 +98,11 @@ export class Publisher {
   ): Promise<void> {
     if (body.length > maxBytes) throw new MessageTooLargeError(queue, body.length, maxBytes)
     const own = this.#options.queues.find(candidate => candidate.name === queue)
-    const lane = body.length > LARGE_BODY_BYTES ? this.#large : this.#small
+    const channel = body.length > LARGE_BODY_BYTES ? this.#large : this.#small
     const pause = backOff({ initialMs: 100, maxMs: 10_000 })
     let message: Outgoing = { queue, body, headers, messageId: randomUUID() }
     for (;;) {
-      const outcome = await this.#publishOnce(lane, message, signal)
+      const outcome = await this.#publishOnce(channel, message, signal)
       if (outcome === 'confirmed') return
       if (outcome !== 'returned') message = { ...message, headers: { ...headers, ...SEEN } }
       if (outcome !== 'unknown') {
@@ -105,14 +114,18 @@ export class Publisher {
     }
   }
 
-  async #publishOnce(lane: ConfirmLane, message: Outgoing, signal: AbortSignal): Promise<PublishOutcome | 'unknown'> {
+  async #publishOnce(
+    channel: ConfirmChannel,
+    message: Outgoing,
+    signal: AbortSignal,
+  ): Promise<PublishOutcome | 'unknown'> {
     try {
-      return await lane.publish(message, signal)
+      return await channel.publish(message, signal)
     } catch (error) {
       if (!(error instanceof UnknownOutcomeError)) throw error
       this.#options.log.warn(
         { queue: message.queue, cause: error.message },
-        'a publish was not confirmed; repeating it',
+        'the channel was lost before a confirm; publishing again',
       )
       return 'unknown'
     }
@@ -147,18 +160,6 @@ export class Publisher {
   }
 
   async #onChannel(signal: AbortSignal, use: (channel: Channel) => Promise<unknown>): Promise<void> {
-    const limit = timeLimit(signal, DECLARE_TIMEOUT_MS, new Error(`no answer within ${DECLARE_TIMEOUT_MS / 1000} s`))
-    try {
-      const connection = await this.#link.connected(limit.signal)
-      const channel = await orAbort(connection.createChannel(), limit.signal)
-      channel.on('error', () => undefined) // the same error rejects what is awaited here
-      try {
-        await orAbort(use(channel), limit.signal)
-      } finally {
-        channel.close().catch(() => undefined) // an error has closed it already
-      }
-    } finally {
-      limit.dispose()
-    }
+    await onChannel(await this.#connection.connected(signal), signal, DECLARE_TIMEOUT_MS, use)
   }
 }

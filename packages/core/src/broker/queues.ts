@@ -1,6 +1,8 @@
 // How the suite's queues are declared. The Go suite declares them durable and without arguments; so do we by default.
-import type { Channel } from 'amqplib'
+import { orAbort, timeLimit } from '@cuckoo-distributed/wait'
+import type { Channel, ChannelModel } from 'amqplib'
 import { errorCode, ServiceError, toError } from '../errors.js'
+import type { Silence } from './silence.js'
 
 export type QueueType = 'classic' | 'quorum'
 
@@ -67,5 +69,43 @@ export async function declareQueue(channel: Channel, queue: OwnQueue, type: Queu
   } catch (thrown) {
     const error = toError(thrown)
     throw errorCode(error) === '406' ? new QueueMismatchError(queue.name, type, error) : error
+  }
+}
+
+/**
+ * Declares queues on a new connection. Throws QueueMismatchError, and when the broker has not answered all within
+ * `limitMs` milliseconds, default 30 s: another broker may.
+ */
+export async function declareQueues(
+  connection: ChannelModel,
+  queues: readonly OwnQueue[],
+  options: { readonly type: QueueType; readonly silence: Silence; readonly limitMs?: number | undefined },
+): Promise<void> {
+  const { type, silence, limitMs = 30_000 } = options
+  await onChannel(connection, new AbortController().signal, limitMs, async channel => {
+    for (const queue of queues) {
+      await silence.answered(`declaration of "${queue.name}"`, declareQueue(channel, queue, type))
+    }
+  })
+}
+
+/** Opens a channel for `use` and closes it again. Rejects with `signal.reason`, or after `limitMs` milliseconds. */
+export async function onChannel(
+  connection: ChannelModel,
+  signal: AbortSignal,
+  limitMs: number,
+  use: (channel: Channel) => Promise<unknown>,
+): Promise<void> {
+  const limit = timeLimit(signal, limitMs, new Error(`no answer within ${limitMs / 1000} s`))
+  try {
+    const channel = await orAbort(connection.createChannel(), limit.signal)
+    channel.on('error', () => undefined) // the same error rejects what is awaited here
+    try {
+      await orAbort(use(channel), limit.signal)
+    } finally {
+      channel.close().catch(() => undefined) // an error has closed it already
+    }
+  } finally {
+    limit.dispose()
   }
 }

@@ -1,10 +1,10 @@
 // The only code that acknowledges. What became of a message decides what the broker is told, and in which order.
-import { backOff, delay, type TimeLimit, timeLimit } from '@cuckoo-distributed/wait'
+import { backOff, delay, orAbort, type TimeLimit, timeLimit } from '@cuckoo-distributed/wait'
 import { describeError, HoldLimitReached, toError } from '../errors.js'
 import { type HeaderTable, SEEN, withSeen, writeHeaders } from '../headers.js'
 import type { Notes } from '../notes.js'
 import type { Afterwards, Outcome } from '../stage.js'
-import { BrokerSizeLimitError } from './confirm-lane.js'
+import { BrokerSizeLimitError } from './confirm-channel.js'
 import type { LiveDelivery } from './delivery.js'
 import { failedPublish } from './failed.js'
 import type { Publisher } from './publisher.js'
@@ -95,7 +95,7 @@ async function ackThen(delivery: LiveDelivery, afterwards: Afterwards | undefine
   }
   if (!afterwards) return
   try {
-    await delivery.roundTrip()
+    await orAbort(delivery.roundTrip(), delivery.working)
     await afterwards(delivery.working)
   } catch (error) {
     delivery.log.warn({ err: error }, 'what was to follow the ack could not be done')

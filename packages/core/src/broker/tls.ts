@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { describeError } from '../errors.js'
 import type { BrokerConfig } from '../stage-config.js'
-import type { TlsFiles } from './link.js'
+import type { TlsFiles } from './connection.js'
 
 type TlsConfig = Pick<BrokerConfig, 'Amqp' | 'AmqpCA' | 'AmqpCert' | 'AmqpKey'>
 
@@ -22,7 +22,8 @@ export function tlsFiles({ AmqpCA, AmqpCert, AmqpKey }: TlsConfig): TlsFiles {
 export function tlsProblems(config: TlsConfig): string[] {
   const used = KEYS.filter(key => config[key] !== '')
   if (used.length === 0) return []
-  if (config.Amqp.startsWith('amqp:')) return [`"${used.join('", "')}": only for an "Amqp" that begins with amqps:`]
+  if ([config.Amqp].flat().some(url => url.startsWith('amqp:')))
+    return [`"${used.join('", "')}": only for an "Amqp" that begins with amqps:`]
   if ((config.AmqpCert === '') !== (config.AmqpKey === '')) return ['"AmqpCert" and "AmqpKey" need each other']
   try {
     createSecureContext(tlsFiles(config))

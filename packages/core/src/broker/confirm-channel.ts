@@ -1,9 +1,11 @@
 // One confirm channel on the publishing connection, reopened when it dies, and what became of each publish on it.
 import { orAbort, Semaphore } from '@cuckoo-distributed/wait'
-import type { ChannelModel, ConfirmChannel } from 'amqplib'
+import type { ConfirmChannel as AmqpChannel, ChannelModel } from 'amqplib'
 import { describeError, errorCode, ServiceError, toError } from '../errors.js'
 import type { HeaderTable } from '../headers.js'
-import type { BrokerLink } from './link.js'
+import type { BrokerConnection } from './connection.js'
+import type { Silence } from './silence.js'
+import type { Unanswered } from './unanswered.js'
 
 export interface Outgoing {
   readonly queue: string
@@ -13,7 +15,7 @@ export interface Outgoing {
   readonly messageId: string
 }
 
-/** The broker may or may not have the message: no confirm in time, or the channel died first. */
+/** The channel died before the broker had answered: it may or may not have the message. */
 export class UnknownOutcomeError extends ServiceError {
   constructor(why: string, cause?: unknown) {
     super('UNKNOWN_OUTCOME', `publish without an answer: ${why}`, { cause })
@@ -34,7 +36,7 @@ export class BrokerSizeLimitError extends ServiceError {
 export type PublishOutcome = 'confirmed' | 'returned' | 'nacked'
 
 interface OpenChannel {
-  readonly channel: ConfirmChannel
+  readonly channel: AmqpChannel
   readonly returned: Set<string>
   lost: Error | undefined
 }
@@ -46,61 +48,91 @@ interface Opening {
   isLost(): boolean
 }
 
-export class ConfirmLane {
-  readonly #link: BrokerLink
-  readonly #timeoutMs: number
+export interface ConfirmChannelOptions {
+  readonly connection: BrokerConnection
+  readonly silence: Silence
+  readonly unanswered: Unanswered
+  /** Publishes that may wait for their answers at a time. */
+  readonly places: number
+  /** How long a publish keeps its place, in milliseconds in which the broker read from us. It listens on without it. */
+  readonly placeMs: number
+}
+
+export class ConfirmChannel {
+  readonly #options: ConfirmChannelOptions
   readonly #places: Semaphore
   #open: Opening | undefined
 
-  constructor(link: BrokerLink, options: { timeoutMs: number; atATime: number }) {
-    this.#link = link
-    this.#timeoutMs = options.timeoutMs
-    this.#places = new Semaphore(options.atATime)
+  constructor(options: ConfirmChannelOptions) {
+    this.#options = options
+    this.#places = new Semaphore(options.places)
   }
 
-  /** Publishes once. Throws UnknownOutcomeError, BrokerSizeLimitError, or `signal.reason`. */
+  /**
+   * Publishes once, and waits for the answer as long as the channel lives: a broker that hangs may hold the message, and a
+   * repeat would then be there as well. Throws UnknownOutcomeError, BrokerSizeLimitError, or `signal.reason`.
+   */
   async publish(message: Outgoing, signal: AbortSignal): Promise<PublishOutcome> {
-    // A connection that hangs answers neither the opening of a channel nor a publish.
-    return this.#places.run(signal, () => orAbort(this.#publishWhenOpen(message, signal), signal))
+    const isAnswered = await this.#options.unanswered.take(message.queue, message.body.length, signal)
+    let answer: Promise<PublishOutcome> | undefined
+    let leave = () => {}
+    let stopWatching = () => {}
+    try {
+      leave = await this.#places.acquire(signal)
+      const open = await orAbort(this.#opened(signal), signal)
+      signal.throwIfAborted()
+      answer = this.#publishOn(open, message)
+      stopWatching = this.#watch(message.queue, leave)
+      return await orAbort(answer, signal)
+    } finally {
+      stopWatching()
+      leave()
+      void Promise.allSettled([answer]).then(isAnswered)
+    }
   }
 
-  async #publishWhenOpen(message: Outgoing, signal: AbortSignal): Promise<PublishOutcome> {
-    const connection = await this.#link.connected(signal)
-    const open = await this.#channel(connection)
-    signal.throwIfAborted()
-    return this.#publishOn(open, message)
+  /** Names a publish that is not answered, and then takes its place from it. Returns what ends the watch. */
+  #watch(queue: string, leave: () => void): () => void {
+    const { connection, silence, placeMs } = this.#options
+    const step = confirmFrom(queue)
+    let end = connection.readingTime.after(silence.afterMs, () => {
+      silence.begin(step)
+      end = connection.readingTime.after(Math.max(0, placeMs - silence.afterMs), leave)
+    })
+    return () => end()
   }
 
-  /** One for all who publish, however many of them find the last one lost. */
-  #channel(connection: ChannelModel): Promise<OpenChannel> {
-    if (this.#open?.connection !== connection || this.#open.isLost()) this.#open = openChannel(connection)
+  async #opened(signal: AbortSignal): Promise<OpenChannel> {
+    const connection = await this.#options.connection.connected(signal)
+    // One for all who publish, however many of them find the last one lost.
+    if (this.#open?.connection !== connection || this.#open.isLost()) {
+      this.#open = openChannel(connection, this.#options.silence)
+    }
     return this.#open.ready
   }
 
   #publishOn(open: OpenChannel, message: Outgoing): Promise<PublishOutcome> {
     return new Promise((resolve, reject) => {
-      const onDeadline = () => {
-        if (this.#link.blocked) timer.refresh()
-        else reject(new UnknownOutcomeError(`no confirm within ${this.#timeoutMs / 1000} s`))
-      }
-      const timer = setTimeout(onDeadline, this.#timeoutMs)
       const onAnswer = (refusal: unknown) => {
-        clearTimeout(timer)
         // The return of an unroutable message comes before its confirm.
         if (open.returned.delete(message.messageId)) resolve('returned')
         else if (!refusal) resolve('confirmed')
         else if (toError(refusal).message === 'message nacked') resolve('nacked')
         // amqplib fails open confirms before it emits the channel's error: look a moment later why it closed.
-        else setImmediate(() => reject(closedError(open, message, refusal)))
+        else return void setImmediate(() => reject(closedError(open, message, refusal)))
+        this.#options.silence.end(confirmFrom(message.queue))
       }
       try {
         open.channel.publish('', message.queue, message.body, properties(message), onAnswer)
       } catch (thrown) {
-        clearTimeout(timer)
         reject(open.lost || isClosed(thrown) ? new UnknownOutcomeError('the channel is closed', thrown) : thrown)
       }
     })
   }
+}
+
+function confirmFrom(queue: string): string {
+  return `confirm of a message for "${queue}"`
 }
 
 function properties(message: Outgoing) {
@@ -113,9 +145,9 @@ function properties(message: Outgoing) {
   }
 }
 
-function openChannel(connection: ChannelModel): Opening {
+function openChannel(connection: ChannelModel, silence: Silence): Opening {
   let isLost = () => false
-  const ready = watchedChannel(connection).then(
+  const ready = watchedChannel(connection, silence).then(
     open => {
       isLost = () => open.lost !== undefined
       return open
@@ -128,8 +160,8 @@ function openChannel(connection: ChannelModel): Opening {
   return { connection, ready, isLost: () => isLost() }
 }
 
-async function watchedChannel(connection: ChannelModel): Promise<OpenChannel> {
-  const channel = await connection.createConfirmChannel()
+async function watchedChannel(connection: ChannelModel, silence: Silence): Promise<OpenChannel> {
+  const channel = await silence.answered('opening a channel for publishing', connection.createConfirmChannel())
   const open: OpenChannel = { channel, returned: new Set(), lost: undefined }
   channel.on('return', message => {
     const id: unknown = message.properties.messageId

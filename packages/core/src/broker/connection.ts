@@ -1,15 +1,16 @@
 // One connection to the broker that is kept up: one back-off loop, one set-up function for the start and every loss.
 import { Duplex } from 'node:stream'
-import { backOff, delay, orAbort } from '@cuckoo-distributed/wait'
+import { backOff, delay, orAbort, timeLimit } from '@cuckoo-distributed/wait'
 import { type ChannelModel, connect } from 'amqplib'
 import { describeError, errorCode, ServiceError, toError } from '../errors.js'
 import type { Logger } from '../logger.js'
+import { type BrokerAddress, showBrokers } from './address.js'
+import { ReadingTime } from './reading-time.js'
 
 const CONNECT_TIMEOUT_MS = 10_000
-const HEARTBEAT_SECONDS = 30
 /** A connection that lasted as long as this counts as a success. */
 const STABLE_MS = 5_000
-const LAST_CLOSE_MS = 3_000
+const LAST_CLOSE_MS = 500
 
 /** What waiting cannot mend, found before the first successful set-up: wrong password, vhost, or queue arguments. */
 export class BrokerRefusedError extends ServiceError {
@@ -25,9 +26,9 @@ export interface TlsFiles {
   readonly key?: Buffer
 }
 
-export interface LinkOptions {
-  /** `amqp://` or `amqps://`, credentials inside. */
-  readonly url: string
+export interface BrokerConnectionOptions {
+  /** Tried in turn, the first one first. */
+  readonly addresses: readonly BrokerAddress[]
   readonly tls?: TlsFiles | undefined
   /** Shown in the broker's list of connections. */
   readonly name: string
@@ -38,24 +39,19 @@ export interface LinkOptions {
   onLost?(cause: Error): void
 }
 
-export class BrokerLink {
-  readonly #options: LinkOptions
+export class BrokerConnection {
+  readonly readingTime = new ReadingTime()
+  readonly #options: BrokerConnectionOptions
   readonly #closing = new AbortController()
   readonly #waiters = new Set<{ resolve: (connection: ChannelModel) => void; reject: (error: Error) => void }>()
   #current: ChannelModel | undefined
-  #blocked = false
   #everUp = false
   #failed: Error | undefined
   #loop: Promise<void> | undefined
   #drop: ((cause: Error) => void) | undefined
 
-  constructor(options: LinkOptions) {
+  constructor(options: BrokerConnectionOptions) {
     this.#options = options
-  }
-
-  /** True while the broker says that it reads nothing from this connection (memory or disk alarm). */
-  get blocked(): boolean {
-    return this.#blocked
   }
 
   /**
@@ -88,44 +84,55 @@ export class BrokerLink {
     this.#drop?.(cause)
   }
 
-  async close(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     const reason = new ServiceError('LINK_CLOSED', 'the connection to the broker was closed')
     this.#closing.abort(reason)
     this.drop(reason)
     await this.#loop
   }
 
+  /** Tries one broker after the other; pauses when each had its turn. */
   async #keepUp(): Promise<void> {
-    const { log } = this.#options
     const pause = backOff({ initialMs: 200, maxMs: 15_000 })
-    let lastProblem = ''
-    while (!this.#closing.signal.aborted) {
-      let upAt = Number.POSITIVE_INFINITY
-      try {
-        const cause = await this.#oneConnection(() => {
-          log.info('connected to the broker')
-          lastProblem = ''
-          upAt = performance.now()
-        })
-        if (performance.now() - upAt > STABLE_MS) pause.reset()
-        if (!this.#closing.signal.aborted)
-          log.warn({ cause: describeError(cause) }, 'lost the connection to the broker')
-      } catch (thrown) {
-        const error = toError(thrown)
-        if (this.#closing.signal.aborted) break
-        if (!this.#everUp && isRefusal(error)) return this.#fail(new BrokerRefusedError(error))
-        const problem = describeError(error)
-        if (problem !== lastProblem) log.warn({ cause: problem }, 'cannot reach the broker; waiting for it')
-        lastProblem = problem
+    const problems = new Map<BrokerAddress, string>()
+    for (;;) {
+      for (const address of this.#options.addresses) {
+        const upMs = await this.#attempt(address, problems)
+        if (this.#failed) return
+        if (upMs > STABLE_MS) pause.reset()
       }
-      await delay(pause.next(), this.#closing.signal).catch(() => undefined)
+      await delay(pause.next(), this.#closing.signal).catch(() => undefined) // the next attempt sees that
     }
-    this.#fail(toError(this.#closing.signal.reason))
+  }
+
+  /** Resolves when the connection is gone, with the milliseconds that it was up: 0 when it never was. */
+  async #attempt(address: BrokerAddress, problems: Map<BrokerAddress, string>): Promise<number> {
+    const log = this.#options.log.child({ broker: showBrokers([address]) })
+    let upAt: number | undefined
+    try {
+      this.#closing.signal.throwIfAborted()
+      const cause = await this.#oneConnection(address, () => {
+        log.info('connected to the broker')
+        problems.clear()
+        upAt = performance.now()
+      })
+      this.#closing.signal.throwIfAborted()
+      log.warn({ cause: describeError(cause) }, 'lost the connection to the broker')
+    } catch (thrown) {
+      const error = toError(thrown)
+      const problem = describeError(error)
+      if (this.#closing.signal.aborted) this.#fail(toError(this.#closing.signal.reason))
+      else if (!this.#everUp && isRefusal(error)) this.#fail(new BrokerRefusedError(error))
+      else if (problem !== problems.get(address))
+        log.warn({ cause: problem }, 'cannot reach the broker; waiting for it')
+      problems.set(address, problem)
+    }
+    return upAt === undefined ? 0 : performance.now() - upAt
   }
 
   /** Connects, sets up, and resolves with the cause once the connection is lost. Rejects when it never came up. */
-  async #oneConnection(onUp: () => void): Promise<Error> {
-    const connection = await this.#connect()
+  async #oneConnection(address: BrokerAddress, onUp: () => void): Promise<Error> {
+    const connection = await this.#connect(address)
     const lost = this.#watch(connection)
     try {
       const early = await Promise.race([this.#options.setUp(connection).then(() => undefined), lost])
@@ -137,13 +144,13 @@ export class BrokerLink {
       return await lost
     } finally {
       this.#current = undefined
-      this.#blocked = false
+      this.readingTime.unblock()
       await quietly(connection)
     }
   }
 
-  async #connect(): Promise<ChannelModel> {
-    const connecting = connect(withHeartbeat(this.#options.url), {
+  async #connect(address: BrokerAddress): Promise<ChannelModel> {
+    const connecting = connect(address.options, {
       ...this.#options.tls,
       timeout: CONNECT_TIMEOUT_MS,
       clientProperties: { connection_name: this.#options.name },
@@ -171,11 +178,11 @@ export class BrokerLink {
       connection.on('handler-error', error => lose(error))
       connection.on('close', error => lose(reason ?? error ?? new Error('the broker closed the connection')))
       connection.on('blocked', why => {
-        this.#blocked = true
+        this.readingTime.block()
         this.#options.log.warn({ why }, 'the broker reads nothing from publishers (resource alarm); waiting')
       })
       connection.on('unblocked', () => {
-        this.#blocked = false
+        this.readingTime.unblock()
         this.#options.log.info('the broker reads from publishers again')
       })
     })
@@ -187,24 +194,12 @@ export class BrokerLink {
   }
 }
 
-/** The URL's user, password and path left out: fit for logs. */
-export function brokerAddress(url: string): string {
-  return URL.canParse(url) ? new URL(url).host : '(not a URL)'
-}
-
-function withHeartbeat(url: string): string {
-  const parsed = new URL(url)
-  if (!parsed.searchParams.has('heartbeat')) parsed.searchParams.set('heartbeat', String(HEARTBEAT_SECONDS))
-  return parsed.toString()
-}
-
 /** Closing a connection that is half dead may never be answered; its socket and heartbeat would keep the process alive. */
 async function quietly(connection: ChannelModel): Promise<void> {
-  const limit = new AbortController()
-  const timer = setTimeout(() => limit.abort(new Error('close was not answered')), LAST_CLOSE_MS)
+  const limit = timeLimit(new AbortController().signal, LAST_CLOSE_MS, new Error('close was not answered'))
   // Nothing depends on a clean end: the broker gives back what was not acknowledged either way.
   await orAbort(connection.close(), limit.signal).catch(() => undefined)
-  clearTimeout(timer)
+  limit.dispose()
   const socket: unknown = 'stream' in connection.connection ? connection.connection.stream : undefined
   connection.on('error', () => undefined)
   // Only an error makes amqplib end its timers.

@@ -1,0 +1,29 @@
+// Time in which the broker reads what is sent to it. Under a memory or disk alarm it does not, so its silence says nothing.
+
+export class ReadingTime {
+  #blocked = false
+  #unblockedAt = Number.NEGATIVE_INFINITY
+
+  /** The broker says that it reads nothing more. */
+  block(): void {
+    this.#blocked = true
+  }
+
+  /** The broker reads again, or another connection has begun. */
+  unblock(): void {
+    this.#blocked = false
+    this.#unblockedAt = performance.now()
+  }
+
+  /** Calls `then` after `ms` milliseconds of reading in a row. Returns what calls it off. */
+  after(ms: number, then: () => void): () => void {
+    const from = performance.now()
+    const check = () => {
+      const left = this.#blocked ? ms : Math.max(from, this.#unblockedAt) + ms - performance.now()
+      if (left <= 0) then()
+      else timer = setTimeout(check, left)
+    }
+    let timer = setTimeout(check, ms)
+    return () => clearTimeout(timer)
+  }
+}
