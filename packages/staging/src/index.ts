@@ -1,4 +1,5 @@
 export { TmpDir } from './config.js'
+export { isHalfWritten, syncDirectory, writeDurably } from './durable.js'
 export { readFile, readHead } from './read-file.js'
 export {
   type Source,

@@ -21,6 +21,7 @@ export {
 } from './crits-service.js'
 export * from './cuckoo/index.js'
 export { type FaultMatch, type FaultRule, FaultScript, type HttpFault, Outage, playFault } from './faults.js'
+export { spyOnFiles } from './file-spy.js'
 export { AWKWARD_JSON, type Damage, damagedJson, fuzzing } from './fuzz.js'
 export { MultipartError, type MultipartPart, multipartBoundary, readMultipart } from './multipart.js'
 export {

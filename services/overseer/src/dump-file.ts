@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import {
   decodeFailedMessage,
   type FailedMessage,
+  type FailureEntry,
   type HeaderTable,
   InvalidMessageError,
   type MessageHeaders,
@@ -30,6 +31,11 @@ const OwnDump = Type.Object({
   Headers: Type.Record(Type.String(), Type.Unknown()),
 })
 const isOwnDump = validator(OwnDump)
+const isHistory = validator(
+  Type.Object({
+    History: Type.Array(Type.Object({ At: Type.String(), Service: Type.String(), Error: Type.String() })),
+  }),
+)
 
 /**
  * The name of a dump: when the message failed, and a digest of the bytes that the overseer received, so that a message
@@ -41,11 +47,16 @@ export function dumpName(failedAt: string, received: Buffer, extension: 'json' |
   return `${isTime ? `${failedAt.replaceAll(/[-:]/g, '')}-` : ''}${digest}.${extension}`
 }
 
+/** Of this suite, or of the Go suite (`cynexit/cuckoo_distributed:overseer/overseer.go`): seconds and a counter. */
+export function isDumpName(name: string): boolean {
+  return /^((\d{8}T\d{6}\.\d{3}Z-)?[0-9a-f]{32}\.(json|bin)|\d+_\d+)$/.test(name)
+}
+
 /**
  * A FailedMsg as the Go suite writes it, plus `Attempts`, `History` and `Headers` (those that travel when the message
  * is put back to work); `MsgBase64` in place of `Msg` for a body that is not UTF-8.
  */
-export function encodeDump(failed: FailedMessage, headers: MessageHeaders): Buffer {
+export function encodeDump(failed: FailedMessage, headers: MessageHeaders): Buffer[] {
   const body = isUtf8(failed.body)
     ? { Msg: failed.body.toString('utf8') }
     : { MsgBase64: failed.body.toString('base64') }
@@ -56,32 +67,46 @@ export function encodeDump(failed: FailedMessage, headers: MessageHeaders): Buff
     Desc: failed.desc,
     FailedAt: failed.failedAt,
     Attempts: headers.attempts,
-    History: headers.failures.map(({ at, service, error }) => ({ At: at, Service: service, Error: error })),
-    Headers: revivedHeaders(headers),
+    History: toHistory(headers.failures),
+    Headers: revivedHeaders({ ...headers, failures: [] }),
     ...body,
   }
-  return Buffer.from(`${JSON.stringify(dump, null, 2)}\n`)
+  return [Buffer.from(`${JSON.stringify(dump, null, 2)}\n`)]
 }
 
-/** Reads a dump of ours or a FailedMsg as the Go suite dumped it. Throws InvalidMessageError for anything else. */
+/**
+ * Reads a dump of ours or a FailedMsg as the Go suite dumped it; an editor may have put a byte order mark before it.
+ * Throws InvalidMessageError for anything else.
+ */
 export function decodeDump(bytes: Buffer): RevivedMessage {
-  const wire = parseJson(bytes)
+  const hasMark = bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK)
+  const text = hasMark ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes
+  const wire = parseJson(text)
   const own = isOwnDump(wire) ? wire : undefined
-  if (own?.MsgBase64 !== undefined) {
-    return { queue: own.Queue, body: fromBase64(own.MsgBase64), headers: ownHeaders(own.Headers) }
-  }
-  const { queue, body } = decodeFailedMessage(bytes)
-  return { queue, body, headers: ownHeaders(own?.Headers) }
+  const headers = revivedHeaders({
+    ...readHeaders(own?.Headers),
+    failures: isHistory(wire) ? fromHistory(wire.History) : [],
+  })
+  if (own?.MsgBase64 !== undefined) return { queue: own.Queue, body: fromBase64(own.MsgBase64), headers }
+  const { queue, body } = decodeFailedMessage(text)
+  return { queue, body, headers }
 }
 
-function ownHeaders(headers: Record<string, unknown> | undefined): HeaderTable {
-  return revivedHeaders(readHeaders(headers))
+const BYTE_ORDER_MARK = Buffer.from('\ufeff')
+
+type History = readonly { readonly At: string; readonly Service: string; readonly Error: string }[]
+
+function toHistory(failures: readonly FailureEntry[]): History {
+  return failures.map(({ at, service, error }) => ({ At: at, Service: service, Error: error }))
 }
 
-/** A message that is put back to work starts with a fresh count. */
-function revivedHeaders(headers: MessageHeaders): HeaderTable {
-  const notes = headers.notes.with(DUE, undefined)
-  return writeHeaders({ notes, seen: headers.seen, attempts: 0, failures: [], permanent: false })
+function fromHistory(history: History): FailureEntry[] {
+  return history.map(entry => ({ at: entry.At, service: entry.Service, error: entry.Error }))
+}
+
+/** A message that is put back to work starts with a fresh count, and keeps its history. */
+function revivedHeaders({ notes, seen, failures }: MessageHeaders): HeaderTable {
+  return writeHeaders({ notes: notes.with(DUE, undefined), seen, failures, attempts: 0, permanent: false })
 }
 
 /** Node's decoder skips what is not base64; an edited dump must not lose bytes without a word. */

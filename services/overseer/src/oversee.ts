@@ -110,7 +110,7 @@ async function dump(
 async function dumpAsItIs(context: StageContext, why: string, options: OverseeOptions): Promise<Outcome> {
   const { body } = context.delivery
   const file = dumpName('', body, 'bin')
-  if (!(await options.dumps.write(file, body, context.waiting))) return later()
+  if (!(await options.dumps.write(file, [body], context.waiting))) return later()
   context.log.error({ file, why }, 'not a failed message; dumped as it is')
   const crits = findCritsData(body)
   if (crits)

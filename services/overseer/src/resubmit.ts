@@ -1,18 +1,8 @@
 // Puts dumps back to work: each is published straight to the queue where it failed, and removed once the broker has it.
-import { readdir, readFile, rename, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
-import {
-  describeError,
-  errorCode,
-  InvalidMessageError,
-  type Logger,
-  type Publisher,
-  ServiceError,
-  toError,
-} from '@cuckoo-distributed/core'
-import { claimName } from './dump.js'
-import { decodeDump, type RevivedMessage } from './dump-file.js'
-import { Presence } from './presence.js'
+import { readdir, readFile } from 'node:fs/promises'
+import { describeError, InvalidMessageError, type Logger, type Publisher, ServiceError } from '@cuckoo-distributed/core'
+import { Claim, isClaim } from './claim.js'
+import { decodeDump, isDumpName, type RevivedMessage } from './dump-file.js'
 
 export interface ResubmitOptions {
   readonly dir: string
@@ -20,11 +10,13 @@ export interface ResubmitOptions {
   /** Where dumps go that are no failed messages; without it they stay. */
   readonly rawQueue?: string | undefined
   readonly log: Logger
+  /** Between two renewals of a claim, in milliseconds. Default 30 s. */
+  readonly renewMs?: number | undefined
 }
 
 export interface Resubmission {
   readonly resubmitted: number
-  /** Dumps that are still there; each has its line in the log. */
+  /** Dumps that are still there, those in other hands included; each has its line in the log. */
   readonly left: number
 }
 
@@ -41,53 +33,46 @@ export class NoFailedMessageError extends ServiceError {
  * Publishes every dump that is there at the beginning, one after another, with a fresh count of attempts. Safe beside a
  * running overseer and beside others that do the same: a dump is claimed by a new name first. What cannot be published
  * gets its name back. An aborted signal ends it between two dumps, or while one waits for the broker.
- * Throws DumpDirSocketError and the errors of the file system.
+ * Throws the errors of the file system.
  */
 export async function resubmitDumps(options: ResubmitOptions, signal: AbortSignal): Promise<Resubmission> {
-  const entries = await readdir(options.dir, { withFileTypes: true })
-  const names = entries.filter(entry => entry.isFile() && !entry.name.startsWith('.')).map(entry => entry.name)
-  await using presence = await Presence.announce(options.dir)
-  let resubmitted = 0
-  let left = 0
-  for (const name of names.sort()) {
-    const result = signal.aborted ? 'left' : await resubmitOne(name, claimName(name, presence.id), options, signal)
-    if (result === 'resubmitted') resubmitted += 1
-    if (result === 'left') left += 1
+  const { dir, log } = options
+  const files = await readdir(dir, { withFileTypes: true })
+  const names = files.filter(file => file.isFile() && isDumpName(file.name)).map(file => file.name)
+  for (const { name } of files) {
+    if (!names.includes(name) && !name.startsWith('.')) log.warn({ file: name }, 'not named as a dump; left alone')
   }
-  return { resubmitted, left }
+  let resubmitted = 0
+  for (const name of names.sort()) {
+    if (signal.aborted) break
+    if (await isResubmitted(name, options, signal)) resubmitted += 1
+  }
+  const after = await readdir(dir)
+  const held = after.filter(isClaim)
+  if (held.length > 0)
+    log.warn({ files: held }, 'in the hands of a resubmission; if it has died they are dumps again soon')
+  return { resubmitted, left: held.length + after.filter(name => names.includes(name)).length }
 }
 
-async function resubmitOne(
-  name: string,
-  claim: string,
-  options: ResubmitOptions,
-  signal: AbortSignal,
-): Promise<'resubmitted' | 'left' | 'gone'> {
-  const path = join(options.dir, name)
-  const claimed = join(options.dir, claim)
+async function isResubmitted(name: string, options: ResubmitOptions, signal: AbortSignal): Promise<boolean> {
+  const { dir, publisher, rawQueue, renewMs } = options
   const log = options.log.child({ file: name })
   try {
-    await rename(path, claimed)
+    await using claim = await Claim.take(dir, name, renewMs)
+    if (!claim) return false
+    try {
+      const { queue, body, headers } = read(await readFile(claim.path), rawQueue)
+      await publisher.publish(queue, body, headers, signal, Number.POSITIVE_INFINITY)
+      log.info({ target: queue }, 'resubmitted')
+    } catch (error: unknown) {
+      await claim.giveBack()
+      throw error
+    }
+    await claim.remove()
+    return true
   } catch (error: unknown) {
-    if (errorCode(toError(error)) === 'ENOENT') return 'gone'
     log.error({ cause: describeError(error) }, 'left in the dump directory')
-    return 'left'
-  }
-  try {
-    const { queue, body, headers } = read(await readFile(claimed), options.rawQueue)
-    await options.publisher.publish(queue, body, headers, signal, Number.POSITIVE_INFINITY)
-    log.info({ target: queue }, 'resubmitted')
-  } catch (error: unknown) {
-    log.error({ cause: describeError(error) }, 'left in the dump directory')
-    await rename(claimed, path)
-    return 'left'
-  }
-  try {
-    await unlink(claimed)
-    return 'resubmitted'
-  } catch (error: unknown) {
-    log.error({ cause: describeError(error) }, `resubmitted, but ${claimed} cannot be removed: remove it by hand`)
-    return 'left'
+    return false
   }
 }
 

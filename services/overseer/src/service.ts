@@ -2,7 +2,8 @@
 import { resolve } from 'node:path'
 import { type ServiceDefinition, type ServiceDependencies, SharedCauses } from '@cuckoo-distributed/core'
 import { DELAY_LADDER, type OverseerConfig, OverseerSchema, ownQueues, unusable } from './config.js'
-import { DumpWriter, prepareDumpDir } from './dump.js'
+import { DumpWriter } from './dump.js'
+import { keepSwept, makeDumpDir, requireOwner, sweep } from './dump-dir.js'
 import { CritsInformer } from './inform-crits.js'
 import { overseeStage } from './oversee.js'
 import { releaseStage } from './release.js'
@@ -24,9 +25,11 @@ export const overseer: ServiceDefinition<typeof OverseerSchema> = {
   queues: ownQueues,
   failedQueue: config => config.ConsumerQueue,
   check: unusable,
-  async open(config, { log }) {
+  async open(config, { log, stop }) {
     const dir = resolve(config.DumpDir)
-    await prepareDumpDir(dir, log)
+    await makeDumpDir(dir, log)
+    await sweep(dir, log)
+    void keepSwept(dir, log, stop).catch(() => undefined) // ends with the process, as all that lives as long as it does
     const crits = new CritsInformer(config)
     // The other half stays free for messages that need no dump.
     const dumps = new DumpWriter({ dir, maxWaiting: Math.floor(config.PrefetchCount / 2), log })
@@ -55,7 +58,9 @@ async function resubmit(
   { log, stop, publisher }: ServiceDependencies,
 ): Promise<number> {
   const dir = resolve(config.DumpDir)
-  await prepareDumpDir(dir, log)
+  await makeDumpDir(dir, log)
+  await requireOwner(dir)
+  await sweep(dir, log)
   await publisher.open(stop)
   const result = await resubmitDumps({ dir, publisher, rawQueue, log }, stop)
   log.info(result, 'resubmission has ended')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { InvalidMessageError, readHeaders } from '@cuckoo-distributed/core'
-import { decodeDump, dumpName, encodeDump } from '../src/dump-file.js'
+import { decodeDump, dumpName, encodeDump, isDumpName } from '../src/dump-file.js'
 import { failedFields } from './support.js'
 
 const headers = {
@@ -16,7 +16,7 @@ const headers = {
 
 test('a dump is the FailedMsg with its attempts, history and the headers that will travel again', () => {
   const dump = encodeDump({ ...failedFields('worker/check'), body: Buffer.from('{"a":"ä"}') }, readHeaders(headers))
-  assert.deepEqual(JSON.parse(dump.toString()), {
+  assert.deepEqual(JSON.parse(Buffer.concat(dump).toString()), {
     Service: 'check_results',
     Queue: 'worker/check',
     Error: 'no answer',
@@ -40,17 +40,18 @@ for (const failedAt of ['2026-01-02T03:04:05.678Z', '']) {
   for (const [name, body] of bodies) {
     test(`a body of ${name} comes back from a dump byte for byte${failedAt && ', failed at a known time'}`, () => {
       const dump = encodeDump({ ...failedFields('worker/check', { failedAt }), body }, readHeaders(headers))
-      assert.deepEqual(decodeDump(dump), {
+      assert.deepEqual(decodeDump(Buffer.concat(dump)), {
         queue: 'worker/check',
         body,
-        headers: { 'x-visited': '["a"]', traceparent: '00-1-2-01' },
+        headers: { 'x-failures': headers['x-failures'], 'x-visited': '["a"]', traceparent: '00-1-2-01' },
       })
     })
   }
 }
 
 test('a dump with counters written into its headers by hand still starts with a fresh count', () => {
-  const dump = { Service: 's', Queue: 'q', Error: 'e', Desc: 'd', Msg: 'm', FailedAt: '', Headers: headers }
+  const counters = { ...headers, 'x-cause': '{"code":"CRITS_AUTH","since":1,"tries":1}' }
+  const dump = { Service: 's', Queue: 'q', Error: 'e', Desc: 'd', Msg: 'm', FailedAt: '', Headers: counters }
   assert.deepEqual(decodeDump(Buffer.from(JSON.stringify(dump))).headers, {
     'x-visited': '["a"]',
     traceparent: '00-1-2-01',
@@ -61,6 +62,42 @@ test('a FailedMsg that the Go suite dumped is a dump, its quoted Msg included', 
   const go = { Service: 's', Queue: 'worker/check', Error: 'e', Desc: 'd', Msg: JSON.stringify('{"a":1}') }
   const revived = { queue: 'worker/check', body: Buffer.from('{"a":1}'), headers: {} }
   assert.deepEqual(decodeDump(Buffer.from(JSON.stringify(go))), revived)
+})
+
+test('a dump that an editor has saved with a byte order mark is a dump', () => {
+  const dump = encodeDump({ ...failedFields('worker/check'), body: Buffer.from('m') }, readHeaders({}))
+  assert.equal(decodeDump(Buffer.concat([Buffer.from('\ufeff'), ...dump])).queue, 'worker/check')
+})
+
+test('a history that cannot be read keeps no dump back', () => {
+  const dump = {
+    Service: 's',
+    Queue: 'q',
+    Error: 'e',
+    Desc: 'd',
+    Msg: 'm',
+    FailedAt: '',
+    History: [{ At: 1 }],
+    Headers: {},
+  }
+  assert.deepEqual(decodeDump(Buffer.from(JSON.stringify(dump))).headers, {})
+})
+
+test('dumps are told by their names, of this suite and of the Go suite', () => {
+  const name = dumpName('2026-01-02T03:04:05.678Z', Buffer.from('a'), 'json')
+  const names = [name, dumpName('', Buffer.from('a'), 'json'), dumpName('', Buffer.from('a'), 'bin'), '1437000000_0']
+  assert.deepEqual(names.filter(isDumpName), names)
+  const others = [
+    `${name}.bak`,
+    `${name}~`,
+    `copy-${name}`,
+    `.${name}`,
+    '1437000000',
+    '_0',
+    '1437000000_0.bak',
+    `${name}\n`,
+  ]
+  assert.deepEqual(others.filter(isDumpName), [])
 })
 
 const strangers: [string, string][] = [

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
-import { claimName, DumpWriter, prepareDumpDir } from '../src/dump.js'
-import { Presence } from '../src/presence.js'
+import { Claim, expiredClaim } from '../src/claim.js'
+import { DumpWriter } from '../src/dump.js'
+import { keepSwept, makeDumpDir, requireOwner, sweep } from '../src/dump-dir.js'
 import { silentLog, temporaryDir } from './support.js'
 
 const pauses = { initialMs: 5, maxMs: 5 }
@@ -12,13 +13,13 @@ const never = new AbortController().signal
 
 async function dumpDir(t: TestContext): Promise<string> {
   const dir = join(await temporaryDir(t), 'dumps')
-  await prepareDumpDir(dir, silentLog)
+  await makeDumpDir(dir, silentLog)
   return dir
 }
 
 test('a dump is for its owner only, and so is the directory', async t => {
   const dir = await dumpDir(t)
-  assert.equal(await new DumpWriter({ dir, maxWaiting: 0, log: silentLog }).write('a', Buffer.from('x'), never), true)
+  assert.equal(await new DumpWriter({ dir, maxWaiting: 0, log: silentLog }).write('a', [Buffer.from('x')], never), true)
   assert.equal((await stat(dir)).mode & 0o777, 0o700)
   assert.equal((await stat(join(dir, 'a'))).mode & 0o777, 0o600)
   assert.deepEqual(await readdir(dir), ['a'])
@@ -27,7 +28,7 @@ test('a dump is for its owner only, and so is the directory', async t => {
 test('a second dump of the same message replaces the first', async t => {
   const dir = await dumpDir(t)
   const dumps = new DumpWriter({ dir, maxWaiting: 0, log: silentLog })
-  await Promise.all([dumps.write('a', Buffer.from('same'), never), dumps.write('a', Buffer.from('same'), never)])
+  await Promise.all([dumps.write('a', [Buffer.from('same')], never), dumps.write('a', [Buffer.from('same')], never)])
   assert.deepEqual(await readdir(dir), ['a'])
   assert.equal(await readFile(join(dir, 'a'), 'utf8'), 'same')
 })
@@ -35,7 +36,7 @@ test('a second dump of the same message replaces the first', async t => {
 test('a dump waits for its directory to come back', async t => {
   const dir = await dumpDir(t)
   await rm(dir, { recursive: true })
-  const written = new DumpWriter({ dir, maxWaiting: 1, log: silentLog, pauses }).write('a', Buffer.from('x'), never)
+  const written = new DumpWriter({ dir, maxWaiting: 1, log: silentLog, pauses }).write('a', [Buffer.from('x')], never)
   await mkdir(dir)
   assert.equal(await written, true)
   assert.equal(await readFile(join(dir, 'a'), 'utf8'), 'x')
@@ -48,10 +49,10 @@ test('more than the allowed number do not wait', async t => {
   const log = Object.assign(Object.create(silentLog), { error: () => (failures += 1) })
   const dumps = new DumpWriter({ dir, maxWaiting: 1, log, pauses })
   const stop = new AbortController()
-  const first = dumps.write('a', Buffer.from('x'), stop.signal)
+  const first = dumps.write('a', [Buffer.from('x')], stop.signal)
   first.catch(() => undefined)
   await waitFor(() => failures > 0, { describe: 'the first to find that it has to wait' })
-  assert.equal(await dumps.write('b', Buffer.from('x'), never), false)
+  assert.equal(await dumps.write('b', [Buffer.from('x')], never), false)
   stop.abort(new Error('stopping'))
   await assert.rejects(first, /stopping/)
 })
@@ -61,24 +62,86 @@ test('a place is free again once its wait was ended', async t => {
   await rm(dir, { recursive: true })
   const dumps = new DumpWriter({ dir, maxWaiting: 1, log: silentLog, pauses })
   const aborted = AbortSignal.abort(new Error('stopping'))
-  await assert.rejects(dumps.write('a', Buffer.from('x'), aborted), /stopping/)
-  const second = dumps.write('b', Buffer.from('x'), never)
+  await assert.rejects(dumps.write('a', [Buffer.from('x')], aborted), /stopping/)
+  const second = dumps.write('b', [Buffer.from('x')], never)
   await mkdir(dir)
   assert.equal(await second, true)
 })
 
 test('what dead processes left is tidied up, what live ones work on is left alone', async t => {
   const dir = await dumpDir(t)
-  await using live = await Presence.announce(dir)
-  const held = claimName('of-the-living', live.id)
-  const stale = ['.tmp-stale', '.resubmitter-dead']
-  const claims = [held, claimName('of-the-dead', 'dead'), claimName('of-a-former-version', String(process.pid))]
-  for (const file of ['.tmp-fresh', ...stale, ...claims]) await writeFile(join(dir, file), file)
-  for (const file of stale) await utimes(join(dir, file), new Date(), new Date(Date.now() - 61_000))
-  await prepareDumpDir(dir, silentLog)
-  const expected = ['.tmp-fresh', `.resubmitter-${live.id}`, held, 'of-a-former-version', 'of-the-dead']
+  const now = Date.now()
+  const live = [
+    `.resubmit-${now}xab-live`,
+    `.resubmit-${now - 290_000}xab-still-live`,
+    `.resubmit-${now + 290_000}xab-fast-clock`,
+  ]
+  const dead = [`.resubmit-${now - 310_000}xab-dead`, `.resubmit-${now + 310_000}xab-from-the-future`]
+  const others = ['.resubmit-4711-of-a-former-version', '.resubmit-', '.hidden', 'dump']
+  for (const file of ['.tmp-fresh', '.tmp-stale', ...live, ...dead, ...others]) await writeFile(join(dir, file), file)
+  await utimes(join(dir, '.tmp-fresh'), new Date(), new Date(now - 50_000))
+  await utimes(join(dir, '.tmp-stale'), new Date(), new Date(now - 61_000))
+  await sweep(dir, silentLog)
+  const expected = [
+    '.tmp-fresh',
+    ...live,
+    'dead',
+    'from-the-future',
+    'of-a-former-version',
+    '.resubmit-',
+    '.hidden',
+    'dump',
+  ]
   assert.deepEqual((await readdir(dir)).sort(), expected.sort())
-  assert.equal(await readFile(join(dir, 'of-the-dead'), 'utf8'), claimName('of-the-dead', 'dead'))
+  assert.equal(await readFile(join(dir, 'dead'), 'utf8'), dead[0])
+})
+
+test('a claim is held for five minutes without a sign of life, and not longer', () => {
+  assert.equal(expiredClaim('.resubmit-1000000xab-a-b.json', 1_300_000), undefined)
+  assert.equal(expiredClaim('.resubmit-1000000xab-a-b.json', 1_300_001), 'a-b.json')
+})
+
+test('a claim is renewed while it is held, and what was swept meanwhile is not taken away', async t => {
+  const dir = await dumpDir(t)
+  await writeFile(join(dir, 'a'), '')
+  await using claim = await Claim.take(dir, 'a', 1)
+  assert.ok(claim)
+  const first = claim.path
+  await waitFor(() => claim.path !== first, { everyMs: 1, describe: 'a renewal' })
+  await writeFile(join(dir, 'b'), '')
+  await using swept = await Claim.take(dir, 'b')
+  assert.ok(swept)
+  await rename(swept.path, join(dir, 'b'))
+  await assert.rejects(swept.remove(), { code: 'ENOENT' })
+  await claim.giveBack()
+  assert.deepEqual(await readdir(dir), ['a', 'b'])
+  assert.equal(await Claim.take(dir, 'none'), undefined)
+})
+
+test('a running overseer gives expired claims back, and goes on when its directory was away', async t => {
+  const dir = await dumpDir(t)
+  const stop = new AbortController()
+  let failures = 0
+  const log = Object.assign(Object.create(silentLog), { debug: () => (failures += 1) })
+  const swept = keepSwept(dir, log, stop.signal, 1)
+  const put = (name: string) => writeFile(join(dir, `.resubmit-1xab-${name}`), '')
+  await put('a')
+  await waitFor(async () => (await readdir(dir)).includes('a'), { describe: 'the first' })
+  await rename(dir, `${dir}.away`)
+  await waitFor(() => failures > 0, { describe: 'a round without the directory' })
+  await rename(`${dir}.away`, dir)
+  await put('b')
+  await waitFor(async () => (await readdir(dir)).includes('b'), { describe: 'the second' })
+  stop.abort(new Error('stopping'))
+  await assert.rejects(swept, /stopping/)
+})
+
+test('only the owner of the directory may put its dumps back', async t => {
+  const dir = await dumpDir(t)
+  const { uid } = await stat(dir)
+  await requireOwner(dir)
+  await requireOwner(dir, uid)
+  await assert.rejects(requireOwner(dir, uid + 1), { code: 'CONFIG', message: /belongs to user \d+, and this is user/ })
 })
 
 test('a write whose half-written file is taken away is made again', async t => {
@@ -98,7 +161,7 @@ test('a write whose half-written file is taken away is made again', async t => {
     { everyMs: 0, describe: 'a half-written file' },
   )
   const content = Buffer.alloc(8 * 1024 * 1024, 'x')
-  for (let number = 0; !taken; number += 1) assert.equal(await dumps.write(`${number}`, content, never), true)
+  for (let number = 0; !taken; number += 1) assert.equal(await dumps.write(`${number}`, [content], never), true)
   await thief
   assert.ok(!(await readdir(dir)).some(file => file.startsWith('.')))
 })
@@ -109,7 +172,7 @@ test('a failed write leaves no half file behind', async t => {
   const stop = new AbortController()
   const writing = new DumpWriter({ dir, maxWaiting: 1, log: silentLog, pauses }).write(
     'a',
-    Buffer.from('x'),
+    [Buffer.from('x')],
     stop.signal,
   )
   await waitFor(async () => (await readdir(dir)).length > 1, { everyMs: 0, describe: 'a first try' })

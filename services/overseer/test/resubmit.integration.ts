@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { spawnService } from '@cuckoo-distributed/testing'
@@ -21,7 +21,8 @@ async function resubmitScene(t: TestContext) {
 test('dumps go back to work with a fresh count while the overseer runs', async t => {
   const { broker, failed, work, dumpDir, start, resubmit, dumped } = await resubmitScene(t)
   await start({ RetryDelays: [] })
-  const headers = { 'x-attempts': 4, 'x-visited': '["a"]' }
+  const failures = JSON.stringify([{ at: 'then', service: 'check_results', error: 'no answer' }])
+  const headers = { 'x-attempts': 4, 'x-failures': failures, 'x-visited': '["a"]' }
   const bodies = ['1', '2', '3'].map(id => taskBody(id))
   for (const body of bodies) await broker.publish(failed, wrapped(work, body), { headers })
   await dumped(3)
@@ -29,7 +30,7 @@ test('dumps go back to work with a fresh count while the overseer runs', async t
   assert.deepEqual([code, summary?.resubmitted, summary?.left], [0, 3, 0])
   const back = await broker.takeAll(work)
   assert.deepEqual(back.map(({ body }) => body.toString()).sort(), bodies)
-  for (const message of back) assert.deepEqual(message.headers, { 'x-visited': '["a"]' })
+  for (const message of back) assert.deepEqual(message.headers, { 'x-failures': failures, 'x-visited': '["a"]' })
   assert.deepEqual(await dumpNames(dumpDir), [])
   // The next failure is the first again, and with no delays it is dumped with that count.
   await broker.publish(failed, wrapped(work, taskBody('1')), { headers: { 'x-attempts': 1 } })
@@ -55,20 +56,23 @@ test('dumps of the Go suite go back to work; its raw ones need a queue', async t
 test('a dump whose queue does not exist stays, and no queue is made', async t => {
   const { broker, work, dumpDir, resubmit } = await resubmitScene(t)
   const missing = `${work}.missing`
-  await writeFile(join(dumpDir, '1'), wrapped(missing, 'm'))
-  await writeFile(join(dumpDir, '2'), wrapped(work, 'm'))
+  await writeFile(join(dumpDir, '1437000000_1'), wrapped(missing, 'm'))
+  await writeFile(join(dumpDir, '1437000000_2'), wrapped(work, 'm'))
   const { code, summary, output } = await resubmit('--resubmitDumped')
   assert.deepEqual([code, summary?.resubmitted, summary?.left], [1, 1, 1])
   assert.match(output, /there is no such queue/)
-  assert.deepEqual(await dumpNames(dumpDir), ['1'])
+  assert.deepEqual(await dumpNames(dumpDir), ['1437000000_1'])
   assert.equal(await broker.depth(missing), undefined)
 })
 
-test('what a killed resubmission had in hand is a dump again at the next one', async t => {
+test('what a killed resubmission had in hand is a dump again at the next one, once its claim has expired', async t => {
   const { broker, work, dumpDir, resubmit } = await resubmitScene(t)
-  const killed = await spawnService(t, 'overseer', { args: ['--version'] })
-  await killed.exit
-  await writeFile(join(dumpDir, `.resubmit-${killed.pid}-1`), wrapped(work, 'm'))
+  const dump = '1437000000_1'
+  await writeFile(join(dumpDir, `.resubmit-${Date.now()}xabc-${dump}`), wrapped(work, 'm'))
+  const early = await resubmit('--resubmitDumped')
+  assert.deepEqual([early.code, early.summary?.resubmitted, early.summary?.left], [1, 0, 1])
+  const [claim = ''] = await readdir(dumpDir)
+  await rename(join(dumpDir, claim), join(dumpDir, `.resubmit-${Date.now() - 301_000}xabc-${dump}`))
   assert.equal((await resubmit('--resubmitDumped')).code, 0)
   assert.equal((await broker.expectMessage(work)).body.toString(), 'm')
 })

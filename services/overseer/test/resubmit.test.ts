@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { type HeaderTable, readHeaders, UndeliverableError } from '@cuckoo-distributed/core'
-import { waitFor } from '@cuckoo-distributed/testing'
-import { prepareDumpDir } from '../src/dump.js'
+import { spyOnFiles, waitFor } from '@cuckoo-distributed/testing'
+import { makeDumpDir, sweep } from '../src/dump-dir.js'
 import { encodeDump } from '../src/dump-file.js'
-import { Presence } from '../src/presence.js'
 import { resubmitDumps } from '../src/resubmit.js'
 import { failedFields, silentLog, temporaryDir, wrapped } from './support.js'
 
@@ -40,122 +36,132 @@ class FakePublisher {
 
 async function dumpsWith(t: TestContext, files: Record<string, Buffer | string>): Promise<string> {
   const dir = join(await temporaryDir(t), 'dumps')
-  await prepareDumpDir(dir, silentLog)
+  await makeDumpDir(dir, silentLog)
   for (const [name, content] of Object.entries(files)) await writeFile(join(dir, name), content)
   return dir
 }
 
+const FAILURES = JSON.stringify([{ at: 'then', service: 'feed_cuckoo', error: 'e' }])
+
+/** Names of dumps, in order. */
+const ONE = `${'1'.repeat(32)}.json`
+const TWO = `${'2'.repeat(32)}.json`
+
 function dump(queue: string, body: Buffer): Buffer {
-  return encodeDump({ ...failedFields(queue), body }, readHeaders({ 'x-attempts': 4, 'x-visited': '["a"]' }))
+  const headers = { 'x-attempts': 4, 'x-failures': FAILURES, 'x-visited': '["a"]' }
+  return Buffer.concat(encodeDump({ ...failedFields(queue), body }, readHeaders(headers)))
 }
 
 test('dumps of both suites go straight to their queues with a fresh count, and are gone then', async t => {
   const dir = await dumpsWith(t, {
-    '1.json': dump('worker/check', Buffer.from('{"a":1}')),
-    '2.json': dump('worker/feed', Buffer.from([0xff, 0x00])),
+    [ONE]: dump('worker/check', Buffer.from('{"a":1}')),
+    [TWO]: dump('worker/feed', Buffer.from([0xff, 0x00])),
     '1437000000_0': wrapped('worker/submit', 'from Go'),
   })
   const publisher = new FakePublisher()
   const result = await resubmitDumps({ dir, publisher, log: silentLog }, never)
   assert.deepEqual(result, { resubmitted: 3, left: 0 })
   assert.deepEqual(publisher.published, [
-    { queue: 'worker/check', body: '{"a":1}', headers: { 'x-visited': '["a"]' } },
+    { queue: 'worker/check', body: '{"a":1}', headers: { 'x-failures': FAILURES, 'x-visited': '["a"]' } },
     { queue: 'worker/submit', body: 'from Go', headers: {} },
-    { queue: 'worker/feed', body: '\xff\0', headers: { 'x-visited': '["a"]' } },
+    { queue: 'worker/feed', body: '\xff\0', headers: { 'x-failures': FAILURES, 'x-visited': '["a"]' } },
   ])
   assert.deepEqual(await readdir(dir), [])
 })
 
 test('a dump is still on disk while the broker has not confirmed it, under a name nobody else takes', async t => {
-  const dir = await dumpsWith(t, { '1.json': dump('worker/check', Buffer.from('{}')) })
+  const dir = await dumpsWith(t, { [ONE]: dump('worker/check', Buffer.from('{}')) })
   const seen: string[][] = []
   const publisher = new FakePublisher(async () => {
     seen.push(await readdir(dir))
-    assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, never), { resubmitted: 0, left: 0 })
+    await sweep(dir, silentLog)
+    const beside = await resubmitDumps({ dir, publisher, log: silentLog }, never)
+    assert.deepEqual(beside, { resubmitted: 0, left: 1 }, 'what is in other hands may come back')
   })
   assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, never), { resubmitted: 1, left: 0 })
   assert.deepEqual(
-    seen
-      .flat()
-      .map(name => name.replace(/-[0-9a-f]{12}/, '-ID'))
-      .sort(),
-    ['.resubmit-ID-1.json', '.resubmitter-ID'],
+    seen.flat().map(name => name.replace(/\d{13}x[0-9a-f]{12}/, 'CLAIM')),
+    [`.resubmit-CLAIM-${ONE}`],
   )
   assert.deepEqual(await readdir(dir), [])
 })
 
-test('a dump in work stays so when an overseer starts whose process has the same number, in another container', async t => {
-  const dir = await dumpsWith(t, { '1.json': dump('worker/check', Buffer.from('{}')) })
-  // Both run in this very process.
+test('the order on disk: claimed, published, removed', async t => {
+  const dir = await dumpsWith(t, { [ONE]: dump('worker/check', Buffer.from('{}')) })
+  const { steps, note } = await spyOnFiles(t)
+  const publisher = new FakePublisher(async () => note('publish'))
+  await resubmitDumps({ dir, publisher, log: silentLog }, never)
+  const claim = `.resubmit-CLAIM-${ONE}`
+  assert.deepEqual(
+    steps.map(step => step.replace(/\d{13}x[0-9a-f]{12}/, 'CLAIM')),
+    [`rename ${ONE} ${claim}`, 'publish', `unlink ${claim}`],
+  )
+})
+
+test('a dump whose claim has expired meanwhile is published, and counts as left', async t => {
+  const dir = await dumpsWith(t, { [ONE]: dump('worker/check', Buffer.from('{}')) })
+  const publisher = new FakePublisher(async () => {
+    const [claim = ''] = await readdir(dir)
+    await rename(join(dir, claim), join(dir, ONE))
+  })
+  assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, never), { resubmitted: 0, left: 1 })
+  assert.equal(publisher.published.length, 1)
+  assert.deepEqual(await readdir(dir), [ONE])
+})
+
+test('a long publish keeps its claim alive', async t => {
+  const dir = await dumpsWith(t, { [ONE]: dump('worker/check', Buffer.from('{}')) })
   const publisher = new FakePublisher(async () => {
     const before = await readdir(dir)
-    await prepareDumpDir(dir, silentLog)
-    assert.deepEqual(await readdir(dir), before)
+    await waitFor(async () => (await readdir(dir))[0] !== before[0], { everyMs: 1, describe: 'another name' })
   })
-  assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, never), { resubmitted: 1, left: 0 })
+  const result = await resubmitDumps({ dir, publisher, log: silentLog, renewMs: 1 }, never)
+  assert.deepEqual(result, { resubmitted: 1, left: 0 })
   assert.deepEqual(await readdir(dir), [])
-})
-
-test('what a killed resubmission had in hand is a dump again at the next start', async t => {
-  const dir = await dumpsWith(t, { '1.json': dump('worker/check', Buffer.from('{}')) })
-  const child = spawn(process.execPath, [fileURLToPath(new URL('./resubmit-for-ever.js', import.meta.url)), dir])
-  t.after(() => child.kill('SIGKILL'))
-  await waitFor(async () => !(await readdir(dir)).includes('1.json'), { describe: 'the child to take the dump' })
-  await prepareDumpDir(dir, silentLog)
-  assert.ok(!(await readdir(dir)).includes('1.json'))
-  child.kill('SIGKILL')
-  await once(child, 'exit')
-  await prepareDumpDir(dir, silentLog)
-  assert.ok((await readdir(dir)).includes('1.json'))
-})
-
-test('a DumpDir that can hold no socket is refused before a dump is touched', async t => {
-  const dir = join(await dumpsWith(t, {}), 'x'.repeat(100))
-  await mkdir(dir)
-  await writeFile(join(dir, '1.json'), dump('worker/check', Buffer.from('{}')))
-  const resubmission = resubmitDumps({ dir, publisher: new FakePublisher(), log: silentLog }, never)
-  await assert.rejects(resubmission, { code: 'DUMP_DIR_SOCKET', message: /path is too long/ })
-  assert.deepEqual(await readdir(dir), ['1.json'])
-  await assert.rejects(Presence.announce('/proc/self'), { code: 'DUMP_DIR_SOCKET', message: /EACCES|ENOENT|EPERM/ })
 })
 
 test('a dump whose queue does not exist stays as it was', async t => {
   const content = dump('worker/none', Buffer.from('{}'))
-  const dir = await dumpsWith(t, { '1.json': content, '2.json': dump('worker/check', Buffer.from('{}')) })
+  const dir = await dumpsWith(t, { [ONE]: content, [TWO]: dump('worker/check', Buffer.from('{}')) })
   const result = await resubmitDumps({ dir, publisher: new FakePublisher(), log: silentLog }, never)
   assert.deepEqual(result, { resubmitted: 1, left: 1 })
-  assert.deepEqual(await readdir(dir), ['1.json'])
-  assert.deepEqual(await readFile(join(dir, '1.json')), content)
+  assert.deepEqual(await readdir(dir), [ONE])
+  assert.deepEqual(await readFile(join(dir, ONE)), content)
 })
 
 test('bytes that are no failed message stay, unless their queue is named', async t => {
-  const dir = await dumpsWith(t, { raw: Buffer.from([0xff]), other: '{"TaskId":1}' })
+  const dir = await dumpsWith(t, { '1_0': Buffer.from([0xff]), '1_1': '{"TaskId":1}' })
   const publisher = new FakePublisher()
   assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, never), { resubmitted: 0, left: 2 })
-  assert.deepEqual(await readdir(dir), ['other', 'raw'])
+  assert.deepEqual(await readdir(dir), ['1_0', '1_1'])
   const result = await resubmitDumps({ dir, publisher, rawQueue: 'worker/failed', log: silentLog }, never)
   assert.deepEqual(result, { resubmitted: 2, left: 0 })
   assert.deepEqual(publisher.published, [
-    { queue: 'worker/failed', body: '{"TaskId":1}', headers: {} },
     { queue: 'worker/failed', body: '\xff', headers: {} },
+    { queue: 'worker/failed', body: '{"TaskId":1}', headers: {} },
   ])
 })
 
-test('hidden files and directories are no dumps', async t => {
-  const dir = await dumpsWith(t, { '.tmp-1-x': 'half' })
-  await mkdir(join(dir, 'old'))
-  const result = await resubmitDumps({ dir, publisher: new FakePublisher(), rawQueue: 'q', log: silentLog }, never)
-  assert.deepEqual(result, { resubmitted: 0, left: 0 })
-  assert.deepEqual(await readdir(dir), ['.tmp-1-x', 'old'])
+test('what is not named as a dump is left alone: copies, notes, hidden files and directories', async t => {
+  const content = dump('worker/check', Buffer.from('{}'))
+  const others = { '.tmp-1-x': 'half', [`${ONE}.bak`]: content, notes: 'a note' }
+  const dir = await dumpsWith(t, { ...others, [ONE]: content })
+  await mkdir(join(dir, TWO))
+  const warned: unknown[] = []
+  const log = Object.assign(Object.create(silentLog), { warn: (line: unknown) => warned.push(line) })
+  const result = await resubmitDumps({ dir, publisher: new FakePublisher(), rawQueue: 'q', log }, never)
+  assert.deepEqual(result, { resubmitted: 1, left: 0 })
+  assert.deepEqual(await readdir(dir), ['.tmp-1-x', `${ONE}.bak`, TWO, 'notes'])
+  assert.deepEqual(warned, [{ file: `${ONE}.bak` }, { file: TWO }, { file: 'notes' }])
 })
 
 test('a signal leaves the rest in place, the dump in hand included', async t => {
   const dir = await dumpsWith(t, {
-    '1.json': dump('worker/check', Buffer.from('{}')),
-    '2.json': dump('worker/check', Buffer.from('{}')),
+    [ONE]: dump('worker/check', Buffer.from('{}')),
+    [TWO]: dump('worker/check', Buffer.from('{}')),
   })
   const stop = new AbortController()
   const publisher = new FakePublisher(async () => stop.abort(new Error('stopping')))
   assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, stop.signal), { resubmitted: 0, left: 2 })
-  assert.deepEqual(await readdir(dir), ['1.json', '2.json'])
+  assert.deepEqual(await readdir(dir), [ONE, TWO])
 })

@@ -1,9 +1,10 @@
 /** Samples and reports on disk. No path is ever built from a name that a client or a node sent. */
 import { randomInt, randomUUID } from 'node:crypto'
-import { type FileHandle, mkdir, open, readFile, rm, statfs, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { ConfigError, describeError } from '@cuckoo-distributed/core'
+import { syncDirectory } from '@cuckoo-distributed/staging'
 import type { DistributedConfig } from '../config.js'
 import { groupCommit } from '../store/group-commit.js'
 import type { Sample } from '../store/model.js'
@@ -163,17 +164,6 @@ async function mark(key: string, directory: string, storeId: string): Promise<st
   const owner = (await readFile(marker, 'utf8')).trim()
   if (owner === storeId) return undefined
   return `"${key}": ${directory} belongs to another database; give it back, or remove ${marker} if that database is gone`
-}
-
-/** Makes names that were added to or removed from a directory last through a power cut. */
-export async function syncDirectory(path: string): Promise<void> {
-  let handle: FileHandle | undefined
-  try {
-    handle = await open(path, 'r')
-    await handle.sync()
-  } finally {
-    await handle?.close()
-  }
 }
 
 async function syncEach(paths: readonly string[]): Promise<readonly string[]> {

@@ -4,7 +4,7 @@ import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { HttpResponse } from '@cuckoo-distributed/http'
 import { ReportScanner } from '@cuckoo-distributed/report-scanner'
-import { syncDirectory } from './files.js'
+import { syncDirectory } from '@cuckoo-distributed/staging'
 
 const PARTIAL = '.partial-'
 

@@ -1,0 +1,60 @@
+/** What this process does to files, in order: the way to prove that something is on disk before something else happens. */
+import promises, { type FileHandle } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
+import { devNull } from 'node:os'
+import { basename } from 'node:path'
+import type { TestContext } from 'node:test'
+
+const { open, rename, unlink, rm } = promises
+
+/**
+ * Steps such as `sync a`, `rename .tmp-ID a`, `sync dumps` (a directory), by base names with UUIDs shown as `ID`. They are
+ * written down once they have succeeded, until the test ends. `note` adds a step of the test's own.
+ */
+export async function spyOnFiles(t: TestContext): Promise<{ readonly steps: string[]; note(step: string): void }> {
+  const steps: string[] = []
+  const paths = new WeakMap<object, string>()
+  const note = (...step: unknown[]) => {
+    steps.push(
+      step.map(part => basename(String(part)).replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/, 'ID')).join(' '),
+    )
+  }
+  const handle = await open(devNull)
+  const handles: FileHandle = Object.getPrototypeOf(handle)
+  await handle.close()
+  const { sync, writeFile } = handles
+  handles.sync = async function () {
+    await sync.call(this)
+    note('sync', paths.get(this))
+  }
+  handles.writeFile = async function (...args) {
+    await writeFile.apply(this, args)
+    note('write', paths.get(this))
+  }
+  Object.assign(promises, {
+    async open(...args: Parameters<typeof open>) {
+      const file = await open(...args)
+      paths.set(file, String(args[0]))
+      return file
+    },
+    async rename(from: string, to: string) {
+      await rename(from, to)
+      note('rename', from, to)
+    },
+    async unlink(path: string) {
+      await unlink(path)
+      note('unlink', path)
+    },
+    async rm(...args: Parameters<typeof rm>) {
+      await rm(...args)
+      note('rm', args[0])
+    },
+  })
+  syncBuiltinESMExports()
+  t.after(() => {
+    Object.assign(handles, { sync, writeFile })
+    Object.assign(promises, { open, rename, unlink, rm })
+    syncBuiltinESMExports()
+  })
+  return { steps, note }
+}

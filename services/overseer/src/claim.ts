@@ -1,0 +1,80 @@
+// A dump in somebody's hands: its name carries the time, renewed while it is held. One whose holder has died is a dump again.
+import { randomBytes } from 'node:crypto'
+import { rename, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { errorCode, toError } from '@cuckoo-distributed/core'
+
+const RENEW_MS = 30_000
+/** Long enough for a holder that was stopped for a while. Whoever is stopped longer may cause a repeat, no loss. */
+const EXPIRES_MS = 5 * 60_000
+const CLAIM = /^\.resubmit-(?:(?<at>\d+)x)?\w+-(?<name>.+)$/
+
+export function isClaim(file: string): boolean {
+  return CLAIM.test(file)
+}
+
+/** What a claim that nobody renews becomes again; undefined for one that is held, and for all other files. */
+export function expiredClaim(file: string, now = Date.now()): string | undefined {
+  const { at, name } = CLAIM.exec(file)?.groups ?? {}
+  // A clock that was set back must not make a claim last.
+  return Math.abs(now - Number(at)) <= EXPIRES_MS ? undefined : name
+}
+
+export class Claim implements AsyncDisposable {
+  readonly #dir: string
+  readonly #name: string
+  readonly #holder = randomBytes(6).toString('hex')
+  readonly #timer: NodeJS.Timeout
+  #path: string
+  #renewed: Promise<void> = Promise.resolve()
+
+  private constructor(dir: string, name: string, renewMs: number) {
+    this.#dir = dir
+    this.#name = name
+    this.#path = join(dir, name)
+    this.#timer = setInterval(() => {
+      // It has expired and was given back: `remove` will say so.
+      this.#renewed = this.#renew().catch(() => undefined)
+    }, renewMs)
+  }
+
+  /** Undefined when somebody else was faster. Rejects with the error of the file system. */
+  static async take(dir: string, name: string, renewMs = RENEW_MS): Promise<Claim | undefined> {
+    const claim = new Claim(dir, name, renewMs)
+    try {
+      await claim.#renew()
+      return claim
+    } catch (error: unknown) {
+      clearInterval(claim.#timer)
+      if (errorCode(toError(error)) === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  get path(): string {
+    return this.#path
+  }
+
+  /** Rejects with the error of the file system; with ENOENT when the claim has expired and is a dump again. */
+  async remove(): Promise<void> {
+    await this[Symbol.asyncDispose]()
+    await unlink(this.#path)
+  }
+
+  async giveBack(): Promise<void> {
+    await this[Symbol.asyncDispose]()
+    await rename(this.#path, join(this.#dir, this.#name))
+  }
+
+  /** Ends the renewals. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#renewed
+  }
+
+  async #renew(): Promise<void> {
+    const path = join(this.#dir, `.resubmit-${Date.now()}x${this.#holder}-${this.#name}`)
+    await rename(this.#path, path)
+    this.#path = path
+  }
+}

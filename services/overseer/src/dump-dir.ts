@@ -1,0 +1,65 @@
+// The dump directory: whose it is, which of its files are dumps, and what processes that have died left in it.
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ConfigError, describeError, errorCode, type Logger, toError } from '@cuckoo-distributed/core'
+import { isHalfWritten } from '@cuckoo-distributed/staging'
+import { delay } from '@cuckoo-distributed/wait'
+import { expiredClaim } from './claim.js'
+
+/** After this a half-written file is nobody's. One that is taken away from its writer is written again. */
+const STALE_MS = 60_000
+const SWEEP_EVERY_MS = 60_000
+
+/** Makes the directory if it is missing (mode 0700). */
+export async function makeDumpDir(dir: string, log: Logger): Promise<void> {
+  await mkdir(dir, { mode: 0o700 }).catch((error: unknown) => {
+    if (errorCode(toError(error)) !== 'EEXIST') throw error
+  })
+  const { mode } = await stat(dir)
+  if ((mode & 0o077) !== 0) {
+    log.warn({ mode: (mode & 0o777).toString(8) }, 'DumpDir is open to other users; dumps hold API keys: chmod 700')
+  }
+}
+
+/** Throws ConfigError unless the directory is this user's: an overseer cannot read what another user has put back into it. */
+export async function requireOwner(dir: string, user = process.getuid?.()): Promise<void> {
+  const { uid } = await stat(dir)
+  if (user === undefined || user === uid) return
+  throw new ConfigError('DumpDir', [`${dir} belongs to user ${uid}, and this is user ${user}: run it as user ${uid}`])
+}
+
+/** Tidies up after processes that have died, now and then, until `signal` is aborted. */
+export async function keepSwept(
+  dir: string,
+  log: Logger,
+  signal: AbortSignal,
+  everyMs = SWEEP_EVERY_MS,
+): Promise<void> {
+  for (;;) {
+    await delay(everyMs, signal)
+    // A directory that is away is the business of those who write to it.
+    await sweep(dir, log).catch((error: unknown) =>
+      log.debug({ cause: describeError(error) }, 'DumpDir was not tidied'),
+    )
+  }
+}
+
+/** What processes that have died left half written goes; what they had claimed is dumps again. */
+export async function sweep(dir: string, log: Logger): Promise<void> {
+  for (const file of await readdir(dir)) await tidy(dir, file, log)
+}
+
+async function tidy(dir: string, file: string, log: Logger): Promise<void> {
+  const path = join(dir, file)
+  const name = expiredClaim(file)
+  try {
+    if (isHalfWritten(file)) {
+      if (Date.now() - (await stat(path)).mtimeMs > STALE_MS) await rm(path)
+    } else if (name !== undefined) {
+      await rename(path, join(dir, name))
+      log.warn({ file: name }, 'a dump was left half resubmitted; it is a dump again')
+    }
+  } catch (error: unknown) {
+    if (errorCode(toError(error)) !== 'ENOENT') throw error // another overseer was faster
+  }
+}
