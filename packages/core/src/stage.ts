@@ -23,8 +23,9 @@ export type OrElse = (refusal: Error) => Promise<Outcome>
  * What `handle` wants done with a message; a throw is the fourth one, *fail*.
  * - `forward`: publish `body` to `queue`, then ack. `carry` says which own headers go along: those meant for the next
  *   stage (default), or all of them (the overseer, whose hops are not stages of the message's way). `onward` are the
- *   notes for the next stage, if others than those of the message: a message that cannot be passed on keeps its own. `orElse` says what to do when the publish
- *   is refused for good (no such queue, a nack, too large); without it the message has failed.
+ *   notes for the next stage, if others than those of the message: a message that cannot be passed on keeps its own.
+ *   `orElse` says what to do when the publish is refused for good (no such queue, a nack, too large); without it the
+ *   message has failed.
  * - `done`: ack.
  * - `later`: back to the end of its own queue; no failure is counted.
  */
@@ -77,10 +78,10 @@ export interface Delivery {
 /** What a stage has at hand while it works on one message. */
 export interface StageContext {
   readonly delivery: Delivery
-  /** Names the message's queue and, once it is decoded, what `bindings` gave. */
-  log: Logger
+  /** Names the message's queue and, once it is decoded, what `bindings` and `describe` gave. */
+  readonly log: Logger
   /** The message's own headers; changes made here travel on as `settle` decides. */
-  readonly headers: MessageHeaders
+  readonly headers: Omit<MessageHeaders, 'seen'> & Readonly<Pick<MessageHeaders, 'seen'>>
   /**
    * Ends *waiting*: the process stops, the channel is gone, or the message was held for `HoldLimit`.
    * Let its reason escape: after `HoldLimit` the message goes to the end of its queue, else the broker gives it back.
@@ -88,6 +89,13 @@ export interface StageContext {
   readonly waiting: AbortSignal
   /** Ends *working*: the drain time is over or the channel is gone. Uploads and submissions obey this one. */
   readonly working: AbortSignal
+  /** Adds to what every further line of `log`, and those of settling, name. Never secrets. */
+  describe(bindings: Record<string, unknown>): void
+  /**
+   * To be called before the first byte of what must not be done twice leaves: from now on the message may have been
+   * worked on, and it says so (`x-seen`) wherever it goes unless it is passed on, a failure included.
+   */
+  markBegun(): void
 }
 
 /** A stage bound to the queue it consumes. `prefetch` is the number of messages that are worked on at a time. */
@@ -122,7 +130,7 @@ export function bindStage<M>(stage: StageDefinition<M>): BoundStage {
     holdLimitMs: stage.holdLimitMs,
     async run(context) {
       const message = stage.decode(context.delivery.body)
-      if (stage.bindings) context.log = context.log.child(stage.bindings(message))
+      if (stage.bindings) context.describe(stage.bindings(message))
       return stage.handle(message, context)
     },
   }

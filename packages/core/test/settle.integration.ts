@@ -50,7 +50,7 @@ test('forward: the message is in the next queue, persistent and mandatory, and g
 test('forward: a message that cannot be a repeat is not marked as one', async t => {
   const { broker, queues } = await startHarness(t, {
     handle: async (context, { out }) => {
-      context.headers.seen = true // for its own queue only
+      context.markBegun() // says it to its own queue only
       return forward(out, Buffer.from('next'))
     },
   })
@@ -277,6 +277,20 @@ test('a throw: the message is in FailedQueue with its five fields, FailedAt, his
   ])
   await end()
   assert.equal(await broker.depth(queues.in), 0)
+})
+
+test('what was begun survives a throw, and what describes the message is named by settling too', async t => {
+  const { broker, queues, lines } = await startHarness(t, {
+    handle: async context => {
+      context.describe({ analysisId: 'a-1' })
+      context.markBegun()
+      throw new Error('no')
+    },
+  })
+  await broker.publish(queues.in, 'one')
+  assert.equal(readHeaders((await broker.expectMessage(queues.failed)).headers).seen, true)
+  const failed = lines.find(line => /^failed/.test(String(line.msg)))
+  assert.deepEqual([failed?.queue, failed?.analysisId], [queues.in, 'a-1'])
 })
 
 test('a throw that no retry can mend is marked as permanent', async t => {

@@ -117,20 +117,18 @@ export class Feeder {
     }
   }
 
-  async #upload(submission: Submission, sample: Sample, { log, headers, working }: StageContext): Promise<number> {
+  async #upload(submission: Submission, sample: Sample, context: StageContext): Promise<number> {
     const { client, availability } = this.#options.cuckoo
     const task = {
       name: submission.fileName.trim() === '' ? await sample.md5() : submission.fileName,
       size: sample.size,
       open: () => sample.open(),
       options: { ...submission.options, custom: submission.custom },
-      onBegun: () => {
-        headers.seen = true
-      },
+      onBegun: () => context.markBegun(),
     }
-    const taskId = await client.createTask(task, working)
+    const taskId = await client.createTask(task, context.working)
     availability.reportUp()
-    log.info({ taskId, size: sample.size }, 'submitted to Cuckoo')
+    context.log.info({ taskId, size: sample.size }, 'submitted to Cuckoo')
     return taskId
   }
 

@@ -93,6 +93,10 @@ function deliver(feeder: Feeder, body: Buffer, change: { redelivered?: boolean; 
     headers,
     waiting: change.waiting ?? forever,
     working: forever,
+    describe: () => undefined,
+    markBegun: () => {
+      headers.seen = true
+    },
   }
   return { headers, outcome: feeder.handle(decodeSubmission(body), context) }
 }

@@ -47,7 +47,7 @@ async function oversee(context: StageContext, options: OverseeOptions): Promise<
   const crits = findCritsData(failed.body)
   // A Go stage counts no attempts; that the message is here is the first.
   if (!headers.cause) headers.attempts = Math.max(1, headers.attempts)
-  context.log = context.log.child({ from: failed.service, target: failed.queue, analysisId: crits?.analysisId })
+  context.describe({ from: failed.service, target: failed.queue, analysisId: crits?.analysisId })
   const step = nextStep(headers, options)
   if ('giveUp' in step) return dump(context, { failed, crits, why: step.giveUp }, options)
   headers.notes.set(DUE, Date.now() + step.delaySeconds * 1000)

@@ -35,7 +35,7 @@ async function release(context: StageContext, failedQueue: string, delayMs: numb
     context.log.warn({ cause: describeError(error) }, 'not a failed message; handing it to the overseer')
     return passOn(failedQueue, context)
   }
-  context.log = context.log.child({ target: failed.queue, attempts: headers.attempts })
+  context.describe({ target: failed.queue, attempts: headers.attempts })
   await delay(leftMs(headers.notes.get(DUE), delayMs), context.waiting)
   const envelope = headers.failed
   headers.notes.set(DUE, undefined)

@@ -55,5 +55,7 @@ export function contextOf(body: Buffer, headers: HeaderTable, signal: AbortSigna
     headers: readHeaders(headers),
     waiting: signal,
     working: signal,
+    describe: () => undefined,
+    markBegun: () => undefined,
   }
 }

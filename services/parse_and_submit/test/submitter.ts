@@ -44,7 +44,8 @@ export async function submitterScene(t: TestContext, change: Partial<Config> = {
     onProbe = probed
     const headers = readHeaders(table)
     const delivery = { queue: 'parse', body, redelivered: false, mayBeRepeat: false }
-    const context: StageContext = { delivery, log, headers, waiting, working: forever }
+    const operations = { describe: () => undefined, markBegun: () => undefined }
+    const context: StageContext = { delivery, log, headers, waiting, working: forever, ...operations }
     return { headers, outcome: submitter.handle(decodeTask(body), context) }
   }
   return { cuckoo, crits, running, deliver }

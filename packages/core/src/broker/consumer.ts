@@ -154,24 +154,10 @@ export class Consumer {
   }
 
   async #handle(delivery: LiveDelivery): Promise<Result> {
-    const context = {
-      delivery,
-      headers: delivery.headers,
-      log: delivery.log,
-      // A signal costs more than all else that a small message needs, and not every stage waits.
-      get waiting() {
-        return delivery.waiting
-      },
-      get working() {
-        return delivery.working
-      },
-    }
     try {
-      return await this.#stage.run(context)
+      return await this.#stage.run(delivery)
     } catch (error) {
       return { kind: 'threw', error }
-    } finally {
-      delivery.log = context.log
     }
   }
 

@@ -3,7 +3,7 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 import { ChannelLost, HoldLimitReached, toError } from '../errors.js'
 import { type MessageHeaders, readHeaders } from '../headers.js'
 import type { Logger } from '../logger.js'
-import type { Delivery } from '../stage.js'
+import type { Delivery, StageContext } from '../stage.js'
 
 /** One channel with a consumer, from its opening to its loss. A delivery may only be acknowledged on its own session. */
 export class Session {
@@ -41,7 +41,7 @@ export class Session {
   }
 }
 
-export class LiveDelivery implements Delivery {
+export class LiveDelivery implements Delivery, StageContext {
   readonly queue: string
   readonly body: Buffer
   readonly redelivered: boolean
@@ -53,7 +53,7 @@ export class LiveDelivery implements Delivery {
   readonly #working = new AbortController()
   readonly #holdEnds: number
   readonly #holdTimer: NodeJS.Timeout | undefined
-  log: Logger
+  #log: Logger
 
   constructor(session: Session, message: ConsumeMessage, options: { queue: string; holdLimitMs: number; log: Logger }) {
     this.queue = options.queue
@@ -61,7 +61,7 @@ export class LiveDelivery implements Delivery {
     this.redelivered = message.fields.redelivered
     this.headers = readHeaders(message.properties.headers)
     this.mayBeRepeat = this.redelivered || this.headers.seen
-    this.log = options.log
+    this.#log = options.log
     this.#session = session
     this.#message = message
     this.#holdEnds = performance.now() + options.holdLimitMs
@@ -69,6 +69,23 @@ export class LiveDelivery implements Delivery {
       this.#holdTimer = setTimeout(() => this.endWaiting(new HoldLimitReached()), options.holdLimitMs)
     }
     session.add(this)
+  }
+
+  /** Itself, as a stage sees it. */
+  get delivery(): Delivery {
+    return this
+  }
+
+  get log(): Logger {
+    return this.#log
+  }
+
+  describe(bindings: Record<string, unknown>): void {
+    this.#log = this.#log.child(bindings)
+  }
+
+  markBegun(): void {
+    this.headers.seen = true
   }
 
   get waiting(): AbortSignal {
