@@ -1,6 +1,7 @@
 export { Publisher, UndeliverableError } from './broker/publisher.js'
 export { declareQueue, type OwnQueue, QueueMismatchError, stageQueues } from './broker/queues.js'
 export { SharedCauses } from './broker/shared-causes.js'
+export { Bulkhead, type BulkheadOptions, type Reachable } from './bulkhead.js'
 export { loadConfig } from './config.js'
 export { laterWithSpace } from './disk-full.js'
 export {

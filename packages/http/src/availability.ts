@@ -6,6 +6,9 @@ import { faultOf } from './fault.js'
 /** A server is not obeyed beyond this. */
 const MAX_RETRY_AFTER_MS = 5 * 60_000
 
+/** A server that was heard from in this time is taken to be well. */
+const FRESH_MS = 30_000
+
 /** A call that succeeds whenever the server is well, whatever is wrong with the items that it is asked about. */
 export type Control = (signal: AbortSignal) => Promise<unknown>
 
@@ -35,6 +38,8 @@ export class Availability {
   #shown: 'up' | 'down' = 'up'
   /** The last thing that was heard of the server was an answer. */
   #well = false
+  /** When it last answered (`performance.now`). */
+  #heardAt = Number.NEGATIVE_INFINITY
   #pauseMs = 0
   /** When the next probe is due (`performance.now`), whoever waits for it: those who wait now may not wait that long. */
   #probeAt: number | undefined
@@ -49,6 +54,19 @@ export class Availability {
   /** Whether calls have to wait at present. */
   get isDown(): boolean {
     return this.#down
+  }
+
+  /** It has answered within the last half minute, and did not fail since. */
+  get isWell(): boolean {
+    return !this.#down && performance.now() - this.#heardAt < FRESH_MS
+  }
+
+  /** As `whenUp`, but asks a server that is not known to be well before anybody relies on it. */
+  async whenWell(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.whenUp(signal)
+      if (this.isWell || (await this.#isHeard(signal))) return
+    }
   }
 
   /** Resolves when the server may be called. Rejects with `signal.reason`, or with what a broken probe throws. */
@@ -76,6 +94,7 @@ export class Availability {
   /** Says that a call was answered. A probe that succeeded is not enough to trust the server again. */
   reportUp(): void {
     this.#well = true
+    this.#heardAt = performance.now()
     this.#waits.reset()
     this.#show('up', undefined)
   }
@@ -162,19 +181,26 @@ export class Availability {
       await delay(Math.max(0, this.#probeAt - performance.now()), signal)
       this.#probeAt = undefined
       this.#pauseMs = 0
-      try {
-        await this.#options.probe(signal)
-        break
-      } catch (error: unknown) {
-        signal.throwIfAborted()
-        this.#pauseMs = pauseAskedBy(error)
-        if (faultOf(error) !== 'own') continue
-        // Any other status is an answer; an error that is not of HTTP is a fault of the probe.
-        if (error instanceof HttpError) break
-        throw error
-      }
+      if (await this.#isHeard(signal)) break
     }
     this.#down = false
+  }
+
+  /** Makes a probe. False: the server is away, which is reported. */
+  async #isHeard(signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#options.probe(signal)
+    } catch (error: unknown) {
+      signal.throwIfAborted()
+      if (faultOf(error) !== 'own') {
+        this.reportDown(error)
+        return false
+      }
+      // Any other status is an answer; an error that is not of HTTP is a fault of the probe.
+      if (!(error instanceof HttpError)) throw error
+    }
+    this.#heardAt = performance.now()
+    return true
   }
 
   #show(state: 'up' | 'down', error: unknown): void {

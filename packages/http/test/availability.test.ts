@@ -218,3 +218,29 @@ describe('probing', () => {
     assert.equal(getEventListeners(signal, 'abort').length, 0)
   })
 })
+
+describe('whenWell', () => {
+  test('asks a server that was not heard from, until it answers, and nobody asks again', async () => {
+    const probe = failing([outage, outage])
+    const availability = new Availability({ probe, backOff: countingBackOff() })
+    assert.equal(availability.isWell, false)
+    await availability.whenWell(signal)
+    assert.equal(probe.calls, 3)
+    assert.equal(availability.isWell, true)
+    await availability.whenWell(signal)
+    assert.equal(probe.calls, 3)
+    availability.reportDown(outage)
+    assert.equal(availability.isWell, false)
+  })
+
+  test('a call that was answered is as good as a probe, and so is a refusal', async () => {
+    const probe = failing([])
+    const availability = new Availability({ probe })
+    await availability.attempt(signal, failing([]))
+    await availability.whenWell(signal)
+    assert.equal(probe.calls, 0)
+    const refusing = new Availability({ probe: failing([statusError(401)]) })
+    await refusing.whenWell(signal)
+    assert.ok(refusing.isWell)
+  })
+})

@@ -1,0 +1,120 @@
+// Keeps messages for a server that is away from filling the prefetch, so that those of other servers get through.
+import { delay, linkedController, orAbort } from '@cuckoo-distributed/wait'
+
+/** One server, as `Availability` of the package `http` knows it. The object itself is the key. */
+export interface Reachable {
+  /** It may be called at once. */
+  readonly isWell: boolean
+  /** Resolves when it may be called; asks it as often as it takes. Rejects with `signal.reason`. */
+  whenWell(signal: AbortSignal): Promise<void>
+}
+
+export interface BulkheadOptions {
+  /** `PrefetchCount` of the stage. */
+  readonly prefetch: number
+  /** Ends everything; `ServiceDependencies.stop`. */
+  readonly stop: AbortSignal
+  /** Messages that go to the end of their queue without a wait, and how many a second after those. Default 200, 50. */
+  readonly passes?: { readonly atOnce: number; readonly perSecond: number } | undefined
+}
+
+/** A server that is well says so within this; until then nobody passes. */
+const GRACE_MS = 200
+
+/** A server that no message asked for in this time is not asked any more. */
+const IDLE_MS = 10 * 60_000
+
+interface Watch {
+  readonly well: Promise<void>
+  readonly since: number
+  /** Messages that hold a part of the prefetch until the server is well. */
+  waiting: number
+  readonly idle: NodeJS.Timeout
+}
+
+/**
+ * One for each stage with a server that can be away beside others that are not:
+ *
+ *     if (!(await bulkhead.ready(cuckoo.availability, context.waiting))) return later()
+ *     try { … use only `availability.attempt` … } catch (error) { ServerAwayError: give up what others need, ask again }
+ *
+ * At most half the prefetch waits, for all servers together. Whoever finds that half taken goes to the end of its queue,
+ * at a limited rate, so that a queue of nothing else does not spin. One watch for each server asks it meanwhile.
+ */
+export class Bulkhead {
+  readonly #mostWaiting: number
+  readonly #stop: AbortSignal
+  readonly #intervalMs: number
+  readonly #burst: number
+  readonly #watches = new Map<Reachable, Watch>()
+  #waiting = 0
+  /** When the next pass would be due if none were free at once (`performance.now`). */
+  #nextPass = 0
+
+  constructor({ prefetch, stop, passes = { atOnce: 200, perSecond: 50 } }: BulkheadOptions) {
+    this.#mostWaiting = Math.floor(prefetch / 2)
+    this.#stop = stop
+    this.#intervalMs = 1000 / passes.perSecond
+    this.#burst = passes.atOnce
+  }
+
+  /**
+   * Waits until `server` may be called. False: it is away, others wait for it, and the message is to make room (`later`).
+   * Rejects with `signal.reason`, or with what is wrong with asking the server.
+   */
+  async ready(server: Reachable, signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted()
+    if (server.isWell) return true
+    const watch = this.#watch(server)
+    if (this.#waiting >= this.#mostWaiting) return this.#pass(watch, signal)
+    watch.waiting += 1
+    this.#waiting += 1
+    try {
+      await orAbort(watch.well, signal)
+      return true
+    } finally {
+      watch.waiting -= 1
+      this.#waiting -= 1
+    }
+  }
+
+  /** Whether the server becomes well before it is this message's turn to make room. */
+  async #pass({ well, since }: Watch, signal: AbortSignal): Promise<boolean> {
+    const turn = linkedController(signal)
+    const graceMs = Math.max(0, since + GRACE_MS - performance.now())
+    try {
+      const mayPass = delay(graceMs, turn.controller.signal).then(() => delay(this.#reserve(), turn.controller.signal))
+      return await Promise.race([well.then(() => true), mayPass.then(() => false)])
+    } finally {
+      turn.controller.abort()
+      turn.dispose()
+    }
+  }
+
+  /** Milliseconds until the pass that is reserved with this call. */
+  #reserve(): number {
+    const now = performance.now()
+    this.#nextPass = Math.max(this.#nextPass, now - this.#burst * this.#intervalMs) + this.#intervalMs
+    return Math.max(0, this.#nextPass - now)
+  }
+
+  #watch(server: Reachable): Watch {
+    const known = this.#watches.get(server)
+    known?.idle.refresh()
+    if (known) return known
+    const { controller, dispose } = linkedController(this.#stop)
+    const well = server.whenWell(controller.signal).finally(() => {
+      clearTimeout(watch.idle)
+      dispose()
+      this.#watches.delete(server)
+    })
+    well.catch(() => undefined) // it is for those who wait, and there may be none
+    const idle = setTimeout(() => {
+      if (watch.waiting > 0) idle.refresh()
+      else controller.abort(new Error('no message asks for this server any more'))
+    }, IDLE_MS).unref()
+    const watch: Watch = { well, since: performance.now(), waiting: 0, idle }
+    this.#watches.set(server, watch)
+    return watch
+  }
+}

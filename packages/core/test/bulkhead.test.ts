@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { Bulkhead, type Reachable, StopRequested } from '../src/index.js'
+
+const forever = new AbortController().signal
+
+/** A server that is away until `comeBack`. */
+function awayServer() {
+  let back = () => {}
+  const promise = new Promise<void>(resolve => {
+    back = resolve
+  })
+  const server = {
+    isWell: false,
+    asked: 0,
+    asking: forever,
+    whenWell(signal: AbortSignal): Promise<void> {
+      server.asked += 1
+      server.asking = signal
+      return new Promise((whenBack, reject) => {
+        void promise.then(whenBack)
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      })
+    },
+    comeBack() {
+      server.isWell = true
+      back()
+    },
+  }
+  return server satisfies Reachable
+}
+
+/** How many of these are decided, and how, after all that can happen by itself has happened. */
+async function states(results: readonly Promise<boolean>[]): Promise<string> {
+  const state = (result: Promise<boolean>) => Promise.race([result.then(String), settled('waits')])
+  return (await Promise.all(results.map(state))).join(' ')
+}
+
+/** Longer than the grace, and than the passes that these tests allow at once. */
+function settled(text: string): Promise<string> {
+  return new Promise(resolve => setTimeout(resolve, 400, text))
+}
+
+describe('Bulkhead', () => {
+  test('a server that is well is not asked', async () => {
+    const server = { ...awayServer(), isWell: true }
+    assert.equal(await new Bulkhead({ prefetch: 1, stop: forever }).ready(server, forever), true)
+    assert.equal(server.asked, 0)
+  })
+
+  test('half the prefetch waits for a server that is away, the rest makes room, and one watch asks for all', async () => {
+    const bulkhead = new Bulkhead({ prefetch: 5, stop: forever })
+    const server = awayServer()
+    const results = Array.from({ length: 5 }, () => bulkhead.ready(server, forever))
+    assert.equal(await states(results), 'waits waits false false false')
+    assert.equal(server.asked, 1)
+    server.comeBack()
+    assert.equal(await states(results.slice(0, 2)), 'true true')
+  })
+
+  test('half the prefetch is for all servers together, and each is asked all the same', async () => {
+    const bulkhead = new Bulkhead({ prefetch: 4, stop: forever })
+    const [one, other] = [awayServer(), awayServer()]
+    const results = [one, one, other, other].map(server => bulkhead.ready(server, forever))
+    assert.equal(await states(results), 'waits waits false false')
+    assert.equal(other.asked, 1)
+    other.comeBack()
+    assert.equal(await bulkhead.ready(other, forever), true)
+  })
+
+  test('what stops waiting leaves its part of the prefetch to others', async () => {
+    const bulkhead = new Bulkhead({ prefetch: 2, stop: forever })
+    const server = awayServer()
+    const held = new AbortController()
+    const first = bulkhead.ready(server, held.signal)
+    held.abort(new Error('HoldLimit'))
+    await assert.rejects(first, /HoldLimit/)
+    assert.equal(await states([bulkhead.ready(server, forever)]), 'waits')
+  })
+
+  test('no more pass than the rate allows, and one that waits for its turn notices that the server is back', async () => {
+    const bulkhead = new Bulkhead({ prefetch: 1, stop: forever, passes: { atOnce: 2, perSecond: 1 / 3600 } })
+    const server = awayServer()
+    const results = Array.from({ length: 4 }, () => bulkhead.ready(server, forever))
+    assert.equal(await states(results), 'false false waits waits')
+    server.comeBack()
+    assert.equal(await states(results), 'false false true true')
+  })
+
+  test('a server that answers within the grace is waited for by everybody', async () => {
+    const bulkhead = new Bulkhead({ prefetch: 2, stop: forever })
+    const server = awayServer()
+    const results = Array.from({ length: 10 }, () => bulkhead.ready(server, forever))
+    server.comeBack()
+    assert.deepEqual(new Set(await Promise.all(results)), new Set([true]))
+  })
+
+  test('a watch ends with the process, and with what is wrong with asking', async () => {
+    const stop = new AbortController()
+    const bulkhead = new Bulkhead({ prefetch: 2, stop: stop.signal })
+    const server = awayServer()
+    const result = bulkhead.ready(server, forever)
+    stop.abort(new StopRequested())
+    await assert.rejects(result, StopRequested)
+    assert.ok(server.asking.aborted)
+    const broken = { isWell: false, whenWell: () => Promise.reject(new Error('a bug')) }
+    await assert.rejects(new Bulkhead({ prefetch: 2, stop: forever }).ready(broken, forever), /a bug/)
+  })
+})
