@@ -49,7 +49,7 @@ export class Bulkhead {
   readonly #watches = new Map<Reachable, Watch>()
   #waiting = 0
   /** When the next pass would be due if none were free at once (`performance.now`). */
-  #nextPass = 0
+  #nextPass = Number.NEGATIVE_INFINITY
 
   constructor({ prefetch, stop, passes = { atOnce: 200, perSecond: 50 } }: BulkheadOptions) {
     this.#mostWaiting = Math.floor(prefetch / 2)
