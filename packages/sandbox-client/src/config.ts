@@ -9,3 +9,9 @@ export const CuckooTokens = Type.Record(Type.String(), Type.String({ minLength: 
   description:
     'API tokens by base URL of the Cuckoo, `{"http://cuckoo:8090": "${CUCKOO_TOKEN}"}`; sent as `Authorization: Bearer`',
 })
+
+export const CuckooAwayLimit = Type.Integer({
+  default: 7 * 86_400,
+  minimum: 1,
+  description: 'Seconds after which a message has failed whose Cuckoo was not reached in all that time',
+})

@@ -16,7 +16,7 @@ export interface TaskMark {
 
 export interface MarkIndexOptions {
   readonly cuckoo: TaskQueries
-  /** Whether failed tasks are found as well. Default false. */
+  /** Whether tasks that have failed, or that go on as others, are found as well. Default false. */
   readonly failedToo?: boolean
   /** Looks at lists that contradict the counters before a look rejects with DoubtfulListsError. Default: no bound. */
   readonly maxLooks?: number
@@ -33,7 +33,7 @@ export interface LookOptions {
    */
   readonly after: number
   readonly signal: AbortSignal
-  /** Which of several tasks with the mark. Default: any that has not failed and was not replaced. */
+  /** A further condition. Default: none. */
   readonly accept?: (task: TaskSummary) => boolean | Promise<boolean>
 }
 
@@ -70,7 +70,7 @@ export class MarkIndex {
   }
 
   /**
-   * The newest task with the mark that is accepted, as a view shows it, or undefined when there surely is none. Rejects
+   * The newest task with the mark that is of use and accepted, as a view shows it, or undefined when there surely is none. Rejects
    * with what the questions throw, with DoubtfulListsError, and with `signal.reason`.
    */
   async find(mark: TaskMark, options: LookOptions): Promise<TaskSummary | undefined> {
@@ -81,14 +81,14 @@ export class MarkIndex {
     return this.#match(mark, options)
   }
 
-  async #match(mark: TaskMark, { signal, accept = isOfUse }: LookOptions): Promise<TaskSummary | undefined> {
+  async #match(mark: TaskMark, { signal, accept }: LookOptions): Promise<TaskSummary | undefined> {
     const ids = [...(this.#byCustom.get(mark.custom) ?? [])].sort((a, b) => b - a)
     for (const id of ids) {
       const entry = this.#entries.get(id)
       if (entry === undefined || !isMarked(entry, mark)) continue
       const task = await this.#view(id, signal)
       if (task === undefined || !isMarked(task, mark)) this.#forget(id)
-      else if (await accept(task)) return task
+      else if (this.#isOfUse(task) && (accept === undefined || (await accept(task)))) return task
     }
     return undefined
   }
@@ -153,6 +153,10 @@ export class MarkIndex {
     return doubted
   }
 
+  #isOfUse({ phase }: TaskSummary): boolean {
+    return this.#options.failedToo === true || (phase !== 'failed' && phase !== 'replaced')
+  }
+
   #add({ id, custom, md5, sha256 }: TaskSummary): void {
     this.#forget(id)
     if (custom === '') return
@@ -187,8 +191,4 @@ export function isMarked(task: Entry, mark: TaskMark): boolean {
   if (task.custom !== mark.custom) return false
   if (mark.md5 !== undefined && task.md5?.toLowerCase() !== mark.md5) return false
   return mark.sha256 === undefined || task.sha256?.toLowerCase() === mark.sha256
-}
-
-function isOfUse({ phase }: TaskSummary): boolean {
-  return phase !== 'failed' && phase !== 'replaced'
 }

@@ -1,7 +1,7 @@
 // The configuration of check_results: its keys, and what of it cannot be used.
 import { prefetchKey, StageKeys } from '@cuckoo-distributed/core'
 import { urlProblems, VerifySSL } from '@cuckoo-distributed/http'
-import { AllowedCuckooURLs, CuckooTokens } from '@cuckoo-distributed/sandbox-client'
+import { AllowedCuckooURLs, CuckooAwayLimit, CuckooTokens } from '@cuckoo-distributed/sandbox-client'
 import Type, { type Static } from 'typebox'
 
 export const CheckResultsSchema = Type.Object(
@@ -21,8 +21,9 @@ export const CheckResultsSchema = Type.Object(
       default: 86_400,
       minimum: 1,
       description:
-        'Seconds a task may take until it is reported, its wait in Cuckoo included; then the message has failed',
+        'Seconds a task may take until it is reported, its wait in Cuckoo included but not the time in which Cuckoo is away; then the message has failed',
     }),
+    CuckooAwayLimit,
     AllowedCuckooURLs,
     CuckooTokens,
   },

@@ -1,5 +1,12 @@
 // check_results: its configuration and its one stage, which passes a message on when its task is reported.
-import { bindStage, decodeTask, forward, type ServiceDefinition, stageQueues } from '@cuckoo-distributed/core'
+import {
+  bindStage,
+  decodeTask,
+  encodeTask,
+  forward,
+  type ServiceDefinition,
+  stageQueues,
+} from '@cuckoo-distributed/core'
 import { CLOCKS } from './clocks.js'
 import { CheckResultsSchema, unusable } from './config.js'
 import { TaskVanishedError } from './verdicts.js'
@@ -22,6 +29,7 @@ export const checkResults: ServiceDefinition<typeof CheckResultsSchema> = {
       apiTokens: config.CuckooTokens,
       intervalMs: Math.max(config.WaitBetweenRequests * 1000, SHORTEST_INTERVAL_MS),
       deadlineMs: config.AnalysisDeadline * 1000,
+      awayLimitMs: config.CuckooAwayLimit * 1000,
       log,
       stop,
     })
@@ -30,20 +38,24 @@ export const checkResults: ServiceDefinition<typeof CheckResultsSchema> = {
       prefetch: config.PrefetchCount,
       decode: decodeTask,
       bindings: ({ taskId, crits }) => ({ taskId, analysisId: crits.analysisId }),
-      async handle({ taskId, cuckooUrl }, { delivery, log, headers, waiting }) {
+      async handle(task, { delivery, log, headers, waiting }) {
         const clocks = headers.notes.get(CLOCKS) ?? {}
-        const gone = await watchers
-          .at(cuckooUrl)
-          .watch(taskId, clocks, waiting)
+        const outcome = await watchers
+          .at(task.cuckooUrl)
+          .watch(task.taskId, clocks, waiting)
           .catch((error: unknown) => {
             if (error instanceof TaskVanishedError && delivery.mayBeRepeat) return error
             throw error
           })
           .finally(() => headers.notes.set(CLOCKS, Object.keys(clocks).length > 0 ? clocks : undefined))
-        // Passed on before, most likely, and then deleted by the last parse_and_submit, who knows if it deletes.
-        if (gone) log.warn({ cause: gone.message }, 'may have been reported before; passed on')
-        else log.info('reported')
-        return forward(config.ProducerQueue, delivery.body)
+        if (outcome instanceof TaskVanishedError) {
+          // Passed on before, most likely, and then deleted by the last parse_and_submit, who knows if it deletes.
+          log.warn({ cause: outcome.message }, 'may have been reported before; passed on')
+          return forward(config.ProducerQueue, delivery.body)
+        }
+        log.info({ reportedAs: outcome }, 'reported')
+        const isSame = outcome === task.taskId
+        return forward(config.ProducerQueue, isSame ? delivery.body : encodeTask({ ...task, taskId: outcome }))
       },
     })
     return { stages: [stage], [Symbol.asyncDispose]: () => watchers[Symbol.asyncDispose]() }

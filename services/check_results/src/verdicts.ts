@@ -14,7 +14,19 @@ export function taskFailed({ id, status, errors }: TaskSummary): PermanentError 
   return new PermanentError('TASK_FAILED', `the analysis of task ${id} ended as ${status}${reasons}`)
 }
 
-export function overdue({ id, status }: TaskSummary, deadlineMs: number): PermanentError {
+/** Cuckoo says that it goes on with another task, but has none with the same mark and file. */
+export function successorMissing({ id, status }: TaskSummary, cause: unknown): PermanentError {
+  const text = `task ${id} is ${status}, and the task that Cuckoo goes on with was not found`
+  return new PermanentError('TASK_FAILED', text, { cause })
+}
+
+export function overdue(taskId: number, status: string | undefined, deadlineMs: number): PermanentError {
   const seconds = Math.round(deadlineMs / 1000)
-  return new PermanentError('ANALYSIS_DEADLINE', `task ${id} is still ${status} after ${seconds} s (AnalysisDeadline)`)
+  const state = status === undefined ? 'not shown by Cuckoo' : `still ${status}`
+  return new PermanentError('ANALYSIS_DEADLINE', `task ${taskId} is ${state} after ${seconds} s (AnalysisDeadline)`)
+}
+
+export function notReached(limitMs: number): PermanentError {
+  const seconds = Math.round(limitMs / 1000)
+  return new PermanentError('CUCKOO_NOT_REACHED', `Cuckoo was not reached for ${seconds} s (CuckooAwayLimit)`)
 }

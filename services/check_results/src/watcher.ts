@@ -1,63 +1,52 @@
-// Watches all tasks of one Cuckoo with few requests: a list tells of many, a view now and then of a single one.
-import { describeError, type Logger } from '@cuckoo-distributed/core'
-import { isOutage, StatusError } from '@cuckoo-distributed/http'
-import { ListWindow, type TaskQueries, type TaskSummary } from '@cuckoo-distributed/sandbox-client'
-import { backOff, delay } from '@cuckoo-distributed/wait'
-import type { WatchClocks } from './clocks.js'
-import { overdue, TaskVanishedError, taskFailed } from './verdicts.js'
+// Watches all tasks of one Cuckoo: one request at a time, each of which may tell of many tasks.
+import { isSharedCause, type Logger, toError } from '@cuckoo-distributed/core'
+import { type Availability, ServerAwayError } from '@cuckoo-distributed/http'
+import { noteAway, noteReached, type SandboxClient, unreachedMs } from '@cuckoo-distributed/sandbox-client'
+import { delay, linkedController } from '@cuckoo-distributed/wait'
+import { clear, type WatchClocks } from './clocks.js'
+import { Requests, type Watch } from './requests.js'
+import { notReached } from './verdicts.js'
 
 export interface WatcherOptions {
-  readonly cuckoo: TaskQueries
+  readonly client: Pick<SandboxClient, 'baseUrl' | 'status' | 'listTasks' | 'viewTask'>
+  readonly availability: Availability
   /** Names the Cuckoo. */
   readonly log: Logger
   /** Ends everything. */
   readonly stop: AbortSignal
   /** Milliseconds between an answer and the next request. */
   readonly intervalMs: number
-  /** Milliseconds from the start of a watch. */
+  /** Milliseconds from the start of a watch, times when Cuckoo was away left out. */
   readonly deadlineMs: number
+  /** Milliseconds for which Cuckoo may be away in one go. */
+  readonly awayLimitMs: number
 }
 
-interface Watch {
-  readonly taskId: number
-  readonly clocks: WatchClocks
-  /** Ends the watch: reported, or the reason why it never will be. */
-  settle(error?: unknown): void
-}
+/** How often it is looked whether Cuckoo has been away for too long. */
+const AWAY_LOOK_MS = 60_000
 
-/** Every so many requests are a single view; when lists are of no use, every so many are a list. */
-const VIEW_EVERY = 5
-/** A 404 also comes from a failing database (`cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`, `view_task`). */
-const TROUBLES = 3
-const TROUBLED_MS = 5 * 60_000
-const LONGEST_PAUSE_MS = 60_000
-const LONGEST_RETRY_AFTER_MS = 5 * 60_000
-
-/**
- * One request at a time, and none while nothing is watched. What an answer shows is believed; what it does not show
- * means nothing, since lists are empty and tasks unknown whenever Cuckoo's database fails.
- */
+/** One request at a time, and none while nothing is watched. */
 export class Watcher {
   readonly #options: WatcherOptions
   readonly #watches = new Set<Watch>()
-  readonly #window = new ListWindow()
-  readonly #oddStates = new Set<string>()
-  #vanished: readonly Watch[] = []
-  #requests = 0
+  readonly #requests: Requests
   #asking = false
-  #away = false
+  /** When the request was sent that found Cuckoo away. */
+  #awaySince: number | undefined
 
   constructor(options: WatcherOptions) {
     this.#options = options
+    this.#requests = new Requests(options, this.#watches)
   }
 
   /**
-   * Resolves when the task is reported. Any number of messages may watch the same task. `clocks` is updated in place.
+   * Resolves with the id of the task when it is reported; another one than `taskId` if Cuckoo has gone on with that. Any
+   * number of messages may watch the same task. `clocks` is updated in place.
    *
-   * Rejects with PermanentError TASK_FAILED, TASK_VANISHED or ANALYSIS_DEADLINE, with the error of Cuckoo when it keeps
-   * refusing to show the task, and with `signal.reason`. An outage is waited for.
+   * Rejects with PermanentError TASK_FAILED, TASK_VANISHED, ANALYSIS_DEADLINE or CUCKOO_NOT_REACHED, with the error of
+   * Cuckoo when it keeps refusing to show the task or refuses the token, and with `signal.reason`. An outage is waited for.
    */
-  watch(taskId: number, clocks: WatchClocks, signal: AbortSignal): Promise<void> {
+  watch(taskId: number, clocks: WatchClocks, signal: AbortSignal): Promise<number> {
     return new Promise((resolve, reject) => {
       signal.throwIfAborted()
       clocks.watchedSince ??= Date.now()
@@ -70,18 +59,21 @@ export class Watcher {
         reject(signal.reason)
       }
       const watch: Watch = {
-        taskId,
+        taskId: clocks.taskId ?? taskId,
         clocks,
-        settle(error) {
+        reported() {
           end()
-          if (error === undefined) return resolve()
-          // Whoever resubmits the message starts a new watch.
-          for (const clock of ['watchedSince', 'viewedAt', 'troubledSince', 'troubles']) delete clocks[clock]
+          resolve(watch.taskId)
+        },
+        failed(error) {
+          end()
+          clear(clocks)
           reject(error)
         },
       }
       signal.addEventListener('abort', onAbort, { once: true })
       this.#watches.add(watch)
+      this.#noteAway(watch)
       void this.#ask()
     })
   }
@@ -90,12 +82,10 @@ export class Watcher {
     if (this.#asking) return
     this.#asking = true
     const { intervalMs, stop } = this.#options
-    const pause = backOff({ initialMs: intervalMs, maxMs: Math.max(intervalMs, LONGEST_PAUSE_MS), jitter: 0 })
     try {
       while (this.#watches.size > 0) {
-        const failure = await this.#askOnce()
-        if (failure === undefined) pause.reset()
-        await delay(failure === undefined ? intervalMs : Math.max(pause.next(), retryAfterMs(failure.error)), stop)
+        await this.#askOnce()
+        await delay(intervalMs, stop)
       }
     } catch (error: unknown) {
       if (!stop.aborted) throw error
@@ -104,108 +94,67 @@ export class Watcher {
     }
   }
 
-  async #askOnce(): Promise<{ readonly error: unknown } | undefined> {
-    const { log, stop } = this.#options
+  async #askOnce(): Promise<void> {
+    const { availability, stop } = this.#options
+    if (availability.isDown) await this.#whileAway()
+    const request = this.#requests.next()
+    if (request === undefined) return
+    const askedAt = Date.now()
     try {
-      await this.#request()
-      if (this.#away) log.info('Cuckoo answers again')
-      this.#away = false
-      return undefined
+      await availability.attempt(stop, request.ask)
+      this.#reached()
     } catch (error: unknown) {
       stop.throwIfAborted()
-      if (!this.#away) log.warn({ cause: describeError(error) }, 'Cuckoo gives no usable answer; asking again')
-      this.#away = true
-      return { error }
+      if (error instanceof ServerAwayError) this.#notReached(askedAt)
+      else this.#refused(error, request.refused)
     }
   }
 
-  #request(): Promise<void> {
-    if (this.#vanished.length > 0) return this.#confirmVanished()
-    this.#requests += 1
-    const isFifth = this.#requests % VIEW_EVERY === 0
-    return isFifth === this.#window.isBlind ? this.#list() : this.#view()
+  #refused(error: unknown, tell: (error: unknown) => void): void {
+    this.#reached()
+    if (!isSharedCause(toError(error))) tell(error)
+    else for (const watch of this.#watches) watch.failed(error)
   }
 
-  async #list(): Promise<void> {
-    const { cuckoo, stop } = this.#options
-    const oldestWatch = Math.min(...[...this.#watches].map(({ clocks }) => clocks.watchedSince ?? Date.now()))
-    const start = this.#window.start(oldestWatch)
-    // Without a limit: stock 1.2 answers an empty list when it is given one.
-    const tasks = await cuckoo.listTasks({ phase: 'reported', completedAfter: start / 1000 }, stop)
-    this.#window.answered(start, tasks)
-    const reported = new Set(tasks.map(({ id }) => id))
-    for (const watch of this.#watches) if (reported.has(watch.taskId)) watch.settle()
+  #reached(): void {
+    this.#awaySince = undefined
+    for (const { clocks } of this.#watches) noteReached(clocks, Date.now())
   }
 
-  async #view(): Promise<void> {
-    const { cuckoo, stop } = this.#options
-    const [next] = [...this.#watches].sort((a, b) => lastSeen(a) - lastSeen(b))
-    if (next === undefined) return
-    const watches = () => [...this.#watches].filter(({ taskId }) => taskId === next.taskId)
-    for (const { clocks } of watches()) clocks.viewedAt = Date.now()
-    let task: TaskSummary | undefined
+  #notReached(since: number): void {
+    this.#awaySince ??= since
+    for (const watch of this.#watches) this.#noteAway(watch)
+  }
+
+  #noteAway({ clocks }: Watch): void {
+    if (this.#awaySince !== undefined) noteAway(clocks, Math.max(this.#awaySince, clocks.watchedSince ?? 0))
+  }
+
+  async #whileAway(): Promise<void> {
+    const { availability, stop } = this.#options
+    const { controller, dispose } = linkedController(stop)
+    const ending = this.#endUnreached(controller)
     try {
-      task = await cuckoo.viewTask(next.taskId, stop)
+      await availability.whenUp(controller.signal)
     } catch (error: unknown) {
-      if (!stop.aborted && !isWaitedFor(error)) {
-        for (const watch of watches()) if (isTroubled(watch)) watch.settle(error)
+      if (!controller.signal.aborted) throw error
+    } finally {
+      controller.abort()
+      dispose()
+      await ending
+    }
+    stop.throwIfAborted()
+  }
+
+  /** Ends the watches that were not reached for too long; aborts `waiting` when none is left. */
+  async #endUnreached(waiting: AbortController): Promise<void> {
+    const { awayLimitMs } = this.#options
+    while (!waiting.signal.aborted) {
+      for (const watch of this.#watches) {
+        if (unreachedMs(watch.clocks, Date.now()) >= awayLimitMs) watch.failed(notReached(awayLimitMs))
       }
-      throw error
-    }
-    if (task === undefined) this.#vanished = watches().filter(isTroubled)
-    else this.#judge(task, watches())
-  }
-
-  #judge(task: TaskSummary, watches: readonly Watch[]): void {
-    const { phase, status } = task
-    if (phase === 'reported') this.#window.missed(task)
-    else if (phase === 'unknown') this.#tellOddState(status)
-    for (const watch of watches) {
-      delete watch.clocks.troubledSince
-      delete watch.clocks.troubles
-      if (phase === 'reported') watch.settle()
-      else if (phase === 'failed' || phase === 'replaced') watch.settle(taskFailed(task))
-      else if (this.#isOverdue(watch)) watch.settle(overdue(task, this.#options.deadlineMs))
+      if (this.#watches.size === 0) waiting.abort()
+      await delay(Math.min(AWAY_LOOK_MS, awayLimitMs), waiting.signal).catch(() => undefined) // looked at above
     }
   }
-
-  /** A 404 that is repeated for minutes counts if Cuckoo is well otherwise. */
-  async #confirmVanished(): Promise<void> {
-    const { cuckoo, stop } = this.#options
-    const vanished = this.#vanished
-    this.#vanished = []
-    await cuckoo.status(stop)
-    for (const watch of vanished) {
-      if (!this.#watches.has(watch)) continue
-      watch.settle(new TaskVanishedError(watch.taskId))
-    }
-  }
-
-  #isOverdue({ clocks }: Watch): boolean {
-    return Date.now() - (clocks.watchedSince ?? Date.now()) > this.#options.deadlineMs
-  }
-
-  #tellOddState(status: string): void {
-    if (!this.#oddStates.has(status)) this.#options.log.warn({ status }, 'a task has an unknown status; watching on')
-    this.#oddStates.add(status)
-  }
-}
-
-function lastSeen({ clocks }: Watch): number {
-  return clocks.viewedAt ?? clocks.watchedSince ?? 0
-}
-
-/** Counts a view that did not show the task; true when there were enough of them, over enough time. */
-function isTroubled({ clocks }: Watch): boolean {
-  clocks.troubledSince ??= Date.now()
-  clocks.troubles = (clocks.troubles ?? 0) + 1
-  return clocks.troubles >= TROUBLES && Date.now() - clocks.troubledSince >= TROUBLED_MS
-}
-
-function isWaitedFor(error: unknown): boolean {
-  return isOutage(error) || (error instanceof StatusError && error.status === 429)
-}
-
-function retryAfterMs(error: unknown): number {
-  return error instanceof StatusError ? Math.min(error.retryAfterMs ?? 0, LONGEST_RETRY_AFTER_MS) : 0
 }

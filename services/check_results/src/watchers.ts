@@ -1,10 +1,10 @@
 // One watcher for each Cuckoo that messages name.
-
+import { logAvailability } from '@cuckoo-distributed/core'
 import { checkUrl } from '@cuckoo-distributed/http'
 import { type CuckooServer, CuckooServers } from '@cuckoo-distributed/sandbox-client'
 import { Watcher, type WatcherOptions } from './watcher.js'
 
-export interface WatchersOptions extends Omit<WatcherOptions, 'cuckoo'> {
+export interface WatchersOptions extends Omit<WatcherOptions, 'client' | 'availability'> {
   readonly verifySsl: boolean
   /** Base URLs that messages may name; empty: any. */
   readonly allowedUrls: readonly string[]
@@ -23,6 +23,7 @@ export class Watchers implements AsyncDisposable {
       verifySsl: options.verifySsl,
       maxConnections: 1,
       apiTokens: options.apiTokens,
+      onAvailability: (url, state, error) => logAvailability(options.log, url, state, error),
     })
   }
 
@@ -32,8 +33,8 @@ export class Watchers implements AsyncDisposable {
     const server = this.#servers.at(checkUrl(cuckooUrl, allowedUrls))
     const known = this.#watchers.get(server)
     if (known) return known
-    const { client } = server
-    const watcher = new Watcher({ ...this.#options, cuckoo: client, log: log.child({ cuckoo: client.baseUrl }) })
+    const { client, availability } = server
+    const watcher = new Watcher({ ...this.#options, client, availability, log: log.child({ cuckoo: client.baseUrl }) })
     this.#watchers.set(server, watcher)
     return watcher
   }

@@ -48,6 +48,42 @@ test('equal task ids and analysis ids in two Cuckoos are kept apart', async t =>
   assert.deepEqual((await broker.expectMessage(queues.parse)).body, one)
 })
 
+test('a task that Cuckoo goes on with under another id is passed on with that id', async t => {
+  const { broker, queues, cuckoo: start, checker } = await scene(t)
+  const cuckoo = await start(1)
+  const next = cuckoo.reschedule(1)
+  await checker()
+  const body = message(cuckoo.url, 1)
+  await broker.publish(queues.check, body)
+  await waitFor(() => cuckoo.journal.some(({ path }) => path === `/tasks/view/${next.id}`), { describe: 'a new watch' })
+  cuckoo.move(next.id, 'reported')
+  const passedOn = JSON.parse((await broker.expectMessage(queues.parse)).body.toString())
+  assert.deepEqual(passedOn, { ...JSON.parse(body.toString()), TaskId: next.id })
+})
+
+test('lists that always fail do not keep tasks from being passed on, nor does a row that cannot be read', async t => {
+  const { broker, queues, cuckoo: start, checker } = await scene(t)
+  const [failing, odd] = [await start(20), await start(3)]
+  const match = { path: '/tasks/list' }
+  failing.faults.next({ kind: 'status', status: 500, match, times: Number.POSITIVE_INFINITY })
+  const body = JSON.stringify({
+    tasks: [
+      { id: 999, status: null },
+      { id: 2, status: 'reported' },
+    ],
+  })
+  odd.faults.next({ kind: 'status', status: 200, body, match, times: Number.POSITIVE_INFINITY })
+  await checker()
+  await broker.publish(queues.check, message(odd.url, 2, 'odd'))
+  assert.match((await broker.expectMessage(queues.parse)).body.toString(), /"odd"/)
+  for (let id = 1; id <= 20; id += 1) {
+    failing.move(id, 'reported')
+    await broker.publish(queues.check, message(failing.url, id))
+  }
+  for (let i = 0; i < 20; i += 1) await broker.expectMessage(queues.parse, { deadlineMs: 20_000 })
+  assert.equal(await broker.depth(queues.failed), 0)
+})
+
 test("a locked database of Cuckoo (404, empty lists) does not end a task's watch", async t => {
   const { broker, queues, cuckoo: start, checker } = await scene(t)
   const cuckoo = await start(1)
@@ -83,7 +119,7 @@ test('an outage of Cuckoo is waited for and counts as no failure', async t => {
   const service = await checker()
   await cuckoo.down()
   await broker.publish(queues.check, message(cuckoo.url, 1))
-  await service.waitForLog('Cuckoo gives no usable answer; asking again')
+  await service.waitForLog('the server is away; waiting for it')
   await cuckoo.up()
   cuckoo.move(1, 'reported')
   await broker.expectMessage(queues.parse)

@@ -41,8 +41,10 @@ export async function scene(t: TestContext) {
 
 async function submit(cuckoo: CuckooStandIn, tasks: number): Promise<void> {
   await using client = new CuckooClient({ baseUrl: cuckoo.url, verifySsl: true, maxConnections: 1 })
-  const file = { name: 'a.exe', size: 2, open: () => sample(), options: {} }
-  for (let i = 0; i < tasks; i += 1) await client.createTask(file, new AbortController().signal)
+  const file = { name: 'a.exe', size: 2, open: () => sample() }
+  for (let id = 1; id <= tasks; id += 1) {
+    await client.createTask({ ...file, options: { custom: `analysis-${id}` } }, new AbortController().signal)
+  }
 }
 
 async function* sample(): AsyncGenerator<Buffer> {

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { createLogger, HoldLimitReached, PermanentError } from '@cuckoo-distributed/core'
-import { NetworkError, StatusError } from '@cuckoo-distributed/http'
-import type { CuckooStatus, ListOptions, Phase, TaskSummary } from '@cuckoo-distributed/sandbox-client'
+import { Availability, NetworkError, StatusError } from '@cuckoo-distributed/http'
+import {
+  believedStatus,
+  type CuckooStatus,
+  type ListOptions,
+  type Phase,
+  type TaskSummary,
+  TokenRefusedError,
+} from '@cuckoo-distributed/sandbox-client'
 import type { WatchClocks } from '../src/clocks.js'
 import { Watcher } from '../src/watcher.js'
 
@@ -18,13 +25,18 @@ function at(time: number): string {
 }
 
 class FakeCuckoo {
+  readonly baseUrl = 'http://cuckoo.example'
   readonly tasks = new Map<number, TaskSummary>()
   readonly requests: { readonly kind: string; readonly at: number }[] = []
   open = 0
   mostOpen = 0
+  /** Of every request. */
   error: unknown
   statusError: unknown
+  listError: unknown
+  viewError: unknown
   listsAreEmpty = false
+  tasksKnown = true
 
   set(id: number, phase: Phase, change: Partial<TaskSummary> = {}): void {
     const completedOn = phase === 'reported' ? at(Date.now()) : undefined
@@ -34,28 +46,26 @@ class FakeCuckoo {
 
   listTasks({ phase, completedAfter = 0 }: ListOptions): Promise<TaskSummary[]> {
     return this.#answer(`list ${phase}`, () => {
+      if (this.listError !== undefined) throw this.listError
       const all = this.listsAreEmpty ? [] : [...this.tasks.values()]
-      return all.filter(task => task.phase === phase && (task.completedOn ?? '') > at(completedAfter * 1000))
+      return all.filter(task => task.phase === phase && (task.completedOn ?? '9') > at(completedAfter * 1000))
     })
   }
 
   viewTask(id: number): Promise<TaskSummary | undefined> {
-    return this.#answer(`view ${id}`, () => this.tasks.get(id))
+    return this.#answer(`view ${id}`, () => {
+      if (this.viewError !== undefined) throw this.viewError
+      return this.tasks.get(id)
+    })
   }
 
   status(): Promise<CuckooStatus> {
     return this.#answer('status', () => {
       if (this.statusError !== undefined) throw this.statusError
-      return {
-        version: '1.2',
-        pending: 0,
-        running: 0,
-        completed: 0,
-        reported: 0,
-        total: 0,
-        tasksKnown: false,
-        freeBytes: undefined,
-      }
+      const count = (phase: Phase) => [...this.tasks.values()].filter(task => task.phase === phase).length
+      const [pending, running, completed, reported] = [count('pending'), count('running'), count('processing'), 0]
+      const { tasksKnown } = this
+      return { version: '1.2', pending, running, completed, reported, total: 1, tasksKnown, freeBytes: undefined }
     })
   }
 
@@ -73,21 +83,26 @@ class FakeCuckoo {
 interface Watched {
   state: 'watching' | 'reported' | 'failed'
   error?: unknown
+  /** Under which it was reported. */
+  id?: number
   clocks: WatchClocks
 }
 
-function setUp(t: TestContext, { deadlineMs = 24 * 60 * MINUTE } = {}) {
+function setUp(t: TestContext, { deadlineMs = 24 * 60 * MINUTE, awayLimitMs = 7 * 24 * 60 * MINUTE } = {}) {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: Date.UTC(2026, 0, 5) })
   const cuckoo = new FakeCuckoo()
   const stop = new AbortController()
   t.after(() => stop.abort())
-  const watcher = new Watcher({ cuckoo, log, stop: stop.signal, intervalMs: 5 * SECOND, deadlineMs })
+  const availability = new Availability({ probe: signal => believedStatus(cuckoo, signal) })
+  const times = { intervalMs: 5 * SECOND, deadlineMs, awayLimitMs }
+  const watcher = new Watcher({ client: cuckoo, availability, log, stop: stop.signal, ...times })
   const forever = new AbortController().signal
   const watch = (id: number, clocks: WatchClocks = {}, signal = forever): Watched => {
     const watched: Watched = { state: 'watching', clocks }
     watcher.watch(id, clocks, signal).then(
-      () => {
+      id => {
         watched.state = 'reported'
+        watched.id = id
       },
       (error: unknown) => {
         watched.state = 'failed'
@@ -98,10 +113,10 @@ function setUp(t: TestContext, { deadlineMs = 24 * 60 * MINUTE } = {}) {
   }
   const pass = async (ms: number) => {
     for (let passed = 0; passed < ms; passed += 5 * SECOND) {
-      for (let turns = 0; turns < 4; turns += 1) await new Promise(resolve => setImmediate(resolve))
+      for (let turns = 0; turns < 12; turns += 1) await new Promise(resolve => setImmediate(resolve))
       t.mock.timers.tick(5 * SECOND)
     }
-    for (let turns = 0; turns < 4; turns += 1) await new Promise(resolve => setImmediate(resolve))
+    for (let turns = 0; turns < 12; turns += 1) await new Promise(resolve => setImmediate(resolve))
   }
   return { cuckoo, stop, watch, pass }
 }
@@ -190,18 +205,74 @@ test('nothing is asked while nothing is watched, and the interval holds when wat
   assert.equal(two.state, 'reported')
 })
 
-for (const [phase, status] of [
-  ['failed', 'failed_analysis'],
-  ['replaced', 'recovered'],
+test("a task that has failed is a permanent failure with Cuckoo's reasons", async t => {
+  const { cuckoo, watch, pass } = setUp(t)
+  cuckoo.set(1, 'failed', { status: 'failed_analysis', errors: ['no machine', 'no luck'] })
+  const one = watch(1)
+  await pass(30 * SECOND)
+  assertFailed(one, 'TASK_FAILED', /task 1 ended as failed_analysis: no machine; no luck/)
+})
+
+const marked = { custom: 'mine', md5: 'AA', status: 'recovered' }
+
+test('a task that Cuckoo goes on with under another id is followed, also after HoldLimit', async t => {
+  const { cuckoo, watch, pass } = setUp(t)
+  cuckoo.set(1, 'replaced', marked)
+  cuckoo.set(2, 'running', { ...marked, md5: 'bb' })
+  cuckoo.set(3, 'running', marked)
+  const waiting = new AbortController()
+  const one = watch(1, {}, waiting.signal)
+  await pass(MINUTE)
+  waiting.abort(new HoldLimitReached())
+  await pass(5 * SECOND)
+  assert.ok(one.error instanceof HoldLimitReached)
+  cuckoo.tasks.delete(1)
+  cuckoo.set(3, 'reported', marked)
+  const again = watch(1, one.clocks)
+  await pass(MINUTE)
+  assert.deepEqual([again.state, again.id], ['reported', 3])
+})
+
+test('two tasks with the same mark and file go on as two others', async t => {
+  const { cuckoo, watch, pass } = setUp(t)
+  for (const id of [1, 2]) cuckoo.set(id, 'replaced', marked)
+  for (const id of [3, 4]) cuckoo.set(id, 'running', marked)
+  const watched = [watch(1), watch(2), watch(1)]
+  await pass(2 * MINUTE)
+  for (const id of [3, 4]) cuckoo.set(id, 'reported', marked)
+  await pass(MINUTE)
+  const ids = watched.map(({ id }) => id)
+  assert.deepEqual(new Set(ids), new Set([3, 4]))
+  assert.equal(ids[0], ids[2])
+})
+
+for (const [name, change] of [
+  ['was made earlier', { custom: 'mine' }],
+  ['has no mark', { custom: '' }],
 ] as const) {
-  test(`a task that is ${phase} is a permanent failure with Cuckoo's reasons`, async t => {
+  test(`a task whose successor ${name} has failed, but only after minutes`, async t => {
     const { cuckoo, watch, pass } = setUp(t)
-    cuckoo.set(1, phase, { status, errors: ['no machine', 'no luck'] })
-    const one = watch(1)
-    await pass(30 * SECOND)
-    assertFailed(one, 'TASK_FAILED', new RegExp(`task 1 ended as ${status}: no machine; no luck`))
+    cuckoo.set(7, 'replaced', { ...marked, ...change })
+    cuckoo.set(6, 'running', { ...marked, ...change })
+    const one = watch(7)
+    await pass(4 * MINUTE)
+    assert.equal(one.state, 'watching')
+    await pass(3 * MINUTE)
+    assertFailed(one, 'TASK_FAILED', /task 7 is recovered, and the task that Cuckoo goes on with was not found/)
   })
 }
+
+test('a successor is looked for while lists fail, and found when they do not any more', async t => {
+  const { cuckoo, watch, pass } = setUp(t)
+  cuckoo.set(1, 'replaced', marked)
+  cuckoo.set(2, 'reported', marked)
+  cuckoo.listError = broken
+  const one = watch(1)
+  await pass(2 * MINUTE)
+  cuckoo.listError = undefined
+  await pass(MINUTE)
+  assert.deepEqual([one.state, one.id], ['reported', 2])
+})
 
 for (const phase of ['pending', 'running', 'processing', 'unknown'] as const) {
   test(`a task that is ${phase} is watched on, until the deadline`, async t => {
@@ -254,16 +325,21 @@ test('a task that stays unknown for minutes has vanished', async t => {
   assertFailed(one, 'TASK_VANISHED', /does not know task 1/)
 })
 
-test('a task vanishes only while the status answers', async t => {
-  const { cuckoo, watch, pass } = setUp(t)
-  const one = watch(1)
-  cuckoo.statusError = broken
-  await pass(20 * MINUTE)
-  assert.equal(one.state, 'watching')
-  cuckoo.statusError = undefined
-  await pass(10 * MINUTE)
-  assertFailed(one, 'TASK_VANISHED', /does not know task 1/)
-})
+for (const [name, wrong, right] of [
+  ['answers', { statusError: broken }, { statusError: undefined }],
+  ['can be believed', { tasksKnown: false }, { tasksKnown: true }],
+] as const) {
+  test(`a task vanishes only while the status ${name}`, async t => {
+    const { cuckoo, watch, pass } = setUp(t)
+    const one = watch(1)
+    Object.assign(cuckoo, wrong)
+    await pass(20 * MINUTE)
+    assert.equal(one.state, 'watching')
+    Object.assign(cuckoo, right)
+    await pass(10 * MINUTE)
+    assertFailed(one, 'TASK_VANISHED', /does not know task 1/)
+  })
+}
 
 test('an outage of hours is waited for', async t => {
   const { cuckoo, watch, pass } = setUp(t)
@@ -278,15 +354,138 @@ test('an outage of hours is waited for', async t => {
   assert.equal(one.state, 'reported')
 })
 
+test('the deadline stands still while Cuckoo is away', async t => {
+  const { cuckoo, watch, pass } = setUp(t, { deadlineMs: 10 * MINUTE })
+  cuckoo.set(1, 'running')
+  const one = watch(1)
+  await pass(5 * MINUTE)
+  cuckoo.error = away
+  await pass(60 * MINUTE)
+  cuckoo.error = undefined
+  await pass(5 * MINUTE)
+  assert.equal(one.state, 'watching')
+  await pass(5 * MINUTE)
+  assertFailed(one, 'ANALYSIS_DEADLINE', /still running after 600 s/)
+})
+
+test('the deadline stands still for a message that is handed back and comes again meanwhile', async t => {
+  const { cuckoo, watch, pass } = setUp(t, { deadlineMs: 10 * MINUTE })
+  cuckoo.set(1, 'running')
+  cuckoo.error = away
+  const other = watch(2)
+  const clocks: WatchClocks = {}
+  for (let i = 0; i < 6; i += 1) {
+    const waiting = new AbortController()
+    watch(1, clocks, waiting.signal)
+    await pass(9 * MINUTE)
+    waiting.abort(new HoldLimitReached())
+    await pass(MINUTE)
+  }
+  cuckoo.error = undefined
+  const one = watch(1, clocks)
+  await pass(5 * MINUTE)
+  assert.deepEqual([one.state, other.state], ['watching', 'watching'])
+})
+
+test('a Cuckoo that was not reached for too long ends its messages, those that come as well', async t => {
+  const { cuckoo, watch, pass } = setUp(t, { awayLimitMs: 60 * MINUTE })
+  cuckoo.error = away
+  const one = watch(1)
+  const old = watch(2, { watchedSince: Date.now() - 3 * 60 * MINUTE, awaySince: Date.now() - 50 * MINUTE })
+  await pass(20 * MINUTE)
+  assertFailed(old, 'CUCKOO_NOT_REACHED', /not reached for 3600 s \(CuckooAwayLimit\)/)
+  assert.equal(one.state, 'watching')
+  await pass(45 * MINUTE)
+  assertFailed(one, 'CUCKOO_NOT_REACHED', /not reached/)
+  const asked = cuckoo.requests.length
+  await pass(60 * MINUTE)
+  assert.equal(cuckoo.requests.length, asked, 'nothing is asked while nothing is watched')
+})
+
+test('a Cuckoo that answers now and then was reached', async t => {
+  const { cuckoo, watch, pass } = setUp(t, { awayLimitMs: 60 * MINUTE })
+  cuckoo.set(1, 'running')
+  const one = watch(1)
+  for (let i = 0; i < 3; i += 1) {
+    cuckoo.error = away
+    await pass(50 * MINUTE)
+    cuckoo.error = undefined
+    await pass(5 * MINUTE)
+  }
+  assert.equal(one.state, 'watching')
+})
+
 test('a Cuckoo that keeps refusing to show a task is a failure that may be tried again', async t => {
   const { cuckoo, watch, pass } = setUp(t)
-  const one = watch(1)
-  cuckoo.error = broken
+  cuckoo.set(2, 'running')
+  const [one, two] = [watch(1), watch(2)]
+  cuckoo.viewError = broken
   await pass(4 * MINUTE)
   assert.equal(one.state, 'watching')
-  await pass(30 * MINUTE)
+  await pass(10 * MINUTE)
   assert.equal(one.state, 'failed')
   assert.equal(one.error, broken)
+  assert.equal(two.state, 'failed')
+})
+
+test('the deadline holds for a task that Cuckoo does not show', async t => {
+  const { cuckoo, watch, pass } = setUp(t, { deadlineMs: 2 * MINUTE })
+  const one = watch(1)
+  cuckoo.viewError = broken
+  const two = watch(2, { watchedSince: Date.now() - 60 * MINUTE })
+  await pass(3 * MINUTE)
+  assertFailed(one, 'ANALYSIS_DEADLINE', /task 1 is not shown by Cuckoo after 120 s/)
+  assertFailed(two, 'ANALYSIS_DEADLINE', /task 2 is not shown/)
+})
+
+test('a refused token lies in the place: every message says so at once, and may be tried again', async t => {
+  const { cuckoo, watch, pass } = setUp(t)
+  const refused = new TokenRefusedError(
+    new StatusError(request, { status: 401, retryAfterMs: undefined, location: undefined, excerpt: '' }),
+  )
+  cuckoo.error = refused
+  const watched = [watch(1), watch(2)]
+  await pass(10 * SECOND)
+  for (const { state, error } of watched) assert.deepEqual([state, error], ['failed', refused])
+})
+
+for (const [name, wrong] of [
+  ['fail', { listError: broken }],
+  ['are empty', { listsAreEmpty: true }],
+] as const) {
+  test(`while lists ${name} each task is seen within (number of tasks) x interval`, async t => {
+    const { cuckoo, watch, pass } = setUp(t)
+    Object.assign(cuckoo, wrong)
+    // Until it is known that lists are of no use.
+    for (let id = 101; id <= 110; id += 1) {
+      cuckoo.set(id, 'reported')
+      watch(id)
+    }
+    await pass(10 * MINUTE)
+    const watched = Array.from({ length: 40 }, (_, i) => {
+      cuckoo.set(i + 1, 'reported')
+      return watch(i + 1)
+    })
+    // One of them may be a list.
+    await pass(41 * 5 * SECOND)
+    assert.deepEqual(new Set(watched.map(({ state }) => state)), new Set(['reported']))
+  })
+}
+
+test('lists that can be read again are used again', async t => {
+  const { cuckoo, watch, pass } = setUp(t)
+  cuckoo.listError = broken
+  cuckoo.set(1000, 'running')
+  watch(1000)
+  await pass(5 * MINUTE)
+  cuckoo.listError = undefined
+  await pass(6 * MINUTE)
+  const watched = Array.from({ length: 100 }, (_, i) => {
+    cuckoo.set(i + 1, 'reported')
+    return watch(i + 1)
+  })
+  await pass(30 * SECOND)
+  assert.deepEqual(new Set(watched.map(({ state }) => state)), new Set(['reported']))
 })
 
 test('a server whose lists are always empty is asked task by task', async t => {
