@@ -293,6 +293,54 @@ test('what was begun survives a throw, and what describes the message is named b
   assert.deepEqual([failed?.queue, failed?.analysisId], [queues.in, 'a-1'])
 })
 
+test('a redelivery that fails says that it may be a repeat, and one that is put off as well', async t => {
+  const begun = gate()
+  const passes: unknown[] = []
+  const { broker, queues, cut } = await startHarness(t, {
+    prefetch: 1,
+    handle: async ({ delivery, headers, waiting }) => {
+      passes.push([delivery.redelivered, headers.seen])
+      if (passes.length === 1) {
+        begun.open()
+        await delay(60_000, waiting)
+      }
+      if (passes.length === 2) return later()
+      throw new Error('no')
+    },
+  })
+  await broker.publish(queues.in, 'one')
+  await begun.opened
+  cut()
+  const first = await broker.expectMessage(queues.failed)
+  assert.equal(readHeaders(first.headers).seen, true)
+  assert.deepEqual(passes, [
+    [false, false],
+    [true, false],
+    [false, true],
+  ])
+  await broker.publish(queues.in, 'two')
+  assert.equal(readHeaders((await broker.expectMessage(queues.failed)).headers).seen, false)
+})
+
+test('a redelivery that fails at once is marked', async t => {
+  const begun = gate()
+  let passes = 0
+  const { broker, queues, cut } = await startHarness(t, {
+    handle: async ({ waiting }) => {
+      passes += 1
+      if (passes > 1) throw new Error('no')
+      begun.open()
+      await delay(60_000, waiting)
+      return done()
+    },
+  })
+  await broker.publish(queues.in, 'one')
+  await begun.opened
+  cut()
+  const { headers } = await broker.expectMessage(queues.failed)
+  assert.deepEqual([headers['x-seen'], headers['x-attempts']], [1, 1])
+})
+
 test('a throw that no retry can mend is marked as permanent', async t => {
   const { broker, queues } = await startHarness(t, {
     handle: () => Promise.reject(new PermanentError('WRONG_MD5', 'the sample is not the one CRITs meant')),

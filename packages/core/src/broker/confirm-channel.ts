@@ -49,7 +49,7 @@ interface Opening {
 }
 
 export interface ConfirmChannelOptions {
-  readonly connection: BrokerConnection
+  readonly connection: Pick<BrokerConnection, 'connected' | 'readingTime'>
   readonly silence: Silence
   readonly unanswered: Unanswered
   /** Publishes that may wait for their answers at a time. */

@@ -1,6 +1,6 @@
 // One connection to the broker that is kept up: one back-off loop, one set-up function for the start and every loss.
 import { Duplex } from 'node:stream'
-import { backOff, delay, orAbort, timeLimit } from '@cuckoo-distributed/wait'
+import { type BackOff, backOff, delay, orAbort, timeLimit } from '@cuckoo-distributed/wait'
 import { type ChannelModel, connect } from 'amqplib'
 import { describeError, errorCode, ServiceError, toError } from '../errors.js'
 import type { Logger } from '../logger.js'
@@ -8,7 +8,6 @@ import { type BrokerAddress, showBrokers } from './address.js'
 import { ReadingTime } from './reading-time.js'
 
 const CONNECT_TIMEOUT_MS = 10_000
-/** A connection that lasted as long as this counts as a success. */
 const STABLE_MS = 5_000
 const LAST_CLOSE_MS = 500
 
@@ -37,6 +36,10 @@ export interface BrokerConnectionOptions {
   setUp(connection: ChannelModel): Promise<void>
   /** Told when the connection that `setUp` saw is gone. */
   onLost?(cause: Error): void
+  /** Between attempts at all addresses. Default: 0.2 s, growing to 15 s. */
+  readonly pause?: BackOff | undefined
+  /** A connection that was up for so long counts as a success, in milliseconds. Default 5 s. */
+  readonly stableMs?: number | undefined
 }
 
 export class BrokerConnection {
@@ -63,7 +66,7 @@ export class BrokerConnection {
     await this.connected(signal)
   }
 
-  /** The live connection; waits for one. Rejects with `signal.reason`, or once the link is closed. */
+  /** The live connection; waits for one. Rejects with `signal.reason`, or once it is closed. */
   async connected(signal: AbortSignal): Promise<ChannelModel> {
     if (this.#current) return this.#current
     if (this.#failed) throw this.#failed
@@ -85,7 +88,7 @@ export class BrokerConnection {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const reason = new ServiceError('LINK_CLOSED', 'the connection to the broker was closed')
+    const reason = new ServiceError('CONNECTION_CLOSED', 'the connection to the broker was closed')
     this.#closing.abort(reason)
     this.drop(reason)
     await this.#loop
@@ -93,13 +96,13 @@ export class BrokerConnection {
 
   /** Tries one broker after the other; pauses when each had its turn. */
   async #keepUp(): Promise<void> {
-    const pause = backOff({ initialMs: 200, maxMs: 15_000 })
+    const { addresses, pause = backOff({ initialMs: 200, maxMs: 15_000 }), stableMs = STABLE_MS } = this.#options
     const problems = new Map<BrokerAddress, string>()
     for (;;) {
-      for (const address of this.#options.addresses) {
+      for (const address of addresses) {
         const upMs = await this.#attempt(address, problems)
         if (this.#failed) return
-        if (upMs > STABLE_MS) pause.reset()
+        if (upMs > stableMs) pause.reset()
       }
       await delay(pause.next(), this.#closing.signal).catch(() => undefined) // the next attempt sees that
     }
@@ -165,7 +168,11 @@ export class BrokerConnection {
 
   #watch(connection: ChannelModel): Promise<Error> {
     return new Promise(resolve => {
+      let isLost = false
       const lose = (cause: Error) => {
+        // What closes late must not be taken for the loss of the next connection.
+        if (isLost) return
+        isLost = true
         resolve(cause)
         this.#drop = undefined
         this.#options.onLost?.(cause)

@@ -17,7 +17,7 @@ export class Silence {
 
   /** Settles as `answer` does; until then `step` is named when it takes too long. */
   async answered<T>(step: string, answer: Promise<T>): Promise<T> {
-    const timer = setTimeout(() => this.begin(step), this.afterMs)
+    const timer = setTimeout(() => this.begin(step), this.afterMs).unref()
     try {
       const value = await answer
       this.end(step)

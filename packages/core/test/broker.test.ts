@@ -1,0 +1,249 @@
+// Publishing on one channel, against a channel that answers when the test says so.
+import assert from 'node:assert/strict'
+import { EventEmitter, getEventListeners } from 'node:events'
+import { test } from 'node:test'
+import { waitFor } from '@cuckoo-distributed/testing'
+import type { ChannelModel } from 'amqplib'
+import { pino } from 'pino'
+import { BrokerSizeLimitError, ConfirmChannel, UnknownOutcomeError } from '../src/broker/confirm-channel.js'
+import { ReadingTime } from '../src/broker/reading-time.js'
+import { Silence } from '../src/broker/silence.js'
+import { Unanswered } from '../src/broker/unanswered.js'
+
+type OnAnswer = (refusal: unknown) => void
+
+class FakeChannel extends EventEmitter {
+  readonly sent: { id: string; answer: OnAnswer }[] = []
+  isClosed = false
+
+  publish(_exchange: string, _queue: string, _body: Buffer, options: { messageId: string }, answer: OnAnswer): boolean {
+    if (this.isClosed) throw Object.assign(new Error('Channel closed'), { name: 'IllegalOperationError' })
+    this.sent.push({ id: options.messageId, answer })
+    return true
+  }
+
+  /** As amqplib does: what is in flight fails first, then the channel says why. */
+  fail(error: Error): void {
+    this.isClosed = true
+    for (const { answer } of this.sent.splice(0)) answer(new Error('channel closed'))
+    this.emit('error', error)
+    this.emit('close')
+  }
+}
+
+function setUp(options: { places?: number; placeMs?: number; silentMs?: number; maxBytes?: number } = {}) {
+  const lines: Record<string, unknown>[] = []
+  const log = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) })
+  const channels: FakeChannel[] = []
+  let open = async () => {}
+  const model = {
+    createConfirmChannel: async () => {
+      await open()
+      const channel = new FakeChannel()
+      channels.push(channel)
+      return channel
+    },
+  } as unknown as ChannelModel
+  const readingTime = new ReadingTime()
+  const channel = new ConfirmChannel({
+    connection: { connected: async () => model, readingTime },
+    silence: new Silence(log, options.silentMs ?? 60_000),
+    unanswered: new Unanswered(options.maxBytes ?? 1000),
+    places: options.places ?? 10,
+    placeMs: options.placeMs ?? 60_000,
+  })
+  const controller = new AbortController()
+  let count = 0
+  const publish = (bytes = 1, queue = 'q') => {
+    count += 1
+    const message = { queue, body: Buffer.alloc(bytes), headers: {}, messageId: `m${count}` }
+    const outcome = channel.publish(message, controller.signal)
+    outcome.catch(() => undefined)
+    return outcome
+  }
+  const sent = (index = 0) => channels[index]?.sent ?? []
+  const untilSent = (times: number, index = 0) =>
+    waitFor(() => sent(index).length === times, { describe: `${times} publishes`, everyMs: 1 })
+  const holdOpening = (until: Promise<void>) => {
+    open = () => until
+  }
+  return { publish, sent, untilSent, channels, controller, readingTime, lines, holdOpening }
+}
+
+const turns = async () => {
+  for (let turn = 0; turn < 5; turn += 1) await new Promise(resolve => setImmediate(resolve))
+}
+
+test('confirmed, nacked and returned are told apart', async () => {
+  const { publish, sent, untilSent, channels } = setUp()
+  const outcomes = [publish(), publish(), publish()]
+  await untilSent(3)
+  channels[0]?.emit('return', { properties: { messageId: 'm3' } })
+  channels[0]?.emit('return', { properties: {} })
+  sent()[0]?.answer(null)
+  sent()[1]?.answer(new Error('message nacked'))
+  sent()[2]?.answer(null)
+  assert.deepEqual(await Promise.all(outcomes), ['confirmed', 'nacked', 'returned'])
+})
+
+test('a wait that ends before the channel is open sends nothing', async () => {
+  const { publish, sent, channels, controller, holdOpening } = setUp()
+  let opened = () => {}
+  holdOpening(
+    new Promise(resolve => {
+      opened = resolve
+    }),
+  )
+  const outcome = publish()
+  await turns()
+  opened()
+  controller.abort(new Error('HoldLimit'))
+  await assert.rejects(outcome, /HoldLimit/)
+  await waitFor(() => channels.length === 1, { describe: 'the channel', everyMs: 1 })
+  await turns()
+  assert.deepEqual(sent(), [])
+})
+
+test('a wait that ends while the channel opens ends at once', async () => {
+  const { publish, controller, holdOpening } = setUp()
+  holdOpening(new Promise(() => undefined))
+  const outcome = publish()
+  await turns()
+  controller.abort(new Error('HoldLimit'))
+  await assert.rejects(outcome, /HoldLimit/)
+})
+
+test('a wait that ends frees its place at once, and its bytes when the answer comes; no listener stays', async () => {
+  const { publish, sent, untilSent, controller } = setUp({ places: 1, maxBytes: 10 })
+  const first = publish(10)
+  await untilSent(1)
+  const { signal } = controller
+  controller.abort(new Error('HoldLimit'))
+  await assert.rejects(first, /HoldLimit/)
+  assert.equal(getEventListeners(signal, 'abort').length, 0)
+
+  const other = setUp({ places: 1, maxBytes: 10 })
+  const waits = [other.publish(10), other.publish(1)]
+  await other.untilSent(1)
+  await turns()
+  assert.equal(other.sent().length, 1)
+  other.sent()[0]?.answer(null)
+  await other.untilSent(2)
+  other.sent()[1]?.answer(null)
+  assert.deepEqual(await Promise.all(waits), ['confirmed', 'confirmed'])
+  assert.equal(getEventListeners(other.controller.signal, 'abort').length, 0)
+  sent()[0]?.answer(null)
+})
+
+test('bytes that nobody waits for any more count until they are answered or their channel is lost', async () => {
+  const { publish, sent, untilSent, controller, channels } = setUp({ maxBytes: 10 })
+  const first = publish(10)
+  await untilSent(1)
+  controller.abort(new Error('HoldLimit'))
+  await assert.rejects(first, /HoldLimit/)
+  await assert.rejects(publish(1), /HoldLimit/)
+  assert.equal(sent().length, 1)
+  channels[0]?.fail(new Error('connection lost'))
+  await turns()
+})
+
+test('a publish without an answer is named, leaves its place, and its late answer counts', async () => {
+  const { publish, sent, untilSent, lines } = setUp({ places: 1, silentMs: 5, placeMs: 20 })
+  const [first, second] = [publish(), publish()]
+  await untilSent(1)
+  assert.equal(lines.length, 0)
+  await untilSent(2)
+  assert.deepEqual(
+    lines.map(({ msg, step, seconds }) => [msg, step, seconds]),
+    [['the broker does not answer; waiting', 'confirm of a message for "q"', 0.005]],
+  )
+  sent()[0]?.answer(null)
+  sent()[1]?.answer(null)
+  assert.deepEqual(await Promise.all([first, second]), ['confirmed', 'confirmed'])
+  assert.deepEqual(
+    lines.slice(1).map(({ msg }) => msg),
+    ['the broker answers again'],
+  )
+})
+
+test('a publish keeps its place while it is not too late, and while the broker reads nothing', async () => {
+  const { publish, sent, readingTime, lines } = setUp({ places: 1, silentMs: 5, placeMs: 10 })
+  readingTime.block()
+  const [first, second] = [publish(), publish()]
+  await new Promise(resolve => setTimeout(resolve, 60))
+  assert.equal(sent().length, 1)
+  assert.deepEqual(lines, [])
+  sent()[0]?.answer(null)
+  assert.equal(await first, 'confirmed')
+  await waitFor(() => sent().length === 2, { describe: 'the second', everyMs: 1 })
+  sent()[1]?.answer(null)
+  assert.equal(await second, 'confirmed')
+})
+
+test('an answer in time is never named as late', async () => {
+  const { publish, sent, untilSent, lines } = setUp({ silentMs: 20, placeMs: 30 })
+  const outcome = publish()
+  await untilSent(1)
+  sent()[0]?.answer(null)
+  await outcome
+  await new Promise(resolve => setTimeout(resolve, 60))
+  assert.deepEqual(lines, [])
+})
+
+test('a channel that dies leaves the outcome unknown, and the next publish has a channel of its own', async () => {
+  const { publish, sent, untilSent, channels } = setUp({ places: 1, maxBytes: 1 })
+  const first = publish()
+  await untilSent(1)
+  channels[0]?.fail(new Error('CHANNEL_ERROR - second "channel.open" seen'))
+  await assert.rejects(first, (error: unknown) => {
+    return error instanceof UnknownOutcomeError && /second "channel.open" seen/.test(error.message)
+  })
+  const second = publish()
+  await untilSent(1, 1)
+  sent(1)[0]?.answer(null)
+  assert.equal(await second, 'confirmed')
+  assert.equal(channels.length, 2)
+})
+
+test('a channel that is closed before it says so is no fault of the message', async () => {
+  const { publish, sent, untilSent, channels } = setUp()
+  const first = publish()
+  await untilSent(1)
+  sent()[0]?.answer(null)
+  await first
+  assert.ok(channels[0])
+  channels[0].isClosed = true
+  await assert.rejects(publish(), UnknownOutcomeError)
+})
+
+test('a channel that cannot be opened is no channel, and another one is tried', async () => {
+  const { publish, sent, untilSent, holdOpening } = setUp()
+  holdOpening(Promise.reject(new Error('no more channels')))
+  await assert.rejects(publish(), (error: unknown) => {
+    return error instanceof UnknownOutcomeError && error.cause instanceof Error && /no more/.test(error.cause.message)
+  })
+  holdOpening(Promise.resolve())
+  const second = publish()
+  await untilSent(1)
+  sent()[0]?.answer(null)
+  assert.equal(await second, 'confirmed')
+})
+
+test('of what was in flight only that which is above the limit of the broker is too large', async () => {
+  const { publish, untilSent, channels } = setUp()
+  const [atLimit, above] = [publish(4), publish(5)]
+  await untilSent(2)
+  const refusal = new Error('PRECONDITION_FAILED - message size 5 is larger than configured max size 4')
+  channels[0]?.fail(Object.assign(refusal, { code: 406 }))
+  await assert.rejects(atLimit, UnknownOutcomeError)
+  await assert.rejects(above, BrokerSizeLimitError)
+})
+
+test('all who publish share one channel', async () => {
+  const { publish, sent, untilSent, channels } = setUp()
+  const outcomes = [publish(), publish(), publish()]
+  await untilSent(3)
+  assert.equal(channels.length, 1)
+  for (const { answer } of sent()) answer(null)
+  await Promise.all(outcomes)
+})
