@@ -27,6 +27,8 @@ export class AnalysisGoneError extends CritsError {
 /** Status 401, whatever the cause. Not worth repeating before somebody changes something. */
 export class CritsAuthError extends Error {
   readonly code = 'CRITS_AUTH'
+  /** Nothing is wrong with the message: it waits until somebody has mended the key or the server. */
+  readonly sharedCause = true
   override readonly name = 'CritsAuthError'
 
   constructor(call: string, cause: unknown) {
@@ -41,6 +43,7 @@ export class CritsAuthError extends Error {
 /** The answer does not come from CRITs' API but is a redirect, a web page, an unknown path. Not worth repeating. */
 export class CritsUrlError extends Error {
   readonly code = 'CRITS_URL'
+  readonly sharedCause = true
   override readonly name = 'CritsUrlError'
 
   constructor(call: string, answer: string, cause?: unknown) {

@@ -1,4 +1,4 @@
-// A dump in somebody's hands: its name carries the time, renewed while it is held. One whose holder has died is a dump again.
+// A file in somebody's hands: its name carries the time, renewed while it is held. One whose holder has died gets its name back.
 import { randomBytes } from 'node:crypto'
 import { rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -7,10 +7,11 @@ import { errorCode, toError } from '@cuckoo-distributed/core'
 const RENEW_MS = 30_000
 /** Long enough for a holder that was stopped for a while. Whoever is stopped longer may cause a repeat, no loss. */
 const EXPIRES_MS = 5 * 60_000
-const CLAIM = /^\.resubmit-(?:(?<at>\d+)x)?\w+-(?<name>.+)$/
+const CLAIM = /^\.claim-(?<at>\d+)x[0-9a-f]+-(?<name>.+)$/
 
-export function isClaim(file: string): boolean {
-  return CLAIM.test(file)
+/** What a file was called before it was claimed; undefined for one that is no claim. */
+export function claimedName(file: string): string | undefined {
+  return CLAIM.exec(file)?.groups?.name
 }
 
 /** What a claim that nobody renews becomes again; undefined for one that is held, and for all other files. */
@@ -55,7 +56,7 @@ export class Claim implements AsyncDisposable {
     return this.#path
   }
 
-  /** Rejects with the error of the file system; with ENOENT when the claim has expired and is a dump again. */
+  /** Rejects with the error of the file system; with ENOENT when the claim has expired and the name was given back. */
   async remove(): Promise<void> {
     await this[Symbol.asyncDispose]()
     await unlink(this.#path)
@@ -73,7 +74,7 @@ export class Claim implements AsyncDisposable {
   }
 
   async #renew(): Promise<void> {
-    const path = join(this.#dir, `.resubmit-${Date.now()}x${this.#holder}-${this.#name}`)
+    const path = join(this.#dir, `.claim-${Date.now()}x${this.#holder}-${this.#name}`)
     await rename(this.#path, path)
     this.#path = path
   }

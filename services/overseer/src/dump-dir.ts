@@ -8,7 +8,6 @@ import { expiredClaim } from './claim.js'
 
 /** After this a half-written file is nobody's. One that is taken away from its writer is written again. */
 const STALE_MS = 60_000
-const SWEEP_EVERY_MS = 60_000
 
 /** Makes the directory if it is missing (mode 0700). */
 export async function makeDumpDir(dir: string, log: Logger): Promise<void> {
@@ -28,23 +27,23 @@ export async function requireOwner(dir: string, user = process.getuid?.()): Prom
   throw new ConfigError('DumpDir', [`${dir} belongs to user ${uid}, and this is user ${user}: run it as user ${uid}`])
 }
 
-/** Tidies up after processes that have died, now and then, until `signal` is aborted. */
-export async function keepSwept(
-  dir: string,
+/** Does `round` now and then, until `signal` is aborted. */
+export async function eachMinute(
+  round: () => Promise<void>,
   log: Logger,
   signal: AbortSignal,
-  everyMs = SWEEP_EVERY_MS,
+  everyMs = 60_000,
 ): Promise<void> {
-  for (;;) {
-    await delay(everyMs, signal)
+  while (!signal.aborted) {
     // A directory that is away is the business of those who write to it.
-    await sweep(dir, log).catch((error: unknown) =>
-      log.debug({ cause: describeError(error) }, 'DumpDir was not tidied'),
+    await round().catch((error: unknown) =>
+      log.debug({ cause: describeError(error) }, 'DumpDir was not looked through'),
     )
+    await delay(everyMs, signal).catch(() => undefined) // the process stops
   }
 }
 
-/** What processes that have died left half written goes; what they had claimed is dumps again. */
+/** What processes that have died left half written goes; what they had claimed gets its name back. */
 export async function sweep(dir: string, log: Logger): Promise<void> {
   for (const file of await readdir(dir)) await tidy(dir, file, log)
 }
@@ -57,7 +56,7 @@ async function tidy(dir: string, file: string, log: Logger): Promise<void> {
       if (Date.now() - (await stat(path)).mtimeMs > STALE_MS) await rm(path)
     } else if (name !== undefined) {
       await rename(path, join(dir, name))
-      log.warn({ file: name }, 'a dump was left half resubmitted; it is a dump again')
+      log.warn({ file: name }, 'was left in the hands of a process that has died; it has its name again')
     }
   } catch (error: unknown) {
     if (errorCode(toError(error)) !== 'ENOENT') throw error // another overseer was faster

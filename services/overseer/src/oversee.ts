@@ -17,7 +17,10 @@ import { DELAY_LADDER, delayQueue, LONGEST_DELAY } from './config.js'
 import type { DumpWriter } from './dump.js'
 import { dumpName, encodeDump } from './dump-file.js'
 import { DUE, readFailed } from './failed-message.js'
-import { type CritsInformer, TASK_GONE_AFTER_CLEANUP } from './inform-crits.js'
+import { type Notice, type Notices, noticeName } from './notices.js'
+
+/** `Desc` of a failure whose task was most likely done and cleaned up before: its analysis is no error. */
+export const TASK_GONE_AFTER_CLEANUP = 'TASK_GONE_AFTER_CLEANUP'
 
 export interface OverseeOptions {
   readonly queue: string
@@ -28,7 +31,7 @@ export interface OverseeOptions {
   readonly sharedCauseLimit: number
   readonly causes: SharedCauses
   readonly dumps: Pick<DumpWriter, 'write'>
-  readonly crits: Pick<CritsInformer, 'inform'>
+  readonly notices: Pick<Notices, 'tell'>
 }
 
 /** The stage of the failed queue. It never fails itself: a FailedMsg inside a FailedMsg could go round for ever. */
@@ -99,11 +102,9 @@ async function dump(
   if (!(await options.dumps.write(file, encodeDump(failed, headers), context.waiting))) return later()
   const cause = lastFailure(failed, headers)
   context.log.error({ file, why, cause, attempts: headers.attempts }, 'dumped')
-  if (crits) {
-    const line = `Given up (${why}); the overseer keeps the message as ${file}. ${cause}`
-    await options.crits.inform(crits, line, failed.desc !== TASK_GONE_AFTER_CLEANUP, context)
-  }
-  return done()
+  if (!crits) return done()
+  const line = `Given up (${why}); the overseer keeps the message as ${file}. ${cause}`
+  return doneWhenNoted(context, file, { crits, line, isError: failed.desc !== TASK_GONE_AFTER_CLEANUP }, options)
 }
 
 /** What is no failed message is kept byte for byte; nobody but an administrator can know where it belongs. */
@@ -113,8 +114,22 @@ async function dumpAsItIs(context: StageContext, why: string, options: OverseeOp
   if (!(await options.dumps.write(file, [body], context.waiting))) return later()
   context.log.error({ file, why }, 'not a failed message; dumped as it is')
   const crits = findCritsData(body)
-  if (crits)
-    await options.crits.inform(crits, `Given up (${why}); the overseer keeps the message as ${file}.`, true, context)
+  if (!crits) return done()
+  const line = `Given up (${why}); the overseer keeps the message as ${file}.`
+  return doneWhenNoted(context, file, { crits, line, isError: true }, options)
+}
+
+/** CRITs is told from the disk: a message in hand must not wait for it, and a restart forgets nothing. */
+async function doneWhenNoted(
+  context: StageContext,
+  dumpFile: string,
+  notice: Omit<Notice, 'at'>,
+  options: OverseeOptions,
+): Promise<Outcome> {
+  const file = noticeName(dumpFile, notice.crits)
+  const content = Buffer.from(JSON.stringify({ ...notice, at: Date.now() } satisfies Notice))
+  if (!(await options.dumps.write(file, [content], context.waiting))) return later()
+  options.notices.tell(file)
   return done()
 }
 

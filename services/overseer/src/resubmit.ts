@@ -1,8 +1,9 @@
 // Puts dumps back to work: each is published straight to the queue where it failed, and removed once the broker has it.
 import { readdir, readFile } from 'node:fs/promises'
 import { describeError, InvalidMessageError, type Logger, type Publisher, ServiceError } from '@cuckoo-distributed/core'
-import { Claim, isClaim } from './claim.js'
+import { Claim, claimedName } from './claim.js'
 import { decodeDump, isDumpName, type RevivedMessage } from './dump-file.js'
+import { dumpOfNotice } from './notices.js'
 
 export interface ResubmitOptions {
   readonly dir: string
@@ -42,33 +43,43 @@ export async function resubmitDumps(options: ResubmitOptions, signal: AbortSigna
   for (const { name } of files) {
     if (!names.includes(name) && !name.startsWith('.')) log.warn({ file: name }, 'not named as a dump; left alone')
   }
+  const noticeOf = new Map(files.map(({ name }) => [dumpOfNotice(name), name]))
   let resubmitted = 0
   for (const name of names.sort()) {
     if (signal.aborted) break
-    if (await isResubmitted(name, options, signal)) resubmitted += 1
+    if (await isResubmitted(name, noticeOf.get(name), options, signal)) resubmitted += 1
   }
   const after = await readdir(dir)
-  const held = after.filter(isClaim)
+  const held = after.filter(file => isDumpName(claimedName(file) ?? ''))
   if (held.length > 0)
     log.warn({ files: held }, 'in the hands of a resubmission; if it has died they are dumps again soon')
   return { resubmitted, left: held.length + after.filter(name => names.includes(name)).length }
 }
 
-async function isResubmitted(name: string, options: ResubmitOptions, signal: AbortSignal): Promise<boolean> {
+async function isResubmitted(
+  name: string,
+  noticeName: string | undefined,
+  options: ResubmitOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { dir, publisher, rawQueue, renewMs } = options
   const log = options.log.child({ file: name })
   try {
-    await using claim = await Claim.take(dir, name, renewMs)
-    if (!claim) return false
+    await using dump = await Claim.take(dir, name, renewMs)
+    if (!dump) return false
+    // CRITs must not be told that an analysis has ended which goes on.
+    await using notice = noticeName === undefined ? undefined : await Claim.take(dir, noticeName, renewMs)
     try {
-      const { queue, body, headers } = read(await readFile(claim.path), rawQueue)
+      const { queue, body, headers } = read(await readFile(dump.path), rawQueue)
       await publisher.publish(queue, body, headers, signal, Number.POSITIVE_INFINITY)
       log.info({ target: queue }, 'resubmitted')
     } catch (error: unknown) {
-      await claim.giveBack()
+      await notice?.giveBack()
+      await dump.giveBack()
       throw error
     }
-    await claim.remove()
+    await dump.remove()
+    await notice?.remove()
     return true
   } catch (error: unknown) {
     log.error({ cause: describeError(error) }, 'left in the dump directory')

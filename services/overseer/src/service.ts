@@ -1,10 +1,18 @@
 // The overseer: its configuration, its two stages, and the command that puts dumps back to work.
 import { resolve } from 'node:path'
-import { type ServiceDefinition, type ServiceDependencies, SharedCauses } from '@cuckoo-distributed/core'
+import {
+  logAvailability,
+  type ServiceDefinition,
+  type ServiceDependencies,
+  SharedCauses,
+  StopRequested,
+} from '@cuckoo-distributed/core'
+import { CritsServers } from '@cuckoo-distributed/crits-client'
+import { linkedController } from '@cuckoo-distributed/wait'
 import { DELAY_LADDER, type OverseerConfig, OverseerSchema, ownQueues, unusable } from './config.js'
 import { DumpWriter } from './dump.js'
-import { keepSwept, makeDumpDir, requireOwner, sweep } from './dump-dir.js'
-import { CritsInformer } from './inform-crits.js'
+import { eachMinute, makeDumpDir, requireOwner, sweep } from './dump-dir.js'
+import { Notices } from './notices.js'
 import { overseeStage } from './oversee.js'
 import { releaseStage } from './release.js'
 import { resubmitDumps } from './resubmit.js'
@@ -28,9 +36,15 @@ export const overseer: ServiceDefinition<typeof OverseerSchema> = {
   async open(config, { log, stop }) {
     const dir = resolve(config.DumpDir)
     await makeDumpDir(dir, log)
-    await sweep(dir, log)
-    void keepSwept(dir, log, stop).catch(() => undefined) // ends with the process, as all that lives as long as it does
-    const crits = new CritsInformer(config)
+    const servers = new CritsServers({
+      verifySsl: config.VerifySSL,
+      defaultUrl: config.CritsURL,
+      allowedUrls: config.AllowedCritsURLs,
+      onAvailability: (server, state, error) => logAvailability(log, server, state, error),
+    })
+    const { controller: end, dispose } = linkedController(stop)
+    const notices = new Notices({ dir, servers, log, sharedCauseLimit: config.SharedCauseLimit, stop: end.signal })
+    const rounds = eachMinute(() => sweep(dir, log).then(() => notices.tellAll()), log, end.signal)
     // The other half stays free for messages that need no dump.
     const dumps = new DumpWriter({ dir, maxWaiting: Math.floor(config.PrefetchCount / 2), log })
     const oversee = overseeStage({
@@ -40,10 +54,19 @@ export const overseer: ServiceDefinition<typeof OverseerSchema> = {
       sharedCauseLimit: config.SharedCauseLimit,
       causes: new SharedCauses(),
       dumps,
-      crits,
+      notices,
     })
     const releases = DELAY_LADDER.map(seconds => releaseStage(config.ConsumerQueue, seconds))
-    return { stages: [oversee, ...releases], [Symbol.asyncDispose]: () => crits[Symbol.asyncDispose]() }
+    return {
+      stages: [oversee, ...releases],
+      async [Symbol.asyncDispose]() {
+        end.abort(new StopRequested())
+        dispose()
+        await rounds
+        await notices[Symbol.asyncDispose]()
+        await servers[Symbol.asyncDispose]()
+      },
+    }
   },
   command(config, args) {
     if (args.resubmitDumped !== true) return undefined

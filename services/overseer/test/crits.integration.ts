@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { readdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { startCrits, waitFor } from '@cuckoo-distributed/testing'
-import { TASK_GONE_AFTER_CLEANUP } from '../src/inform-crits.js'
+import { TASK_GONE_AFTER_CLEANUP } from '../src/oversee.js'
 import { scene } from './scene.js'
 import { taskBody, wrapped } from './support.js'
 
@@ -64,17 +66,47 @@ test('an analysis whose task was cleaned up after the work is told, not ended', 
   assert.equal(analysis.status, 'started')
 })
 
-test('a message that is delivered again after its dump lands on the same file', async t => {
+test('a message that comes twice is one dump, and its analysis one error', async t => {
   const { broker, failed, work, start, dumped, crits, analysis, body, settled } = await critsScene(t)
+  const overseer = await start()
+  for (let i = 0; i < 2; i += 1) await broker.publish(failed, wrapped(work, body(crits.url)), permanent)
+  await settled()
+  await waitFor(() => analysis.status === 'error', { describe: 'the end of the analysis' })
+  await dumped(1)
+  assert.equal((await overseer.stop()).code, 0)
+})
+
+test('what a killed overseer was telling CRITs is told by the next one', async t => {
+  const { broker, failed, work, dumpDir, start, dumped, crits, analysis, body, settled } = await critsScene(t)
   crits.faults.next({ kind: 'hang' })
   const killed = await start()
   await broker.publish(failed, wrapped(work, body(crits.url)), permanent)
   await waitFor(() => crits.journal.length === 1, { describe: 'the first report to CRITs' })
+  await settled()
   const before = await dumped(1)
   await killed.kill()
+  const claim = (await readdir(dumpDir)).find(file => file.startsWith('.claim-')) ?? assert.fail('no claim')
+  await rename(join(dumpDir, claim), join(dumpDir, claim.replace(/\d+x/, `${Date.now() - 301_000}x`)))
   const overseer = await start()
   await waitFor(() => analysis.status === 'error', { describe: 'the end of the analysis' })
   assert.equal((await overseer.stop()).code, 0)
+  assert.deepEqual(await readdir(dumpDir), before)
+})
+
+test('while CRITs is away dumps are made and acked, and a burst of them ends every analysis as error', async t => {
+  const { broker, failed, work, start, dumped, crits, settled } = await critsScene(t)
+  const sample = crits.addSample({ bytes: Buffer.from('another') })
+  const analyses = Array.from({ length: 1000 }, () => crits.startAnalysis({ objectId: sample.id }))
+  await crits.down()
+  const stopped = await start()
+  const key = crits.users[0]?.keys[0]
+  for (const { id } of analyses)
+    await broker.publish(failed, wrapped(work, taskBody(id, crits.url, sample.id, key)), permanent)
+  await dumped(analyses.length)
   await settled()
-  assert.deepEqual(await dumped(1), before)
+  assert.equal((await stopped.stop()).code, 0)
+  await crits.up()
+  await start()
+  await waitFor(() => analyses.every(({ status }) => status === 'error'), { deadlineMs: 60_000, describe: 'all ends' })
+  assert.deepEqual(new Set(analyses.map(({ log }) => log.length)), new Set([1]))
 })

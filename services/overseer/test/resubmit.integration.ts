@@ -68,11 +68,11 @@ test('a dump whose queue does not exist stays, and no queue is made', async t =>
 test('what a killed resubmission had in hand is a dump again at the next one, once its claim has expired', async t => {
   const { broker, work, dumpDir, resubmit } = await resubmitScene(t)
   const dump = '1437000000_1'
-  await writeFile(join(dumpDir, `.resubmit-${Date.now()}xabc-${dump}`), wrapped(work, 'm'))
+  await writeFile(join(dumpDir, `.claim-${Date.now()}xabc-${dump}`), wrapped(work, 'm'))
   const early = await resubmit('--resubmitDumped')
   assert.deepEqual([early.code, early.summary?.resubmitted, early.summary?.left], [1, 0, 1])
   const [claim = ''] = await readdir(dumpDir)
-  await rename(join(dumpDir, claim), join(dumpDir, `.resubmit-${Date.now() - 301_000}xabc-${dump}`))
+  await rename(join(dumpDir, claim), join(dumpDir, `.claim-${Date.now() - 301_000}xabc-${dump}`))
   assert.equal((await resubmit('--resubmitDumped')).code, 0)
   assert.equal((await broker.expectMessage(work)).body.toString(), 'm')
 })

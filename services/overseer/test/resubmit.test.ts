@@ -81,7 +81,7 @@ test('a dump is still on disk while the broker has not confirmed it, under a nam
   assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, never), { resubmitted: 1, left: 0 })
   assert.deepEqual(
     seen.flat().map(name => name.replace(/\d{13}x[0-9a-f]{12}/, 'CLAIM')),
-    [`.resubmit-CLAIM-${ONE}`],
+    [`.claim-CLAIM-${ONE}`],
   )
   assert.deepEqual(await readdir(dir), [])
 })
@@ -91,7 +91,7 @@ test('the order on disk: claimed, published, removed', async t => {
   const { steps, note } = await spyOnFiles(t)
   const publisher = new FakePublisher(async () => note('publish'))
   await resubmitDumps({ dir, publisher, log: silentLog }, never)
-  const claim = `.resubmit-CLAIM-${ONE}`
+  const claim = `.claim-CLAIM-${ONE}`
   assert.deepEqual(
     steps.map(step => step.replace(/\d{13}x[0-9a-f]{12}/, 'CLAIM')),
     [`rename ${ONE} ${claim}`, 'publish', `unlink ${claim}`],
@@ -107,6 +107,17 @@ test('a dump whose claim has expired meanwhile is published, and counts as left'
   assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, never), { resubmitted: 0, left: 1 })
   assert.equal(publisher.published.length, 1)
   assert.deepEqual(await readdir(dir), [ONE])
+})
+
+test('CRITs is not told of the end of what goes on: the notice goes with its dump, and stays with it', async t => {
+  const notice = (name: string) => `.notice-0123abcd-${name}`
+  const files = { [notice(ONE)]: '{}', [notice(TWO)]: '{}', [TWO]: dump('worker/none', Buffer.from('{}')) }
+  const dir = await dumpsWith(t, { ...files, [ONE]: dump('worker/check', Buffer.from('{}')) })
+  const publisher = new FakePublisher(async () => {
+    assert.equal((await readdir(dir)).filter(name => name.startsWith('.notice-')).length, 1, 'out of reach meanwhile')
+  })
+  assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, never), { resubmitted: 1, left: 1 })
+  assert.deepEqual(await readdir(dir), [notice(TWO), TWO])
 })
 
 test('a long publish keeps its claim alive', async t => {

@@ -9,17 +9,17 @@ import {
   UndeliverableError,
   writeHeaders,
 } from '@cuckoo-distributed/core'
-import { TASK_GONE_AFTER_CLEANUP } from '../src/inform-crits.js'
-import { overseeStage } from '../src/oversee.js'
+import { overseeStage, TASK_GONE_AFTER_CLEANUP } from '../src/oversee.js'
 import { releaseStage } from '../src/release.js'
 import { contextOf, taskBody, wrapped } from './support.js'
 
 const never = new AbortController().signal
 const failures = JSON.stringify([{ at: '2026-01-02T03:04:05.678Z', service: 'check_results', error: 'no answer' }])
 
-/** An overseer whose dump directory and CRITs write down what they are given. */
-function overseer(canWrite = true) {
+/** An overseer whose dump directory writes down what it is given; `refused` names files that it does not take. */
+function overseer(refused = /^$/) {
   const dumps: { name: string; content: string }[] = []
+  const notices = new Map<string, { crits: { analysisId: string }; line: string; isError: boolean }>()
   const told: { analysis: string; line: string; isError: boolean }[] = []
   const stage = overseeStage({
     queue: 'worker/failed',
@@ -28,13 +28,17 @@ function overseer(canWrite = true) {
     sharedCauseLimit: 3600,
     causes: new SharedCauses(),
     dumps: {
-      async write(name, content) {
-        dumps.push({ name, content: content.toString() })
-        return canWrite
+      async write(name, parts) {
+        const content = Buffer.concat([...parts]).toString()
+        if (refused.test(name)) return false
+        if (name.startsWith('.notice-')) notices.set(name, JSON.parse(content))
+        else dumps.push({ name, content })
+        return true
       },
     },
-    crits: {
-      async inform(crits, line, isError) {
+    notices: {
+      tell(file) {
+        const { crits, line, isError } = notices.get(file) ?? assert.fail('told before it was on disk')
         told.push({ analysis: crits.analysisId, line, isError })
       },
     },
@@ -94,12 +98,14 @@ test('an analysis whose task was cleaned up after the work gets a line but no er
   )
 })
 
-test('while the dump cannot be written CRITs is told nothing and the message is kept', async () => {
-  const { stage, told } = overseer(false)
+test('while dump or notice cannot be written CRITs is told nothing and the message is kept', async () => {
   const headers = { 'x-permanent': 1, 'x-attempts': 1 }
-  assert.equal((await stage.run(contextOf(wrapped('worker/check', taskBody('a-1')), headers, never))).kind, 'later')
-  assert.equal((await stage.run(contextOf(Buffer.from('not JSON'), {}, never))).kind, 'later')
-  assert.deepEqual(told, [])
+  for (const refused of [/json$|bin$/, /^\.notice-/]) {
+    const { stage, told } = overseer(refused)
+    assert.equal((await stage.run(contextOf(wrapped('worker/check', taskBody('a-1')), headers, never))).kind, 'later')
+    assert.equal((await stage.run(contextOf(Buffer.from(taskBody('a-1')), {}, never))).kind, 'later')
+    assert.deepEqual(told, [])
+  }
 })
 
 test('what is no failed message is dumped byte for byte, and its analysis told if it can be found', async () => {
