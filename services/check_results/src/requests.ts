@@ -18,8 +18,10 @@ export interface Watch {
   readonly clocks: WatchClocks
   /** Ends the watch. */
   reported(): void
-  /** Ends the watch. */
+  /** Ends the watch, and its clocks. */
   failed(error: unknown): void
+  /** Ends the watch, which may go on later. */
+  interrupted(error: unknown): void
 }
 
 export interface Request {

@@ -1,12 +1,15 @@
 // check_results: its configuration and its one stage, which passes a message on when its task is reported.
 import {
+  Bulkhead,
   bindStage,
   decodeTask,
   encodeTask,
   forward,
+  later,
   type ServiceDefinition,
   stageQueues,
 } from '@cuckoo-distributed/core'
+import { check } from './check.js'
 import { CLOCKS } from './clocks.js'
 import { CheckResultsSchema, unusable } from './config.js'
 import { TaskVanishedError } from './verdicts.js'
@@ -29,10 +32,13 @@ export const checkResults: ServiceDefinition<typeof CheckResultsSchema> = {
       apiTokens: config.CuckooTokens,
       intervalMs: Math.max(config.WaitBetweenRequests * 1000, SHORTEST_INTERVAL_MS),
       deadlineMs: config.AnalysisDeadline * 1000,
-      awayLimitMs: config.CuckooAwayLimit * 1000,
       log,
       stop,
     })
+    const patience = {
+      bulkhead: new Bulkhead({ prefetch: config.PrefetchCount, stop }),
+      awayLimitMs: config.CuckooAwayLimit * 1000,
+    }
     const stage = bindStage({
       queue: config.ConsumerQueue,
       prefetch: config.PrefetchCount,
@@ -40,21 +46,21 @@ export const checkResults: ServiceDefinition<typeof CheckResultsSchema> = {
       bindings: ({ taskId, crits }) => ({ taskId, analysisId: crits.analysisId }),
       async handle(task, { delivery, log, headers, waiting }) {
         const clocks = headers.notes.get(CLOCKS) ?? {}
-        const outcome = await watchers
-          .at(task.cuckooUrl)
-          .watch(task.taskId, clocks, waiting)
+        const { taskId } = task
+        const outcome = await check(watchers.at(task.cuckooUrl), { taskId, clocks, signal: waiting }, patience)
           .catch((error: unknown) => {
             if (error instanceof TaskVanishedError && delivery.mayBeRepeat) return error
             throw error
           })
           .finally(() => headers.notes.set(CLOCKS, Object.keys(clocks).length > 0 ? clocks : undefined))
+        if (outcome === undefined) return later()
         if (outcome instanceof TaskVanishedError) {
           // Passed on before, most likely, and then deleted by the last parse_and_submit, who knows if it deletes.
           log.warn({ cause: outcome.message }, 'may have been reported before; passed on')
           return forward(config.ProducerQueue, delivery.body)
         }
-        log.info({ reportedAs: outcome }, 'reported')
-        const isSame = outcome === task.taskId
+        log.info('reported')
+        const isSame = outcome === taskId
         return forward(config.ProducerQueue, isSame ? delivery.body : encodeTask({ ...task, taskId: outcome }))
       },
     })

@@ -1,11 +1,10 @@
 // Watches all tasks of one Cuckoo: one request at a time, each of which may tell of many tasks.
-import { isSharedCause, type Logger, toError } from '@cuckoo-distributed/core'
+import { isSharedCause, type Logger, type Reachable, toError } from '@cuckoo-distributed/core'
 import { type Availability, ServerAwayError } from '@cuckoo-distributed/http'
-import { noteAway, noteReached, type SandboxClient, unreachedMs } from '@cuckoo-distributed/sandbox-client'
-import { delay, linkedController } from '@cuckoo-distributed/wait'
+import { noteAway, noteReached, type SandboxClient } from '@cuckoo-distributed/sandbox-client'
+import { delay } from '@cuckoo-distributed/wait'
 import { clear, type WatchClocks } from './clocks.js'
 import { Requests, type Watch } from './requests.js'
-import { notReached } from './verdicts.js'
 
 export interface WatcherOptions {
   readonly client: Pick<SandboxClient, 'baseUrl' | 'status' | 'listTasks' | 'viewTask'>
@@ -18,33 +17,39 @@ export interface WatcherOptions {
   readonly intervalMs: number
   /** Milliseconds from the start of a watch, times when Cuckoo was away left out. */
   readonly deadlineMs: number
-  /** Milliseconds for which Cuckoo may be away in one go. */
-  readonly awayLimitMs: number
 }
 
-/** How often it is looked whether Cuckoo has been away for too long. */
-const AWAY_LOOK_MS = 60_000
-
 /** One request at a time, and none while nothing is watched. */
-export class Watcher {
+export class Watcher implements Reachable {
   readonly #options: WatcherOptions
   readonly #watches = new Set<Watch>()
   readonly #requests: Requests
   #asking = false
-  /** When the request was sent that found Cuckoo away. */
-  #awaySince: number | undefined
+  /** When Cuckoo last answered (`performance.now`). */
+  #answeredAt = Number.NEGATIVE_INFINITY
 
   constructor(options: WatcherOptions) {
     this.#options = options
     this.#requests = new Requests(options, this.#watches)
   }
 
+  /** As of `Availability`, but does not want to hear from Cuckoo more often than it is asked. */
+  get isWell(): boolean {
+    const { availability, intervalMs } = this.#options
+    if (availability.isDown) return false
+    return availability.isWell || performance.now() - this.#answeredAt < 2 * intervalMs
+  }
+
+  whenWell(signal: AbortSignal): Promise<void> {
+    return this.#options.availability.whenWell(signal)
+  }
+
   /**
    * Resolves with the id of the task when it is reported; another one than `taskId` if Cuckoo has gone on with that. Any
    * number of messages may watch the same task. `clocks` is updated in place.
    *
-   * Rejects with PermanentError TASK_FAILED, TASK_VANISHED, ANALYSIS_DEADLINE or CUCKOO_NOT_REACHED, with the error of
-   * Cuckoo when it keeps refusing to show the task or refuses the token, and with `signal.reason`. An outage is waited for.
+   * Rejects with ServerAwayError once Cuckoo is away, with PermanentError TASK_FAILED, TASK_VANISHED or ANALYSIS_DEADLINE,
+   * with the error of Cuckoo when it keeps refusing to show the task or refuses the token, and with `signal.reason`.
    */
   watch(taskId: number, clocks: WatchClocks, signal: AbortSignal): Promise<number> {
     return new Promise((resolve, reject) => {
@@ -70,10 +75,13 @@ export class Watcher {
           clear(clocks)
           reject(error)
         },
+        interrupted(error) {
+          end()
+          reject(error)
+        },
       }
       signal.addEventListener('abort', onAbort, { once: true })
       this.#watches.add(watch)
-      this.#noteAway(watch)
       void this.#ask()
     })
   }
@@ -96,7 +104,6 @@ export class Watcher {
 
   async #askOnce(): Promise<void> {
     const { availability, stop } = this.#options
-    if (availability.isDown) await this.#whileAway()
     const request = this.#requests.next()
     if (request === undefined) return
     const askedAt = Date.now()
@@ -105,7 +112,7 @@ export class Watcher {
       this.#reached()
     } catch (error: unknown) {
       stop.throwIfAborted()
-      if (error instanceof ServerAwayError) this.#notReached(askedAt)
+      if (error instanceof ServerAwayError) this.#notReached(askedAt, error)
       else this.#refused(error, request.refused)
     }
   }
@@ -117,44 +124,14 @@ export class Watcher {
   }
 
   #reached(): void {
-    this.#awaySince = undefined
+    this.#answeredAt = performance.now()
     for (const { clocks } of this.#watches) noteReached(clocks, Date.now())
   }
 
-  #notReached(since: number): void {
-    this.#awaySince ??= since
-    for (const watch of this.#watches) this.#noteAway(watch)
-  }
-
-  #noteAway({ clocks }: Watch): void {
-    if (this.#awaySince !== undefined) noteAway(clocks, Math.max(this.#awaySince, clocks.watchedSince ?? 0))
-  }
-
-  async #whileAway(): Promise<void> {
-    const { availability, stop } = this.#options
-    const { controller, dispose } = linkedController(stop)
-    const ending = this.#endUnreached(controller)
-    try {
-      await availability.whenUp(controller.signal)
-    } catch (error: unknown) {
-      if (!controller.signal.aborted) throw error
-    } finally {
-      controller.abort()
-      dispose()
-      await ending
-    }
-    stop.throwIfAborted()
-  }
-
-  /** Ends the watches that were not reached for too long; aborts `waiting` when none is left. */
-  async #endUnreached(waiting: AbortController): Promise<void> {
-    const { awayLimitMs } = this.#options
-    while (!waiting.signal.aborted) {
-      for (const watch of this.#watches) {
-        if (unreachedMs(watch.clocks, Date.now()) >= awayLimitMs) watch.failed(notReached(awayLimitMs))
-      }
-      if (this.#watches.size === 0) waiting.abort()
-      await delay(Math.min(AWAY_LOOK_MS, awayLimitMs), waiting.signal).catch(() => undefined) // looked at above
+  #notReached(since: number, error: ServerAwayError): void {
+    for (const watch of this.#watches) {
+      noteAway(watch.clocks, Math.max(since, watch.clocks.watchedSince ?? 0))
+      watch.interrupted(error)
     }
   }
 }

@@ -126,6 +126,24 @@ test('an outage of Cuckoo is waited for and counts as no failure', async t => {
   assert.equal(await broker.depth(queues.failed), 0)
 })
 
+for (const trouble of ['dead', 'hanging', 'failing'] as const) {
+  test(`a backlog of a Cuckoo that is ${trouble} does not keep those of a healthy one waiting`, async t => {
+    const { broker, queues, cuckoo: start, checker } = await scene(t)
+    const [broken, healthy] = [await start(0), await start(3)]
+    if (trouble === 'dead') await broken.down()
+    if (trouble === 'hanging') broken.faults.next({ kind: 'hang', times: Number.POSITIVE_INFINITY })
+    if (trouble === 'failing') broken.faults.next({ kind: 'status', status: 500, times: Number.POSITIVE_INFINITY })
+    for (let id = 1; id <= 40; id += 1) await broker.publish(queues.check, message(broken.url, id))
+    await checker({ PrefetchCount: 4 })
+    for (const id of [1, 2, 3]) {
+      healthy.move(id, 'reported')
+      await broker.publish(queues.check, message(healthy.url, id, 'healthy'))
+    }
+    for (let i = 0; i < 3; i += 1) assert.match((await broker.expectMessage(queues.parse)).body.toString(), /"healthy"/)
+    assert.equal(await broker.depth(queues.failed), 0)
+  })
+}
+
 test('after HoldLimit a message waits on with the clocks it had', async t => {
   const { broker, queues, cuckoo: start, checker } = await scene(t)
   const cuckoo = await start(1)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { createLogger, HoldLimitReached, PermanentError } from '@cuckoo-distributed/core'
+import { Bulkhead, createLogger, HoldLimitReached, PermanentError } from '@cuckoo-distributed/core'
 import { Availability, NetworkError, StatusError } from '@cuckoo-distributed/http'
 import {
   believedStatus,
@@ -10,6 +10,7 @@ import {
   type TaskSummary,
   TokenRefusedError,
 } from '@cuckoo-distributed/sandbox-client'
+import { check } from '../src/check.js'
 import type { WatchClocks } from '../src/clocks.js'
 import { Watcher } from '../src/watcher.js'
 
@@ -81,27 +82,32 @@ class FakeCuckoo {
 }
 
 interface Watched {
-  state: 'watching' | 'reported' | 'failed'
+  state: 'watching' | 'reported' | 'later' | 'failed'
   error?: unknown
   /** Under which it was reported. */
-  id?: number
+  id?: number | undefined
   clocks: WatchClocks
 }
 
-function setUp(t: TestContext, { deadlineMs = 24 * 60 * MINUTE, awayLimitMs = 7 * 24 * 60 * MINUTE } = {}) {
+function setUp(
+  t: TestContext,
+  { deadlineMs = 24 * 60 * MINUTE, awayLimitMs = 7 * 24 * 60 * MINUTE, prefetch = 1000 } = {},
+) {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: Date.UTC(2026, 0, 5) })
   const cuckoo = new FakeCuckoo()
   const stop = new AbortController()
   t.after(() => stop.abort())
   const availability = new Availability({ probe: signal => believedStatus(cuckoo, signal) })
-  const times = { intervalMs: 5 * SECOND, deadlineMs, awayLimitMs }
+  availability.reportUp()
+  const times = { intervalMs: 5 * SECOND, deadlineMs }
   const watcher = new Watcher({ client: cuckoo, availability, log, stop: stop.signal, ...times })
+  const patience = { bulkhead: new Bulkhead({ prefetch, stop: stop.signal }), awayLimitMs }
   const forever = new AbortController().signal
   const watch = (id: number, clocks: WatchClocks = {}, signal = forever): Watched => {
     const watched: Watched = { state: 'watching', clocks }
-    watcher.watch(id, clocks, signal).then(
+    check(watcher, { taskId: id, clocks, signal }, patience).then(
       id => {
-        watched.state = 'reported'
+        watched.state = id === undefined ? 'later' : 'reported'
         watched.id = id
       },
       (error: unknown) => {
@@ -397,9 +403,24 @@ test('a Cuckoo that was not reached for too long ends its messages, those that c
   assert.equal(one.state, 'watching')
   await pass(45 * MINUTE)
   assertFailed(one, 'CUCKOO_NOT_REACHED', /not reached/)
-  const asked = cuckoo.requests.length
-  await pass(60 * MINUTE)
-  assert.equal(cuckoo.requests.length, asked, 'nothing is asked while nothing is watched')
+  const third = watch(3, { watchedSince: Date.now() - 8 * 60 * MINUTE, awaySince: Date.now() - 2 * 60 * MINUTE })
+  await pass(5 * SECOND)
+  assertFailed(third, 'CUCKOO_NOT_REACHED', /not reached/)
+})
+
+test('of the messages for a Cuckoo that is away half the prefetch waits; the others make room, with their clocks', async t => {
+  const { cuckoo, watch, pass } = setUp(t, { prefetch: 4 })
+  for (let id = 1; id <= 4; id += 1) cuckoo.set(id, 'running')
+  const watched = [1, 2, 3, 4].map(id => watch(id))
+  await pass(MINUTE)
+  cuckoo.error = away
+  await pass(MINUTE)
+  assert.deepEqual(watched.map(({ state }) => state).sort(), ['later', 'later', 'watching', 'watching'])
+  for (const { clocks } of watched) assert.ok(Date.now() - (clocks.awaySince ?? 0) <= MINUTE)
+  cuckoo.error = undefined
+  for (let id = 1; id <= 4; id += 1) cuckoo.set(id, 'reported')
+  await pass(2 * MINUTE)
+  assert.deepEqual(watched.map(({ state }) => state).sort(), ['later', 'later', 'reported', 'reported'])
 })
 
 test('a Cuckoo that answers now and then was reached', async t => {
