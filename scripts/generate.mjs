@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 const script = fileURLToPath(import.meta.url)
 const packages = join(dirname(script), '..', 'packages')
-const scanner = join(packages, 'report-scanner', 'src')
+const scanner = join(packages, 'json-scanner', 'src')
 const archive = join(packages, 'archive', 'src')
 
 /** Writes every generated source file; a file whose sources have not changed is left alone. */

@@ -8,15 +8,16 @@ const SCOPE = '@cuckoo-distributed/'
 /** What each package may be built on. Services may be built on any package, and never on each other. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   wait: [],
-  'report-scanner': ['wait'],
+  'json-scanner': [],
+  'report-scanner': ['json-scanner', 'wait'],
   staging: ['wait'],
   archive: ['staging'],
   testing: [],
   demo: ['testing'],
   core: ['wait'],
-  http: ['wait'],
+  http: ['json-scanner', 'wait'],
   'sandbox-client': ['http', 'wait'],
-  'crits-client': ['http', 'wait'],
+  'crits-client': ['http', 'json-scanner', 'wait'],
 }
 
 /** What services may be built on. */

@@ -12,11 +12,10 @@ export interface Batch {
 }
 
 const OPEN = Buffer.from('[')
-const COMMA = Buffer.from(',')
 const CLOSE = Buffer.from(']')
 
-/** Bytes of the three fields of a batch without rows. */
-const EMPTY_BYTES = 3 * (OPEN.length + CLOSE.length)
+/** Bytes of the three fields besides rows and their commas: the last row has no comma. */
+const FRAME_BYTES = 3
 
 /**
  * The next batch from row `from`: as many rows as `maxBytes` of the three fields hold, but at least one.
@@ -25,22 +24,29 @@ const EMPTY_BYTES = 3 * (OPEN.length + CLOSE.length)
  * @throws RangeError when the range holds no row
  */
 export function nextBatch(store: RowStore, from: number, to: number, maxBytes: number): Batch {
-  const results: Buffer[] = []
-  const types: Buffer[] = []
-  const subtypes: Buffer[] = []
-  let bytes = EMPTY_BYTES
-  let rows = 0
-  for (const row of store.rows(from, to)) {
-    const subtype = Buffer.from(JSON.stringify(row.subtype))
-    bytes += row.result.length + row.literal.length + subtype.length + (rows > 0 ? 3 * COMMA.length : 0)
-    if (rows > 0 && bytes > maxBytes) break
-    results.push(row.result, COMMA)
-    types.push(row.literal, COMMA)
-    subtypes.push(subtype, COMMA)
-    rows += 1
+  const end = from + rowsThatFit(store, from, to, maxBytes)
+  if (end === from) throw new RangeError(`no rows from ${from} to ${to}`)
+  const ranges = [...store.ranges(from, end)]
+  return {
+    from,
+    to: end,
+    results: jsonArray(ranges.map(({ rows, first, last }) => rows.results.slice(first, last))),
+    types: jsonArray(ranges.map(({ rows, first, last }) => rows.literals.slice(first, last))),
+    subtypes: jsonArray(ranges.map(({ subtype, first, last }) => Buffer.from(`"${subtype}",`.repeat(last - first)))),
   }
-  if (rows === 0) throw new RangeError(`no rows from ${from} to ${to}`)
-  return { from, to: from + rows, results: jsonArray(results), types: jsonArray(types), subtypes: jsonArray(subtypes) }
+}
+
+function rowsThatFit(store: RowStore, from: number, to: number, maxBytes: number): number {
+  let bytes = FRAME_BYTES
+  let count = 0
+  for (const { subtype, rows, first, last } of store.ranges(from, to)) {
+    for (let index = first; index < last; index += 1) {
+      bytes += rows.bytes(index) + `"${subtype}",`.length
+      if (count > 0 && bytes > maxBytes) return count
+      count += 1
+    }
+  }
+  return count
 }
 
 /** Bytes of a batch's three fields. */
@@ -48,6 +54,9 @@ export function batchBytes({ results, types, subtypes }: Batch): number {
   return results.length + types.length + subtypes.length
 }
 
-function jsonArray(itemsAndCommas: readonly Buffer[]): Buffer {
-  return Buffer.concat([OPEN, ...itemsAndCommas.slice(0, -1), CLOSE])
+/** Values with a comma behind each, as a list. */
+function jsonArray(values: readonly Buffer[]): Buffer {
+  const list = Buffer.concat([OPEN, ...values])
+  CLOSE.copy(list, list.length - 1)
+  return list
 }

@@ -95,8 +95,8 @@ export class SampleError extends Error {
   readonly code: SampleErrorCode
   override readonly name = 'SampleError'
 
-  constructor(code: SampleErrorCode, message: string) {
-    super(message)
+  constructor(code: SampleErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
     this.code = code
   }
 }

@@ -11,7 +11,6 @@ export {
   SampleError,
   type SampleErrorCode,
 } from './errors.js'
-export { ENCODER_VERSION, type PyValue, pyLiteral } from './py-literal.js'
 export {
   POSTING_ORDER,
   type ResultRow,
@@ -22,6 +21,7 @@ export {
   type Subtype,
   VALUE_CHARS_MAX,
 } from './row-store.js'
+export { type Cell, ENCODER_VERSION } from './row-writer.js'
 export {
   CritsServer,
   type CritsServerOptions,

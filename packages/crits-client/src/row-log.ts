@@ -1,26 +1,54 @@
-/** An append-only list of encoded rows in a few large buffers: no object per row, nothing copied while it grows. */
+/** An append-only list of encoded rows, such that a run of neighbouring rows is one piece of a batch: nothing is copied for each row. */
+import type { WrittenRow } from './row-writer.js'
 
-const FIRST_SEGMENT_BYTES = 8 * 1024
-const SEGMENT_BYTES_MAX = 256 * 1024
+const FIRST_BYTES = 8 * 1024
+const COMMA = 0x2c
 
-interface RowPlace {
-  readonly segment: Buffer
-  readonly start: number
+/** JSON values one after the other, each with a comma behind it. */
+class JsonValues {
+  #bytes = Buffer.alloc(0)
+  readonly #ends: number[] = []
+
+  get length(): number {
+    return this.#ends.length
+  }
+
+  push(value: Buffer): void {
+    const start = this.#ends.at(-1) ?? 0
+    const end = start + value.length + 1
+    if (end > this.#bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(end, this.#bytes.length * 2, FIRST_BYTES))
+      this.#bytes.copy(larger, 0, 0, start)
+      this.#bytes = larger
+    }
+    value.copy(this.#bytes, start)
+    this.#bytes[end - 1] = COMMA
+    this.#ends.push(end)
+  }
+
+  pop(): void {
+    this.#ends.pop()
+  }
+
+  /** Values `from` (included) to `to` (excluded) with their commas; a view that stays valid until the next `push`. */
+  slice(from: number, to: number): Buffer {
+    return this.#bytes.subarray(this.#ends[from - 1] ?? 0, to > 0 ? this.#ends[to - 1] : 0)
+  }
+
+  /** Bytes of a value and its comma. */
+  bytes(index: number): number {
+    return (this.#ends[index] ?? 0) - (this.#ends[index - 1] ?? 0)
+  }
 }
 
 export class RowLog {
-  #segments: Buffer[] = []
-  #used = 0
+  readonly results = new JsonValues()
+  readonly literals = new JsonValues()
+  readonly #stored: number[] = []
   #storedBytes = 0
-  // One entry per row in each; parallel lists of numbers take a fifth of the memory of objects.
-  #segmentOf: number[] = []
-  #start: number[] = []
-  #split: number[] = []
-  #end: number[] = []
-  #stored: number[] = []
 
   get length(): number {
-    return this.#end.length
+    return this.#stored.length
   }
 
   /** Sum of the `storedBytes` of all rows. */
@@ -28,49 +56,24 @@ export class RowLog {
     return this.#storedBytes
   }
 
-  append(result: string, literal: string, storedBytes: number): void {
-    const { segment, start } = this.#reserve(Buffer.byteLength(result) + Buffer.byteLength(literal))
-    const split = start + segment.write(result, start)
-    const end = split + segment.write(literal, split)
-    this.#segmentOf.push(this.#segments.length - 1)
-    this.#start.push(start)
-    this.#split.push(split)
-    this.#end.push(end)
+  append({ result, literal }: WrittenRow, storedBytes: number): void {
+    this.results.push(result)
+    this.literals.push(literal)
     this.#stored.push(storedBytes)
-    this.#used = end
     this.#storedBytes += storedBytes
   }
 
-  /** Views of the row's bytes; they stay valid until `pop`. */
-  at(index: number): { result: Buffer; literal: Buffer } {
-    const segment = this.#segments[this.#segmentOf[index] ?? -1]
-    const split = this.#split[index]
-    if (!segment || split === undefined) throw new RangeError(`row ${index} of ${this.length}`)
-    return {
-      result: segment.subarray(this.#start[index], split),
-      literal: segment.subarray(split, this.#end[index]),
-    }
+  /** Bytes of a row in a batch, two commas included. */
+  bytes(index: number): number {
+    return this.results.bytes(index) + this.literals.bytes(index)
   }
 
   /** Removes the last row. @returns its `storedBytes`, 0 if there was none */
   pop(): number {
-    const segment = this.#segmentOf.pop()
-    if (segment === undefined) return 0
-    this.#segments.length = segment + 1
-    this.#used = this.#start.pop() ?? 0
-    this.#split.pop()
-    this.#end.pop()
+    this.results.pop()
+    this.literals.pop()
     const storedBytes = this.#stored.pop() ?? 0
     this.#storedBytes -= storedBytes
     return storedBytes
-  }
-
-  #reserve(bytes: number): RowPlace {
-    const last = this.#segments.at(-1)
-    if (last && this.#used + bytes <= last.length) return { segment: last, start: this.#used }
-    const usual = Math.min(SEGMENT_BYTES_MAX, last ? last.length * 2 : FIRST_SEGMENT_BYTES)
-    const segment = Buffer.allocUnsafeSlow(Math.max(usual, bytes))
-    this.#segments.push(segment)
-    return { segment, start: 0 }
   }
 }

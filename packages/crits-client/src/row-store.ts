@@ -1,7 +1,7 @@
 /** Holds an analysis' result rows as encoded bytes until they are posted to CRITs. */
 
-import { cutText, encodeLiteral, type LiteralLimits, type PyValue } from './py-literal.js'
 import { RowLog } from './row-log.js'
+import { type Cell, RowWriter } from './row-writer.js'
 
 /**
  * Subtypes in the order they are posted. CRITs joins only neighbouring rows of one subtype into a table
@@ -26,14 +26,15 @@ export interface ResultRow {
   /** The main column; CRITs links it to a search for exactly this text. */
   readonly result: string
   /** The other columns, the same keys for every row of a subtype. */
-  readonly fields?: Readonly<Record<string, PyValue>>
+  readonly fields?: Readonly<Record<string, Cell>>
 }
 
-/** A row as JSON string literals in UTF-8: the form in which a batch carries it. */
-export interface EncodedRow {
+/** Rows `first` (included) to `last` (excluded) of one subtype. */
+export interface RowRange {
   readonly subtype: Subtype
-  readonly result: Buffer
-  readonly literal: Buffer
+  readonly rows: RowLog
+  readonly first: number
+  readonly last: number
 }
 
 /** What one analysis may occupy in CRITs, in bytes: MongoDB's limit for the document is 16 MB, log included. */
@@ -42,11 +43,8 @@ export const STORED_BYTES_MAX = 12_000_000
 /** Longest string of a row kept whole, in UTF-16 code units. */
 export const VALUE_CHARS_MAX = 65_536
 
-/** Largest encoded row, in bytes: leaves room for the other fields of a request of `REQUEST_BYTES_MAX`. */
-const ROW_BYTES_MAX = 1_000_000
-
-const ROW_BYTES = 64
-const FIELD_BYTES = 16
+/** Estimated bytes of a row in CRITs' database besides its columns: itself, and the fields `subtype` and `result`. */
+const ROW_BYTES = 64 + 2 * 16 + 'subtype'.length + 'result'.length
 
 export interface RowStoreOptions {
   /** Bytes that earlier stages of a chain stored for the same analysis. Default 0. */
@@ -83,16 +81,17 @@ export class RowStore {
   cutCalls = 0
   /** Strings and lists that were shortened. */
   cutValues = 0
-  readonly #tables: ReadonlyMap<Subtype, Table>
+  readonly #writer = new RowWriter()
+  readonly #earlierBytes: number
   readonly #maxStoredBytes: number
   readonly #maxValueChars: number
+  #tables: ReadonlyMap<Subtype, Table> = newTables()
   #storedBytes: number
 
   constructor({ storedBytes = 0, maxStoredBytes, maxValueChars }: RowStoreOptions = {}) {
-    this.#storedBytes = storedBytes
+    this.#storedBytes = this.#earlierBytes = storedBytes
     this.#maxStoredBytes = maxStoredBytes ?? STORED_BYTES_MAX
     this.#maxValueChars = maxValueChars ?? VALUE_CHARS_MAX
-    this.#tables = new Map(POSTING_ORDER.map(subtype => [subtype, { log: new RowLog() }]))
   }
 
   /** Bytes of the analysis in CRITs' database once all rows are posted, those of earlier stages included. */
@@ -124,36 +123,31 @@ export class RowStore {
     const isCall = row.subtype === 'api_call'
     if (isCall && this.cutCalls > 0) return this.#refuseCall()
     const table = this.#table(row.subtype)
-    const encoded = encodeRow(row, alignColumns(table, row), this.#maxValueChars)
-    if (isCall && this.#storedBytes + encoded.storedBytes > this.#maxStoredBytes) return this.#refuseCall()
-    if (!this.#makeRoom(encoded.storedBytes)) return false
-    table.log.append(encoded.result, encoded.literal, encoded.storedBytes)
-    this.#storedBytes += encoded.storedBytes
-    this.cutValues += encoded.cuts
+    const written = this.#writer.write(row.result, columnsOf(table, row), row.fields ?? {}, this.#maxValueChars)
+    const storedBytes = ROW_BYTES + row.subtype.length + written.storedBytes
+    if (isCall && this.#storedBytes + storedBytes > this.#maxStoredBytes) return this.#refuseCall()
+    if (!this.#makeRoom(storedBytes)) return false
+    table.log.append(written, storedBytes)
+    this.#storedBytes += storedBytes
+    this.cutValues += written.cuts
     return true
   }
 
-  /** Rows of one subtype. */
-  count(subtype: Subtype): number {
-    return this.#table(subtype).log.length
-  }
-
-  /** Forgets the rows of a subtype from number `length` on, as when a report repeats the section they came from. */
-  truncate(subtype: Subtype, length: number): void {
-    const table = this.#table(subtype)
-    // Calls that were cut stay cut unless there is room again.
-    if (subtype === 'api_call' && table.log.length > length) this.cutCalls = 0
-    while (table.log.length > length) this.#storedBytes -= table.log.pop()
-    if (length === 0) delete table.columns
+  /** Forgets all rows, as when a report is read anew. */
+  clear(): void {
+    this.#tables = newTables()
+    this.#storedBytes = this.#earlierBytes
+    this.cutCalls = this.cutValues = 0
   }
 
   /** The rows numbered `from` (included) to `to` (excluded), in posting order. */
-  *rows(from: number, to: number = this.rowCount): Generator<EncodedRow> {
-    let first = 0
-    for (const [subtype, { log }] of this.#tables) {
-      const end = Math.min(to - first, log.length)
-      for (let index = Math.max(0, from - first); index < end; index += 1) yield { subtype, ...log.at(index) }
-      first += log.length
+  *ranges(from: number, to: number = this.rowCount): Generator<RowRange> {
+    let before = 0
+    for (const [subtype, { log: rows }] of this.#tables) {
+      const first = Math.max(0, from - before)
+      const last = Math.min(to - before, rows.length)
+      if (first < last) yield { subtype, rows, first, last }
+      before += rows.length
     }
   }
 
@@ -180,42 +174,12 @@ export class RowStore {
   }
 }
 
-function alignColumns(table: Table, { subtype, fields = {} }: ResultRow): Readonly<Record<string, PyValue>> {
+function newTables(): ReadonlyMap<Subtype, Table> {
+  return new Map(POSTING_ORDER.map(subtype => [subtype, { log: new RowLog() }]))
+}
+
+function columnsOf(table: Table, { subtype, fields = {} }: ResultRow): readonly string[] {
   table.columns ??= Object.keys(fields)
-  const columns = table.columns
-  for (const key of Object.keys(fields)) if (!columns.includes(key)) throw new RowColumnsError(subtype, key)
-  return Object.fromEntries(columns.map(key => [key, fields[key]]))
-}
-
-interface EncodedParts {
-  readonly result: string
-  readonly literal: string
-  readonly storedBytes: number
-  readonly cuts: number
-}
-
-/** Halves the limits until the row fits into a request: many values below the cap can be too much together. */
-function encodeRow(row: ResultRow, fields: Readonly<Record<string, PyValue>>, maxValueChars: number): EncodedParts {
-  let limits: LiteralLimits = { valueChars: maxValueChars, listItems: maxValueChars }
-  let encoded = encodeParts(row, fields, limits)
-  while (
-    Buffer.byteLength(encoded.result) + Buffer.byteLength(encoded.literal) > ROW_BYTES_MAX &&
-    limits.valueChars > 1
-  ) {
-    limits = { valueChars: limits.valueChars >> 1, listItems: limits.listItems >> 1 }
-    encoded = encodeParts(row, fields, limits)
-  }
-  return encoded
-}
-
-function encodeParts(row: ResultRow, fields: Readonly<Record<string, PyValue>>, limits: LiteralLimits): EncodedParts {
-  const { literal, storedBytes, cuts } = encodeLiteral(fields, limits)
-  const result = cutText(row.result, limits.valueChars).toWellFormed()
-  const ownBytes = `subtype${row.subtype}result`.length + Buffer.byteLength(result)
-  return {
-    result: JSON.stringify(result),
-    literal: JSON.stringify(literal),
-    storedBytes: storedBytes + ownBytes + 2 * FIELD_BYTES + ROW_BYTES,
-    cuts: cuts + (row.result.length > limits.valueChars ? 1 : 0),
-  }
+  for (const key in fields) if (!table.columns.includes(key)) throw new RowColumnsError(subtype, key)
+  return table.columns
 }

@@ -1,6 +1,11 @@
 /** Streams a sample's bytes out of its JSON document, which is never held as a whole. */
-
+import { JsonError, readJson } from '@cuckoo-distributed/json-scanner'
 import { SampleError } from './errors.js'
+
+interface Piece {
+  readonly base64: Buffer
+  readonly isLast: boolean
+}
 
 /**
  * The decoded content of the top-level field `filedata`, a base64 string (`crits/crits:crits/samples/sample.py`).
@@ -10,91 +15,25 @@ import { SampleError } from './errors.js'
  * @throws SampleError when the content is empty, too large, missing or not base64
  */
 export async function* filedata(chunks: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Buffer> {
-  const finder = new FieldFinder('filedata')
   const decoder = new Base64Decoder(maxBytes)
-  let inField = false
-  for await (const chunk of chunks) {
-    let rest = chunk
-    if (!inField) {
-      const start = finder.find(chunk)
-      if (start === undefined) continue
-      inField = true
-      rest = chunk.subarray(start)
-    }
-    const quote = rest.indexOf(QUOTE)
-    const bytes = decoder.decode(quote < 0 ? rest : rest.subarray(0, quote))
+  for await (const { base64, isLast } of pieces(chunks)) {
+    const bytes = decoder.decode(base64)
     if (bytes.length > 0) yield bytes
-    if (quote >= 0) return decoder.end()
+    if (isLast) return decoder.end()
   }
-  throw new SampleError(
-    'SAMPLE_UNREADABLE',
-    inField ? 'the JSON of the sample ends inside "filedata"' : 'the JSON of the sample has no text in "filedata"',
-  )
+  throw new SampleError('SAMPLE_UNREADABLE', 'the JSON of the sample has no text in "filedata"')
 }
 
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const SPACES: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d])
-
-/** Finds the string value of one top-level key; keeps no more of the document than a key of the wanted length. */
-class FieldFinder {
-  readonly #key: string
-  #depth = 0
-  #inString = false
-  #escaped = false
-  #text = ''
-  #state: 'key' | 'colon' | 'value' | 'skip' = 'key'
-  #wanted = false
-
-  constructor(key: string) {
-    this.#key = key
-  }
-
-  /** @returns where in `chunk` the value begins, behind its opening quote, or undefined if not in this chunk */
-  find(chunk: Buffer): number | undefined {
-    for (let index = 0; index < chunk.length; index += 1) {
-      const byte = chunk[index] ?? 0
-      if (this.#inString) this.#inside(byte)
-      else if (this.#outside(byte)) return index + 1
-    }
-    return undefined
-  }
-
-  #inside(byte: number): void {
-    if (byte === QUOTE && !this.#escaped) {
-      this.#endString()
-      return
-    }
-    this.#escaped = byte === BACKSLASH && !this.#escaped
-    if (this.#depth === 1 && this.#state === 'key' && this.#text.length <= this.#key.length) {
-      this.#text += String.fromCharCode(byte)
-    }
-  }
-
-  #endString(): void {
-    this.#inString = false
-    if (this.#depth !== 1 || this.#state !== 'key') return
-    this.#wanted = this.#text === this.#key
-    this.#state = 'colon'
-  }
-
-  /** @returns whether the wanted value begins behind this byte */
-  #outside(byte: number): boolean {
-    if (SPACES.has(byte)) return false
-    if (byte === QUOTE) {
-      if (this.#state === 'value' && this.#wanted) return true
-      this.#inString = true
-      this.#text = ''
-    }
-    const char = String.fromCharCode(byte)
-    if (this.#depth === 1) {
-      if (char === ':') this.#state = 'value'
-      else if (char === ',') this.#state = 'key'
-      else if (this.#state === 'value') this.#state = 'skip'
-    }
-    if (char === '{' || char === '[') this.#depth += 1
-    else if (char === '}' || char === ']') this.#depth -= 1
-    return false
+async function* pieces(chunks: AsyncIterable<Buffer>): AsyncGenerator<Piece> {
+  try {
+    yield* readJson<Piece>(chunks, emit => ({
+      fields: new Map([['filedata', { bytes: (base64, _at, isLast) => emit({ base64, isLast }) }]]),
+    }))
+  } catch (error: unknown) {
+    if (!(error instanceof JsonError)) throw error
+    throw new SampleError('SAMPLE_UNREADABLE', `the JSON of the sample cannot be read: ${error.message}`, {
+      cause: error,
+    })
   }
 }
 

@@ -103,8 +103,8 @@ class Submission {
     this.#leftOut += 1
     this.#refusedInARow += 1
     if (this.#refusedInARow === REFUSED_IN_A_ROW_MAX) throw new ResultsRefusedError(REFUSED_IN_A_ROW_MAX, refusal)
-    const [row] = this.#store.rows(batch.from, batch.to)
-    const message = `row of subtype ${row?.subtype} was refused (status ${refusal.status}) and left out`
+    const [range] = this.#store.ranges(batch.from, batch.to)
+    const message = `row of subtype ${range?.subtype} was refused (status ${refusal.status}) and left out`
     const { stopSignal, forceSignal } = this.#options
     await this.#client.patiently(stopSignal, () => this.#client.log('warning', message, forceSignal))
   }

@@ -11,12 +11,9 @@ import {
   CritsError,
   CritsStatusError,
   CritsUrlError,
-  type PyValue,
-  pyLiteral,
   SampleError,
 } from '../src/index.js'
 import { filedata } from '../src/sample-json.js'
-import { readLiteral } from './read-literal.js'
 import { type StubAnswer, startStub, TARGET } from './stub.js'
 
 const { signal } = new AbortController()
@@ -149,14 +146,5 @@ test('a name to upload under is never empty, a path, a control character or more
       assert.doesNotMatch(safe, /[/\\"&;\p{Cc}]/u)
     },
   )
-  fc.assert(property, fuzzing(t, 300))
-})
-
-test('any value of a row is a literal that Python reads', t => {
-  const property = fc.property(fc.jsonValue({ stringUnit: 'binary' }), value => {
-    const literal = pyLiteral(value as PyValue)
-    readLiteral(literal)
-    assert.equal(literal, literal.toWellFormed())
-  })
   fc.assert(property, fuzzing(t, 300))
 })

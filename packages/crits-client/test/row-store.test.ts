@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { pyLiteral } from '../src/py-literal.js'
 import { type ResultRow, RowColumnsError, RowStore, type RowStoreOptions } from '../src/row-store.js'
-import { readLiteral } from './read-literal.js'
+import { expected, postedRows, stored } from './stored.js'
 
 describe('RowStore', () => {
   it('gives rows back in posting order, whatever the order of arrival', () => {
@@ -32,9 +31,9 @@ describe('RowStore', () => {
 
   it('counts UTF-8 bytes of keys and values, 16 for each field or element and 64 for each row', () => {
     const store = new RowStore({ storedBytes: 1000 })
-    store.add({ subtype: 'file', result: 'é', fields: { list: ['ab', ''] } })
+    store.add({ subtype: 'file', result: 'é', fields: { list: [{ k: 'ab' }, {}] } })
     const own = 64 + 2 * 16 + 'subtype'.length + 'file'.length + 'result'.length + 2
-    assert.equal(store.storedBytes, 1000 + own + 16 + 'list'.length + 2 * 16 + 'ab'.length)
+    assert.equal(store.storedBytes, 1000 + own + 16 + 'list'.length + 2 * 16 + 16 + 'k'.length + 'ab'.length)
   })
 
   it('refuses calls from the first that does not fit', () => {
@@ -54,8 +53,8 @@ describe('RowStore', () => {
     assert.equal(store.rowCount, 4)
     assert.equal(store.add({ subtype: 'file', result: 'f'.repeat(150) }), true)
     assert.deepEqual(
-      [...store.rows(1)].map(row => row.result.toString()),
-      ['"call 1"', '"call 2"'],
+      postedRows(store, 1).map(({ result }) => result),
+      ['call 1', 'call 2'],
     )
     assert.equal(store.cutCalls, 2)
     assert.ok(store.storedBytes <= 520)
@@ -71,14 +70,30 @@ describe('RowStore', () => {
     assert.equal(store.cutCalls, 0)
   })
 
-  it('forgets a cleared subtype, its columns and its bytes', () => {
-    const store = filled([{ subtype: 'mutex', result: 'kept' }])
-    const before = store.storedBytes
+  it('fills up to the byte, with what earlier stages stored', () => {
+    const row: ResultRow = { subtype: 'file', result: 'x', fields: { a: 'y' } }
+    const bytes = filled([row]).storedBytes
+    for (const [storedBytes, fits] of [
+      [1000, true],
+      [1001, false],
+    ] as const) {
+      assert.equal(new RowStore({ storedBytes, maxStoredBytes: 1000 + bytes }).add(row), fits)
+      const calls = new RowStore({ storedBytes, maxStoredBytes: 1000 + bytes + 'api_call'.length - 'file'.length })
+      assert.equal(calls.add({ ...row, subtype: 'api_call' }), fits)
+      assert.equal(calls.cutCalls, fits ? 0 : 1)
+    }
+  })
+
+  it('forgets all rows, their columns and bytes, when it is cleared, but not those of earlier stages', () => {
+    const store = new RowStore({ storedBytes: 1000, maxStoredBytes: 1300 })
     store.add({ subtype: 'file', result: 'gone', fields: { a: 1 } })
-    store.truncate('file', 0)
-    assert.equal(store.storedBytes, before)
+    store.add({ subtype: 'api_call', result: 'too long'.repeat(50) })
+    assert.deepEqual([store.rowCount, store.cutCalls], [1, 1])
+    store.clear()
+    assert.deepEqual([store.storedBytes, store.rowCount, store.cutCalls, store.cutValues], [1000, 0, 0, 0])
+    assert.equal(store.add({ subtype: 'api_call', result: 'fits' }), true)
     store.add({ subtype: 'file', result: 'new', fields: { b: 2 } })
-    assert.deepEqual(contents(store), ['file new {"b": 2}', 'mutex kept {}'])
+    assert.deepEqual(contents(store), ['file new {"b": 2}', 'api_call fits {}'])
   })
 
   it('cuts long values visibly and counts them', () => {
@@ -91,8 +106,8 @@ describe('RowStore', () => {
     const store = new RowStore()
     const values = Array.from({ length: 40 }, () => ({ name: 'n', value: '\u0001'.repeat(60_000) }))
     assert.equal(store.add({ subtype: 'api_call', result: 'x', fields: { arguments: values } }), true)
-    assert.equal(store.add({ subtype: 'file', result: 'y', fields: { list: Array(900_000).fill('"') } }), true)
-    for (const row of store.rows(0)) assert.ok(row.literal.length <= 1_000_000, `${row.literal.length} bytes`)
+    assert.equal(store.add({ subtype: 'file', result: 'y', fields: { list: Array(900_000).fill({ a: '"' }) } }), true)
+    for (const { rows } of store.ranges(0)) assert.ok(rows.bytes(0) <= 1_000_002, `${rows.bytes(0)} bytes`)
     assert.ok(store.cutValues > 0)
   })
 
@@ -102,25 +117,12 @@ describe('RowStore', () => {
       result: `call ${n}`,
       fields: { id: n, text: 'é"\\\n'.repeat(n % 97) },
     }))
-    const store = filled(rows)
-    let n = 0
-    for (const row of store.rows(0)) {
-      assert.equal(JSON.parse(row.result.toString()), `call ${n}`)
-      assert.equal(JSON.parse(row.literal.toString()), pyLiteral(rows[n]?.fields))
-      n += 1
-    }
-    assert.equal(n, 3000)
-  })
-
-  it('writes literals that Python reads', () => {
-    const [row] = filled([{ subtype: 'info', result: 'vm', fields: { items: '\ud800', a: [true] } }]).rows(0)
+    const posted = postedRows(filled(rows))
     assert.deepEqual(
-      readLiteral(JSON.parse(String(row?.literal))),
-      new Map<string, string | boolean[]>([
-        ['items_', '\ufffd'],
-        ['a', [true]],
-      ]),
+      posted.map(({ result }) => result),
+      rows.map(({ result }) => result),
     )
+    for (const [n, { literal }] of posted.entries()) assert.deepEqual(stored(literal), expected(rows[n]?.fields))
   })
 })
 
@@ -130,8 +132,6 @@ function filled(rows: readonly ResultRow[], options?: RowStoreOptions): RowStore
   return store
 }
 
-function contents(store: RowStore, from = 0, to?: number): string[] {
-  return [...store.rows(from, to)].map(
-    row => `${row.subtype} ${JSON.parse(row.result.toString())} ${JSON.parse(row.literal.toString())}`,
-  )
+function contents(store: RowStore, from?: number, to?: number): string[] {
+  return postedRows(store, from, to).map(({ subtype, result, literal }) => `${subtype} ${result} ${literal}`)
 }

@@ -33,8 +33,7 @@ for (const profile of ['2015', 'stable', 'master'] as const) {
         result: HOSTILE.toWellFormed(),
         severity: '3',
         name: HOSTILE.toWellFormed(),
-        items_: true,
-        list: [{ _cls_: '', a_b: '9007199254740993' }],
+        list: [{ name: HOSTILE.toWellFormed(), value: '' }],
       })
     })
 
@@ -174,11 +173,11 @@ function everyKindOfRow(): RowStore {
     { subtype: 'mutex', result: 'm' },
     { subtype: 'registry_key', result: 'HKEY_LOCAL_MACHINE\\Software' },
     { subtype: 'file', result: 'C:\\x' },
-    { subtype: 'process', result: 'p.exe', fields: { process_id: '1', parent_id: '', first_seen: null } },
+    { subtype: 'process', result: 'p.exe', fields: { process_id: '1', parent_id: '', first_seen: '' } },
     {
       subtype: 'signature',
       result: HOSTILE,
-      fields: { severity: '3', name: HOSTILE, items: true, list: [{ _cls: null, 'a.b': 2n ** 53n + 1n }] },
+      fields: { severity: '3', name: HOSTILE, list: [{ name: HOSTILE, value: '' }] },
     },
     { subtype: 'info', result: 'vm', fields: { started: 'a', ended: 'b', analysis_id: '7' } },
     smallCall(2),
@@ -188,7 +187,7 @@ function everyKindOfRow(): RowStore {
 }
 
 function smallCall(n: number): ResultRow {
-  return { subtype: 'api_call', result: 'NtClose', fields: { id: n, status: true, arguments: [] } }
+  return { subtype: 'api_call', result: 'NtClose', fields: { id: n, status: 'true', arguments: [] } }
 }
 
 function largeCall(n: number): ResultRow {

@@ -7,7 +7,6 @@ import type { Upload } from './multipart.js'
 import { HttpResponse } from './response.js'
 import { excerptOf, redact } from './text.js'
 import { displayUrl, parseBaseUrl } from './url.js'
-import { spareWasmOptimizing } from './wasm.js'
 
 const CONNECT_TIMEOUT_MS = 30_000
 const ERROR_BODY_LIMIT = 16 * 1024
@@ -81,7 +80,6 @@ export class HttpClient implements AsyncDisposable {
     this.#secrets = [...(token ? [token, url.password, decode(url.password)] : []), bearerToken ?? '']
     this.#keepAlive = options.keepAlive ?? false
     this.#headersTimeoutMs = options.headersTimeoutMs ?? 300_000
-    spareWasmOptimizing()
     this.#agent = new Agent({
       connections: options.maxConnections ?? null,
       allowH2: false,

@@ -1,9 +1,9 @@
 /** An answer whose body is still on its way. */
+import { JsonError, parseJson } from '@cuckoo-distributed/json-scanner'
 import type { Dispatcher } from 'undici'
 import { BodyTooLargeError, NetworkError, NotJsonError, TruncatedBodyError } from './errors.js'
 import type { Exchange } from './exchange.js'
-import { jsonElements } from './json-elements.js'
-import { parseJson } from './parse-json.js'
+import { type ElementOptions, jsonElements } from './json-elements.js'
 import { excerptOf } from './text.js'
 
 const ELEMENT_LIMIT = 16 * 2 ** 20
@@ -65,7 +65,10 @@ export class HttpResponse {
     return Buffer.concat(chunks).toString('utf8')
   }
 
-  /** The whole body, at most `limit` bytes, parsed. Rejects with `NotJsonError` when it is not JSON. */
+  /**
+   * The whole body, at most `limit` bytes, parsed. `NaN` and the infinities, which Python writes, are null; integers beyond
+   * 2^53 are strings. Rejects with `NotJsonError` when it is not JSON.
+   */
   async json(limit: number): Promise<unknown> {
     const text = await this.text(limit)
     try {
@@ -78,9 +81,14 @@ export class HttpResponse {
   /**
    * The objects of the list under `key` of the body's top-level object, one at a time; for lists too long for `json`.
    * They count only once the iteration has finished. `limit` is in bytes for the whole body; an element may have 16 MiB.
+   * `onUnreadable` is called for each element that cannot be read, which is left out then.
    * Rejects with `NotJsonError` when the body is no such document.
    */
-  async *jsonElements(key: string, limit: number): AsyncGenerator<unknown, void, undefined> {
+  async *jsonElements(
+    key: string,
+    limit: number,
+    options: Pick<ElementOptions, 'onUnreadable'> = {},
+  ): AsyncGenerator<unknown, void, undefined> {
     let head = ''
     const chunks = this.stream(limit)
     const noting = async function* () {
@@ -90,10 +98,12 @@ export class HttpResponse {
       }
     }
     try {
-      yield* jsonElements(noting(), key, ELEMENT_LIMIT)
+      yield* jsonElements(noting(), key, { ...options, elementLimit: ELEMENT_LIMIT })
     } catch (error: unknown) {
-      if (error instanceof RangeError) throw new BodyTooLargeError(this.#exchange, ELEMENT_LIMIT)
-      throw error instanceof SyntaxError ? this.#notJson(head, error) : error
+      if (!(error instanceof JsonError)) throw error
+      throw error.code === 'too-large'
+        ? new BodyTooLargeError(this.#exchange, ELEMENT_LIMIT)
+        : this.#notJson(head, error)
     }
   }
 
@@ -103,10 +113,11 @@ export class HttpResponse {
   }
 
   #notJson(head: string, cause: unknown): NotJsonError {
-    const excerpt = excerptOf(head, this.#exchange.secrets)
-    // The parser's message quotes the text it fails at, so only its class is kept.
-    const reason = cause instanceof Error ? new SyntaxError('malformed or incomplete JSON') : undefined
-    return new NotJsonError(this.#exchange, { status: this.status, excerpt }, reason)
+    return new NotJsonError(
+      this.#exchange,
+      { status: this.status, excerpt: excerptOf(head, this.#exchange.secrets) },
+      cause,
+    )
   }
 
   #readError(error: unknown, received: number): unknown {

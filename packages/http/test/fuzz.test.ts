@@ -1,6 +1,7 @@
 // Long lists in any pieces, against JSON.parse; and texts of servers that want to be seen in a log.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { JsonError } from '@cuckoo-distributed/json-scanner'
 import { type Damage, damagedJson, fuzzing } from '@cuckoo-distributed/testing'
 import fc from 'fast-check'
 import { jsonElements } from '../src/json-elements.js'
@@ -17,15 +18,22 @@ const document = fc
   .tuple(fc.array(element, { maxLength: 4 }), member, damage)
   .map(([tasks, other, done]) => ({ tasks, bytes: damagedJson({ tasks, other: JSON.stringify(other) }, done) }))
 
-/** What a list has, read as a whole; undefined when it is no list of objects, or when there is a second one. */
+/** What a list has, read as a whole; undefined when it is no list of objects. */
 function listIn(bytes: Buffer): unknown[] | undefined {
   try {
-    const { tasks, ...others } = JSON.parse(bytes.toString())
-    const isSecond = Object.values(others).some(other => Array.isArray(other) && other.some(isObject))
-    return Array.isArray(tasks) && tasks.every(isObject) && !isSecond ? tasks : undefined
+    const { tasks } = JSON.parse(bytes.toString())
+    return Array.isArray(tasks) && tasks.every(isObject) ? tasks : undefined
   } catch {
     return undefined
   }
+}
+
+/** Integers as doubles: those beyond 2^53 are read as text. */
+function rounded(value: unknown): unknown {
+  if (typeof value === 'string' && /^-?\d{16,}$/.test(value)) return Number(value)
+  if (Array.isArray(value)) return value.map(rounded)
+  if (!isObject(value)) return value
+  return Object.fromEntries(Object.entries(Object(value)).map(([name, item]) => [name, rounded(item)]))
 }
 
 function isObject(value: unknown): boolean {
@@ -41,15 +49,16 @@ test('a list of objects is read in any pieces as JSON.parse reads it, and nothin
     const expected = listIn(bytes)
     const read: unknown[] = []
     try {
-      for await (const item of jsonElements(pieces(), 'tasks', 1_000_000)) read.push(item)
+      for await (const item of jsonElements(pieces(), 'tasks', { elementLimit: 1_000_000 })) read.push(item)
     } catch (error: unknown) {
-      assert.ok(error instanceof SyntaxError || error instanceof RangeError, String(error))
-      assert.equal(expected, undefined)
+      assert.ok(error instanceof JsonError, String(error))
+      // Valid, but more than a reader is for: an element that is nested too deep, a key that damage has repeated.
+      if (error.code !== 'too-deep' && error.code !== 'repeated') assert.equal(expected, undefined)
       return
     }
-    // What is nested too deep for a comparison is counted.
-    if (bytes.length > 30_000) assert.equal(read.length, expected?.length)
-    else assert.deepEqual(read, expected)
+    // Python's words and raw control characters are read, too.
+    if (expected === undefined) assert.match(bytes.toString(), /NaN|Infinity|\p{Cc}/u)
+    else assert.deepEqual(rounded(read), rounded(expected))
   })
   await fc.assert(property, fuzzing(t, 300))
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { JsonError } from '@cuckoo-distributed/json-scanner'
 import { jsonElements } from '../src/json-elements.js'
 import { clientFor, serve } from './server.js'
 
@@ -10,7 +11,7 @@ async function* cut(text: string, size: number): AsyncGenerator<Buffer> {
 
 async function read(text: string, size = 1000, limit = 1000): Promise<unknown[]> {
   const elements: unknown[] = []
-  for await (const element of jsonElements(cut(text, size), 'tasks', limit)) elements.push(element)
+  for await (const element of jsonElements(cut(text, size), 'tasks', { elementLimit: limit })) elements.push(element)
   return elements
 }
 
@@ -35,7 +36,7 @@ describe('jsonElements', () => {
   }
 
   test('the objects of another list never stand for what is no object in this one', async () => {
-    await assert.rejects(read('{"tasks": [0, {}], "other": [{}]}'), SyntaxError)
+    await assert.rejects(read('{"tasks": [0, {}], "other": [{}]}'), JsonError)
   })
 
   test('an empty list has no elements', async () => assert.deepEqual(await read('{"tasks": []}'), []))
@@ -44,7 +45,7 @@ describe('jsonElements', () => {
     const text = JSON.stringify(hard)
     const bytes = Buffer.from(text)
     for (let length = 0; length < bytes.length; length += 1) {
-      await assert.rejects(read(bytes.subarray(0, length).toString('latin1')), SyntaxError, `${length} bytes`)
+      await assert.rejects(read(bytes.subarray(0, length).toString('latin1')), { code: 'truncated' }, `${length} bytes`)
     }
   })
 
@@ -60,15 +61,40 @@ describe('jsonElements', () => {
     '{"tasks": [{]]}',
     '{"tasks": [{} {}]}',
     '{"tasks": []} x',
-    '{"tasks": [], "more": [{}]}',
+    '{"tasks": [], "tasks": [{}]}',
+    '{"tasks": [], "more": {]}',
+    '{"tasks": [], "more": tru}',
+    '{"tasks": [{"id": 1, "x": "\\q"}]}',
     '<html><style>h {background-color: #eee}</style></html>',
     '{"task": {"id": 1}}',
   ]) {
-    test(`${JSON.stringify(text)} is refused`, () => assert.rejects(read(text), SyntaxError))
+    test(`${JSON.stringify(text)} is refused`, () => assert.rejects(read(text), JsonError))
   }
 
-  test('an element over the limit is refused before it ends', async () => {
-    await assert.rejects(read(`{"tasks": [{"a": "${'x'.repeat(50)}`, 10, 20), RangeError)
+  for (const size of [1, 7, 1000]) {
+    test(`an element that cannot be read is left out and told (chunks of ${size} bytes)`, async () => {
+      const rows = `{"id": 1}, null, {"id": tru}, "x", {"id": 2, "x": "${'y'.repeat(60)}"}, ${'['.repeat(70)}${']'.repeat(70)}, [{}], {"id": NaN}`
+      const codes: string[] = []
+      const ids: unknown[] = []
+      const onUnreadable = (error: JsonError) => codes.push(error.code)
+      const options = { elementLimit: 50, onUnreadable }
+      for await (const element of jsonElements(cut(`{"tasks": [${rows}]}`, size), 'tasks', options))
+        ids.push(element.id)
+      assert.deepEqual(ids, [1, null])
+      assert.deepEqual(codes, ['syntax', 'syntax', 'syntax', 'too-large', 'too-large', 'syntax'])
+    })
+  }
+
+  test('lists beside it are passed over', async () => {
+    assert.deepEqual(await read('{"a": [{}, 1], "tasks": [{"id": 1}], "more": [{"id": 2}]}'), [{ id: 1 }])
+  })
+
+  test('an element over the limit is refused, one of exactly the limit is not', async () => {
+    const element = (length: number) => `{"tasks": [{"a": "${'x'.repeat(length)}"}]}`
+    for (const size of [1, 10, 1000]) {
+      assert.equal((await read(element(11), size, 20)).length, 1)
+      await assert.rejects(read(element(12), size, 20), { code: 'too-large' })
+    }
   })
 })
 

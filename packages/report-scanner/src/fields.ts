@@ -1,27 +1,20 @@
 // The scalar fields of one object of the report.
+import type { Node, Scalar } from '@cuckoo-distributed/json-scanner'
 
-import type { Scalar } from './json-value.js'
-import type { Node } from './node.js'
-
-/** Collects the named fields of an object while it is read; of a repeated key the last value counts. */
+/** Collects the named fields of an object while it is read. */
 export class Fields<K extends string> {
   readonly nodes: ReadonlyMap<string, Node>
   #values: Partial<Record<K, Scalar>> = {}
 
   constructor(names: readonly K[]) {
-    this.nodes = new Map(names.map(name => [name, this.#node(name)]))
+    this.nodes = new Map(names.map(name => [name, { scalar: value => this.#set(name, value) }]))
   }
 
-  #node(name: K): Node {
-    return {
-      begin: () => delete this.#values[name],
-      scalar: value => {
-        this.#values[name] = value
-      },
-    }
+  #set(name: K, value: Scalar): void {
+    this.#values[name] = value
   }
 
-  /** Forgets all values. */
+  /** Forgets all values, for the next object. */
   clear(): void {
     this.#values = {}
   }

@@ -1,4 +1,4 @@
+export { JsonError } from '@cuckoo-distributed/json-scanner'
 export type { ApiCall, CallArgument } from './normalise.js'
-export { ReportError, type ReportErrorCode } from './report-error.js'
 export { ReportScanner, type ScanOptions, type ScanSummary, scanReport } from './report-scanner.js'
-export type { ReportInfo, ReportProcess, ReportSignature, ReportSink, ReportTarget, ResetSection } from './sink.js'
+export type { ReportInfo, ReportProcess, ReportSignature, ReportSink, ReportTarget } from './sink.js'

@@ -1,13 +1,10 @@
 // Makes one shape of what Cuckoo 1.x, Cuckoo 2.0 and CAPE write. Fields are coerced one by one, as the versions differ in types, not in meaning:
 // cuckoosandbox/cuckoo:modules/processing/behavior.py (1.x), cuckoosandbox/cuckoo:cuckoo/processing/platform/windows.py (2.0),
 // kevoreilly/CAPEv2:modules/processing/behavior.py.
-import type { Scalar } from './json-value.js'
+import type { Scalar } from '@cuckoo-distributed/json-scanner'
 
 /** One argument of an API call. Objects and lists are JSON text. */
-export interface CallArgument {
-  readonly name: string
-  readonly value: string
-}
+export type CallArgument = Readonly<Record<'name' | 'value', string>>
 
 /** One API call, with the names and types of Cuckoo 1.x. What the report does not say is the empty string, false or the empty list. */
 export interface ApiCall {

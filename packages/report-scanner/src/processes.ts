@@ -1,6 +1,6 @@
 // The wanted part of `behavior.processes`: processes and their API calls.
+import type { Node } from '@cuckoo-distributed/json-scanner'
 import { Fields } from './fields.js'
-import type { Node } from './node.js'
 import { type ApiCall, toCall, toText, toTime } from './normalise.js'
 import type { ReportSink } from './sink.js'
 
@@ -15,88 +15,62 @@ export class ProcessReader {
   readonly node: Node
   /** Calls passed on. */
   calls = 0
-  /** Calls left out: no object, too large, nested too deep, or too many to hold. */
-  droppedCalls = 0
+  /** Calls that could not be read, by what they are: the second half of a sentence about them. */
+  readonly unread = new Map<string, number>()
   readonly #sink: ReportSink
   readonly #maxCalls: number
   readonly #cut: (text: string) => string
   readonly #fields = new Fields(['process_name', 'process_id', 'pid', 'parent_id', 'ppid', 'first_seen'])
   #taken = 0 // calls that count against maxCalls, in all processes
-  #takenHere = 0 // the same, in this process
   #held: ApiCall[] = []
   #heldSize = 0
-  #begun = false
-  #callsBegun = false
 
   constructor(sink: ReportSink, maxCalls: number, cut: (text: string) => string) {
     this.#sink = sink
     this.#maxCalls = maxCalls
     this.#cut = cut
-    const item: Node = {
-      object: {
-        fields: new Map(this.#fields.nodes).set('calls', this.#callsNode()),
-        open: () => this.#open(),
-        close: () => this.#close(),
-      },
-    }
-    this.node = { begin: () => this.begin(), array: { item } }
-  }
-
-  /** A list of processes begins, or is overridden by something else. */
-  begin(): void {
-    if (this.#begun) this.#sink.reset('processes')
-    this.#begun = true
-    this.calls = this.#taken = this.droppedCalls = 0
-  }
-
-  #callsNode(): Node {
-    const drop = (): void => {
-      this.droppedCalls++
-    }
-    return {
-      begin: () => this.#beginCalls(),
+    const calls: Node = {
       array: {
-        item: { scalar: drop, container: value => this.#take(value) },
+        item: {
+          scalar: () => this.#leaveOut('no objects'),
+          container: value => this.#take(value),
+          unreadable: error => {
+            if (error.code === 'syntax') throw error
+            this.#leaveOut(error.problem)
+          },
+        },
         wanted: () => this.#maxCalls - this.#taken,
       },
     }
+    const fields = new Map(this.#fields.nodes).set('calls', calls)
+    this.node = { array: { item: { object: { fields, open: () => this.#open(), close: () => this.#close() } } } }
+  }
+
+  #leaveOut(what: string): void {
+    this.unread.set(what, (this.unread.get(what) ?? 0) + 1)
   }
 
   #open(): void {
     this.#fields.clear()
-    this.#held = []
-    this.#heldSize = this.#takenHere = 0
-    this.#callsBegun = false
-  }
-
-  #beginCalls(): void {
-    if (this.#callsBegun) {
-      this.#sink.reset('calls')
-      this.#taken -= this.#takenHere
-      this.calls -= this.#takenHere - this.#held.length
-      this.#held = []
-      this.#heldSize = this.#takenHere = 0
-    }
-    this.#callsBegun = true
+    this.#heldSize = 0
   }
 
   #take(value: unknown): void {
     const call = toCall(value, this.#cut)
     if (call === undefined) {
-      this.droppedCalls++
+      this.#leaveOut('no objects')
       return
     }
     const named = this.#fields.get('process_name') !== undefined && this.#pid() !== undefined
     if (named && this.#held.length === 0) this.#pass(call)
     else if (!this.#hold(call)) return
     this.#taken++
-    this.#takenHere++
   }
 
   #hold(call: ApiCall): boolean {
     const size = sizeOf(call)
     if (this.#heldSize + size > MAX_HELD) {
-      this.droppedCalls++
+      this.#leaveOut(`more than ${MAX_HELD} bytes of a process that is named behind its calls`)
       return false
     }
     this.#held.push(call)

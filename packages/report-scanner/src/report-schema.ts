@@ -1,6 +1,6 @@
-// The wanted parts of a report, as a schema for the walker.
+// The wanted parts of a report, as a schema for the reader.
+import type { Node, ObjectNode } from '@cuckoo-distributed/json-scanner'
 import { Fields } from './fields.js'
-import type { Node, ObjectNode } from './node.js'
 import { toMachine, toText, toTime } from './normalise.js'
 import type { ProcessReader } from './processes.js'
 import type { ReportSink } from './sink.js'
@@ -16,131 +16,86 @@ const FILE_LISTS = [
 const KEY_LISTS = ['keys', 'regkey_opened', 'regkey_written', 'regkey_read', 'regkey_deleted']
 const MUTEX_LISTS = ['mutexes', 'mutex']
 
-/** The part of a schema that holds its values back until the report is complete. */
-export interface HeldNode {
-  readonly node: Node
-  /** The report is complete. */
-  finish(): void
+/** Sections that tell a report from another JSON object; which of them there are depends on the sandbox and its modules. */
+const KNOWN = ['info', 'target', 'signatures', 'behavior', 'network', 'static', 'dropped', 'strings', 'debug', 'CAPE']
+
+/** Sections whose contents are wanted. */
+export interface WantedSections {
+  readonly info: boolean
+  readonly signatures: boolean
+  readonly behavior: boolean
 }
 
-/** `info`. */
-export function infoNode(sink: ReportSink): HeldNode {
-  const info = new Fields(['id', 'started', 'ended'])
-  const name = new Fields(['machine'])
+/** The whole report. `onSection` is called with the name of each known section that is there. */
+export function reportSchema(
+  wanted: WantedSections,
+  sink: ReportSink,
+  processes: ProcessReader,
+  onSection: (name: string) => void,
+): ObjectNode {
+  const contents: Record<string, Node> = {
+    target: targetNode(sink),
+    ...(wanted.info && { info: infoNode(sink) }),
+    ...(wanted.signatures && { signatures: signaturesNode(sink) }),
+    ...(wanted.behavior && { behavior: behaviorNode(sink, processes) }),
+  }
+  return { fields: new Map(KNOWN.map(name => [name, { ...contents[name], begin: () => onSection(name) }])) }
+}
+
+function infoNode(sink: ReportSink): Node {
+  const info = new Fields(['id', 'started', 'ended', 'machine'])
   const machine = new Fields(['name', 'label'])
-  let present = false
-  const begin = (): void => {
-    present = false
-    for (const fields of [info, name, machine]) fields.clear()
-  }
-  const machineNode: Node = {
-    ...name.nodes.get('machine'),
-    begin: () => {
-      name.clear()
-      machine.clear()
-    },
-    object: { fields: machine.nodes },
-  }
-  const open = (): void => {
-    present = true
-  }
-  return {
-    node: { begin, object: { fields: new Map(info.nodes).set('machine', machineNode), open } },
-    finish: () => {
-      if (!present) return
-      sink.onInfo?.({
-        id: toText(info.get('id')),
-        started: toTime(info.get('started'), false),
-        ended: toTime(info.get('ended'), false),
-        machine: toMachine(name.get('machine'), machine.get('name'), machine.get('label')),
-      })
-    },
-  }
+  const machineNode: Node = { ...info.nodes.get('machine'), object: { fields: machine.nodes } }
+  const close = (): void =>
+    sink.onInfo?.({
+      id: toText(info.get('id')),
+      started: toTime(info.get('started'), false),
+      ended: toTime(info.get('ended'), false),
+      machine: toMachine(info.get('machine'), machine.get('name'), machine.get('label')),
+    })
+  return { object: { fields: new Map(info.nodes).set('machine', machineNode), close } }
 }
 
-/** `target`. */
-export function targetNode(sink: ReportSink): HeldNode {
+function targetNode(sink: ReportSink): Node {
   const file = new Fields(['md5', 'sha256'])
-  const begin = (): void => file.clear()
-  return {
-    node: { begin, object: { fields: new Map([['file', { begin, object: { fields: file.nodes } }]]) } },
-    finish: () => {
-      const [md5, sha256] = [toText(file.get('md5')), toText(file.get('sha256'))]
-      if (md5 !== '' || sha256 !== '') sink.onTarget?.({ md5, sha256 })
-    },
+  const close = (): void => {
+    const [md5, sha256] = [toText(file.get('md5')), toText(file.get('sha256'))]
+    if (md5 !== '' || sha256 !== '') sink.onTarget?.({ md5, sha256 })
   }
+  return { object: { fields: new Map([['file', { object: { fields: file.nodes, close } }]]) } }
 }
 
-/** `signatures`. */
-export function signaturesNode(sink: ReportSink): Node {
+function signaturesNode(sink: ReportSink): Node {
   const fields = new Fields(['name', 'description', 'severity'])
-  let begun = false
-  const signature: ObjectNode = {
-    fields: fields.nodes,
-    open: () => fields.clear(),
-    close: () =>
-      sink.onSignature?.({
-        name: toText(fields.get('name')),
-        description: toText(fields.get('description')),
-        severity: toText(fields.get('severity')),
-      }),
-  }
-  return {
-    begin: () => {
-      if (begun) sink.reset('signatures')
-      begun = true
-    },
-    array: { item: { object: signature } },
-  }
+  const close = (): void =>
+    sink.onSignature?.({
+      name: toText(fields.get('name')),
+      description: toText(fields.get('description')),
+      severity: toText(fields.get('severity')),
+    })
+  return { array: { item: { object: { fields: fields.nodes, open: () => fields.clear(), close } } } }
 }
 
-/** `behavior`. */
-export function behaviorNode(sink: ReportSink, processes: ProcessReader): Node {
-  const files = new UniqueValues(
-    value => sink.onFile?.(value),
-    () => sink.reset('files'),
-  )
-  const keys = new UniqueValues(
-    value => sink.onKey?.(value),
-    () => sink.reset('keys'),
-  )
-  const mutexes = new UniqueValues(
-    value => sink.onMutex?.(value),
-    () => sink.reset('mutexes'),
-  )
-  const clearSummary = (): void => {
-    for (const values of [files, keys, mutexes]) values.clear()
-  }
-  const fields = new Map([
-    ...listNodes(FILE_LISTS, files),
-    ...listNodes(KEY_LISTS, keys),
-    ...listNodes(MUTEX_LISTS, mutexes),
+function behaviorNode(sink: ReportSink, processes: ProcessReader): Node {
+  const lists = new Map([
+    ...listNodes(FILE_LISTS, value => sink.onFile?.(value)),
+    ...listNodes(KEY_LISTS, value => sink.onKey?.(value)),
+    ...listNodes(MUTEX_LISTS, value => sink.onMutex?.(value)),
   ])
-  let begun = false
-  return {
-    begin: () => {
-      if (begun) {
-        processes.begin()
-        clearSummary()
-      }
-      begun = true
-    },
-    object: {
-      fields: new Map<string, Node>([
-        ['processes', processes.node],
-        ['summary', { begin: clearSummary, object: { fields } }],
-      ]),
-    },
-  }
+  const fields = new Map<string, Node>([
+    ['processes', processes.node],
+    ['summary', { object: { fields: lists } }],
+  ])
+  return { object: { fields } }
 }
 
-function listNodes(names: readonly string[], values: UniqueValues): [string, Node][] {
-  return names.map((name, list) => {
-    const value: Node = {
-      scalar: scalar => {
-        if (scalar !== null) values.add(list, toText(scalar))
-      },
-    }
-    return [name, { begin: () => values.begin(list), array: { item: { ...value, array: { item: value } } } }]
-  })
+/** Lists with these names, whose values go to `emit`, each once. */
+function listNodes(names: readonly string[], emit: (value: string) => void): [string, Node][] {
+  const values = new UniqueValues(emit)
+  const value: Node = {
+    scalar: scalar => {
+      if (scalar !== null) values.add(toText(scalar))
+    },
+  }
+  return names.map(name => [name, { array: { item: { ...value, array: { item: value } } } }])
 }

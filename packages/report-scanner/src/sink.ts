@@ -35,14 +35,11 @@ export interface ReportTarget {
   readonly sha256: string
 }
 
-/** Rows that `reset` takes back. `calls`: the calls since the last process only. */
-export type ResetSection = 'signatures' | 'processes' | 'calls' | 'files' | 'keys' | 'mutexes'
-
-/** Takes the contents of a report while it is read. An error thrown by a sink ends the scan with that error. */
+/** Takes the contents of a report while it is read. An error thrown by a sink ends the scan with that error; what came before an error does not count. */
 export interface ReportSink {
-  /** Once, when the report is complete, unless it has no `info`. */
+  /** Once, unless the report has no `info`. */
   onInfo?(info: ReportInfo): void
-  /** Once, when the report is complete, unless it names no file. */
+  /** Once, unless the report names no file. */
   onTarget?(target: ReportTarget): void
   onSignature?(signature: ReportSignature): void
   /** Comes after the calls of the process. */
@@ -53,6 +50,4 @@ export interface ReportSink {
   onFile?(path: string): void
   onKey?(key: string): void
   onMutex?(name: string): void
-  /** A list that was already read comes a second time, and the last one counts: forget its rows. `processes` forgets processes and all calls. */
-  reset(section: ResetSection): void
 }

@@ -6,12 +6,10 @@ import type {
   ReportSignature,
   ReportSink,
   ReportTarget,
-  ResetSection,
   ScanOptions,
   ScanSummary,
 } from '../src/index.js'
 import { ReportScanner } from '../src/index.js'
-import { PlainSkipper, SimdSkipper, type Skipper } from '../src/skipper.js'
 
 /** All rows of a report. */
 export class Rows implements ReportSink {
@@ -23,7 +21,6 @@ export class Rows implements ReportSink {
   files: string[] = []
   keys: string[] = []
   mutexes: string[] = []
-  #callsBefore = 0
 
   onInfo(info: ReportInfo): void {
     this.info = info
@@ -36,7 +33,6 @@ export class Rows implements ReportSink {
   }
   onProcess(process: ReportProcess): void {
     this.processes.push(process)
-    this.#callsBefore = this.calls.length
   }
   onCall(call: ApiCall, process: string): void {
     this.calls.push({ ...call, process })
@@ -50,14 +46,6 @@ export class Rows implements ReportSink {
   onMutex(name: string): void {
     this.mutexes.push(name)
   }
-  reset(section: ResetSection): void {
-    if (section === 'calls') this.calls.length = this.#callsBefore
-    else this[section] = []
-    if (section === 'processes') {
-      this.calls = []
-      this.#callsBefore = 0
-    }
-  }
 }
 
 export const OPTIONS: ScanOptions = {
@@ -66,23 +54,15 @@ export const OPTIONS: ScanOptions = {
   maxValueBytes: 65_536,
 }
 
-/** Both skippers, freshly made. */
-export function skippers(): Skipper[] {
-  const simd = SimdSkipper.create()
-  if (simd === undefined)
-    throw new Error('these tests need WebAssembly SIMD: compare both skippers on a machine that has it')
-  return [simd, new PlainSkipper()]
-}
-
 /** Scans `report`, given in pieces that end at `cuts`. Each piece is overwritten once it was read. */
 export function scan(
   report: string | Buffer,
-  options: Partial<ScanOptions> & { readonly cuts?: readonly number[]; readonly skipper?: Skipper } = {},
-): { rows: Rows; summary: ScanSummary } {
-  const { cuts = [], skipper, ...rest } = options
+  options: Partial<ScanOptions> & { readonly cuts?: readonly number[] } = {},
+): { rows: Rows; summary: ScanSummary; unread: number } {
+  const { cuts = [], ...rest } = options
   const bytes = Buffer.from(report)
   const rows = new Rows()
-  const scanner = new ReportScanner({ ...OPTIONS, ...rest }, rows, skipper)
+  const scanner = new ReportScanner({ ...OPTIONS, ...rest }, rows)
   let from = 0
   for (const to of [...cuts, bytes.length]) {
     const piece = Buffer.from(bytes.subarray(from, to))
@@ -90,5 +70,8 @@ export function scan(
     piece.fill('"')
     from = to
   }
-  return { rows, summary: scanner.end() }
+  const summary = scanner.end()
+  let unread = 0
+  for (const count of summary.unreadCalls.values()) unread += count
+  return { rows, summary, unread }
 }

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Damage, damagedJson, fuzzing } from '@cuckoo-distributed/testing'
 import fc from 'fast-check'
-import { ReportError, type ScanSummary } from '../src/index.js'
-import { OPTIONS, type Rows, scan, skippers } from './collect.js'
+import { JsonError, type ScanSummary } from '../src/index.js'
+import { OPTIONS, type Rows, scan } from './collect.js'
 import { isObject, rowsOf } from './report-oracle.js'
 import { CUCKOO_12, CUCKOO_20 } from './reports.js'
 
@@ -25,7 +25,7 @@ function outcomeOf(bytes: Buffer, options: Parameters<typeof scan>[1] = wide): O
   try {
     return scan(bytes, options)
   } catch (error: unknown) {
-    assert.ok(error instanceof ReportError, String(error))
+    assert.ok(error instanceof JsonError, String(error))
     assert.ok(error.message.length < 1000 && !/\p{Cc}/u.test(error.message), error.message)
     return { code: error.code, offset: error.offset }
   }
@@ -51,6 +51,7 @@ test('a report that is JSON is read as JSON.parse reads it', t => {
     const whole = parsed(bytes)
     if (!isObject(whole)) return
     const outcome = outcomeOf(bytes)
+    if ('code' in outcome && outcome.code === 'repeated') return // damage made two keys the same
     assert.ok('rows' in outcome, JSON.stringify(outcome))
     const { target, signatures, processes, calls, files, keys, mutexes } = outcome.rows
     const sorted = { files: files.sort(), keys: keys.sort(), mutexes: mutexes.sort() }
@@ -59,17 +60,11 @@ test('a report that is JSON is read as JSON.parse reads it', t => {
   fc.assert(property, fuzzing(t, 400))
 })
 
-test('any bytes give the same in any pieces, be it rows or a refusal, and a report that is JSON by any way of skipping', t => {
+test('any bytes give the same in any pieces, be it rows or a refusal', t => {
   const stray = fc.uint8Array({ maxLength: 200 }).map(array => Buffer.from(array))
   const property = fc.property(fc.oneof({ weight: 5, arbitrary: report }, stray), places, (bytes, at) => {
     const cuts = at.map(place => place % (bytes.length + 1)).sort((a, b) => a - b)
-    const outcomes = skippers().map(skipper => {
-      const whole = outcomeOf(bytes, { ...wide, skipper })
-      assert.deepEqual(outcomeOf(bytes, { ...wide, cuts, skipper }), whole)
-      return whole
-    })
-    // A backslash outside of a string, which is no JSON, may hide a quote from one of them.
-    if (parsed(bytes) !== undefined) assert.deepEqual(outcomes[0], outcomes[1])
+    assert.deepEqual(outcomeOf(bytes, { ...wide, cuts }), outcomeOf(bytes))
   })
   fc.assert(property, fuzzing(t, 400))
 })

@@ -101,7 +101,8 @@ export class CuckooClient implements SandboxClient {
         ...(completedAfter !== undefined && { completed_after: Math.floor(completedAfter) }),
       }
       const response = await this.#get('/tasks/list', signal, { query, headersTimeoutMs: SLOW_ANSWER_MS })
-      for await (const row of response.jsonElements('tasks', LIST_LIMIT)) {
+      // A row that is not even JSON is left out like one of another shape.
+      for await (const row of response.jsonElements('tasks', LIST_LIMIT, { onUnreadable: () => undefined })) {
         const task = readableTask(row, this.#url('/tasks/list'))
         if (task !== undefined) tasks.push(task)
       }

@@ -133,6 +133,11 @@ describe('a list of tasks', () => {
     const { client } = await stub(t, { body: { tasks: rows } })
     const ids = (await client.listTasks({}, signal)).map(({ id }) => id)
     assert.deepEqual(ids, [32])
+    const broken = await stub(t, { body: '{"tasks": [null, {"id": tru}, {"id": 3, "status": "running"}, "x"]}' })
+    assert.deepEqual(
+      (await broken.client.listTasks({}, signal)).map(({ id }) => id),
+      [3],
+    )
   })
 
   test('without tasks is an error', async t => {

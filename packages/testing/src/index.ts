@@ -1,11 +1,14 @@
 export { brokerForTests, NoTestBrokerError, type TakenMessage, TestBroker, testQueues } from './amqp.js'
 export * from './archive/index.js'
 export {
+  type BsonValue,
+  bsonFromPython,
   type CritsJournalEntry,
   type CritsOptions,
   type CritsStandIn,
   type CritsUser,
   type CritsViolation,
+  parsePy2Literal,
   type SourceRight,
   type StoredAnalysis,
   type StoredResult,

@@ -8,6 +8,8 @@ import type { Sample } from './sample.js'
 const PIECE = 120 * 1024
 /** Characters that are checked before other work gets its turn: some 3 ms. */
 const STRETCH = 8 * PIECE
+/** Bytes up to which a sample is kept decoded, from its check to its upload; a larger one is decoded twice, but never held. */
+const KEPT = 1024 * 1024
 const ALPHABET_OF_URLS = [0x2d, 0x5f]
 
 /**
@@ -18,27 +20,34 @@ const ALPHABET_OF_URLS = [0x2d, 0x5f]
  */
 export async function base64Sample(text: Buffer, field: string, { hashed }: { hashed: boolean }): Promise<Sample> {
   const size = decodedSize(text, field)
-  const md5 = async () => {
-    const hash = createHash('md5')
-    await decodeAll(text, size, field, bytes => hash.update(bytes))
-    return hash.digest('hex')
-  }
-  let digest: string | undefined
-  if (hashed) digest = await md5()
-  else await decodeAll(text, size, field)
+  const kept = size <= KEPT ? Buffer.allocUnsafe(size) : undefined
+  const hash = hashed ? createHash('md5') : undefined
+  let at = 0
+  await decodeAll(text, size, field, bytes => {
+    hash?.update(bytes)
+    if (kept) at += bytes.copy(kept, at)
+  })
+  let digest = hash?.digest('hex')
+  const open = () => decoded(text, kept)
   return {
     size,
     async md5() {
-      digest ??= await md5()
+      digest ??= await md5Of(open())
       return digest
     },
-    open: () => decoded(text),
+    open,
     [Symbol.asyncDispose]: async () => undefined,
   }
 }
 
+async function md5Of(pieces: AsyncIterable<Buffer>): Promise<string> {
+  const hash = createHash('md5')
+  for await (const piece of pieces) hash.update(piece)
+  return hash.digest('hex')
+}
+
 /** Decodes the whole of `text`, which finds what is not base64; the bytes given to `visit` change after its return. */
-async function decodeAll(text: Buffer, size: number, field: string, visit?: (bytes: Buffer) => void): Promise<void> {
+async function decodeAll(text: Buffer, size: number, field: string, visit: (bytes: Buffer) => void): Promise<void> {
   const scratch = Buffer.allocUnsafe((PIECE / 4) * 3)
   for (let from = 0; from < text.length; from += PIECE) {
     if (from > 0 && from % STRETCH === 0) await setImmediate()
@@ -52,11 +61,15 @@ async function decodeAll(text: Buffer, size: number, field: string, visit?: (byt
     if (scratch.write(piece, 'base64') !== expected) {
       throw new InvalidMessageError(field, `is not base64 (within characters ${from} to ${from + piece.length})`)
     }
-    visit?.(scratch.subarray(0, expected))
+    visit(scratch.subarray(0, expected))
   }
 }
 
-async function* decoded(text: Buffer): AsyncGenerator<Buffer> {
+async function* decoded(text: Buffer, kept: Buffer | undefined): AsyncGenerator<Buffer> {
+  if (kept) {
+    yield kept
+    return
+  }
   for (let from = 0; from < text.length; from += PIECE) {
     yield Buffer.from(text.toString('latin1', from, Math.min(from + PIECE, text.length)), 'base64')
   }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { InvalidMessageError } from '@cuckoo-distributed/core'
-import { cutStrings } from '../src/cut-strings.js'
 import { decodeSubmission } from '../src/submission.js'
 
 const crits = {
@@ -99,14 +98,6 @@ test('escaped slashes and line breaks in the base64 are understood', async () =>
   const json = message({ file: { name: 'n', data: 'HERE' } }).toString()
   assert.deepEqual(await bytesOf(Buffer.from(json.replace('HERE', text.replaceAll('/', '\\/')))), bytes)
   assert.deepEqual(await bytesOf(Buffer.from(json.replace('HERE', text.replace(/.{76}/, '$&\\r\\n')))), bytes)
-})
-
-test('what is left after cutting parses to the same document, for every kind of string', () => {
-  const document = { a: '\\', file: { name: '"\\\\"', data: 'é"\\x' }, 'file\\': { data: [{ data: '"' }] } }
-  const { rest, values } = cutStrings(Buffer.from(JSON.stringify(document)), 'file', 'data')
-  const parsed: unknown = JSON.parse(rest.toString())
-  assert.deepEqual(parsed, { ...document, file: { ...document.file, data: '0' } })
-  assert.equal(JSON.parse(`"${values[0]}"`), document.file.data)
 })
 
 test('a message cut at any byte is refused as not being JSON', async () => {

@@ -1,6 +1,6 @@
 // Downloads from Cuckoo. An outage is waited for; what fails while Cuckoo gives its status is the task's own failure.
 import { TruncatedBodyError } from '@cuckoo-distributed/http'
-import { ReportError } from '@cuckoo-distributed/report-scanner'
+import { JsonError } from '@cuckoo-distributed/report-scanner'
 import type { Analysis } from './analysis.js'
 
 /** Downloads when Cuckoo is up, and again after each outage, as long as the message may wait. Adds to the reading time. */
@@ -17,5 +17,5 @@ export function download<T>({ context, cuckoo, reading }: Analysis, call: () => 
 
 /** The end is missing; another download may have it. */
 export function isIncomplete(error: unknown): boolean {
-  return error instanceof TruncatedBodyError || (error instanceof ReportError && error.code === 'truncated')
+  return error instanceof TruncatedBodyError || (error instanceof JsonError && error.code === 'truncated')
 }

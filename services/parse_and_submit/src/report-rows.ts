@@ -7,35 +7,19 @@ import type {
   ReportSignature,
   ReportSink,
   ReportTarget,
-  ResetSection,
 } from '@cuckoo-distributed/report-scanner'
-
-const SUBTYPES = {
-  signatures: ['signature'],
-  processes: ['process', 'api_call'],
-  files: ['file'],
-  keys: ['registry_key'],
-  mutexes: ['mutex'],
-} as const satisfies Record<Exclude<ResetSection, 'calls'>, readonly Subtype[]>
 
 export class ReportRows implements ReportSink {
   target: ReportTarget | undefined
-  /** Every report has this section; other JSON objects are an error of Cuckoo, or of a proxy, with status 200. */
-  hasInfo = false
   /** Rows that did not fit, API calls not counted; CRITs' log names them. */
   readonly leftOut = new Map<Subtype, number>()
   readonly #store: RowStore
-  readonly #wantsInfo: boolean
-  #callsBeforeProcess = 0
 
-  constructor(store: RowStore, wantsInfo: boolean) {
+  constructor(store: RowStore) {
     this.#store = store
-    this.#wantsInfo = wantsInfo
   }
 
   onInfo(info: ReportInfo): void {
-    this.hasInfo = true
-    if (!this.#wantsInfo) return
     const fields = { started: info.started, ended: info.ended, analysis_id: info.id }
     this.#add({ subtype: 'info', result: info.machine, fields })
   }
@@ -51,7 +35,6 @@ export class ReportRows implements ReportSink {
   onProcess({ name, pid, parentPid, firstSeen }: ReportProcess): void {
     const fields = { process_id: pid, parent_id: parentPid, first_seen: firstSeen }
     this.#add({ subtype: 'process', result: name, fields })
-    this.#callsBeforeProcess = this.#store.count('api_call')
   }
 
   onCall(call: ApiCall, process: string): void {
@@ -66,7 +49,7 @@ export class ReportRows implements ReportSink {
       api,
       id,
       process,
-      arguments: call.arguments.map(({ name, value }) => ({ name, value })),
+      arguments: call.arguments,
     }
     this.#add({ subtype: 'api_call', result: api, fields })
   }
@@ -81,18 +64,6 @@ export class ReportRows implements ReportSink {
 
   onMutex(name: string): void {
     this.#add({ subtype: 'mutex', result: name })
-  }
-
-  reset(section: ResetSection): void {
-    if (section === 'calls') {
-      this.#store.truncate('api_call', this.#callsBeforeProcess)
-      return
-    }
-    for (const subtype of SUBTYPES[section]) {
-      this.#store.truncate(subtype, 0)
-      this.leftOut.delete(subtype)
-    }
-    if (section === 'processes') this.#callsBeforeProcess = 0
   }
 
   #add(row: ResultRow): void {

@@ -1,6 +1,6 @@
 // Reads a report to its end, into rows. Nothing is posted before.
 import { ServiceError } from '@cuckoo-distributed/core'
-import { POSTING_ORDER, VALUE_CHARS_MAX } from '@cuckoo-distributed/crits-client'
+import { VALUE_CHARS_MAX } from '@cuckoo-distributed/crits-client'
 import { type ScanSummary, scanReport } from '@cuckoo-distributed/report-scanner'
 import { backOff, delay } from '@cuckoo-distributed/wait'
 import { type Analysis, requireSameSample, TaskGoneError } from './analysis.js'
@@ -20,7 +20,7 @@ export interface ReadReport {
 
 /**
  * Fills the analysis' store with the rows of its report.
- * Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT, NOT_A_REPORT), HttpError and ReportError.
+ * Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT, NOT_A_REPORT), HttpError and JsonError.
  */
 export async function readReport(analysis: Analysis): Promise<ReadReport> {
   const { context, config } = analysis
@@ -47,17 +47,20 @@ async function readOnce(analysis: Analysis): Promise<ReadReport | undefined> {
   const { task, context, cuckoo, config, store } = analysis
   const response = await cuckoo.client.report(task.taskId, context.working)
   if (!response) return undefined
-  for (const subtype of POSTING_ORDER) store.truncate(subtype, 0)
+  store.clear()
   const wants = (parser: Analysis['config']['EnabledParsers'][number]) => config.EnabledParsers.includes(parser)
-  const rows = new ReportRows(store, wants('info'))
+  const rows = new ReportRows(store)
   const options = {
-    sections: { info: true, signatures: wants('signatures'), behavior: wants('behavior') },
+    sections: { info: wants('info'), signatures: wants('signatures'), behavior: wants('behavior') },
     maxCalls: config.PushApiCallsMax,
     maxValueBytes: VALUE_CHARS_MAX,
     signal: context.working,
   }
   const summary = await scanReport(response.stream(REPORT_BYTES_MAX), options, rows)
-  if (!rows.hasInfo) throw new ServiceError('NOT_A_REPORT', `what Cuckoo sent for task ${task.taskId} has no "info"`)
+  // Other JSON objects are an error of Cuckoo, or of a proxy, with status 200.
+  if (summary.sections.length === 0) {
+    throw new ServiceError('NOT_A_REPORT', `what Cuckoo sent for task ${task.taskId} has no section of a report`)
+  }
   return { summary, rows }
 }
 

@@ -176,14 +176,17 @@ interface Remark {
   readonly text: string
 }
 
-function remarks({ task }: Analysis, { summary, rows }: ReadReport): Remark[] {
+function remarks({ task, store }: Analysis, { summary, rows }: ReadReport): Remark[] {
   const list: Remark[] = [{ level: 'info', text: `Cuckoo task ${task.taskId}: report of ${summary.bytes} bytes read` }]
+  if (!summary.sections.includes('info')) {
+    list.push({ level: 'warning', text: `Cuckoo task ${task.taskId}: the report has no "info"` })
+  }
   const warn = (count: number, what: string) => {
     if (count > 0) list.push({ level: 'warning', text: `Cuckoo task ${task.taskId}: ${count} ${what}` })
   }
   warn(summary.trailingBytes, 'bytes after the end of the report were ignored')
-  warn(summary.droppedCalls, 'API calls could not be read')
-  warn(summary.cutValues, 'long values were cut')
+  for (const [what, count] of summary.unreadCalls) warn(count, `API calls could not be read: ${what}`)
+  warn(summary.cutValues + store.cutValues, 'long values were cut')
   for (const [subtype, count] of rows.leftOut) warn(count, `${subtype} rows left out: an analysis holds 12 MB`)
   return list
 }

@@ -17,3 +17,36 @@ test('a message that could not be relayed is relayed the next time, and no row i
   assert.deepEqual(relayed.onward?.get(VISITED), ['parse'])
   assert.equal(rows(), stored)
 })
+
+const REPORT = ['info', 'signatures', 'behavior'] as const
+
+test('a report without "info" but with another section of a report is used, and CRITs is told', async t => {
+  const report = JSON.stringify({ signatures: [{ name: 's', description: 'd', severity: 1 }] })
+  const { crits, running, deliver } = await submitterScene(t, { EnabledParsers: [...REPORT] }, report)
+  assert.equal((await deliver({}).outcome).kind, 'done')
+  const stored = crits.analyses.get(running.analysisId)
+  assert.deepEqual(
+    stored?.results.map(row => row.subtype),
+    ['signature'],
+  )
+  assert.ok(stored?.log.some(({ message }) => message.endsWith('the report has no "info"')))
+})
+
+test('a JSON object that is no report fails the message', async t => {
+  const { crits, running, deliver } = await submitterScene(t, {}, '{"error": true, "message": "no such task"}')
+  await assert.rejects(deliver({}).outcome, { code: 'NOT_A_REPORT' })
+  assert.deepEqual(crits.analyses.get(running.analysisId)?.results, [])
+})
+
+test('CRITs is told how many calls could not be read, and which limit they exceed', async t => {
+  const call = { api: 'a', arguments: ['x'.repeat(60_000)] }
+  // As Cuckoo 2.0 writes them: the process is named behind its calls.
+  const process = { calls: ['text', ...Array(200).fill(call)], process_name: 'p', pid: 1 }
+  const report = JSON.stringify({ info: { id: 1 }, behavior: { processes: [process] } })
+  const { crits, running, deliver } = await submitterScene(t, { EnabledParsers: [...REPORT] }, report)
+  await deliver({}).outcome
+  const log = crits.analyses.get(running.analysisId)?.log.map(({ message }) => message.replace(/^.*?: /, ''))
+  assert.ok(log?.includes('1 API calls could not be read: no objects'))
+  const held = 'more than 8388608 bytes of a process that is named behind its calls'
+  assert.ok(log?.includes(`61 API calls could not be read: ${held}`), log?.join('\n'))
+})

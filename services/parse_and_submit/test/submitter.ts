@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test'
 import { createLogger, decodeTask, type HeaderTable, readHeaders, type StageContext } from '@cuckoo-distributed/core'
 import { CritsServers } from '@cuckoo-distributed/crits-client'
 import { CuckooServers } from '@cuckoo-distributed/sandbox-client'
-import { runCritsService, startCrits, startCuckoo, waitFor } from '@cuckoo-distributed/testing'
+import { memoryBody, runCritsService, startCrits, startCuckoo, waitFor } from '@cuckoo-distributed/testing'
 import { backOff } from '@cuckoo-distributed/wait'
 import { Value } from 'typebox/value'
 import { type Config, configSchema } from '../src/config.js'
@@ -14,9 +14,10 @@ const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
 log.level = 'silent'
 const forever = new AbortController().signal
 
-/** `deliver` hands the message to the stage; `probed` is called before each wait for a Cuckoo that is away. */
-export async function submitterScene(t: TestContext, change: Partial<Config> = {}) {
-  const cuckoo = await startCuckoo({ analysisTime: 1 })
+/** `report`: what Cuckoo sends; default a genuine one. `deliver` hands the message to the stage; `probed` is called before each wait for a Cuckoo that is away. */
+export async function submitterScene(t: TestContext, change: Partial<Config> = {}, report?: string) {
+  const own = report === undefined ? {} : { report: () => memoryBody(report) }
+  const cuckoo = await startCuckoo({ analysisTime: 1, ...own })
   const crits = await startCrits()
   const sample = { name: 'a.exe', bytes: Buffer.from('MZ a sample') }
   const running = runCritsService(crits, sample)

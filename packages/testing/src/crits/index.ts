@@ -1,4 +1,6 @@
 export type { CritsUser, SourceRight } from './auth.js'
+export { type BsonValue, bsonFromPython } from './bson.js'
 export type { JournalEntry as CritsJournalEntry, Violation as CritsViolation } from './journal.js'
+export { parsePy2Literal } from './py2-literal.js'
 export { type CritsOptions, type CritsStandIn, startCrits } from './server.js'
 export type { StoredAnalysis, StoredResult, StoredSample } from './store.js'

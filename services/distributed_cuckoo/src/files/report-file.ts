@@ -34,7 +34,7 @@ export async function prepareFolder(folder: string): Promise<void> {
  * Reads the answer to its end into `report.<format>` and resolves with its size. Under that name the file is complete and on
  * disk. A JSON report must be a whole JSON object, about this sample if it names one.
  *
- * @throws what `HttpResponse.stream` throws, ReportError, ForeignReportError, and errors of the file system; nothing is left then.
+ * @throws what `HttpResponse.stream` throws, JsonError, ForeignReportError, and errors of the file system; nothing is left then.
  */
 export async function storeReport(response: HttpResponse, folder: string, expected: Expected): Promise<number> {
   const partial = join(folder, `${PARTIAL}${randomUUID()}`)
@@ -80,7 +80,6 @@ class JsonCheck {
           if (sha256 === null || target.sha256 === '' || target.sha256.toLowerCase() === sha256) return
           throw new ForeignReportError('the report is about another file than the one that was sent')
         },
-        reset() {},
       },
     )
   }

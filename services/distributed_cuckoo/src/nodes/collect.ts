@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises'
 import { describeError } from '@cuckoo-distributed/core'
 import type { HttpResponse } from '@cuckoo-distributed/http'
-import { ReportError } from '@cuckoo-distributed/report-scanner'
+import { JsonError } from '@cuckoo-distributed/report-scanner'
 import { syncDirectory } from '@cuckoo-distributed/staging'
 import { ForeignReportError, prepareFolder, storeReport } from '../files/report-file.js'
 import type { Report, Submission } from '../store/model.js'
@@ -127,6 +127,6 @@ async function fetchOne(
 
 /** The node answered, but not with a report that can be used. */
 function isAnswer(error: unknown): boolean {
-  const unusable = error instanceof ForeignReportError || error instanceof ReportError
+  const unusable = error instanceof ForeignReportError || error instanceof JsonError
   return unusable || !concernsWholeNode(error)
 }

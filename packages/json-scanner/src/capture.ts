@@ -1,6 +1,6 @@
 // Keeps the bytes of one wanted value in bounded memory: strings in it that are too long are cut while they are read.
 
-import { BACKSLASH, QUOTE } from './json-bytes.js'
+import { BACKSLASH, QUOTE } from './bytes.js'
 import { StringEnd } from './string-end.js'
 
 const LOWER_U = 0x75

@@ -1,40 +1,18 @@
-// Parses one JSON value out of a report: what JSON.parse takes, and what Python writes beyond it.
+// Parses one JSON value: what JSON.parse takes, and what Python writes beyond it.
+import { JsonError } from './error.js'
 
 /** A value that is neither an object nor a list. Integers beyond 2^53 are strings, so that no digit is lost. */
 export type Scalar = string | number | boolean | null
 
-/** The text is not a JSON value; `index` is the position of the first wrong character. */
-export class JsonSyntaxError extends Error {
-  readonly code = 'json-syntax'
-  readonly index: number
-
-  constructor(message: string, index: number) {
-    super(message)
-    this.name = 'JsonSyntaxError'
-    this.index = index
-  }
-}
-
-/** Containers stand in each other more than `MAX_DEPTH` deep. */
-export class JsonDepthError extends Error {
-  readonly code = 'json-depth'
-
-  constructor() {
-    super(`more than ${MAX_DEPTH} containers in each other`)
-    this.name = 'JsonDepthError'
-  }
-}
-
-/** Containers in each other that a wanted value may have. Real calls have three. */
+/** Containers in each other that a value may have. Real ones have three or four. */
 export const MAX_DEPTH = 64
 
 /**
  * Parses `text`. `NaN`, `Infinity` and `-Infinity`, which Python's json.dump writes, become null; raw control characters in strings are
  * kept; integers beyond 2^53 become strings; of a repeated key the last one counts.
- * @throws {JsonSyntaxError} the text is not one JSON value
- * @throws {JsonDepthError} it is deeper than `MAX_DEPTH`
+ * @throws {JsonError} `syntax` or `too-deep`; its offset is that of a character, not of a byte
  */
-export function parseValue(text: string): unknown {
+export function parseJson(text: string): unknown {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -46,13 +24,13 @@ export function parseValue(text: string): unknown {
 }
 
 /**
- * Parses `text` as `parseValue` does.
- * @throws {JsonSyntaxError} also if it is an object or a list
+ * Parses `text` as `parseJson` does.
+ * @throws {JsonError} also if it is an object or a list
  */
 export function parseScalar(text: string): Scalar {
-  const value = parseValue(text)
+  const value = parseJson(text)
   if (isScalar(value)) return value
-  throw new JsonSyntaxError('a value expected', 0)
+  throw new JsonError('syntax', 0, 'a value expected')
 }
 
 /** Whether a parsed value is neither an object nor a list. */
@@ -60,7 +38,7 @@ export const isScalar = (value: unknown): value is Scalar =>
   value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
 
 /**
- * Parses the elements of a list all at once, or returns undefined where one of them needs `parseValue`: it is broken, too deep, or what only
+ * Parses the elements of a list all at once, or returns undefined where one of them needs `parseJson`: it is broken, too deep, or what only
  * Python writes. One call for many small objects is about twice as fast as one for each.
  */
 export function parseElements(text: string): unknown[] | undefined {
@@ -76,7 +54,7 @@ export function parseElements(text: string): unknown[] | undefined {
 function isExact(value: unknown, depthLeft: number): boolean {
   if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER
   if (typeof value !== 'object' || value === null) return true
-  if (depthLeft === 0) throw new JsonDepthError()
+  if (depthLeft === 0) throw tooDeep(0)
   if (Array.isArray(value)) return value.every((item: unknown) => isExact(item, depthLeft - 1))
   // Values that JSON.parse makes inherit nothing that for-in would see; it is several times as fast as Object.values.
   for (const key in value) {
@@ -85,6 +63,9 @@ function isExact(value: unknown, depthLeft: number): boolean {
   }
   return true
 }
+
+const tooDeep = (at: number): JsonError =>
+  new JsonError('too-deep', at, `more than ${MAX_DEPTH} containers in each other`)
 
 const WORDS: ReadonlyMap<string, Scalar> = new Map<string, Scalar>([
   ['true', true],
@@ -115,8 +96,8 @@ class TolerantParser {
     return value
   }
 
-  #error(message: string): JsonSyntaxError {
-    return new JsonSyntaxError(message, this.#pos)
+  #error(message: string): JsonError {
+    return new JsonError('syntax', this.#pos, message)
   }
 
   #take(pattern: RegExp): string | undefined {
@@ -150,7 +131,7 @@ class TolerantParser {
   }
 
   #object(depth: number): Record<string, unknown> {
-    if (depth === 0) throw new JsonDepthError()
+    if (depth === 0) throw tooDeep(this.#pos)
     const entries: [string, unknown][] = []
     if (this.#takeChar('}')) return {}
     do {
@@ -165,7 +146,7 @@ class TolerantParser {
   }
 
   #list(depth: number): unknown[] {
-    if (depth === 0) throw new JsonDepthError()
+    if (depth === 0) throw tooDeep(this.#pos)
     const items: unknown[] = []
     if (this.#takeChar(']')) return items
     do items.push(this.#value(depth - 1))

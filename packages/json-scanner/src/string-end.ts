@@ -1,4 +1,4 @@
-import { BACKSLASH, QUOTE } from './json-bytes.js'
+import { BACKSLASH, QUOTE } from './bytes.js'
 
 /** Bytes that are looked at one by one before a search for the next quote is worth the call. */
 const SHORT_STRING = 64

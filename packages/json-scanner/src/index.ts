@@ -1,0 +1,5 @@
+export { JsonError, type JsonErrorCode } from './error.js'
+export { JsonReader, type ReaderOptions } from './reader.js'
+export type { ArrayNode, Node, ObjectNode } from './schema.js'
+export { readJson } from './stream.js'
+export { parseJson, type Scalar } from './value.js'
