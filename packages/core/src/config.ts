@@ -4,7 +4,10 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Static, TObject } from 'typebox'
 import { ConfigError, describeError } from './errors.js'
+import { parseJsonText } from './json.js'
+import { redactText } from './redact.js'
 import { type Problem, problemsOf, validator } from './schema.js'
+import { fillVariables, isUserInfoBroken, PERCENT_ENCODE } from './user-info.js'
 
 /**
  * The file a service reads when no path is given: `<service>.conf.json` in the current directory, then beside the
@@ -25,27 +28,39 @@ function candidates(service: string, executable: string): string[] {
   return [resolve(name), join(dirname(executable), name)]
 }
 
+export interface LoadOptions {
+  /** May change what the file holds, `{}` when there is none, before it is checked. */
+  amend?(file: object): object
+  /** Told what is accepted and should be written in another way, one line each. */
+  warn?(warning: string): void
+}
+
 /**
- * Loads a file against a schema. `${NAME}` in a text is replaced from `env`; defaults are filled in. `amend` may change
- * what the file holds, `{}` when there is none, before it is checked. Throws ConfigError with all problems.
+ * Loads a file against a schema. `${NAME}` in a text is replaced from `env`; defaults are filled in. The case of names
+ * does not count, as for the Go suite's decoder. Throws ConfigError with all problems.
  */
 export async function loadConfig<S extends TObject>(
   path: string | undefined,
   schema: S,
   env: Readonly<Record<string, string | undefined>>,
-  amend: (file: object) => object = file => file,
+  { amend = file => file, warn = () => {} }: LoadOptions = {},
 ): Promise<Readonly<Static<S>>> {
-  const problems: Problem[] = []
   const file = path === undefined ? {} : await readJson(path)
-  const filled = Object.entries(file).map(([key, item]) => [key, fillEnvironment(item, env, key, problems)])
+  const problems: Problem[] = []
+  const known = Object.keys(schema.properties)
+  const filled = Object.entries(file).map(([written, item]) => {
+    const key = knownName(written, { file, known, problems, warn })
+    return [key, fillEnvironment(item, env, key, problems)]
+  })
   const value = amend(Object.fromEntries(filled))
+  findBrokenUserInfo(value, '', problems)
   const isValid = validator(schema, { fillDefaults: true })
   const valid = isValid(value)
   if (!valid) problems.push(...problemsOf(isValid.errors))
   if (valid && problems.length === 0) return deepFreeze(value)
   throw new ConfigError(
     path ?? 'arguments',
-    problems.map(problem => `"${problem.field}" ${problem.problem}${hint(problem, schema)}`),
+    problems.map(({ field, problem }) => `"${redactText(field)}" ${problem}${hint({ field, problem }, schema)}`),
   )
 }
 
@@ -58,9 +73,9 @@ async function readJson(path: string): Promise<object> {
   }
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseJsonText(text)
   } catch (error) {
-    throw new ConfigError(path, [`is not JSON: ${withoutExcerpt(describeError(error))}`])
+    throw new ConfigError(path, [describeError(error)])
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new ConfigError(path, ['must hold one JSON object'])
@@ -68,11 +83,20 @@ async function readJson(path: string): Promise<object> {
   return value
 }
 
-/** V8 quotes the text around the fault, and that text may be a password. */
-function withoutExcerpt(message: string): string {
-  const position = /position (\d+)(?: \(line (\d+) column (\d+)\))?/.exec(message)
-  if (!position) return 'it ends too early'
-  return position[2] ? `see line ${position[2]}, column ${position[3]}` : `see character ${position[1]}`
+interface NameContext {
+  readonly file: object
+  readonly known: readonly string[]
+  readonly problems: Problem[]
+  warn(warning: string): void
+}
+
+function knownName(written: string, { file, known, problems, warn }: NameContext): string {
+  if (known.includes(written)) return written
+  const name = known.find(candidate => candidate.toLowerCase() === written.toLowerCase())
+  if (name === undefined) return written
+  if (name in file) problems.push({ field: written, problem: `is there as "${name}" as well` })
+  warn(`"${written}" is taken as "${name}"; write it like that`)
+  return name
 }
 
 /** Containers in each other that a key may hold; no schema has more than two. */
@@ -86,11 +110,11 @@ function fillEnvironment(
   depthLeft = MAX_DEPTH,
 ): unknown {
   if (typeof value === 'string') {
-    return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (whole, name: string) => {
+    return fillVariables(value, name => {
       const found = env[name]
       if (found === undefined)
         problems.push({ field, problem: `names the environment variable ${name}, which is not set` })
-      return found ?? whole
+      return found
     })
   }
   if (typeof value !== 'object' || value === null) return value
@@ -102,6 +126,16 @@ function fillEnvironment(
     return [key, fillEnvironment(item, env, `${field}.${key}`, problems, depthLeft - 1)] as const
   })
   return Array.isArray(value) ? entries.map(([, item]) => item) : Object.fromEntries(entries)
+}
+
+/** Every text is looked at, and every name in an object: a URL may be either. */
+function findBrokenUserInfo(value: unknown, field: string, problems: Problem[]): void {
+  if (typeof value === 'string' && isUserInfoBroken(value)) problems.push({ field, problem: PERCENT_ENCODE })
+  if (typeof value !== 'object' || value === null) return
+  for (const [key, item] of Object.entries(value)) {
+    if (isUserInfoBroken(key)) problems.push({ field, problem: PERCENT_ENCODE })
+    findBrokenUserInfo(item, Array.isArray(value) || field !== '' ? field : key, problems)
+  }
 }
 
 function hint({ field, problem }: Problem, schema: TObject): string {

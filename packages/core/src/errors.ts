@@ -66,7 +66,10 @@ export class HoldLimitReached extends ServiceError {
 
 /** Whatever was thrown, as an Error; libraries also throw strings and undefined. */
 export function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new ServiceError('NOT_AN_ERROR', String(thrown))
+  if (thrown instanceof Error) return thrown
+  // Not every object can be made a text.
+  const text = typeof thrown === 'object' ? Object.prototype.toString.call(thrown) : String(thrown)
+  return new ServiceError('NOT_AN_ERROR', text)
 }
 
 /** The `code` of an error: a string code as it is, AMQP's numbers as text, else `UNEXPECTED`. */
@@ -79,7 +82,7 @@ export function errorCode(error: Error): string {
 export function describeError(thrown: unknown, limit = 1000): string {
   const parts: string[] = []
   let current: unknown = thrown
-  while (current !== undefined && current !== null && parts.length < 4) {
+  for (let deep = 0; current !== undefined && current !== null && deep < 4; deep += 1) {
     const error = toError(current)
     if (!parts.some(part => part.includes(error.message))) parts.push(error.message)
     current = error.cause

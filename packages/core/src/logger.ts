@@ -1,8 +1,9 @@
 // Structured log lines: JSON to stdout and, when LogFile is set, to that file as well.
-import { mkdirSync, openSync } from 'node:fs'
+import { appendFileSync, closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { destination, type Logger, multistream, pino } from 'pino'
 import { ConfigError, describeError, errorCode, toError } from './errors.js'
+import { redactFields, redactText } from './redact.js'
 
 export type { Logger } from 'pino'
 
@@ -14,39 +15,60 @@ export interface LogConfig {
   readonly LogLevel: LogLevel
 }
 
-/** Values under these keys never reach a log line, however deep a caller puts them (two levels are enough for ours). */
-const SECRET_KEYS = [
-  'api_key',
-  'apiKey',
-  'password',
-  'authorization',
-  'Amqp',
-  'token',
-  'data',
-  'body',
-  'Msg',
-  'msgBase64',
-]
+/** The file that log lines are appended to. */
+export class LogFile {
+  readonly path: string
+  #fd: number
+
+  /** Opens the file (mode 0600) and makes its folder. Throws ConfigError. */
+  constructor(path: string) {
+    this.path = path
+    try {
+      mkdirSync(dirname(path), { recursive: true })
+      this.#fd = openSync(path, 'a', 0o600)
+    } catch (thrown) {
+      throw new ConfigError('LogFile', [`"LogFile": ${path} cannot be opened for writing: ${describeError(thrown)}`])
+    }
+  }
+
+  write(line: string): void {
+    appendFileSync(this.#fd, line)
+  }
+
+  /** Goes on in a new file of the same name, for whoever has renamed the old one. Throws, and goes on in the old one. */
+  reopen(): void {
+    const old = this.#fd
+    this.#fd = openSync(this.path, 'a', 0o600)
+    closeSync(old)
+  }
+}
 
 /**
- * Makes the process's logger. The file is opened at once (mode 0600, appended to, so that copy-and-truncate rotation
- * works). Throws ConfigError when it cannot be.
+ * Makes the process's logger. Secrets are hidden in whatever is logged; bindings of child loggers are ours to keep clean.
+ * Throws ConfigError when the file cannot be opened.
  */
-export function createLogger(service: string, config: LogConfig): Logger {
+export function createLogger(service: string, config: LogConfig, file = openLogFile(config)): Logger {
   const level = config.LogLevel === 'warning' ? 'warn' : config.LogLevel
   const streams = [{ level, stream: enduring(destination({ fd: 1, sync: true }), 'stdout') }]
-  if (config.LogFile !== '') streams.push({ level, stream: enduring(openLogFile(config.LogFile), config.LogFile) })
+  if (file) streams.push({ level, stream: enduring(file, file.path) })
   return pino(
     {
       level,
       base: { service, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: label => ({ level: label === 'warn' ? 'warning' : label }) },
+      formatters: {
+        level: label => ({ level: label === 'warn' ? 'warning' : label }),
+        log: fields => redactFields(fields),
+      },
       serializers: { err: serializeError },
-      redact: { paths: SECRET_KEYS.flatMap(key => [key, `*.${key}`, `*.*.${key}`]), censor: '[hidden]' },
     },
     multistream(streams),
   )
+}
+
+/** The file that a configuration names, if it names one. Throws ConfigError. */
+export function openLogFile({ LogFile: path }: Pick<LogConfig, 'LogFile'>): LogFile | undefined {
+  return path === '' ? undefined : new LogFile(path)
 }
 
 /** Drops lines that cannot be written, e.g. to a full disk: a message must not be lost because its log line was. */
@@ -71,16 +93,8 @@ export function logAvailability(log: Logger, server: string, state: 'up' | 'down
   else log.warn({ server, cause: describeError(error) }, 'the server is away; waiting for it')
 }
 
-function openLogFile(path: string) {
-  try {
-    mkdirSync(dirname(path), { recursive: true })
-    return destination({ fd: openSync(path, 'a', 0o600), sync: true })
-  } catch (thrown) {
-    throw new ConfigError('LogFile', [`"LogFile": ${path} cannot be opened for writing: ${describeError(thrown)}`])
-  }
-}
-
 function serializeError(thrown: unknown): Record<string, unknown> {
   const error = toError(thrown)
-  return { type: error.name, code: errorCode(error), message: describeError(error), stack: error.stack }
+  const { name, stack = '' } = error
+  return { type: name, code: errorCode(error), message: redactText(describeError(error)), stack: redactText(stack) }
 }

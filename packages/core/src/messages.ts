@@ -1,7 +1,8 @@
 // The messages on the wire, in the Go suite's exact spelling; nothing else in the suite knows these names.
 import Type, { type Static } from 'typebox'
-import { InvalidMessageError, toError } from './errors.js'
+import { InvalidMessageError } from './errors.js'
 import type { FailedFields } from './headers.js'
+import { JsonError, parseJsonText } from './json.js'
 import { firstProblem, validator } from './schema.js'
 
 /** What CRITs says about an analysis; the same in every message. `critsUrl` and `source` are `''` when CRITs sent none. */
@@ -151,11 +152,9 @@ const isCritsData = validator(CritsDataWire)
 export function parseJson(body: Buffer): unknown {
   if (body.length === 0) throw new InvalidMessageError('body', 'is empty')
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body))
+    return parseJsonText(new TextDecoder('utf-8', { fatal: true }).decode(body))
   } catch (thrown) {
-    const position = /position (\d+)/.exec(toError(thrown).message)?.[1]
-    const where = position === undefined ? '' : ` (byte ${position} of ${body.length})`
-    throw new InvalidMessageError('body', `is not JSON in UTF-8${where}`)
+    throw new InvalidMessageError('body', thrown instanceof JsonError ? thrown.message : 'is not UTF-8')
   }
 }
 

@@ -5,8 +5,10 @@ import yargs, { type Options, type PositionalOptions } from 'yargs'
 import { BrokerRefusedError } from './broker/connection.js'
 import { findConfigFile, loadConfig, noConfigFile } from './config.js'
 import { ConfigError, describeError } from './errors.js'
-import { createLogger, type LogConfig, type Logger } from './logger.js'
+import { createLogger, type LogConfig, type LogFile, type Logger, openLogFile } from './logger.js'
+import { redactText } from './redact.js'
 import { Shutdown } from './shutdown.js'
+import { fileProblems } from './usable.js'
 
 export type Arguments = Readonly<Record<string, unknown>>
 
@@ -27,11 +29,10 @@ export interface ProcessDefinition<S extends TObject> {
    * one that is not there. Throws ConfigError.
    */
   merge?(file: object, args: Arguments): object
-  /**
-   * Names what cannot be used although it is well-formed, e.g. a URL that is still a placeholder: an error at start,
-   * a warning of `--check-config`.
-   */
+  /** Names what cannot be used although it is well-formed, e.g. a URL that is still a placeholder. */
   check?(config: Readonly<Static<S>>): string[]
+  /** Names what works and is most likely not meant. */
+  advise?(config: Readonly<Static<S>>): string[]
   /** Does the work until `shutdown.stop`; resolves with the exit code. */
   run(config: Readonly<Static<S>>, environment: ProcessEnvironment): Promise<number>
 }
@@ -49,41 +50,85 @@ const EXIT = { ok: 0, failed: 1, unusable: 2 } as const
  * or broker account (nothing was started).
  */
 export async function runProcess<S extends TObject>(definition: ProcessDefinition<S>): Promise<void> {
+  // Their defaults: the end of the process, and a debugger for everybody on this machine.
+  process.on('SIGHUP', ignore)
+  process.on('SIGUSR1', ignore)
   try {
     process.exitCode = await start(definition)
   } catch (error) {
-    process.stderr.write(`${definition.name}: ${error instanceof ConfigError ? error.message : describeError(error)}\n`)
+    const message = error instanceof ConfigError ? error.message : describeError(error)
+    process.stderr.write(`${definition.name}: ${redactText(message)}\n`)
     process.exitCode = error instanceof ConfigError || error instanceof BrokerRefusedError ? EXIT.unusable : EXIT.failed
   }
 }
 
+function ignore(): void {}
+
 async function start<S extends TObject>(definition: ProcessDefinition<S>): Promise<number> {
   const args = await parseArguments(definition)
+  const isCheck = args['check-config'] === true
+  const { source, config, advice, unusable } = await configure(definition, args)
+  if (isCheck) for (const warning of advice) process.stdout.write(`warning: ${warning}\n`)
+  if (unusable.length > 0) throw new ConfigError(source, unusable)
+  if (!isCheck) return run(definition, { config, args, advice })
+  process.stdout.write(`${source}: ok\n`)
+  return EXIT.ok
+}
+
+/** Everything that a start would refuse is told here, so that `--check-config` and a start agree. */
+async function configure<S extends TObject>(definition: ProcessDefinition<S>, args: Arguments) {
   const path = configFile(definition, args)
-  const config = await loadConfig(path, definition.schema, process.env, file => definition.merge?.(file, args) ?? file)
-  const unusable = definition.check?.(config) ?? []
-  if (args['check-config'] === true) {
-    for (const problem of unusable) process.stdout.write(`warning: ${problem}\n`)
-    process.stdout.write(`${path ?? 'arguments'}: ok\n`)
-    return EXIT.ok
-  }
-  if (unusable.length > 0) throw new ConfigError(path ?? 'arguments', unusable)
-  const log = createLogger(definition.name, logConfig(config))
+  const advice: string[] = []
+  const config = await loadConfig(path, definition.schema, process.env, {
+    amend: file => definition.merge?.(file, args) ?? file,
+    warn: warning => advice.push(warning),
+  })
+  advice.push(...(definition.advise?.(config) ?? []))
+  const unusable = [...(definition.check?.(config) ?? []), ...fileProblems({ LogFile: logConfig(config).LogFile })]
+  return { source: path ?? 'arguments', config, advice, unusable }
+}
+
+interface Start<S extends TObject> {
+  readonly config: Readonly<Static<S>>
+  readonly args: Arguments
+  readonly advice: readonly string[]
+}
+
+async function run<S extends TObject>(definition: ProcessDefinition<S>, { config, args, advice }: Start<S>) {
+  const file = openLogFile(logConfig(config))
+  const log = createLogger(definition.name, logConfig(config), file)
+  for (const warning of advice) log.warn({ warning }, 'the configuration should be looked at')
   const shutdown = new Shutdown(
     () => drainMs(config),
     (signal, meaning) =>
       log.info({ signal }, meaning === 'stop' ? 'stopping: work in progress may end' : 'stopping now'),
   )
+  const hangUp = () => reopen(file, log)
   const crash = (error: unknown) => {
     log.fatal({ err: error }, 'crashed')
     process.exit(EXIT.failed)
   }
+  process.on('SIGHUP', hangUp)
   process.on('uncaughtException', crash)
   try {
     return await definition.run(config, { log, shutdown, args })
+  } catch (error) {
+    log.fatal({ err: error }, 'ended by an error')
+    throw error
   } finally {
     shutdown.dispose()
+    process.off('SIGHUP', hangUp)
     process.off('uncaughtException', crash)
+  }
+}
+
+/** For log rotation: who has renamed the file wants a new one. */
+function reopen(file: LogFile | undefined, log: Logger): void {
+  try {
+    file?.reopen()
+    log.info('SIGHUP: LogFile is open anew')
+  } catch (error) {
+    log.warn({ err: error }, 'LogFile cannot be opened anew; going on in the old one')
   }
 }
 

@@ -1,5 +1,6 @@
-// Checks of the directories that a configuration names, made once at start.
-import { accessSync, constants, statSync } from 'node:fs'
+// Checks of the files and directories that a configuration names, made once at start.
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { describeError } from './errors.js'
 
 /** What is wrong with directories that files are to be made in, by key, one line each. */
@@ -13,4 +14,25 @@ export function directoryProblems(directories: Readonly<Record<string, string>>)
       return [`"${key}": ${path} cannot be written to: ${describeError(error)}`]
     }
   })
+}
+
+/** What is wrong with files that are to be appended to, by key; empty = none. Their directories are made where missing. */
+export function fileProblems(files: Readonly<Record<string, string>>): string[] {
+  return Object.entries(files).flatMap(([key, path]) => {
+    if (path === '') return []
+    try {
+      const there = nearest(resolve(path))
+      const isMissing = there !== resolve(path)
+      if (statSync(there).isDirectory() !== isMissing)
+        return [`"${key}": ${path} is ${isMissing ? 'in no' : 'a'} directory`]
+      accessSync(there, constants.W_OK | (isMissing ? constants.X_OK : 0))
+      return []
+    } catch (error) {
+      return [`"${key}": ${path} cannot be opened for writing: ${describeError(error)}`]
+    }
+  })
+}
+
+function nearest(path: string): string {
+  return existsSync(path) ? path : nearest(dirname(path))
 }
