@@ -39,12 +39,12 @@ export interface LoadOptions {
  * Loads a file against a schema. `${NAME}` in a text is replaced from `env`; defaults are filled in. The case of names
  * does not count, as for the Go suite's decoder. Throws ConfigError with all problems.
  */
-export async function loadConfig<S extends TObject>(
+export async function loadConfig<S extends TObject, C = Static<S>>(
   path: string | undefined,
   schema: S,
   env: Readonly<Record<string, string | undefined>>,
   { amend = file => file, warn = () => {} }: LoadOptions = {},
-): Promise<Readonly<Static<S>>> {
+): Promise<Readonly<C>> {
   const file = path === undefined ? {} : await readJson(path)
   const problems: Problem[] = []
   const known = Object.keys(schema.properties)
@@ -54,7 +54,7 @@ export async function loadConfig<S extends TObject>(
   })
   const value = amend(Object.fromEntries(filled))
   findBrokenUserInfo(value, '', problems)
-  const isValid = validator(schema, { fillDefaults: true })
+  const isValid = validator<S, C>(schema, { fillDefaults: true })
   const valid = isValid(value)
   if (!valid) problems.push(...problemsOf(isValid.errors))
   if (valid && problems.length === 0) return deepFreeze(value)

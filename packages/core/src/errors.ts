@@ -1,4 +1,5 @@
 // The error classes that carry meaning across the suite, and the two helpers that turn anything thrown into text.
+import { redactText } from './redact.js'
 
 /** An error with a stable `code` for logs and for the `Desc` field of a failed message. */
 export class ServiceError extends Error {
@@ -78,7 +79,10 @@ export function errorCode(error: Error): string {
   return typeof code === 'string' || typeof code === 'number' ? String(code) : 'UNEXPECTED'
 }
 
-/** The message of an error and of its causes (at most three), in one line of at most `limit` characters (default 1000). */
+/**
+ * The message of an error and of its causes (at most three), in one line of at most `limit` characters (default 1000).
+ * Without secrets that can be told from the rest: it may be the text of another program.
+ */
 export function describeError(thrown: unknown, limit = 1000): string {
   const parts: string[] = []
   let current: unknown = thrown
@@ -87,6 +91,6 @@ export function describeError(thrown: unknown, limit = 1000): string {
     if (!parts.some(part => part.includes(error.message))) parts.push(error.message)
     current = error.cause
   }
-  const line = parts.join(': ').replace(/\s*\n\s*/g, ' | ')
+  const line = redactText(parts.join(': ')).replace(/\s*\n\s*/g, ' | ')
   return line.length > limit ? `${line.slice(0, limit - 1)}…` : line
 }

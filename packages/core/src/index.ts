@@ -66,4 +66,4 @@ export {
   type StageConfig,
   StageKeys,
 } from './stage-config.js'
-export { directoryProblems } from './usable.js'
+export { directoryProblems, existingPart } from './usable.js'

@@ -96,5 +96,5 @@ export function logAvailability(log: Logger, server: string, state: 'up' | 'down
 function serializeError(thrown: unknown): Record<string, unknown> {
   const error = toError(thrown)
   const { name, stack = '' } = error
-  return { type: name, code: errorCode(error), message: redactText(describeError(error)), stack: redactText(stack) }
+  return { type: name, code: errorCode(error), message: describeError(error), stack: redactText(stack) }
 }

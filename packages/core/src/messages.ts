@@ -57,7 +57,7 @@ const FailedWire = Type.Object({
   Error: Type.String(),
   Desc: Type.String(),
   Msg: Type.String(),
-  FailedAt: Type.Optional(Type.String()),
+  FailedAt: optionalText,
 })
 
 const isTask = validator(TaskWire)
@@ -116,7 +116,7 @@ export function decodeFailedMessage(body: Buffer): FailedMessage {
     error: wire.Error,
     desc: wire.Desc,
     failedAt: wire.FailedAt ?? '',
-    body: Buffer.from(wire.FailedAt === undefined ? unquote(wire.Msg) : wire.Msg),
+    body: Buffer.from(wire.FailedAt == null ? unquote(wire.Msg) : wire.Msg),
   }
 }
 
@@ -133,7 +133,7 @@ export function encodeFailedMessage(failed: FailedFields, message: string): Buff
   )
 }
 
-/** What can be learnt about the analysis from any stage's message, valid or not; undefined when nothing can. */
+/** What can be learnt about the analysis from any stage's message, valid or not; undefined when too little can. */
 export function findCritsData(body: Buffer): CritsData | undefined {
   let wire: unknown
   try {
@@ -143,7 +143,10 @@ export function findCritsData(body: Buffer): CritsData | undefined {
   }
   if (typeof wire !== 'object' || wire === null) return undefined
   const data: unknown = 'CritsData' in wire ? wire.CritsData : 'crits_data' in wire ? wire.crits_data : undefined
-  return isCritsData(data) ? critsDataFromWire(data) : undefined
+  if (typeof data !== 'object' || data === null) return undefined
+  // What is wrong in fields that ending an analysis does not need is no reason to leave it open.
+  const texts = Object.fromEntries(Object.entries(data).filter(([, value]) => typeof value === 'string'))
+  return isCritsData(texts) ? critsDataFromWire(texts) : undefined
 }
 
 const isCritsData = validator(CritsDataWire)

@@ -1,6 +1,6 @@
 // From the command line to the exit code: arguments, configuration, logger, signals. The only file that sets the code.
 import { realpathSync } from 'node:fs'
-import type { Static, TObject } from 'typebox'
+import type { TObject, TSchema } from 'typebox'
 import yargs, { type Options, type PositionalOptions } from 'yargs'
 import { BrokerRefusedError } from './broker/connection.js'
 import { findConfigFile, loadConfig, noConfigFile } from './config.js'
@@ -8,16 +8,19 @@ import { ConfigError, describeError } from './errors.js'
 import { createLogger, type LogConfig, type LogFile, type Logger, openLogFile } from './logger.js'
 import { redactText } from './redact.js'
 import { Shutdown } from './shutdown.js'
-import { fileProblems } from './usable.js'
+import { fileProblems, placeholders } from './usable.js'
 
 export type Arguments = Readonly<Record<string, unknown>>
 
-export interface ProcessDefinition<S extends TObject> {
+/** The schema of a configuration of this type. */
+export type SchemaOf<C> = TObject<{ [K in keyof C]-?: TSchema }>
+
+export interface ProcessDefinition<C extends object> {
   /** Also the name of the default configuration file and of the executable. */
   readonly name: string
   /** One sentence for `--help`. */
   readonly summary: string
-  readonly schema: S
+  readonly schema: SchemaOf<C>
   /** Further command-line options. */
   readonly options?: Readonly<Record<string, Options>>
   /** Command-line arguments without a name, in their order; each may be left out. */
@@ -30,11 +33,11 @@ export interface ProcessDefinition<S extends TObject> {
    */
   merge?(file: object, args: Arguments): object
   /** Names what cannot be used although it is well-formed, e.g. a URL that is still a placeholder. */
-  check?(config: Readonly<Static<S>>): string[]
+  check?(config: Readonly<C>): string[]
   /** Names what works and is most likely not meant. */
-  advise?(config: Readonly<Static<S>>): string[]
+  advise?(config: Readonly<C>): string[]
   /** Does the work until `shutdown.stop`; resolves with the exit code. */
-  run(config: Readonly<Static<S>>, environment: ProcessEnvironment): Promise<number>
+  run(config: Readonly<C>, environment: ProcessEnvironment): Promise<number>
 }
 
 export interface ProcessEnvironment {
@@ -49,7 +52,7 @@ const EXIT = { ok: 0, failed: 1, unusable: 2 } as const
  * Runs a service as this process. Exit codes: 0 all done, 1 something was left undone, 2 wrong arguments, configuration
  * or broker account (nothing was started).
  */
-export async function runProcess<S extends TObject>(definition: ProcessDefinition<S>): Promise<void> {
+export async function runProcess<C extends object>(definition: ProcessDefinition<C>): Promise<void> {
   // Their defaults: the end of the process, and a debugger for everybody on this machine.
   process.on('SIGHUP', ignore)
   process.on('SIGUSR1', ignore)
@@ -64,7 +67,7 @@ export async function runProcess<S extends TObject>(definition: ProcessDefinitio
 
 function ignore(): void {}
 
-async function start<S extends TObject>(definition: ProcessDefinition<S>): Promise<number> {
+async function start<C extends object>(definition: ProcessDefinition<C>): Promise<number> {
   const args = await parseArguments(definition)
   const isCheck = args['check-config'] === true
   const { source, config, advice, unusable } = await configure(definition, args)
@@ -76,25 +79,31 @@ async function start<S extends TObject>(definition: ProcessDefinition<S>): Promi
 }
 
 /** Everything that a start would refuse is told here, so that `--check-config` and a start agree. */
-async function configure<S extends TObject>(definition: ProcessDefinition<S>, args: Arguments) {
+async function configure<C extends object>(definition: ProcessDefinition<C>, args: Arguments) {
   const path = configFile(definition, args)
   const advice: string[] = []
-  const config = await loadConfig(path, definition.schema, process.env, {
+  const config = await loadConfig<SchemaOf<C>, C>(path, definition.schema, process.env, {
     amend: file => definition.merge?.(file, args) ?? file,
     warn: warning => advice.push(warning),
   })
   advice.push(...(definition.advise?.(config) ?? []))
-  const unusable = [...(definition.check?.(config) ?? []), ...fileProblems({ LogFile: logConfig(config).LogFile })]
+  const problems = [...(definition.check?.(config) ?? []), ...fileProblems({ LogFile: logConfig(config).LogFile })]
+  const untouched = placeholders(config)
+  const isTold = (problem: string) => untouched.some(key => problem.startsWith(`"${key}"`))
+  const unusable = [
+    ...untouched.map(key => `"${key}" is still the placeholder of the example`),
+    ...problems.filter(problem => !isTold(problem)),
+  ]
   return { source: path ?? 'arguments', config, advice, unusable }
 }
 
-interface Start<S extends TObject> {
-  readonly config: Readonly<Static<S>>
+interface Start<C extends object> {
+  readonly config: Readonly<C>
   readonly args: Arguments
   readonly advice: readonly string[]
 }
 
-async function run<S extends TObject>(definition: ProcessDefinition<S>, { config, args, advice }: Start<S>) {
+async function run<C extends object>(definition: ProcessDefinition<C>, { config, args, advice }: Start<C>) {
   const file = openLogFile(logConfig(config))
   const log = createLogger(definition.name, logConfig(config), file)
   for (const warning of advice) log.warn({ warning }, 'the configuration should be looked at')
@@ -126,13 +135,13 @@ async function run<S extends TObject>(definition: ProcessDefinition<S>, { config
 function reopen(file: LogFile | undefined, log: Logger): void {
   try {
     file?.reopen()
-    log.info('SIGHUP: LogFile is open anew')
+    log.info(file ? 'LogFile is open anew' : 'SIGHUP does nothing: there is no LogFile')
   } catch (error) {
     log.warn({ err: error }, 'LogFile cannot be opened anew; going on in the old one')
   }
 }
 
-async function parseArguments<S extends TObject>(definition: ProcessDefinition<S>): Promise<Arguments> {
+async function parseArguments<C extends object>(definition: ProcessDefinition<C>): Promise<Arguments> {
   const argv = process.argv.slice(2)
   const positionals = Object.entries(definition.positionals ?? {})
   const parser = yargs(definition.rewrite?.(argv) ?? argv)
@@ -162,7 +171,7 @@ async function parseArguments<S extends TObject>(definition: ProcessDefinition<S
     .parseAsync()
 }
 
-function configFile<S extends TObject>(definition: ProcessDefinition<S>, args: Arguments): string | undefined {
+function configFile<C extends object>(definition: ProcessDefinition<C>, args: Arguments): string | undefined {
   if (typeof args.config === 'string') return args.config
   const found = findConfigFile(definition.name, executable())
   if (found === undefined && definition.merge === undefined) throw noConfigFile(definition.name, executable())

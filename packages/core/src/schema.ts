@@ -3,9 +3,12 @@ import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import type { Static, TSchema } from 'typebox'
 
 /** A type guard made from a schema; `errors` tells why the last call said no. Defaults are filled in when asked for. */
-export type Validator<S extends TSchema> = ValidateFunction<Static<S>>
+export type Validator<T> = ValidateFunction<T>
 
-export function validator<S extends TSchema>(schema: S, options: { fillDefaults?: boolean } = {}): Validator<S> {
+export function validator<S extends TSchema, T = Static<S>>(
+  schema: S,
+  options: { fillDefaults?: boolean } = {},
+): Validator<T> {
   const ajv = new Ajv({
     allErrors: true,
     useDefaults: options.fillDefaults ?? false,
@@ -15,7 +18,7 @@ export function validator<S extends TSchema>(schema: S, options: { fillDefaults?
     meta: false,
     validateSchema: false,
   })
-  return ajv.compile<Static<S>>(schema)
+  return ajv.compile<T>(schema)
 }
 
 export interface Problem {

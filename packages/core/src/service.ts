@@ -1,7 +1,6 @@
 // runService: a definition becomes a consuming process.
 import { hostname } from 'node:os'
 import { delay, orAbort } from '@cuckoo-distributed/wait'
-import type { Static, TObject } from 'typebox'
 import type { Options } from 'yargs'
 import { parseBrokers, showBrokers } from './broker/address.js'
 import { BrokerConnection } from './broker/connection.js'
@@ -13,7 +12,7 @@ import { Silence } from './broker/silence.js'
 import { tlsFiles, tlsProblems } from './broker/tls.js'
 import { describeError } from './errors.js'
 import type { Logger } from './logger.js'
-import { type Arguments, type ProcessEnvironment, runProcess } from './process.js'
+import { type Arguments, type ProcessEnvironment, runProcess, type SchemaOf } from './process.js'
 import type { BoundStage } from './stage.js'
 import type { BrokerConfig } from './stage-config.js'
 
@@ -29,55 +28,51 @@ export interface ServiceDependencies {
   readonly publisher: Publisher
 }
 
-export interface ServiceDefinition<S extends TObject> {
+export interface ServiceDefinition<C extends BrokerConfig> {
   readonly name: string
   readonly summary: string
-  readonly schema: S
+  readonly schema: SchemaOf<C>
   readonly options?: Readonly<Record<string, Options>>
   /** Queues that the configuration names; they are declared on every connection. */
-  queues(config: Readonly<Static<S>>): readonly OwnQueue[]
+  queues(config: Readonly<C>): readonly OwnQueue[]
   /** Where failed messages go. */
-  failedQueue(config: Readonly<Static<S>>): string
-  check?(config: Readonly<Static<S>>): string[]
+  failedQueue(config: Readonly<C>): string
+  /** As for `ProcessDefinition`. */
+  check?(config: Readonly<C>): string[]
+  advise?(config: Readonly<C>): string[]
   /** Makes clients and stages. Opens no connection that disposing does not end. */
-  open(config: Readonly<Static<S>>, dependencies: ServiceDependencies): Promise<OpenService>
+  open(config: Readonly<C>, dependencies: ServiceDependencies): Promise<OpenService>
   /** Something to do in place of consuming, when the arguments ask for it; resolves with the exit code. */
-  command?(
-    config: Readonly<Static<S>>,
-    args: Arguments,
-  ): ((dependencies: ServiceDependencies) => Promise<number>) | undefined
+  command?(config: Readonly<C>, args: Arguments): ((dependencies: ServiceDependencies) => Promise<number>) | undefined
 }
 
 /** How long after the end of the drain time handlers may take to notice. */
 const LAST_GRACE_MS = 5_000
 
 /** Runs a service with its stages as this process; see `runProcess` for the exit codes. */
-export async function runService<S extends TObject>(
-  definition: ServiceDefinition<S>,
-  brokerConfig: (config: Readonly<Static<S>>) => BrokerConfig,
-): Promise<void> {
-  await runProcess({
+export async function runService<C extends BrokerConfig>(definition: ServiceDefinition<C>): Promise<void> {
+  await runProcess<C>({
     name: definition.name,
     summary: definition.summary,
     schema: definition.schema,
     ...(definition.options && { options: definition.options }),
-    check: config => [...checkBroker(brokerConfig(config)), ...(definition.check?.(config) ?? [])],
-    run: (config, environment) => serve(definition, config, brokerConfig(config), environment),
+    check: config => [...checkBroker(config), ...(definition.check?.(config) ?? [])],
+    advise: config => definition.advise?.(config) ?? [],
+    run: (config, environment) => serve(definition, config, environment),
   })
 }
 
-async function serve<S extends TObject>(
-  definition: ServiceDefinition<S>,
-  config: Readonly<Static<S>>,
-  broker: BrokerConfig,
+async function serve<C extends BrokerConfig>(
+  definition: ServiceDefinition<C>,
+  config: Readonly<C>,
   environment: ProcessEnvironment,
 ): Promise<number> {
   const { log, shutdown, args } = environment
   const queues = definition.queues(config)
-  const addresses = parseBrokers(broker.Amqp)
-  const shared = { addresses, tls: tlsFiles(broker), name: `${definition.name}@${hostname()}:${process.pid}` }
+  const addresses = parseBrokers(config.Amqp)
+  const shared = { addresses, tls: tlsFiles(config), name: `${definition.name}@${hostname()}:${process.pid}` }
   log.info({ broker: showBrokers(addresses), version: process.env.SERVICE_VERSION ?? 'development' }, 'starting')
-  const { QueueType: queueType, MaxMessageSize: maxMessageSize } = broker
+  const { QueueType: queueType, MaxMessageSize: maxMessageSize } = config
   await using publisher = new Publisher({ ...shared, log, queues, queueType, maxMessageSize })
   const dependencies = { log, stop: shutdown.stop, publisher }
   const command = definition.command?.(config, args)
@@ -95,7 +90,7 @@ async function serve<S extends TObject>(
       causes,
       log,
       silence,
-      holdLimitMs: broker.HoldLimit * 1000,
+      holdLimitMs: config.HoldLimit * 1000,
       stop: shutdown.stop,
       force: shutdown.force,
       onLost: cause => connection.drop(cause),

@@ -21,7 +21,7 @@ export function fileProblems(files: Readonly<Record<string, string>>): string[] 
   return Object.entries(files).flatMap(([key, path]) => {
     if (path === '') return []
     try {
-      const there = nearest(resolve(path))
+      const there = existingPart(resolve(path))
       const isMissing = there !== resolve(path)
       if (statSync(there).isDirectory() !== isMissing)
         return [`"${key}": ${path} is ${isMissing ? 'in no' : 'a'} directory`]
@@ -33,6 +33,16 @@ export function fileProblems(files: Readonly<Record<string, string>>): string[] 
   })
 }
 
-function nearest(path: string): string {
-  return existsSync(path) ? path : nearest(dirname(path))
+/** The path itself, or the nearest directory above it that exists. */
+export function existingPart(path: string): string {
+  return existsSync(path) ? path : existingPart(dirname(path))
 }
+
+/** Keys whose values are those of the examples that nobody has filled in. The path for LogFile would do. */
+export function placeholders(config: object): string[] {
+  return Object.entries(config)
+    .filter(([, value]) => [value].flat().some(text => typeof text === 'string' && PLACEHOLDER.test(text)))
+    .map(([key]) => key)
+}
+
+const PLACEHOLDER = /^amqp:\/\/USER:PASSWORD@HOST:PORT|:\/\/cuckoo\.your\.network:PORT|^\/folder\/(to|for)\//

@@ -17,15 +17,15 @@ const schema = Type.Object(
 )
 const good = { Amqp: 'amqp://u:p@h:5672', ConsumerQueue: 'in', FailedQueue: 'failed' }
 
-async function load(content: unknown, env: Record<string, string> = {}) {
+async function load(content: unknown, env: Record<string, string> = {}, warn?: (warning: string) => void) {
   const path = join(await mkdtemp(join(tmpdir(), 'config-')), 'x.conf.json')
   await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content))
-  return loadConfig(path, schema, env)
+  return loadConfig(path, schema, env, warn && { warn })
 }
 
-async function problemsOf(content: unknown): Promise<string> {
+async function problemsOf(content: unknown, env: Record<string, string> = {}): Promise<string> {
   try {
-    await load(content)
+    await load(content, env)
   } catch (error) {
     assert.ok(error instanceof ConfigError)
     return error.problems.join('\n')
@@ -58,8 +58,8 @@ test('all problems are told at once, each with its key', async () => {
 
 test('an unknown key is refused with the nearest known one', async () => {
   assert.match(
-    await problemsOf({ ...good, prefetchcount: 3 }),
-    /"prefetchcount" is unknown; did you mean "PrefetchCount"\?/,
+    await problemsOf({ ...good, prefetchcounts: 3 }),
+    /"prefetchcounts" is unknown; did you mean "PrefetchCount"\?/,
   )
   assert.match(await problemsOf({ ...good, Zzyzx: 3 }), /"Zzyzx" is unknown; this service has no such key/)
 })
@@ -79,8 +79,98 @@ test('a variable that is not set is an error that names key and variable', async
 
 test('a file that is not JSON is told with its place, without its content', async () => {
   const problems = await problemsOf('{\n  "Amqp": "amqp://u:topsecret@h",\n  oops\n}')
-  assert.match(problems, /is not JSON: see line 3, column 3|is not JSON: see character/)
-  assert.doesNotMatch(problems, /topsecret/)
+  assert.equal(problems, 'is not JSON: see line 3, column 3')
+})
+
+for (const [what, text, place] of [
+  ['a text without quotes', '{\n  "Amqp": topsecret\n}', 'line 2, column 11'],
+  ['a name without quotes', '{"Amqp": "topsecret", x: 1}', 'line 1, column 23'],
+  ['a comma too many', '{\n  "Amqp": "topsecret",\n}', 'line 3, column 1'],
+  ['a line break inside a text', '{\n "Amqp": "topsecret\n"}', 'line 2, column 20'],
+  ['an end that is too early', '{"Amqp": "topsecret"', 'line 1, column 21'],
+  ['something behind the end', '{} topsecret', 'line 1, column 4'],
+  ['nothing at all', '', 'line 1, column 1'],
+  ['an unknown escape', '{"Amqp": "topsecret\\q"}', 'line 1, column 21'],
+] as const) {
+  test(`a fault in JSON has a place, and nothing is shown: ${what}`, async () => {
+    const problems = await problemsOf(text)
+    assert.equal(problems, `is not JSON: see ${place}`)
+  })
+}
+
+test('JSON whose fault cannot be found is refused all the same', async () => {
+  assert.equal(await problemsOf('['.repeat(200_000)), 'is not JSON')
+  assert.match(await problemsOf(`{"a": "${'x'.repeat(1_100_000)}" oops}`), /^is not JSON/)
+})
+
+test('a byte order mark is no fault', async () => {
+  assert.equal((await load(`\ufeff${JSON.stringify(good)}`)).ConsumerQueue, 'in')
+})
+
+test('the case of a name does not count, and a warning says how it is written', async () => {
+  const warnings: string[] = []
+  const config = await load({ ...good, prefetchcount: 3 }, {}, warning => warnings.push(warning))
+  assert.equal(config.PrefetchCount, 3)
+  assert.deepEqual(warnings, ['"prefetchcount" is taken as "PrefetchCount"; write it like that'])
+  assert.match(
+    await problemsOf({ ...good, prefetchcount: 3, PrefetchCount: 4 }),
+    /"prefetchcount" is there as "PrefetchCount" as well/,
+  )
+})
+
+for (const secret of ['p@ss/w0rd', '12#s3cret', 'a?b', 'a:b', 'ü%', 'plain', '${X}', '$&']) {
+  test(`a variable in the user info of a URL is percent-encoded where it is put in: ${secret}`, async () => {
+    const config = await load(
+      { ...good, Amqp: 'amqp://${USER}:${PW}@h:5672/${VHOST}' },
+      { PW: secret, USER: secret, VHOST: 'v' },
+    )
+    assert.equal(config.Amqp, `amqp://${encodeURIComponent(secret)}:${encodeURIComponent(secret)}@h:5672/v`)
+  })
+}
+
+test('a variable elsewhere is put in as it is', async () => {
+  const env = { URL: 'amqp://u:p%40@h', HOST: 'h:5672', TEXT: 'a@b/c' }
+  assert.equal((await load({ ...good, Amqp: '${URL}' }, env)).Amqp, 'amqp://u:p%40@h')
+  assert.equal((await load({ ...good, Amqp: 'amqp://u:p@${HOST}' }, env)).Amqp, 'amqp://u:p@h:5672')
+  assert.equal((await load({ ...good, Amqp: 'amqp://${HOST}' }, env)).Amqp, 'amqp://h:5672')
+  assert.equal((await load({ ...good, LogFile: '${TEXT}' }, env)).LogFile, 'a@b/c')
+})
+
+for (const url of [
+  'amqp://guest:s3cr/et@h',
+  'amqp://guest:12#s3cret@h',
+  'http://u:s3?cret@h',
+  'postgres://u:12/s3cret@h/db',
+  'http://u:s3cret\\@h',
+  'http://u:s3cret%@h',
+  'http://u:s3%zzcret@h',
+  'http://u:a@b/s3cret@h',
+]) {
+  test(`user info that cannot be told from the rest is refused, and nothing of it shown: ${url}`, async () => {
+    for (const content of [
+      { ...good, Amqp: url },
+      { ...good, Lists: ['x', url] },
+      { ...good, Lists: { [url]: 'x' } },
+    ]) {
+      const problems = await problemsOf(content)
+      assert.match(problems, /^"(Amqp|Lists)" .*percent-encode what is special there: @ is %40/m)
+      assert.doesNotMatch(problems, /cret|12|guest/)
+    }
+    assert.match(await problemsOf({ ...good, Amqp: '${URL}' }, { URL: url }), /percent-encode/)
+  })
+}
+
+test('user info that can be told from the rest is fine, and so is an @ in what is no URL', async () => {
+  for (const url of [
+    'amqp://u:p%40%2F@h/v',
+    'amqp://u:p@ss@h',
+    'http://h/a%40b',
+    'http://h',
+    'a/b@c',
+    'amqp://h?x=1',
+  ]) {
+    assert.equal((await load({ ...good, Amqp: url })).Amqp, url)
+  }
 })
 
 test('a missing file says so', async () => {

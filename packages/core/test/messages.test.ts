@@ -32,8 +32,8 @@ test('keys may come in any order, and null counts as none', () => {
 
 const bad: [string, string | Buffer, RegExp][] = [
   ['an empty body', '', /body is empty/],
-  ['text that is not JSON', '{"TaskId": 7, secret', /body is not JSON in UTF-8/],
-  ['bytes that are not UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), /body is not JSON in UTF-8/],
+  ['text that is not JSON', '{"TaskId": 7, secret', /body is not JSON: see line 1, column 15/],
+  ['bytes that are not UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), /body is not UTF-8/],
   ['null', 'null', /body must be an object, not null/],
   ['a missing CritsData', '{"TaskId":7,"CuckooURL":"u"}', /CritsData is missing/],
   ['a text as task id', goTask.replace('7', '"7"'), /TaskId must be an integer, not a text of 1 characters/],
@@ -72,6 +72,7 @@ test('a FailedMsg of the Go suite has five fields, and its Msg may be a quoted s
   const failed = decodeFailedMessage(Buffer.from(JSON.stringify(go)))
   assert.equal(failed.body.toString(), '{"a":1}')
   assert.equal(failed.failedAt, '')
+  assert.deepEqual(decodeFailedMessage(Buffer.from(JSON.stringify({ ...go, FailedAt: null }))), failed)
 })
 
 test('a body that is itself a quoted string stays one', () => {
@@ -84,10 +85,31 @@ test('a failed message without a queue is refused: it could only be lost', () =>
   assert.throws(() => decodeFailedMessage(Buffer.from(JSON.stringify(go))), /Queue is empty/)
 })
 
+test('a byte order mark is no fault', () => {
+  assert.equal(decodeTask(Buffer.from(`\ufeff${goTask}`)).taskId, 7)
+})
+
+test('the analysis is found although fields are wrong that it can be ended without', () => {
+  const { CritsData } = JSON.parse(goTask)
+  for (const change of [{ source: ['Internal'] }, { md5: 5 }, { crits_url: {} }, { source: null }, { extra: [] }]) {
+    const found = findCritsData(Buffer.from(JSON.stringify({ TaskId: 'x', crits_data: { ...CritsData, ...change } })))
+    assert.equal(found?.analysisId, 'a-1', JSON.stringify(change))
+    assert.deepEqual([found?.objectType, found?.objectId], ['Sample', CritsData.object_id])
+    assert.deepEqual([found?.username, found?.apiKey], ['alice', 'k'])
+  }
+  for (const key of ['analysis_id', 'object_type', 'object_id', 'username', 'api_key']) {
+    for (const value of [null, '', 5, undefined]) {
+      const body = JSON.stringify({ crits_data: { ...CritsData, [key]: value } })
+      assert.equal(findCritsData(Buffer.from(body)), undefined, `${key} ${value}`)
+    }
+  }
+})
+
 test('the analysis is found in either spelling of a message, and not invented in others', () => {
   const { CritsData } = JSON.parse(goTask)
   assert.equal(findCritsData(Buffer.from(goTask))?.analysisId, 'a-1')
   assert.equal(findCritsData(Buffer.from(JSON.stringify({ crits_data: CritsData })))?.analysisId, 'a-1')
   assert.equal(findCritsData(Buffer.from('{"crits_data":{}}')), undefined)
-  assert.equal(findCritsData(Buffer.from('nonsense')), undefined)
+  for (const body of ['nonsense', '5', 'null', '[]', '{"crits_data":null}', '{"CritsData":[1]}'])
+    assert.equal(findCritsData(Buffer.from(body)), undefined)
 })

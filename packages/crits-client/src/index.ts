@@ -1,5 +1,5 @@
 export { CritsClient, type LogLevel } from './client.js'
-export { AllowedCritsURLs, CritsURL } from './config.js'
+export { AllowedCritsURLs, CritsURL, critsAdvice, critsProblems } from './config.js'
 export {
   AnalysisGoneError,
   CritsAuthError,

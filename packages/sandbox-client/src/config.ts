@@ -1,5 +1,5 @@
 // Configuration keys of the services that talk to Cuckoo.
-import { allowedUrls } from '@cuckoo-distributed/http'
+import { allowedUrls, urlProblems } from '@cuckoo-distributed/http'
 import Type from 'typebox'
 
 export const AllowedCuckooURLs = allowedUrls('Cuckoo base URLs')
@@ -15,3 +15,16 @@ export const CuckooAwayLimit = Type.Integer({
   minimum: 1,
   description: 'Seconds after which a message has failed whose Cuckoo was not reached in all that time',
 })
+
+interface CuckooConfig {
+  readonly AllowedCuckooURLs?: readonly string[]
+  readonly CuckooTokens: Readonly<Record<string, string>>
+}
+
+/** What cannot be used, in words that name the key. */
+export function cuckooProblems({ AllowedCuckooURLs = [], CuckooTokens }: CuckooConfig): string[] {
+  return [
+    ...urlProblems({ AllowedCuckooURLs }),
+    ...urlProblems({ CuckooTokens: Object.keys(CuckooTokens) }, { userInfo: 'refused' }),
+  ]
+}

@@ -1,7 +1,7 @@
 export { type CuckooMachine, type CuckooStatus, serverTime, type TaskSummary } from './answers.js'
 export { type AwayClocks, awayMs, noteAway, noteReached, unreachedMs } from './away-clocks.js'
 export { CuckooClient, type CuckooClientOptions } from './client.js'
-export { AllowedCuckooURLs, CuckooAwayLimit, CuckooTokens } from './config.js'
+export { AllowedCuckooURLs, CuckooAwayLimit, CuckooTokens, cuckooProblems } from './config.js'
 export type { NewTask, NewUrlTask } from './create-task.js'
 export {
   DoubtfulListsError,

@@ -1,6 +1,6 @@
 // The configuration of check_results: its keys, and what of it cannot be used.
 import { prefetchKey, StageKeys } from '@cuckoo-distributed/core'
-import { urlProblems, VerifySSL } from '@cuckoo-distributed/http'
+import { VerifySSL } from '@cuckoo-distributed/http'
 import { AllowedCuckooURLs, CuckooAwayLimit, CuckooTokens } from '@cuckoo-distributed/sandbox-client'
 import Type, { type Static } from 'typebox'
 
@@ -31,11 +31,3 @@ export const CheckResultsSchema = Type.Object(
 )
 
 export type CheckResultsConfig = Readonly<Static<typeof CheckResultsSchema>>
-
-/** What is well-formed and still cannot be used, in words that name the key. */
-export function unusable({ AllowedCuckooURLs, CuckooTokens }: CheckResultsConfig): string[] {
-  return [
-    ...urlProblems({ AllowedCuckooURLs }),
-    ...urlProblems({ CuckooTokens: Object.keys(CuckooTokens) }, { userInfo: 'refused' }),
-  ]
-}

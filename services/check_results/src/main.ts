@@ -1,4 +1,4 @@
 import { runService } from '@cuckoo-distributed/core'
 import { checkResults } from './service.js'
 
-await runService(checkResults, config => config)
+await runService(checkResults)

@@ -9,22 +9,23 @@ import {
   type ServiceDefinition,
   stageQueues,
 } from '@cuckoo-distributed/core'
+import { cuckooProblems } from '@cuckoo-distributed/sandbox-client'
 import { check } from './check.js'
 import { CLOCKS } from './clocks.js'
-import { CheckResultsSchema, unusable } from './config.js'
+import { type CheckResultsConfig, CheckResultsSchema } from './config.js'
 import { TaskVanishedError } from './verdicts.js'
 import { Watchers } from './watchers.js'
 
 /** With `WaitBetweenRequests` 0. */
 const SHORTEST_INTERVAL_MS = 50
 
-export const checkResults: ServiceDefinition<typeof CheckResultsSchema> = {
+export const checkResults: ServiceDefinition<CheckResultsConfig> = {
   name: 'check_results',
   summary: 'Watches tasks in any number of Cuckoos and passes each on when its analysis is reported.',
   schema: CheckResultsSchema,
   queues: config => stageQueues(config, config.QueueType),
   failedQueue: config => config.FailedQueue,
-  check: unusable,
+  check: cuckooProblems,
   async open(config, { log, stop }) {
     const watchers = new Watchers({
       verifySsl: config.VerifySSL,

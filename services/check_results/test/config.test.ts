@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { loadConfig } from '@cuckoo-distributed/core'
-import { CheckResultsSchema, unusable } from '../src/config.js'
+import { cuckooProblems } from '@cuckoo-distributed/sandbox-client'
+import { CheckResultsSchema } from '../src/config.js'
 
 const example = fileURLToPath(new URL('../../../../configs/check_results.conf.json.example', import.meta.url))
 
@@ -51,14 +52,16 @@ test('WaitBetweenRequests may be 0 or a fraction, but not negative', async t => 
 })
 
 test('an allowed URL that cannot be used is named, without its password', async t => {
-  const problems = unusable(await load(t, { ...original, AllowedCuckooURLs: ['ftp://user:secret@cuckoo.example'] }))
+  const problems = cuckooProblems(
+    await load(t, { ...original, AllowedCuckooURLs: ['ftp://user:secret@cuckoo.example'] }),
+  )
   assert.match(problems.join(), /^"AllowedCuckooURLs": a base URL must be absolute/)
   assert.ok(!problems.join().includes('secret'))
 })
 
 test('a URL in CuckooTokens that cannot be used is named, and the token is not shown', async t => {
   const CuckooTokens = { 'cuckoo:8090': 'secret', 'http://user@cuckoo:8090': 'secret', 'http://cuckoo:8090/': 'secret' }
-  const problems = unusable(await load(t, { ...original, CuckooTokens }))
+  const problems = cuckooProblems(await load(t, { ...original, CuckooTokens }))
   assert.match(
     problems.join('\n'),
     /^"CuckooTokens": a base URL must be absolute.*\n"CuckooTokens": user and password have/,

@@ -1,4 +1,6 @@
 /** The configuration: what the original's command line has, and what it lacks. */
+import { resolve } from 'node:path'
+import { directoryProblems, existingPart } from '@cuckoo-distributed/core'
 import { displayUrl, parseBaseUrl, urlProblems } from '@cuckoo-distributed/http'
 import Type, { type Static } from 'typebox'
 
@@ -77,6 +79,23 @@ export function nodeToken({ NodeTokens }: DistributedConfig, url: string): strin
 }
 
 /** What is well-formed and cannot be used all the same. */
-export function configProblems({ NodeTokens }: DistributedConfig): string[] {
-  return urlProblems({ NodeTokens: Object.keys(NodeTokens) }, { userInfo: 'refused' })
+export function configProblems(config: DistributedConfig): string[] {
+  const { SamplesDirectory, ReportsDirectory } = config
+  return [
+    ...urlProblems({ NodeTokens: Object.keys(config.NodeTokens) }, { userInfo: 'refused' }),
+    // They are made where they are missing.
+    ...directoryProblems({
+      SamplesDirectory: existingPart(resolve(SamplesDirectory)),
+      ReportsDirectory: existingPart(resolve(ReportsDirectory)),
+    }),
+    ...databaseProblems(config.Database),
+  ]
+}
+
+function databaseProblems(url: string): string[] {
+  const [scheme] = /^[a-z][a-z0-9+.-]*:\/\//i.exec(url) ?? []
+  if (scheme === undefined || scheme === 'sqlite://') return []
+  if (!/^postgres(ql)?:/.test(scheme))
+    return [`"Database": ${scheme} is not supported: use sqlite:///FILE or postgres://…`]
+  return URL.canParse(url) ? [] : ['"Database" must have the form postgres://USER:PASSWORD@HOST:PORT/NAME']
 }

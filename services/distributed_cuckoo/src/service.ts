@@ -11,7 +11,7 @@ import { Janitor } from './files/janitor.js'
 import { createServer } from './server/server.js'
 import { openStore } from './store/open.js'
 
-export const distributedCuckoo: ProcessDefinition<typeof DistributedSchema> = {
+export const distributedCuckoo: ProcessDefinition<DistributedConfig> = {
   name: 'distributed_cuckoo',
   summary: 'One REST API in front of many Cuckoo nodes.',
   schema: DistributedSchema,

@@ -1,9 +1,9 @@
 // The configuration of feed_cuckoo: its keys, and what of it cannot be used.
 import { tmpdir } from 'node:os'
 import { directoryProblems, prefetchKey, StageKeys } from '@cuckoo-distributed/core'
-import { AllowedCritsURLs, CritsURL } from '@cuckoo-distributed/crits-client'
+import { AllowedCritsURLs, CritsURL, critsProblems } from '@cuckoo-distributed/crits-client'
 import { urlProblems, VerifySSL } from '@cuckoo-distributed/http'
-import { CuckooTokens } from '@cuckoo-distributed/sandbox-client'
+import { CuckooTokens, cuckooProblems } from '@cuckoo-distributed/sandbox-client'
 import { TmpDir } from '@cuckoo-distributed/staging'
 import Type, { type Static } from 'typebox'
 
@@ -56,10 +56,11 @@ export const FeedCuckooSchema = Type.Object(
 export type FeedCuckooConfig = Readonly<Static<typeof FeedCuckooSchema>>
 
 /** What is well-formed and still cannot be used, in words that name the key. */
-export function unusable({ CuckooURL, CuckooTokens, CritsURL, AllowedCritsURLs, TmpDir }: FeedCuckooConfig): string[] {
+export function unusable(config: FeedCuckooConfig): string[] {
   return [
-    ...urlProblems({ CuckooURL }),
-    ...urlProblems({ CritsURL, AllowedCritsURLs, CuckooTokens: Object.keys(CuckooTokens) }, { userInfo: 'refused' }),
-    ...directoryProblems({ TmpDir: TmpDir || tmpdir() }),
+    ...urlProblems({ CuckooURL: config.CuckooURL }),
+    ...cuckooProblems(config),
+    ...critsProblems(config),
+    ...directoryProblems({ TmpDir: config.TmpDir || tmpdir() }),
   ]
 }

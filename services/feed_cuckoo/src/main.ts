@@ -1,4 +1,4 @@
 import { runService } from '@cuckoo-distributed/core'
 import { feedCuckoo } from './service.js'
 
-await runService(feedCuckoo, config => config)
+await runService(feedCuckoo)

@@ -1,19 +1,20 @@
 // feed_cuckoo: its configuration, its clients and its one stage.
 import { bindStage, Intake, logAvailability, type ServiceDefinition, stageQueues } from '@cuckoo-distributed/core'
-import { CritsServers } from '@cuckoo-distributed/crits-client'
+import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { CuckooServer } from '@cuckoo-distributed/sandbox-client'
 import { type FeedCuckooConfig, FeedCuckooSchema, unusable } from './config.js'
 import { Feeder } from './feed.js'
 import { Room } from './room.js'
 import { decodeSubmission } from './submission.js'
 
-export const feedCuckoo: ServiceDefinition<typeof FeedCuckooSchema> = {
+export const feedCuckoo: ServiceDefinition<FeedCuckooConfig> = {
   name: 'feed_cuckoo',
   summary: 'Uploads the samples of messages from CRITs to one Cuckoo, as fast as it takes them.',
   schema: FeedCuckooSchema,
   queues: config => stageQueues(config, config.QueueType),
   failedQueue: config => config.FailedQueue,
   check: unusable,
+  advise: critsAdvice,
   async open(config, { log, stop }) {
     const cuckoo = new CuckooServer({
       baseUrl: config.CuckooURL,

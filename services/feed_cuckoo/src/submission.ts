@@ -27,9 +27,9 @@ export interface Submission {
 }
 
 const SubmissionWire = Type.Object({
-  payload: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  payload: Type.Optional(Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()])),
   file: Type.Object({
-    name: Type.String(),
+    name: Type.Optional(Type.Union([Type.String(), Type.Null()])),
     data: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   }),
   crits_data: CritsDataWire,
@@ -57,7 +57,7 @@ export function decodeSubmission(body: Buffer): Submission {
   return {
     options,
     custom: checkedCustom(custom, wire.crits_data.analysis_id),
-    fileName: wire.file.name,
+    fileName: wire.file.name ?? '',
     sample: data && (() => sampleOf(data, { hashed: crits.md5 !== '' })),
     crits,
   }
@@ -91,7 +91,8 @@ function cutSample(message: Buffer): { rest: Buffer; value?: Buffer } {
 }
 
 function stringOptions(payload: Readonly<Record<string, unknown>>): Record<string, string> {
-  const options = Object.entries(payload).map(([name, value]) => {
+  const given = Object.entries(payload).filter(([, value]) => value !== null)
+  const options = given.map(([name, value]) => {
     const field = `payload.${name}`
     if (!/^[\w.-]{1,64}$/.test(name)) {
       throw new InvalidMessageError(field, 'is no name of an option: letters, digits, "_", "." and "-" only')

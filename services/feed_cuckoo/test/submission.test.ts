@@ -162,14 +162,20 @@ test("the payload's own custom is used, unless it is empty", () => {
   assert.deepEqual([empty.custom, empty.options], [crits.analysis_id, {}])
 })
 
+test('null is absent, as for the decoder of the Go suite', () => {
+  assert.deepEqual(decodeSubmission(message({ payload: null })).options, {})
+  const { options, custom } = decodeSubmission(message({ payload: { timeout: null, custom: null, package: 'exe' } }))
+  assert.deepEqual([options, custom], [{ package: 'exe' }, crits.analysis_id])
+  assert.equal(decodeSubmission(message({ file: { name: null, data } })).fileName, '')
+  assert.equal(decodeSubmission(message({ file: { data } })).fileName, '')
+})
+
 test('a message without payload has no options', () => {
   assert.deepEqual(decodeSubmission(message({ payload: undefined })).options, {})
 })
 
 const wrongMessages: readonly (readonly [field: string, change: object])[] = [
   ['payload', { payload: [] }],
-  ['payload', { payload: null }],
-  ['payload.timeout', { payload: { timeout: null } }],
   ['payload.options', { payload: { options: { a: 1 } } }],
   ['payload.file', { payload: { file: 'x' } }],
   ['payload.a"; b', { payload: { 'a"; b': 'x' } }],
@@ -177,8 +183,7 @@ const wrongMessages: readonly (readonly [field: string, change: object])[] = [
   ['payload.custom', { payload: { custom: 'x'.repeat(256) } }],
   ['file', { file: undefined }],
   ['file', { file: 'x' }],
-  ['file.name', { file: { data } }],
-  ['file.name', { file: { name: null, data } }],
+  ['file.name', { file: { name: ['n'], data } }],
   ['file.data', { file: { name: 'n', data: 17 } }],
   ['file.data', { file: { name: 'n', data: [data] } }],
   ['crits_data', { crits_data: undefined }],

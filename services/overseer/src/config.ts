@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { BrokerKeys, directoryProblems, type OwnQueue, prefetchKey } from '@cuckoo-distributed/core'
-import { AllowedCritsURLs, CritsURL } from '@cuckoo-distributed/crits-client'
-import { urlProblems, VerifySSL } from '@cuckoo-distributed/http'
+import { AllowedCritsURLs, CritsURL, critsProblems } from '@cuckoo-distributed/crits-client'
+import { VerifySSL } from '@cuckoo-distributed/http'
 import Type, { type Static } from 'typebox'
 
 /** Seconds a retry may wait: each has a queue of its own, so a setting can change without stranding messages. */
@@ -54,10 +54,7 @@ export function ownQueues({ ConsumerQueue, QueueType }: OverseerConfig): readonl
 }
 
 /** What is well-formed and still cannot be used, in words that name the key. */
-export function unusable({ DumpDir, CritsURL, AllowedCritsURLs }: OverseerConfig): string[] {
-  const dir = resolve(DumpDir)
-  return [
-    ...urlProblems({ CritsURL, AllowedCritsURLs }, { userInfo: 'refused' }),
-    ...directoryProblems({ DumpDir: existsSync(dir) ? dir : dirname(dir) }),
-  ]
+export function unusable(config: OverseerConfig): string[] {
+  const dir = resolve(config.DumpDir)
+  return [...critsProblems(config), ...directoryProblems({ DumpDir: existsSync(dir) ? dir : dirname(dir) })]
 }

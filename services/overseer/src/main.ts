@@ -1,4 +1,4 @@
 import { runService } from '@cuckoo-distributed/core'
 import { overseer } from './service.js'
 
-await runService(overseer, config => config)
+await runService(overseer)

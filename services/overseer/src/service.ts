@@ -7,7 +7,7 @@ import {
   SharedCauses,
   StopRequested,
 } from '@cuckoo-distributed/core'
-import { CritsServers } from '@cuckoo-distributed/crits-client'
+import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { linkedController } from '@cuckoo-distributed/wait'
 import { DELAY_LADDER, type OverseerConfig, OverseerSchema, ownQueues, unusable } from './config.js'
 import { DumpWriter } from './dump.js'
@@ -17,7 +17,7 @@ import { overseeStage } from './oversee.js'
 import { releaseStage } from './release.js'
 import { resubmitDumps } from './resubmit.js'
 
-export const overseer: ServiceDefinition<typeof OverseerSchema> = {
+export const overseer: ServiceDefinition<OverseerConfig> = {
   name: 'overseer',
   summary: 'Lets failed messages be tried again after a while, and dumps those that failed too often.',
   schema: OverseerSchema,
@@ -33,6 +33,7 @@ export const overseer: ServiceDefinition<typeof OverseerSchema> = {
   queues: ownQueues,
   failedQueue: config => config.ConsumerQueue,
   check: unusable,
+  advise: critsAdvice,
   async open(config, { log, stop }) {
     const dir = resolve(config.DumpDir)
     await makeDumpDir(dir, log)

@@ -1,8 +1,9 @@
 // The configuration of parse_and_submit.
-import { prefetchKey, StageKeys } from '@cuckoo-distributed/core'
-import { AllowedCritsURLs, CritsURL } from '@cuckoo-distributed/crits-client'
+import { tmpdir } from 'node:os'
+import { directoryProblems, prefetchKey, StageKeys } from '@cuckoo-distributed/core'
+import { AllowedCritsURLs, CritsURL, critsProblems } from '@cuckoo-distributed/crits-client'
 import { VerifySSL } from '@cuckoo-distributed/http'
-import { AllowedCuckooURLs, CuckooTokens } from '@cuckoo-distributed/sandbox-client'
+import { AllowedCuckooURLs, CuckooTokens, cuckooProblems } from '@cuckoo-distributed/sandbox-client'
 import { TmpDir } from '@cuckoo-distributed/staging'
 import Type, { type Static } from 'typebox'
 
@@ -58,3 +59,12 @@ export const configSchema = Type.Object(
 )
 
 export type Config = Readonly<Static<typeof configSchema>>
+
+/** What is well-formed and still cannot be used, in words that name the key. */
+export function unusable(config: Config): string[] {
+  return [
+    ...cuckooProblems(config),
+    ...critsProblems(config),
+    ...directoryProblems({ TmpDir: config.TmpDir || tmpdir() }),
+  ]
+}

@@ -1,4 +1,4 @@
 import { runService } from '@cuckoo-distributed/core'
 import { parseAndSubmit } from './service.js'
 
-await runService(parseAndSubmit, config => config)
+await runService(parseAndSubmit)

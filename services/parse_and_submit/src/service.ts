@@ -1,31 +1,20 @@
 // What parse_and_submit opens: its stage, and the two kinds of servers it talks to.
 import { tmpdir } from 'node:os'
-import {
-  bindStage,
-  decodeTask,
-  directoryProblems,
-  logAvailability,
-  type ServiceDefinition,
-  stageQueues,
-} from '@cuckoo-distributed/core'
-import { CritsServers } from '@cuckoo-distributed/crits-client'
-import { urlProblems } from '@cuckoo-distributed/http'
+import { bindStage, decodeTask, logAvailability, type ServiceDefinition, stageQueues } from '@cuckoo-distributed/core'
+import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { CuckooServers } from '@cuckoo-distributed/sandbox-client'
 import { nextQueue } from './chain.js'
-import { configSchema } from './config.js'
+import { type Config, configSchema, unusable } from './config.js'
 import { Submitter } from './submit.js'
 
-export const parseAndSubmit: ServiceDefinition<typeof configSchema> = {
+export const parseAndSubmit: ServiceDefinition<Config> = {
   name: 'parse_and_submit',
   summary: 'Reads the report and the dropped files of a finished analysis in Cuckoo and sends the results to CRITs.',
   schema: configSchema,
   queues: config => stageQueues(config, config.QueueType),
   failedQueue: config => config.FailedQueue,
-  check: ({ CritsURL, AllowedCritsURLs, AllowedCuckooURLs, CuckooTokens, TmpDir }) => [
-    ...urlProblems({ AllowedCuckooURLs }),
-    ...urlProblems({ CritsURL, AllowedCritsURLs, CuckooTokens: Object.keys(CuckooTokens) }, { userInfo: 'refused' }),
-    ...directoryProblems({ TmpDir: TmpDir || tmpdir() }),
-  ],
+  check: unusable,
+  advise: critsAdvice,
   open: async (config, { log }) => {
     if (config.CuckooCleanup && nextQueue(config, [])) {
       log.warn('CuckooCleanup has no effect on messages that this instance relays; the last one of the chain cleans up')

@@ -3,6 +3,7 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 import { ChannelLost, HoldLimitReached, toError } from '../errors.js'
 import { type MessageHeaders, readHeaders } from '../headers.js'
 import type { Logger } from '../logger.js'
+import { redactFields } from '../redact.js'
 import type { Delivery, StageContext } from '../stage.js'
 
 /** One channel with a consumer, from its opening to its loss. A delivery may only be acknowledged on its own session. */
@@ -81,7 +82,7 @@ export class LiveDelivery implements Delivery, StageContext {
   }
 
   describe(bindings: Record<string, unknown>): void {
-    this.#log = this.#log.child(bindings)
+    this.#log = this.#log.child(redactFields(bindings))
   }
 
   markBegun(): void {
