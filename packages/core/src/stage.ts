@@ -102,6 +102,8 @@ export interface StageContext {
 export interface BoundStage {
   readonly queue: string
   readonly prefetch: number
+  /** Bytes of bodies that are worked on at a time; a larger one is worked on alone. Default: they are not counted. */
+  readonly bytesInHand?: number | undefined
   readonly intake?: Intake | undefined
   /** Milliseconds; default `HoldLimit`. `Infinity` for a stage whose waits are bounded by themselves. */
   readonly holdLimitMs?: number | undefined

@@ -28,6 +28,7 @@ export interface Harness {
 export interface HarnessOptions {
   readonly handle: (context: StageContext, queues: Harness['queues']) => Promise<Outcome>
   readonly prefetch?: number
+  readonly bytesInHand?: number
   readonly holdLimitMs?: number
   readonly maxMessageSize?: number
   /** See PublisherOptions. */
@@ -68,13 +69,14 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
     silentMs: options.silentMs,
   })
   const silence = new Silence(log, options.silentMs)
-  const stage = bindStage({
+  const bound = bindStage({
     queue: queues.in,
     prefetch: options.prefetch ?? 10,
     intake: options.intake,
     decode: body => body,
     handle: (_, context) => options.handle(context, queues),
   })
+  const stage = { ...bound, bytesInHand: options.bytesInHand }
   const consumer = new Consumer(stage, {
     service: 'test_service',
     failedQueue: queues.failed,

@@ -538,3 +538,33 @@ test('a message above MaxMessageSize that the broker brought all the same fails,
   assert.equal(readHeaders(message.headers).failed?.desc, 'UNEXPECTED')
   assert.equal(passes, 2)
 })
+
+test('bytes in hand are bounded: what comes in spite of the prefetch goes back, and all is done in the end', async t => {
+  const MiB = 1024 * 1024
+  const inHand = { now: 0, most: 0 }
+  const finished = new Set<string>()
+  const { broker, queues, lines } = await startHarness(t, {
+    prefetch: 50,
+    bytesInHand: 3 * MiB,
+    maxMessageSize: MiB,
+    async handle(context) {
+      inHand.now += context.delivery.body.length
+      inHand.most = Math.max(inHand.most, inHand.now)
+      await delay(2, context.working)
+      inHand.now -= context.delivery.body.length
+      finished.add(context.delivery.body.subarray(0, 8).toString())
+      return done()
+    },
+  })
+  // Small ones first, so that the prefetch has grown when the large ones come.
+  for (let i = 0; i < 300; i += 1) await broker.publish(queues.in, `small${i}`.padEnd(8))
+  for (let i = 0; i < 40; i += 1) await broker.publish(queues.in, Buffer.alloc(MiB, `large${i}`.padEnd(8)))
+  for (let i = 0; i < 300; i += 1) await broker.publish(queues.in, `after${i}`.padEnd(8))
+  await waitFor(() => finished.size === 640, { deadlineMs: 30_000, describe: 'all messages' })
+  assert.ok(inHand.most <= 3 * MiB, `${inHand.most} bytes were in hand`)
+  await waitFor(async () => (await broker.depth(queues.in)) === 0, { describe: 'the last ack' })
+  assert.deepEqual(
+    lines.filter(({ level }) => Number(level) >= 40),
+    [],
+  )
+})

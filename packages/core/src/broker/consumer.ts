@@ -7,6 +7,7 @@ import type { BoundStage } from '../stage.js'
 import { LiveDelivery, Session } from './delivery.js'
 import { type Result, type SettleOptions, settle } from './settle.js'
 import type { Silence } from './silence.js'
+import { Window } from './window.js'
 
 /** How long the broker may take to say that it has read every ack. */
 const LAST_ANSWER_MS = 1_000
@@ -27,6 +28,7 @@ export class Consumer {
   readonly #log: Logger
   readonly #inWork = new Set<LiveDelivery>()
   readonly #idleWaiters = new Set<() => void>()
+  readonly #window: Window
   #session: Session | undefined
   #tag: string | undefined
   #switching: Promise<void> = Promise.resolve()
@@ -35,6 +37,8 @@ export class Consumer {
     this.#stage = stage
     this.#options = options
     this.#log = options.log.child({ queue: stage.queue })
+    const { prefetch, bytesInHand = Number.POSITIVE_INFINITY } = stage
+    this.#window = new Window({ prefetch, bytes: bytesInHand, largest: options.maxMessageSize })
     stage.intake?.onChange(() => this.#follow())
     options.stop.addEventListener('abort', () => this.#stop(), { once: true })
     options.force.addEventListener('abort', () => this.#force(), { once: true })
@@ -85,9 +89,8 @@ export class Consumer {
 
   async #openSession(connection: ChannelModel): Promise<Session> {
     const channel = await connection.createChannel()
-    const session = new Session(channel, this.#stage.prefetch)
+    const session = new Session(channel)
     this.#watch(channel, session)
-    await channel.prefetch(this.#stage.prefetch)
     return session
   }
 
@@ -101,7 +104,7 @@ export class Consumer {
     channel.on('close', () => lose(new Error('the broker closed the channel')))
   }
 
-  /** Consumes while the stage wants messages, and cancels the consumer while it does not. */
+  /** Consumes while the stage wants messages and there is room for them, and cancels the consumer while it does not. */
   #follow(): Promise<void> {
     this.#switching = this.#switching.then(() => this.#switch())
     return this.#switching
@@ -113,17 +116,30 @@ export class Consumer {
     const wanted = (this.#stage.intake?.isOpen ?? true) && !this.#options.stop.aborted
     const tag = this.#tag
     try {
-      if (wanted && tag === undefined) {
-        const receive = (message: ConsumeMessage | null) => this.#receive(session, message)
-        const consuming = this.#answered('basic.consume', session.channel.consume(this.#stage.queue, receive))
-        this.#tag = (await consuming).consumerTag
-      } else if (!wanted && tag !== undefined) {
+      if (tag !== undefined && (!wanted || this.#window.isOff(session.prefetch))) {
         this.#tag = undefined
         await this.#answered('basic.cancel', session.channel.cancel(tag))
       }
+      const { room } = this.#window
+      if (wanted && this.#tag === undefined && room > 0) await this.#consume(session, room)
     } catch (error) {
       if (!session.lost) this.#options.onLost(toError(error))
     }
+  }
+
+  /** A prefetch counts for the consumers to come. */
+  async #consume(session: Session, prefetch: number): Promise<void> {
+    session.prefetch = prefetch
+    await this.#answered('basic.qos', session.channel.prefetch(prefetch))
+    const receive = (message: ConsumeMessage | null) => this.#receive(session, message)
+    const consuming = this.#answered('basic.consume', session.channel.consume(this.#stage.queue, receive))
+    this.#tag = (await consuming).consumerTag
+  }
+
+  /** Has the broker send more or fewer messages at a time, if their sizes have changed. */
+  #adapt(): void {
+    const prefetch = this.#tag === undefined ? 0 : (this.#session?.prefetch ?? 0)
+    if (this.#window.isOff(prefetch)) void this.#follow()
   }
 
   #receive(session: Session, message: ConsumeMessage | null): void {
@@ -132,7 +148,12 @@ export class Consumer {
       return
     }
     // What still arrives while the process stops is left to the broker.
-    if (!this.#options.stop.aborted) void this.#work(session, message)
+    if (this.#options.stop.aborted) return
+    const isTaken = this.#window.take(message.content.length)
+    this.#adapt()
+    if (isTaken) void this.#work(session, message)
+    // First the consumer is cancelled: what goes back before that comes again at once.
+    else void this.#switching.then(() => session.giveBack(message))
   }
 
   async #work(session: Session, message: ConsumeMessage): Promise<void> {
@@ -149,6 +170,8 @@ export class Consumer {
     } finally {
       delivery.dispose()
       this.#inWork.delete(delivery)
+      this.#window.leave(message.content.length)
+      this.#adapt()
       if (this.#inWork.size === 0) this.#announceIdle()
     }
   }

@@ -9,13 +9,13 @@ import type { Delivery, StageContext } from '../stage.js'
 /** One channel with a consumer, from its opening to its loss. A delivery may only be acknowledged on its own session. */
 export class Session {
   readonly channel: Channel
-  readonly prefetch: number
+  /** Of the consumer; 0 before there is one. */
+  prefetch = 0
   readonly #deliveries = new Set<LiveDelivery>()
   #lost: ChannelLost | undefined
 
-  constructor(channel: Channel, prefetch: number) {
+  constructor(channel: Channel) {
     this.channel = channel
-    this.prefetch = prefetch
   }
 
   get lost(): ChannelLost | undefined {
@@ -34,6 +34,11 @@ export class Session {
 
   remove(delivery: LiveDelivery): void {
     this.#deliveries.delete(delivery)
+  }
+
+  /** Hands back a message that nobody has worked on. */
+  giveBack(message: ConsumeMessage): void {
+    if (!this.#lost) this.channel.nack(message, false, true)
   }
 
   /** Resolves when the broker has read everything sent on this channel so far, acks included. */
