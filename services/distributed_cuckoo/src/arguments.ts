@@ -34,6 +34,11 @@ const VALUES: Readonly<Record<string, Option>> = {
     describe: 'Bearer token that clients must send; everybody on this machine can read it here',
   },
   'token-file': { key: 'ApiToken', describe: 'File with that token', read: readToken },
+  'allowed-hosts': {
+    key: 'AllowedHosts',
+    describe: 'Names, separated by commas, that it is reached by when no token is demanded',
+    read: splitList,
+  },
   interval: { key: 'Interval', describe: 'Seconds between two looks at a node; default 30', read: readNumber },
   threshold: { key: 'Threshold', describe: 'Pending tasks that a node may have; default 500', read: readNumber },
   'node-timeout': {

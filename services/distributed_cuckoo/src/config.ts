@@ -33,6 +33,12 @@ export const DistributedSchema = Type.Object(
     }),
     UptimeLogfile: Type.String({ default: '', description: 'File to append the status of all nodes to; empty = none' }),
     ApiToken: Type.String({ default: '', description: 'Bearer token that clients must send; empty = none' }),
+    AllowedHosts: Type.Array(Type.String({ pattern: '^[A-Za-z0-9._:-]+$' }), {
+      default: [],
+      uniqueItems: true,
+      description:
+        'Names and addresses, without port, that clients may reach it by when there is no ApiToken; Host and loopback always are',
+    }),
     NodeTokens: Type.Record(Type.String({ minLength: 1 }), Type.String({ minLength: 1 }), {
       default: {},
       description: 'Bearer token of each node that wants one, by its URL; it is sent nowhere else',

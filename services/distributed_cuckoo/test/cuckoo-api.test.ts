@@ -1,35 +1,14 @@
 /** Cuckoo's own API, asked by the client that the pipeline uses. */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import { describe, type TestContext, test } from 'node:test'
-import { createLogger } from '@cuckoo-distributed/core'
+import { describe, test } from 'node:test'
 import { CuckooClient } from '@cuckoo-distributed/sandbox-client'
 import { waitFor } from '@cuckoo-distributed/testing'
-import { apis } from '../src/apis.js'
-import { Janitor } from '../src/files/janitor.js'
-import { createServer } from '../src/server/server.js'
+import { serveScene } from './api-scene.js'
 import { member } from './curl.js'
-import { isEmptied, makeNode, makeScene, type Scene, WINDOWS } from './dispatch-scene.js'
+import { isEmptied, makeNode, makeScene, WINDOWS } from './dispatch-scene.js'
 
 const { signal } = new AbortController()
-const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
-
-/** The server in front of the scene, and a client of it. */
-async function serve(t: TestContext, scene: Scene): Promise<{ client: CuckooClient; url: string }> {
-  const { config, store, files } = scene
-  const janitor = new Janitor({ store, files, log })
-  const closing = new AbortController()
-  const wake = () => scene.scheduler.wake()
-  const { app } = createServer({ config, store, files, janitor, log, closing: closing.signal, wake }, apis)
-  const url = await app.listen({ host: '127.0.0.1', port: 0 })
-  const client = new CuckooClient({ baseUrl: url, verifySsl: true, maxConnections: 2 })
-  t.after(async () => {
-    closing.abort()
-    await client[Symbol.asyncDispose]()
-    await app.close()
-  })
-  return { client, url }
-}
 
 function upload(client: CuckooClient, content: string, options: Record<string, string> = {}): Promise<number> {
   const bytes = Buffer.from(content)
@@ -47,7 +26,7 @@ async function get(url: string, path: string, key: string): Promise<Readonly<Rec
 describe('a task by Cuckoo’s own API', () => {
   test('goes from pending to reported, and has its report and dropped files', async t => {
     const scene = await makeScene(t)
-    const { client } = await serve(t, scene)
+    const { client } = await serveScene(t, scene)
     const id = await upload(client, 'MZ through the front', { custom: 'c-1', options: 'free=yes', package: 'exe' })
     const before = await client.viewTask(id, signal)
     assert.deepEqual([before?.status, before?.custom, before?.completedOn], ['pending', 'c-1', undefined])
@@ -73,7 +52,7 @@ describe('a task by Cuckoo’s own API', () => {
 
   test('without a custom text shows none, although its node has a mark of ours', async t => {
     const scene = await makeScene(t)
-    const { client } = await serve(t, scene)
+    const { client } = await serveScene(t, scene)
     const node = await makeNode(t)
     await scene.addNode('n1', node.url)
     scene.start()
@@ -85,7 +64,7 @@ describe('a task by Cuckoo’s own API', () => {
 
   test('whose dropped files its node could not give is not taken for gone', async t => {
     const scene = await makeScene(t)
-    const { client } = await serve(t, scene)
+    const { client } = await serveScene(t, scene)
     const node = await makeNode(t)
     node.faults.next({ kind: 'status', status: 500, times: 3, match: { path: '/tasks/report/1/dropped' } })
     await scene.addNode('n1', node.url)
@@ -98,7 +77,7 @@ describe('a task by Cuckoo’s own API', () => {
 
   test('that failed on its node is failed_analysis with the reason', async t => {
     const scene = await makeScene(t)
-    const { client } = await serve(t, scene)
+    const { client } = await serveScene(t, scene)
     const node = await makeNode(t, { analysisTime: Number.POSITIVE_INFINITY })
     await scene.addNode('n1', node.url)
     scene.start()
@@ -116,7 +95,7 @@ describe('a task by Cuckoo’s own API', () => {
 
   test('can be deleted with everything that belongs to it, once', async t => {
     const scene = await makeScene(t)
-    const { client } = await serve(t, scene)
+    const { client } = await serveScene(t, scene)
     const node = await makeNode(t)
     await scene.addNode('n1', node.url)
     scene.start()
@@ -131,7 +110,7 @@ describe('a task by Cuckoo’s own API', () => {
 
   test('is not deleted by a HEAD request', async t => {
     const scene = await makeScene(t)
-    const { client, url } = await serve(t, scene)
+    const { client, url } = await serveScene(t, scene)
     const id = await upload(client, 'MZ')
     assert.equal((await fetch(`${url}/tasks/delete/${id}`, { method: 'HEAD' })).status, 405)
     assert.equal((await client.viewTask(id, signal))?.id, id)
@@ -139,7 +118,7 @@ describe('a task by Cuckoo’s own API', () => {
 
   test('may be a URL', async t => {
     const scene = await makeScene(t)
-    const { client, url } = await serve(t, scene)
+    const { client, url } = await serveScene(t, scene)
     const id = await client.createUrlTask({ url: 'http://example.com/a?b', options: { custom: 'u' } }, signal)
     const { category, target, custom, sample, status } = await get(url, `/tasks/view/${id}`, 'task')
     assert.deepEqual([category, target, custom, sample, status], ['url', 'http://example.com/a?b', 'u', {}, 'pending'])
@@ -147,7 +126,7 @@ describe('a task by Cuckoo’s own API', () => {
 
   test('needs a file, an existing number and a known format', async t => {
     const scene = await makeScene(t)
-    const { url } = await serve(t, scene)
+    const { url } = await serveScene(t, scene)
     const statusOf = async (path: string, method = 'GET') => (await fetch(url + path, { method })).status
     assert.equal(await statusOf('/tasks/create/file', 'POST'), 400)
     assert.equal(await statusOf('/tasks/create/url', 'POST'), 400)
@@ -163,7 +142,7 @@ describe('a task by Cuckoo’s own API', () => {
 describe('the list', () => {
   test('has all tasks, more than a page of them, and each once', async t => {
     const scene = await makeScene(t)
-    const { client, url } = await serve(t, scene)
+    const { client, url } = await serveScene(t, scene)
     const ids: number[] = []
     for (let i = 0; i < 1201; i += 1) ids.push(await scene.addTask('', { url: `http://example.com/${i}` }))
     assert.deepEqual(
@@ -184,7 +163,7 @@ describe('the list', () => {
 
   test('is narrowed by state, owner and the time of completion', async t => {
     const scene = await makeScene(t)
-    const { client, url } = await serve(t, scene)
+    const { client, url } = await serveScene(t, scene)
     const node = await makeNode(t)
     await scene.addNode('n1', node.url)
     scene.start()
@@ -201,7 +180,7 @@ describe('the list', () => {
 describe('the status', () => {
   test('counts our tasks and those that wait on nodes, and shows the space that is left for both', async t => {
     const scene = await makeScene(t)
-    const { client, url } = await serve(t, scene)
+    const { client, url } = await serveScene(t, scene)
     assert.equal((await client.status(signal)).tasksKnown, false)
     const node = await makeNode(t, {
       version: '2.0',
@@ -231,7 +210,7 @@ describe('the status', () => {
 
   test('is demanded with the token, which may be the password of the URL', async t => {
     const scene = await makeScene(t, { ApiToken: 's3cret' })
-    const { client, url } = await serve(t, scene)
+    const { client, url } = await serveScene(t, scene)
     await assert.rejects(client.status(signal), { status: 401 })
     await using basic = new CuckooClient({
       baseUrl: url.replace('://', '://any:s3cret@'),

@@ -16,7 +16,7 @@ const list = {
   responses: { 200: json('The tasks') },
 }
 
-export const paths: Paths = {
+const unversioned = {
   '/tasks/create/file': { post: { summary: 'Submits a file', requestBody: cuckooForm, responses: created } },
   '/tasks/create/url': { post: { summary: 'Submits a URL', requestBody: cuckooForm, responses: created } },
   '/tasks/view/{id}': {
@@ -51,3 +51,7 @@ export const paths: Paths = {
   '/cuckoo/status': { get: { summary: 'The cluster as one Cuckoo', responses: { 200: json('The status') } } },
   '/machines/list': { get: { summary: 'The machines of all enabled nodes', responses: { 200: json('The machines') } } },
 }
+
+export const paths: Paths = Object.fromEntries(
+  ['', '/v1'].flatMap(version => Object.entries(unversioned).map(([name, item]) => [`${version}${name}`, item])),
+)

@@ -19,17 +19,35 @@ interface Paged {
   Params: { limit?: string; offset?: string }
 }
 
+const RULES = {
+  // Cuckoo takes the machine that is free when no platform is named.
+  defaultPlatform: null,
+  emptyNumbers: 'absent',
+  unique: true,
+} as const
+
+/** Each resource under its own path and under `/v1`, as in Cuckoo. */
 export function cuckooRoutes(app: FastifyInstance, context: ServerContext): void {
+  for (const version of ['', '/v1']) {
+    taskRoutes(app, context, version)
+    reportRoutes(app, context, version)
+    app.get(`${version}/cuckoo/status`, () => statusJson(context))
+    app.get(`${version}/machines/list`, () => machinesJson(context.store))
+  }
+}
+
+function taskRoutes(app: FastifyInstance, context: ServerContext, version: string): void {
   const { store } = context
 
   for (const kind of ['file', 'url'] as const) {
-    app.post(`/tasks/create/${kind}`, async request => {
-      // Cuckoo takes the machine that is free when no platform is named.
-      return { task_id: await receiveTask(request, context, { accepts: [kind], defaultPlatform: null }) }
+    app.post(`${version}/tasks/create/${kind}`, async request => {
+      return { task_id: await receiveTask(request, context, { ...RULES, accepts: [kind] }) }
     })
   }
 
-  app.get<ById>('/tasks/view/:id', async request => ({ task: taskJson(await findTask(context, request.params.id)) }))
+  app.get<ById>(`${version}/tasks/view/:id`, async request => {
+    return { task: taskJson(await findTask(context, request.params.id)) }
+  })
 
   const list = async (request: FastifyRequest<Paged>, reply: FastifyReply) => {
     const [limit, offset] = [request.params.limit, request.params.offset].map(readCountInPath)
@@ -37,10 +55,20 @@ export function cuckooRoutes(app: FastifyInstance, context: ServerContext): void
     const page = { ...(limit !== undefined && { limit }), ...(offset !== undefined && { offset }) }
     return reply.type('application/json').send(Readable.from(listDocument(store, filter, page)))
   }
-  app.get<Paged>('/tasks/list', list)
-  app.get<Paged>('/tasks/list/:limit', list)
-  app.get<Paged>('/tasks/list/:limit/:offset', list)
+  for (const page of ['', '/:limit', '/:limit/:offset']) app.get<Paged>(`${version}/tasks/list${page}`, list)
 
+  // A HEAD request that deletes is a trap of Cuckoo 2.0 that nobody needs.
+  app.get<ById>(`${version}/tasks/delete/:id`, { exposeHeadRoute: false }, async request => {
+    const task = await findTask(context, request.params.id)
+    if (cuckooState(task) === 'running') {
+      throw new ApiError(500, 'The task is currently being processed, cannot delete')
+    }
+    await removeTask(context, task)
+    return { status: 'OK' }
+  })
+}
+
+function reportRoutes(app: FastifyInstance, context: ServerContext, version: string): void {
   const report = async (request: FastifyRequest<ByFormat>, reply: FastifyReply) => {
     const asked = (request.params.format ?? 'json').toLowerCase()
     const known = [...ALWAYS_FETCHED, ...context.config.ReportFormats]
@@ -54,21 +82,8 @@ export function cuckooRoutes(app: FastifyInstance, context: ServerContext): void
     }
     return sendReport(context, task, format, request, reply)
   }
-  app.get<ByFormat>('/tasks/report/:id', report)
-  app.get<ByFormat>('/tasks/report/:id/:format', report)
-
-  // A HEAD request that deletes is a trap of Cuckoo 2.0 that nobody needs.
-  app.get<ById>('/tasks/delete/:id', { exposeHeadRoute: false }, async request => {
-    const task = await findTask(context, request.params.id)
-    if (cuckooState(task) === 'running') {
-      throw new ApiError(500, 'The task is currently being processed, cannot delete')
-    }
-    await removeTask(context, task)
-    return { status: 'OK' }
-  })
-
-  app.get('/cuckoo/status', () => statusJson(context))
-  app.get('/machines/list', () => machinesJson(store))
+  app.get<ByFormat>(`${version}/tasks/report/:id`, report)
+  app.get<ByFormat>(`${version}/tasks/report/:id/:format`, report)
 }
 
 async function hasReport({ store }: ServerContext, id: number, format: string): Promise<boolean> {

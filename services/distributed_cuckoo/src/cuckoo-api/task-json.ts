@@ -51,7 +51,7 @@ export function taskJson(task: Task) {
     owner: task.owner ?? '',
     memory: isOn(task.memory),
     enforce_timeout: task.enforceTimeout ?? false,
-    clock: task.clock ?? stamp(task.addedOn),
+    clock: clockOf(task),
     added_on: stamp(task.addedOn),
     started_on: stamp(task.startedOn),
     completed_on: stamp(task.completedOn),
@@ -61,6 +61,12 @@ export function taskJson(task: Task) {
     sample:
       task.sha256 === null ? {} : { md5: task.md5, sha256: task.sha256, file_size: task.sampleSize, file_type: '' },
   }
+}
+
+/** The date that a client gave in one of two forms, as Cuckoo shows dates; else when the task was added, as with Cuckoo. */
+function clockOf({ clock, addedOn }: Task): string | null {
+  if (clock === null) return stamp(addedOn)
+  return /^\d+$/.test(clock) ? stamp(Number(clock) * 1000) : clock.replace(/^(\d\d)-(\d\d)-(\d{4})/, '$3-$1-$2')
 }
 
 /** `YYYY-MM-DD HH:MM:SS`, local time without a zone. */

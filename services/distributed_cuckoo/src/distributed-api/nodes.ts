@@ -52,6 +52,15 @@ export function nodeRoutes(app: FastifyInstance, context: ServerContext): void {
     return reply.type('application/json').send('null')
   })
 
+  app.post<ByName>('/node/:name/refresh', async request => {
+    const node = await store.nodes.get(request.params.name)
+    if (node === undefined) throw notFound()
+    const machines = await machinesOf(context, node.name, node.url)
+    await store.nodes.setMachines(node.id, machines)
+    context.wake()
+    return { name: node.name, machines }
+  })
+
   app.delete<ByName>('/node/:name', async (request, reply) => {
     const node = await store.nodes.update(request.params.name, { enabled: false })
     if (node === undefined) throw notFound()

@@ -37,6 +37,13 @@ const nodePaths = {
       responses: { 200: none, 404: error('No such node') },
     },
   },
+  '/node/{name}/refresh': {
+    parameters: [path('name', 'string')],
+    post: {
+      summary: 'Reads the machines of a node again',
+      responses: { 200: json('Name and machines'), 404: error('No such node, or no Cuckoo at its URL') },
+    },
+  },
 }
 
 const taskPaths = {

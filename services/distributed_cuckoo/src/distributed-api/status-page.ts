@@ -42,6 +42,7 @@ const show = status => {
     line.children[1].className = node.state
     return line
   }))
+  page('more').textContent = status.waiting_total > status.waiting.length ? 'The first ' + status.waiting.length + ' of ' + status.waiting_total : ''
   page('waiting').replaceChildren(...status.waiting.map(({ requirement, reason }) => row([requirement, reason])))
 }
 const refresh = async () => {
@@ -89,6 +90,7 @@ const html = `<!doctype html>
 <thead><tr><th>requirement<th>reason</tr></thead>
 <tbody id="waiting"></tbody>
 </table>
+<p id="more"></p>
 <script>${script}</script>
 </html>
 `

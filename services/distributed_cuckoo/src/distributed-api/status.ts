@@ -4,16 +4,23 @@ import type { ServerContext } from '../server/context.js'
 import { describeRequirement } from '../store/requirement.js'
 import { statusOf } from './nodes.js'
 
+/** Requirements that are shown with their reasons: each is a text of its client, and there may be thousands. */
+const MAX_WAITING = 100
+const MAX_TEXT = 300
+
 export function statusRoutes(app: FastifyInstance, { store, files }: ServerContext): void {
   app.get('/status', async () => {
     const now = Date.now()
     const nodes = await store.nodes.list()
     const { pending, submitting, processing, fetching, finished, failed } = await store.tasks.counts()
     const [oldest, cycle] = [await store.tasks.oldestPending(), await store.lastCycle()]
-    const waiting = [...(await store.tasks.waitReasons())].map(([requirement, reason]) => {
-      return { requirement: describeRequirement(requirement), reason }
+    const reasons = [...(await store.tasks.waitReasons())]
+    const waiting = reasons.slice(0, MAX_WAITING).map(([requirement, reason]) => {
+      return { requirement: clipped(describeRequirement(requirement)), reason: clipped(reason) }
     })
     return {
+      // By this a cluster knows itself, when it is to become its own node.
+      instance: store.id,
       // As in the original, nodes that answered last time, and enabled ones only.
       nodes: Object.fromEntries(
         nodes.flatMap(node => (node.enabled && node.counters !== null ? [[node.name, node.counters]] : [])),
@@ -40,11 +47,16 @@ export function statusRoutes(app: FastifyInstance, { store, files }: ServerConte
         ]),
       ),
       waiting,
+      waiting_total: reasons.length,
       dist: { diskspace: { free: await files.freeBytes(), total: await files.totalBytes() } },
       last_cycle: seconds(cycle),
       timestamp: seconds(now),
     }
   })
+}
+
+function clipped(text: string): string {
+  return text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}…`
 }
 
 function seconds(time: number | null): number | null {

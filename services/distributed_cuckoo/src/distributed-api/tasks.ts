@@ -4,12 +4,20 @@ import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../server/context.js'
 import { ApiError } from '../server/errors.js'
 import { type Fields, queryOf, readCount, readInteger, readSwitch } from '../server/fields.js'
-import { receiveTask } from '../server/submission.js'
+import { receiveTask, type SubmissionRules } from '../server/submission.js'
 import { type ById, findTask, removeTask } from '../server/tasks.js'
 import type { Task, TaskFilter, TaskState } from '../store/model.js'
 import { pagesOf, type Range } from '../store/pages.js'
 
 const STATES: readonly TaskState[] = ['pending', 'submitting', 'processing', 'fetching', 'finished', 'failed']
+
+/** The original sends everything to Windows machines unless told otherwise (`cuckoosandbox/cuckoo:utils/dist.py`, `TaskRootApi`). */
+const RULES: SubmissionRules = {
+  accepts: ['file', 'url'],
+  defaultPlatform: 'windows',
+  emptyNumbers: 'refused',
+  unique: false,
+}
 
 export function taskRoutes(app: FastifyInstance, context: ServerContext): void {
   const { store } = context
@@ -21,21 +29,26 @@ export function taskRoutes(app: FastifyInstance, context: ServerContext): void {
   })
 
   app.post('/task', async request => {
-    // The original sends everything to Windows machines unless told otherwise (cuckoosandbox/cuckoo:utils/dist.py, TaskRootApi).
-    const rules = { accepts: ['file', 'url'], defaultPlatform: 'windows' } as const
-    return { task_id: await receiveTask(request, context, rules) }
+    return { task_id: await receiveTask(request, context, RULES) }
   })
 
   app.get<ById>('/task/:id', async request => {
     const task = await findTask(context, request.params.id)
     const waiting = task.state === 'pending' ? (await store.tasks.waitReasons()).get(task.requirement) : undefined
-    return { tasks: { [String(task.id)]: { ...shownTask(task), waiting: waiting ?? null } } }
+    const missing_reports = await missingReports(context, task)
+    return { tasks: { [String(task.id)]: { ...shownTask(task), waiting: waiting ?? null, missing_reports } } }
   })
 
   app.delete<ById>('/task/:id', async (request, reply) => {
     await removeTask(context, await findTask(context, request.params.id))
     return reply.type('application/json').send('null')
   })
+}
+
+/** Why formats are missing that were asked of the node, and whether they may come yet. */
+async function missingReports({ store }: ServerContext, { id }: Task) {
+  const missing = (await store.tasks.reports(id)).filter(({ size }) => size === null)
+  return Object.fromEntries(missing.map(({ format, reason, retry }) => [format, { reason, retry }]))
 }
 
 /** The first page comes with the beginning, so that a failure before it still gets an answer of its own. */

@@ -1,10 +1,7 @@
 /** The optional token of clients. */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { ApiError } from './errors.js'
-
-/** The page holds no data: it asks for the token itself. */
-const OPEN_PATHS = new Set(['/'])
 
 /**
  * Demands `Authorization: Bearer <token>` of every request. HTTP Basic with the token as password is as good: clients of Cuckoo's own
@@ -14,12 +11,17 @@ export function demandToken(app: FastifyInstance, token: string): void {
   if (token === '') return
   const wanted = digest(token)
   app.addHook('onRequest', async (request, reply) => {
-    if (OPEN_PATHS.has(request.url) && request.method === 'GET') return
+    if (isOpen(request)) return
     // Digests are of one length, so that the comparison takes as long whatever was sent.
     if (timingSafeEqual(digest(sentToken(request.headers.authorization)), wanted)) return
     reply.header('www-authenticate', 'Bearer')
     throw new ApiError(401, 'Unauthorized')
   })
+}
+
+/** Whether the request is for the page, which holds no data and does nothing: it asks for the token itself. */
+export function isOpen({ method, url }: FastifyRequest): boolean {
+  return method === 'GET' && url === '/'
 }
 
 function sentToken(authorization = ''): string {

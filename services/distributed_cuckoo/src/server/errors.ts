@@ -1,4 +1,6 @@
 /** Errors as clients see them: always JSON, with `message` and `status`. */
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Logger } from '@cuckoo-distributed/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { NameTakenError, StoreLostError } from '../store/errors.js'
@@ -30,10 +32,8 @@ export function errorBody(error: unknown): { readonly status: number; readonly m
   if (error instanceof NameTakenError) return { status: 409, message: error.message }
   if (isOutOfSpace(error)) return { status: 507, message: 'Insufficient Storage' }
   if (error instanceof StoreLostError) return { status: 503, message: 'The database does not answer' }
-  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined
-  if (status === 413) return { status, message: 'Payload Too Large' }
-  if (typeof status === 'number' && status >= 400 && status < 500) return { status, message: 'Bad Request' }
-  return { status: 500, message: 'Internal Server Error' }
+  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
+  return plainBody(status >= 400 && status < 500 ? status : 500)
 }
 
 /** True when a disk or a database is full. */
@@ -41,11 +41,41 @@ export function isOutOfSpace(error: unknown): boolean {
   return error instanceof Error && 'code' in error && NO_SPACE.has(String(error.code))
 }
 
+/** A full disk and a lost database fail every request there is; they are logged no more often. */
+const REPEAT_MS = 60_000
+
 /** Answers with the error, and logs those that are not the client's. */
 export function errorHandler(log: Logger) {
+  const logged = new Map<number, number>()
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const body = errorBody(error)
-    if (body.status >= 500) log.error({ method: request.method, url: request.url, err: error }, 'a request failed')
     reply.code(body.status).send(body)
+    // With 500 Cuckoo's API also says what is no fault at all.
+    if (body.status < 500 || (body.status === 500 && error instanceof ApiError)) return
+    const now = performance.now()
+    if (body.status !== 500 && now - (logged.get(body.status) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return
+    logged.set(body.status, now)
+    log.error({ method: request.method, url: request.url, err: error }, 'a request failed')
   }
+}
+
+/** Answers what is not even a request: Node shows it only its socket. */
+export function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (socket.writable && error.code !== 'ECONNRESET') {
+    const body = plainBody(socketStatus(error.code))
+    const text = JSON.stringify(body)
+    const head = ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(text)}`, 'Connection: close']
+    socket.write(`HTTP/1.1 ${body.status} ${body.message}\r\n${head.join('\r\n')}\r\n\r\n${text}`)
+  }
+  socket.destroy(error)
+}
+
+function socketStatus(code: string | undefined): number {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 408
+  return code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
+}
+
+/** For what the server itself refuses the reason phrase says enough, and nothing of what was sent. */
+function plainBody(status: number): { readonly status: number; readonly message: string } {
+  return { status, message: STATUS_CODES[status] ?? 'Bad Request' }
 }

@@ -22,7 +22,8 @@ export function queryOf({ query }: FastifyRequest): Map<string, string> {
 
 /** The members of a JSON object that are texts, numbers or switches. */
 export function jsonFields(body: unknown): [string, string][] {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw badRequest()
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw badRequest('The body must be a JSON object')
   return Object.entries(body)
     .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
     .map(([name, value]) => [name, checkedText(name, String(value))])
@@ -34,8 +35,8 @@ export function checkedText(name: string, text: string): string {
   return text
 }
 
-export function badRequest(): ApiError {
-  return new ApiError(400, 'Bad Request')
+export function badRequest(message: string): ApiError {
+  return new ApiError(400, message)
 }
 
 /** An integer as Python reads it; undefined when the field is missing. */
@@ -58,7 +59,8 @@ export function readCount(fields: Fields, name: string): number | undefined {
 
 const SWITCH: ReadonlyMap<string, boolean> = new Map([
   ...['1', 'true', 'yes', 'on'].map(word => [word, true] as const),
-  ...['0', 'false', 'no', 'off', ''].map(word => [word, false] as const),
+  // Python's None, as `cuckoosandbox/cuckoo:cuckoo/common/utils.py` (`parse_bool`) reads it.
+  ...['0', 'false', 'no', 'off', 'none', ''].map(word => [word, false] as const),
 ])
 
 /** A switch, whatever its case; undefined when the field is missing. */

@@ -10,6 +10,12 @@ export interface ByFormat {
 }
 
 /**
+ * A report is made by malware as much as by Cuckoo: no script of it may run in the name of this server, whatever its format. XML may
+ * be XHTML.
+ */
+const SANDBOXED = { 'content-security-policy': 'sandbox', 'x-content-type-options': 'nosniff' } as const
+
+/**
  * Streams a stored report. `format` must not come from the request unchecked, as it becomes part of a path.
  *
  * @throws ApiError 404 when the node did not have it.
@@ -25,12 +31,11 @@ export async function sendReport(
   if (stored === undefined) throw formatNotFound()
   const file = await open(files.reportPath(task.id, format)).catch((error: unknown) => {
     log.error({ task: task.id, format, err: error }, 'a stored report cannot be read')
-    throw formatNotFound()
+    // Not 404: to Cuckoo's clients that means that there will never be one.
+    throw new ApiError(503, 'The report cannot be read', { cause: error })
   })
   const { size } = await file.stat()
-  reply.headers({ 'content-type': contentType(format), 'content-length': size, 'x-content-type-options': 'nosniff' })
-  // The report is made by malware as much as by Cuckoo: no script of it may run in the name of this server.
-  if (isHtml(format)) reply.header('content-security-policy', 'sandbox')
+  reply.headers({ ...SANDBOXED, 'content-type': contentType(format), 'content-length': size })
   if (request.method === 'HEAD') {
     await file.close()
     return reply.send()
@@ -42,13 +47,9 @@ export function formatNotFound(): ApiError {
   return new ApiError(404, 'Report format not found')
 }
 
-function isHtml(format: string): boolean {
-  return format === 'html' || format.endsWith('.html')
-}
-
 function contentType(format: string): string {
   if (format === 'json') return 'application/json'
-  if (isHtml(format)) return 'text/html; charset=utf-8'
+  if (format === 'html' || format.endsWith('.html')) return 'text/html; charset=utf-8'
   if (['maec', 'mmdef', 'metadata', 'xml'].includes(format) || format.endsWith('.xml')) return 'application/xml'
   return format === 'all' || format === 'dropped' ? 'application/x-tar' : 'application/octet-stream'
 }

@@ -2,10 +2,11 @@
 import { type FastifyInstance, fastify } from 'fastify'
 import { demandToken } from './auth.js'
 import type { ServerContext } from './context.js'
-import { ApiError, errorHandler } from './errors.js'
+import { ApiError, clientErrorHandler, errorHandler } from './errors.js'
 import { acceptForms } from './form.js'
 import { answerOtherMethods, noteRoutes, type RouteTable } from './methods.js'
 import { documentOf, type Paths } from './openapi.js'
+import { refuseForeignPages } from './origin.js'
 
 /** Of bodies that are not streamed. */
 const SMALL_BODY = 2 ** 20
@@ -29,17 +30,23 @@ export interface Server {
 
 /** Makes a server for these APIs; it does not listen yet. */
 export function createServer(context: ServerContext, apis: readonly Api[]): Server {
+  const answerError = errorHandler(context.log)
   const app = fastify({
     bodyLimit: SMALL_BODY,
     connectionTimeout: IDLE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
+    // Node would answer those without a Host header itself, and say nothing.
+    http: { requireHostHeader: false },
+    clientErrorHandler,
+    frameworkErrors: answerError,
   })
   const noted = noteRoutes(app)
-  app.setErrorHandler(errorHandler(context.log))
+  app.setErrorHandler(answerError)
   app.setNotFoundHandler(async () => {
     throw new ApiError(404, 'Not Found')
   })
+  refuseForeignPages(app, context.config)
   demandToken(app, context.config.ApiToken)
   acceptForms(app)
   for (const { addRoutes } of apis) addRoutes(app, context)

@@ -2,22 +2,31 @@
 import type { FastifyRequest } from 'fastify'
 import type { NewTask, TaskOptions } from '../store/model.js'
 import { requirementOf } from '../store/requirement.js'
+import type { Store } from '../store/store.js'
 import type { ServerContext } from './context.js'
 import { ApiError, isOutOfSpace } from './errors.js'
 import { badRequest, type Fields, readCount, readInteger, readSwitch } from './fields.js'
 import { readSubmission, type UploadedFile } from './form.js'
 
+/** What is missing, by what is accepted. */
+const WANTED: Readonly<Record<string, string>> = {
+  file: 'Send the sample as a file named `file`',
+  url: 'Send the address as a field named `url`',
+  'file,url': 'Send the sample as a file named `file`, or an address as a field named `url`',
+}
+
 /** Bytes; PostgreSQL takes no more than 2,704 into an index (postgresql.org/docs/current/btree.html). */
 const MAX_REQUIREMENT = 2000
 
 /** What is left out or empty is null, but `platform`, which is `defaultPlatform`. */
-function readTaskOptions(fields: Fields, defaultPlatform: string | null): TaskOptions {
+function readTaskOptions(fields: Fields, { defaultPlatform, emptyNumbers }: SubmissionRules): TaskOptions {
   // Checked here, kept as it was written: the documented answer holds the text.
   readSwitch(fields, 'memory')
+  const numbers = emptyNumbers === 'absent' ? new Map([...fields].filter(([, value]) => value !== '')) : fields
   return {
     package: text(fields, 'package'),
-    timeout: readCount(fields, 'timeout') ?? null,
-    priority: readInteger(fields, 'priority') ?? 1,
+    timeout: readCount(numbers, 'timeout') ?? null,
+    priority: readInteger(numbers, 'priority') ?? 1,
     options: text(fields, 'options'),
     machine: text(fields, 'machine'),
     platform: text(fields, 'platform') ?? defaultPlatform,
@@ -30,10 +39,16 @@ function readTaskOptions(fields: Fields, defaultPlatform: string | null): TaskOp
   }
 }
 
-/** What a task may be made of, and what a client means that names no platform. */
+/** What differs between the two APIs. */
 export interface SubmissionRules {
+  /** What a task may be made of. */
   readonly accepts: readonly ('file' | 'url')[]
+  /** What a client means that names no platform. */
   readonly defaultPlatform: string | null
+  /** Whether an empty `timeout` or `priority` is refused, as Distributed Cuckoo does, or left out, as Cuckoo does. */
+  readonly emptyNumbers: 'refused' | 'absent'
+  /** Whether a client may ask for a sample to be refused that there is a task of already. */
+  readonly unique: boolean
 }
 
 /**
@@ -49,7 +64,9 @@ export async function receiveTask(
   const limits = { files, maxUpload: config.MaxUpload, minFreeSpace: config.MinFreeSpace }
   const { fields, file } = await readSubmission(request, limits)
   try {
-    const id = await store.tasks.create(toNewTask(fields, file, rules), Date.now())
+    const task = toNewTask(fields, file, rules)
+    if (rules.unique && readSwitch(fields, 'unique') === true) await refuseKnown(store, task)
+    const id = await store.tasks.create(task, Date.now())
     wake()
     return id
   } catch (error: unknown) {
@@ -61,15 +78,22 @@ export async function receiveTask(
 
 function toNewTask(fields: Fields, file: UploadedFile | undefined, rules: SubmissionRules): NewTask {
   const url = rules.accepts.includes('url') ? text(fields, 'url') : null
-  if ((file === undefined) === (url === null) || !rules.accepts.includes(url === null ? 'file' : 'url')) {
-    throw badRequest()
-  }
-  if (file?.sample.size === 0) throw new ApiError(400, 'The file is empty')
-  const options = readTaskOptions(fields, rules.defaultPlatform)
+  const sample = rules.accepts.includes('file') ? file : undefined
+  if (sample === undefined && url === null) throw badRequest(WANTED[rules.accepts.join()] ?? '')
+  if (file !== undefined && url !== null) throw badRequest('Send either a file or a url')
+  if (sample?.sample.size === 0) throw badRequest('The file is empty')
+  const options = readTaskOptions(fields, rules)
   if (Buffer.byteLength(requirementOf(options)) > MAX_REQUIREMENT) {
-    throw new ApiError(400, 'Parameters platform, machine and tags are too long')
+    throw badRequest('Parameters platform, machine and tags are too long')
   }
-  return { ...options, sample: file?.sample ?? null, filename: file?.filename || null, url }
+  return { ...options, sample: sample?.sample ?? null, filename: sample?.filename || null, url }
+}
+
+/** Cuckoo's own words (`cuckoosandbox/cuckoo:cuckoo/apps/api.py`, `tasks_create_file`). */
+async function refuseKnown(store: Store, { sample }: NewTask): Promise<void> {
+  if (sample === null) return
+  const [known] = await store.tasks.list({ sha256: sample.sha256, limit: 1 })
+  if (known !== undefined) throw badRequest('This file has already been submitted')
 }
 
 function text(fields: Fields, name: string): string | null {
@@ -80,6 +104,15 @@ function text(fields: Fields, name: string): string | null {
 function readClock(fields: Fields): string | null {
   const clock = fields.get('clock')
   if (clock === undefined || clock === '') return null
-  if (/^\d{1,12}$/.test(clock) || /^\d\d-\d\d-\d{4} \d\d:\d\d:\d\d$/.test(clock)) return clock
-  throw new ApiError(400, 'Parameter clock must be MM-DD-YYYY HH:MM:SS or seconds since 1970')
+  if (/^\d{1,12}$/.test(clock) || isDate(clock)) return clock
+  throw badRequest('Parameter clock must be MM-DD-YYYY HH:MM:SS or seconds since 1970')
+}
+
+/** A date that there is; nodes refuse the others for good. */
+function isDate(clock: string): boolean {
+  const [, month, day, year, time] = /^(\d\d)-(\d\d)-(\d{4}) (\d\d:\d\d:\d\d)$/.exec(clock) ?? []
+  const iso = `${year}-${month}-${day}T${time}`
+  const read = Date.parse(`${iso}Z`)
+  // What is no day of its month is read as one of the next.
+  return !Number.isNaN(read) && new Date(read).toISOString().startsWith(iso)
 }
