@@ -35,13 +35,21 @@ export interface Rig {
   close(): Promise<void>
 }
 
-/** `quorum`: a cluster of three nodes with quorum queues in place of one with classic queues. */
-export async function startRig({ quorum = false } = {}): Promise<Rig> {
+export interface RigOptions {
+  /** Quorum queues in place of classic ones, on a cluster of three nodes. */
+  readonly quorum?: boolean
+  /** Starts the nodes; the services know all of them and reach them without a tap. Default: one node, or three. */
+  readonly startNodes?: () => Promise<readonly PrivateRabbitMq[]>
+  /** Seconds. Default 20. */
+  readonly holdLimit?: number
+}
+
+export async function startRig({ quorum = false, startNodes, holdLimit = 20 }: RigOptions = {}): Promise<Rig> {
   const folder = await mkdtemp(join(tmpdir(), 'faults-'))
   const dumpDir = join(folder, 'dumps')
-  const node = await startRabbitMq()
-  const nodes = [node]
-  if (quorum) for (let more = 0; more < 2; more += 1) nodes.push(await startRabbitMq({ join: node }))
+  const nodes = await (startNodes ?? (() => nodesHere(quorum ? 3 : 1)))()
+  const [node] = nodes
+  if (node === undefined) throw new RangeError('a rig needs a node')
   const pace = { analysisMs: 100 }
   const cuckoo = await startCuckoo({ analysisTime: () => pace.analysisMs, machines: 4 })
   const crits = await startCrits()
@@ -52,8 +60,13 @@ export async function startRig({ quorum = false } = {}): Promise<Rig> {
     overseer: await AmqpTap.start(node.port),
   }
   const supervised = (name: ServiceName) => {
-    const config = { ...serviceConfig(name, { cuckoo, crits, dumpDir }), QueueType: quorum ? 'quorum' : 'classic' }
-    return new Supervised(name, { Amqp: taps[name].through(node.url), ...config })
+    const config = {
+      ...serviceConfig(name, { cuckoo, crits, dumpDir }),
+      HoldLimit: holdLimit,
+      QueueType: quorum ? 'quorum' : 'classic',
+    }
+    const Amqp = startNodes ? nodes.map(({ url }) => url) : taps[name].through(node.url)
+    return new Supervised(name, { Amqp, ...config })
   }
   const services = {
     feed_cuckoo: supervised('feed_cuckoo'),
@@ -83,8 +96,15 @@ export async function startRig({ quorum = false } = {}): Promise<Rig> {
   }
 }
 
+async function nodesHere(count: number): Promise<PrivateRabbitMq[]> {
+  const node = await startRabbitMq()
+  const nodes = [node]
+  while (nodes.length < count) nodes.push(await startRabbitMq({ join: node }))
+  return nodes
+}
+
 function serviceConfig(name: ServiceName, { cuckoo, crits, dumpDir }: Pick<Rig, 'cuckoo' | 'crits' | 'dumpDir'>) {
-  const stage = { FailedQueue: QUEUES.failed, HoldLimit: 20, DrainTime: 5, LogLevel: 'debug' }
+  const stage = { FailedQueue: QUEUES.failed, DrainTime: 5, LogLevel: 'debug' }
   switch (name) {
     case 'feed_cuckoo':
       return {

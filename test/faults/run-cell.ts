@@ -1,6 +1,6 @@
 // One cell of the matrix: N samples in, one fault at one moment, and what became of the samples.
 
-import { type RunningAnalysis, runCritsService, WaitError, waitFor } from '@cuckoo-distributed/testing'
+import { type QueueState, type RunningAnalysis, runCritsService, WaitError, waitFor } from '@cuckoo-distributed/testing'
 import { repair } from './actions.js'
 import { publishConfirmed } from './publish.js'
 import { QUEUES, type Rig } from './rig.js'
@@ -159,7 +159,7 @@ function makeSample(rig: Rig, atLeast = 0): RunningAnalysis {
 async function settleQueues(rig: Rig): Promise<string[]> {
   let filled: string[] = []
   const look = async () => {
-    filled = (await rig.node.queues())
+    filled = (await queuesOf(rig))
       .filter(queue => queue.messages_ready + queue.messages_unacknowledged > 0)
       .map(queue => `${queue.name}: ${queue.messages_ready} + ${queue.messages_unacknowledged}`)
     return filled.length === 0
@@ -170,6 +170,19 @@ async function settleQueues(rig: Rig): Promise<string[]> {
     if (!(error instanceof WaitError)) throw error
   }
   return filled
+}
+
+/** As the first node sees them that answers: one may be away. */
+async function queuesOf({ nodes }: Rig): Promise<QueueState[]> {
+  const failures: unknown[] = []
+  for (const node of nodes) {
+    try {
+      return await node.queues()
+    } catch (error: unknown) {
+      failures.push(error)
+    }
+  }
+  throw new AggregateError(failures, `no node lists its queues: ${failures.map(describe).join('; ')}`)
 }
 
 export function describe(error: unknown): string {

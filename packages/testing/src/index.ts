@@ -40,6 +40,7 @@ export {
 } from './process.js'
 export { ProcessGuard } from './process-guard.js'
 export {
+  type NodeHost,
   PrivateRabbitMq,
   type QueueState,
   RabbitMqError,

@@ -39,19 +39,25 @@ function isProgram(file: string): boolean {
 }
 
 /** Variables as in RabbitMQ's guide to several nodes on one machine (`rabbitmq/rabbitmq-website:docs/clustering.md`). */
-export function nodeEnvironment(folder: string, epmdPort: number, distPort: number): NodeJS.ProcessEnv {
+export function nodeEnvironment(
+  folder: string,
+  { epmdPort, distPort, address }: { epmdPort: number; distPort: number; address: string },
+): NodeJS.ProcessEnv {
+  const isLocal = address === '127.0.0.1'
   const foreign = /^(RABBITMQ_|ERL_|NOTIFY_SOCKET$)/
   const kept = Object.entries(process.env).filter(([name]) => !foreign.test(name))
   return {
     ...Object.fromEntries(kept),
     HOME: folder,
     ERL_EPMD_PORT: String(epmdPort),
-    ERL_EPMD_ADDRESS: '127.0.0.1',
+    ERL_EPMD_ADDRESS: address,
     ERL_CRASH_DUMP_SECONDS: '0',
     // Makes the start script become the Erlang machine instead of waiting for it as a child, so that our child's exit
     // is the node's exit (`rabbitmq/rabbitmq-server:deps/rabbit/scripts/rabbitmq-server`).
     RUNNING_UNDER_SYSTEMD: 'true',
-    RABBITMQ_NODENAME: `test-${distPort}@localhost`,
+    // A long name may be an address, so no host need be known by name.
+    RABBITMQ_NODENAME: `test-${distPort}@${isLocal ? 'localhost' : address}`,
+    RABBITMQ_USE_LONGNAME: isLocal ? 'false' : 'true',
     RABBITMQ_DIST_PORT: String(distPort),
     RABBITMQ_MNESIA_BASE: join(folder, 'data'),
     RABBITMQ_LOG_BASE: join(folder, 'log'),
@@ -67,14 +73,11 @@ export function nodeEnvironment(folder: string, epmdPort: number, distPort: numb
 /** Writes every file that the node would else look for in /etc/rabbitmq or in the user's home. */
 export async function writeConfig(
   folder: string,
-  port: number,
-  user: string,
-  password: string,
-  cookie: string,
-  extra: readonly string[],
+  node: { address: string; port: number; user: string; password: string; cookie: string; extra: readonly string[] },
 ): Promise<void> {
+  const { address, port, user, password, cookie, extra } = node
   const lines = [
-    `listeners.tcp.1 = 127.0.0.1:${port}`,
+    `listeners.tcp.1 = ${address}:${port}`,
     `default_user = ${user}`,
     `default_pass = ${password}`,
     'log.console = true',

@@ -26,10 +26,18 @@ export interface RabbitMqOptions {
   /** User and password; letters and digits. Default: guest, guest. */
   user?: string
   password?: string
+  /** A network namespace to run in, and its address there, in place of 127.0.0.1. Needs root. */
+  host?: NodeHost
   /** How long a start may take, in milliseconds. Default 60,000. */
   deadlineMs?: number
   /** A node to form a cluster with; `user` and `password` are that node's. It must be stopped after this one. */
   join?: PrivateRabbitMq
+}
+
+/** Where a node runs, when not beside the test. */
+export interface NodeHost {
+  namespace: string
+  address: string
 }
 
 /** One row of `rabbitmqctl list_queues`. */
@@ -50,13 +58,16 @@ export async function startRabbitMq(options: RabbitMqOptions = {}): Promise<Priv
     const epmdPort = seed?.epmdPort ?? (await freePort())
     const port = options.port ?? (await freePort())
     const { user = 'guest', password = 'guest', deadlineMs = 60_000 } = options
-    const env = nodeEnvironment(folder, epmdPort, await freePort())
+    const { host } = options
+    const address = host?.address ?? '127.0.0.1'
+    const env = nodeEnvironment(folder, { epmdPort, distPort: await freePort(), address })
     // Only nodes with the same cookie talk to each other, and those of one epmd find each other.
     const cookie = seed?.cookie ?? `COOKIE${port}${process.pid}`
-    await writeConfig(folder, port, user, password, cookie, options.config ?? [])
-    if (seed === undefined) await startEpmd(epmdPort, guard)
-    const url = `amqp://${user}:${password}@127.0.0.1:${port}`
-    const node = new PrivateRabbitMq({ url, port, folder, programs, env, guard, deadlineMs, epmdPort, cookie })
+    await writeConfig(folder, { address, port, user, password, cookie, extra: options.config ?? [] })
+    // Every host has an epmd of its own, on the port that its cluster has agreed on.
+    if (seed === undefined || host !== undefined) await startEpmd(epmdPort, guard, host)
+    const url = `amqp://${user}:${password}@${address}:${port}`
+    const node = new PrivateRabbitMq({ url, port, folder, programs, env, guard, deadlineMs, epmdPort, cookie, host })
     await node.start()
     if (seed !== undefined) await node.join(seed)
     return node
@@ -67,11 +78,17 @@ export async function startRabbitMq(options: RabbitMqOptions = {}): Promise<Priv
 }
 
 /** RabbitMQ would start epmd as a daemon that outlives the node; an epmd that is already there is used. */
-async function startEpmd(port: number, guard: ProcessGuard): Promise<void> {
-  const epmd = spawn('epmd', ['-address', '127.0.0.1', '-port', String(port)], { detached: true, stdio: 'ignore' })
+async function startEpmd(port: number, guard: ProcessGuard, host?: NodeHost): Promise<void> {
+  const args = ['-address', host?.address ?? '127.0.0.1', '-port', String(port)]
+  const epmd = spawn(...inside(host, 'epmd', args), { detached: true, stdio: 'ignore' })
   await once(epmd, 'spawn')
   if (epmd.pid !== undefined) guard.watch(epmd.pid)
   epmd.unref()
+}
+
+/** The command as it is run on a host. */
+function inside(host: NodeHost | undefined, command: string, args: readonly string[]): [string, string[]] {
+  return host === undefined ? [command, [...args]] : ['ip', ['netns', 'exec', host.namespace, command, ...args]]
 }
 
 interface NodeParts {
@@ -84,6 +101,7 @@ interface NodeParts {
   deadlineMs: number
   epmdPort: number
   cookie: string
+  host: NodeHost | undefined
 }
 
 export class PrivateRabbitMq {
@@ -109,9 +127,9 @@ export class PrivateRabbitMq {
   /** Starts the node after a `kill`, with the data it had; resolves when a client can log in. */
   async start(): Promise<void> {
     if (this.#server !== undefined) throw new RabbitMqError('the RabbitMQ node is running already')
-    const { programs, env, folder, guard, deadlineMs } = this.#parts
+    const { programs, env, folder, guard, deadlineMs, host } = this.#parts
     const log = await open(this.#logFile, 'a', 0o600)
-    const server = spawn(join(programs, 'rabbitmq-server'), {
+    const server = spawn(...inside(host, join(programs, 'rabbitmq-server'), []), {
       cwd: folder,
       env,
       detached: true,
@@ -170,9 +188,11 @@ export class PrivateRabbitMq {
    */
   async ctl(...args: string[]): Promise<string> {
     try {
-      const { stdout } = await run(join(this.#parts.programs, 'rabbitmqctl'), ['--quiet', ...args], {
-        cwd: this.#parts.folder,
-        env: this.#parts.env,
+      const { programs, folder, env, host } = this.#parts
+      const command = inside(host, join(programs, 'rabbitmqctl'), ['--quiet', ...args])
+      const { stdout } = await run(...command, {
+        cwd: folder,
+        env,
         timeout: 60_000,
         maxBuffer: 16 * 1024 * 1024,
       })
