@@ -1,6 +1,6 @@
 export { type CuckooMachine, type CuckooStatus, serverTime, type TaskSummary } from './answers.js'
 export { type AwayClocks, awayMs, noteAway, noteReached, unreachedMs } from './away-clocks.js'
-export { CuckooClient, type CuckooClientOptions } from './client.js'
+export { CuckooClient, type CuckooClientOptions, cascadesTags } from './client.js'
 export { AllowedCuckooURLs, CuckooAwayLimit, CuckooTokens, cuckooProblems } from './config.js'
 export type { NewTask, NewUrlTask } from './create-task.js'
 export {

@@ -10,11 +10,12 @@ import { type CuckooOptions, type CuckooStandIn, startCuckoo, waitFor } from '@c
 import { type DistributedConfig, DistributedSchema } from '../src/config.js'
 import { Scheduler } from '../src/dispatch/scheduler.js'
 import { type Files, openFiles } from '../src/files/files.js'
+import type { Patience } from '../src/nodes/session.js'
 import type { Machine, NewTask, Task, TaskState } from '../src/store/model.js'
 import { openStore } from '../src/store/open.js'
 import type { Store } from '../src/store/store.js'
 
-const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
+export const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
 
 export const WINDOWS: Machine = { name: 'cuckoo1', platform: 'windows', tags: [] }
 
@@ -50,10 +51,16 @@ export class Scene {
     this.scheduler = new Scheduler({ ...parts, log })
   }
 
-  start(): void {
+  start(patience: Partial<Patience> = {}): void {
     this.#stopped = new AbortController()
     const { store, files, config } = this
-    this.scheduler = new Scheduler({ store, files, config, log, uploadStallMs: 500 })
+    this.scheduler = new Scheduler({
+      store,
+      files,
+      config,
+      log,
+      patience: { uploadMs: 500, reportMs: 5000, ...patience },
+    })
     this.#running = this.scheduler.run(this.#stopped.signal).catch((error: unknown) => {
       if (!this.#stopped.signal.aborted) throw error
     })

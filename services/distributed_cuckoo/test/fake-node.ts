@@ -36,10 +36,19 @@ export class FakeNode {
   ])
   /** Overrides the answer to a path; `hang` never answers. */
   readonly answers = new Map<string, Answer | 'hang'>()
+  /** Called when a task was made. */
+  afterCreate: (() => void) | undefined
+  /** The next task that is made is answered with 500. */
+  loseNext = false
+  /** Paths whose answers have a megabyte to come, and drip. */
+  readonly drips = new Set<string>()
+  machines: readonly object[] = MACHINES
+  instance: string | undefined
   /** The state that a new task gets. */
   newStatus = 'pending'
   token: string | undefined
   readonly #server: Server
+  #lastId = 0
   #port = 0
 
   /** @internal Use `startFakeNode`. */
@@ -75,6 +84,7 @@ export class FakeNode {
     this.calls.push({ method: request.method ?? '', path, authorization, fields })
     const scripted = this.answers.get(path)
     if (scripted === 'hang') return
+    if (this.drips.has(path)) return drip(response)
     const allowed = this.token === undefined || authorization === `Bearer ${this.token}`
     const [status, body] = scripted ?? (allowed ? this.#answer(path.replace(/^\/prefix/, ''), fields) : [401, '{}'])
     response.writeHead(status, { connection: 'close', 'content-length': Buffer.byteLength(body) }).end(body)
@@ -82,15 +92,19 @@ export class FakeNode {
 
   #answer(path: string, fields: ReadonlyMap<string, string>): Answer {
     const [, kind = '', verb = '', id = '', format = 'json'] = path.split('/')
-    if (path === '/machines/list') return json({ machines: MACHINES })
+    if (path === '/machines/list') return json({ machines: this.machines })
     if (path === '/cuckoo/status') return json(this.#status())
     if (path === '/tasks/list') return json({ tasks: [...this.tasks.keys()].map(key => this.#row(key)) })
     if (path.startsWith('/tasks/create/')) {
-      const taskId = this.tasks.size + 1
+      this.#lastId += 1
+      const taskId = this.#lastId
       const sha256 = fields.get('sha256')
       const sample = sha256 === undefined ? null : { sha256 }
       this.tasks.set(taskId, { status: this.newStatus, custom: fields.get('custom') ?? '', sample, errors: [] })
-      return json({ task_id: taskId })
+      this.afterCreate?.()
+      const isLost = this.loseNext
+      this.loseNext = false
+      return isLost ? [500, '<html>'] : json({ task_id: taskId })
     }
     const task = this.tasks.get(Number(id))
     if (kind !== 'tasks' || task === undefined) return [404, '<html>not found</html>']
@@ -116,6 +130,7 @@ export class FakeNode {
     const count = (status: string) => [...this.tasks.values()].filter(task => task.status === status).length
     return {
       version: '1.2',
+      instance: this.instance,
       tasks: {
         total: this.tasks.size,
         pending: count('pending'),
@@ -133,6 +148,12 @@ export async function startFakeNode(): Promise<FakeNode> {
   const node = new FakeNode()
   await node.listen()
   return node
+}
+
+function drip(response: ServerResponse): void {
+  response.writeHead(200, { connection: 'close', 'content-length': 2 ** 20 })
+  const timer = setInterval(() => response.write(' '), 20)
+  response.on('close', () => clearInterval(timer))
 }
 
 function json(value: unknown): Answer {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type Candidate, type Demand, drawPlan } from '../src/dispatch/plan.js'
+import { type Demand, drawPlan } from '../src/dispatch/plan.js'
+import type { Candidate } from '../src/nodes/node-worker.js'
 import type { Machine, Task } from '../src/store/model.js'
 import { requirementOf } from '../src/store/requirement.js'
 
@@ -8,7 +9,19 @@ const LIMITS = { threshold: 500, perNode: 100 }
 const WINDOWS: Machine = { name: 'w1', platform: 'windows', tags: [] }
 
 function node(id: number, given: Partial<Candidate> = {}): Candidate {
-  return { id, enabled: true, up: true, machines: [WINDOWS], pending: 0, running: 0, lastGiven: 0, ...given }
+  return {
+    id,
+    name: `n${id}`,
+    enabled: true,
+    up: true,
+    quarantine: null,
+    room: Infinity,
+    machines: [WINDOWS],
+    pending: 0,
+    running: 0,
+    lastGiven: 0,
+    ...given,
+  }
 }
 
 function task(id: number, given: Partial<Task> = {}): Task {
@@ -143,7 +156,10 @@ describe('a task that has to wait', () => {
     assert.deepEqual(reasonsOf({}, []), ['no node is enabled'])
     assert.deepEqual(reasonsOf({}, [node(1, { enabled: false })]), ['no node is enabled'])
     assert.deepEqual(reasonsOf({ platform: 'linux', tags: 'b,a' }, [node(1)]), [
-      'no enabled node has a machine for platform linux, tags a,b',
+      'no enabled node has a machine for platform linux, tags a,b; machines are read now and then, and on POST /node/<name>/refresh',
+    ])
+    assert.deepEqual(reasonsOf({}, [node(1, { up: false, quarantine: 'json: HTTP 500' }), node(2, { up: false })]), [
+      'node n1, which could run it, is in quarantine: json: HTTP 500',
     ])
     assert.deepEqual(reasonsOf({}, [node(1, { up: false })]), ['no node that could run it answers'])
     assert.deepEqual(reasonsOf({}, [node(1, { pending: 5 })]), [
@@ -153,5 +169,21 @@ describe('a task that has to wait', () => {
 
   test('has none when it only waits for its turn', () => {
     assert.deepEqual(reasonsOf({}, [node(1)]), [])
+  })
+})
+
+describe('a node', () => {
+  test('that a task came to nothing on is avoided as long as another one has room', () => {
+    const avoiding = { avoidNodeId: 1 }
+    const idle = node(1)
+    assert.deepEqual(planOf([task(7, avoiding)], [idle, node(2, { running: 9 })], LIMITS).ids[2]?.length, 1)
+    assert.deepEqual(planOf([task(7, avoiding)], [idle, node(2, { pending: 500 })], LIMITS).ids[1]?.length, 1)
+    assert.deepEqual(planOf([task(7, avoiding)], [idle, node(2, { up: false })], LIMITS).ids[1]?.length, 1)
+    assert.deepEqual(planOf([task(7, avoiding)], [idle], LIMITS).ids[1]?.length, 1)
+  })
+
+  test('on trial gets as many tasks as it has room for', () => {
+    const { ids } = planOf([task(1), task(2), task(3)], [node(1, { room: 1 })], LIMITS)
+    assert.equal(ids[1]?.length, 1)
   })
 })

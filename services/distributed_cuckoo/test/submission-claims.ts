@@ -1,7 +1,10 @@
 /** What the store promises about submissions, on whichever database. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Report } from '../src/store/model.js'
 import { type MakeUrl, must, NOW, openerOf, REQUEUE, stateOf, TASK } from './store-scene.js'
+
+const JSON_REPORT: Report = { format: 'json', size: 3, reason: null, retry: false }
 
 export function testSubmissions(makeUrl: MakeUrl): void {
   const { withNodes } = openerOf(makeUrl)
@@ -17,13 +20,10 @@ export function testSubmissions(makeUrl: MakeUrl): void {
       assert.deepEqual(stateOf(await store.tasks.get(id)), ['processing', 'n1', 7])
       assert.equal(await store.dispatch.isClaimed(first.id, 7), true)
       assert(await store.dispatch.beginFetch(begun.id))
-      assert.equal(
-        await store.dispatch.finish(begun.id, [{ format: 'json', size: 3, reason: null, retry: false }], NOW + 5),
-        true,
-      )
+      assert.equal(await store.dispatch.finish(begun.id, [JSON_REPORT], NOW + 5), true)
       const task = await store.tasks.get(id)
       assert.deepEqual([task?.state, task?.completedOn, task?.samplePath], ['finished', NOW + 5, null])
-      assert.deepEqual(await store.tasks.reports(id), [{ format: 'json', size: 3, reason: null, retry: false }])
+      assert.deepEqual(await store.tasks.reports(id), [JSON_REPORT])
       assert.deepEqual(
         (await store.dispatch.submissions(first.id)).map(copy => copy.state),
         ['discarding'],
@@ -69,10 +69,15 @@ export function testSubmissions(makeUrl: MakeUrl): void {
       const current = must(await store.dispatch.begin(id, second.id, NOW))
       await store.dispatch.accepted(current.id, 9, NOW)
       assert.deepEqual(stateOf(await store.tasks.get(id)), ['processing', 'n2', 9])
-      assert(await store.dispatch.beginFetch(stale.id))
-      assert.equal(await store.dispatch.beginFetch(current.id), undefined, 'one copy is fetched at a time')
-      assert.deepEqual(stateOf(await store.tasks.get(id)), ['fetching', 'n1', 7])
-      assert.equal(await store.dispatch.finish(stale.id, [], NOW), true)
+      assert.deepEqual(await store.dispatch.beginFetch(stale.id), { late: true, settled: [] })
+      assert.deepEqual(stateOf(await store.tasks.get(id)), ['processing', 'n2', 9], 'it has nothing to show yet')
+      assert.equal(
+        await store.dispatch.finish(stale.id, [JSON_REPORT], NOW),
+        false,
+        'only the current copy is fetched so',
+      )
+      assert.equal(await store.dispatch.amend(stale.id, [JSON_REPORT], NOW), true)
+      assert.deepEqual(stateOf(await store.tasks.get(id)), ['finished', 'n1', 7])
       const states = (await store.dispatch.submissionsOf(id)).map(copy => copy.state)
       assert.deepEqual(states, ['discarding', 'discarding'])
     })
@@ -114,10 +119,7 @@ export function testSubmissions(makeUrl: MakeUrl): void {
       await store.dispatch.accepted(copy, 7, NOW)
       await store.dispatch.beginFetch(copy)
       await store.tasks.remove(id)
-      assert.equal(
-        await store.dispatch.finish(copy, [{ format: 'json', size: 1, reason: null, retry: false }], NOW),
-        false,
-      )
+      assert.equal(await store.dispatch.finish(copy, [JSON_REPORT], NOW), false)
       await store.dispatch.fetchFailed(copy, 'x')
       assert.equal(await store.tasks.get(id), undefined)
     })

@@ -1,20 +1,7 @@
 /** Which pending task goes to which node next. Pure: a plan is drawn anew whenever something changes, and stored nowhere. */
+import type { Candidate } from '../nodes/node-worker.js'
 import type { Machine, Task } from '../store/model.js'
 import { describeRequirement, satisfies } from '../store/requirement.js'
-
-export interface Candidate {
-  readonly id: number
-  readonly enabled: boolean
-  /** Answers, and has done so lately. */
-  readonly up: boolean
-  readonly machines: readonly Machine[]
-  /** Tasks that wait on the node: at its last status, and handed over since. */
-  readonly pending: number
-  /** Tasks that run on the node at its last status. */
-  readonly running: number
-  /** Grows with each task that is handed to any node; the node's last value. */
-  readonly lastGiven: number
-}
 
 /** Pending tasks that can run on the same nodes, in the order in which they are to be sent. */
 export interface Demand {
@@ -46,7 +33,7 @@ const ANY_MACHINE: Machine = { name: '', platform: '', tags: [] }
 
 /**
  * Gives each task, by priority and then by age, to the eligible node with the fewest pending and running tasks for each of its
- * machines; of equal ones to that which has waited longest. A task that no node can take never holds up those behind it.
+ * machines; of equal ones to that which has waited longest. A task that came to nothing on a node prefers another one. A task that no node can take never holds up those behind it.
  */
 export function drawPlan(demands: readonly Demand[], nodes: readonly Candidate[], limits: PlanLimits): Plan {
   const seats = nodes.map(node => ({ node, tasks: [] }))
@@ -60,7 +47,11 @@ export function drawPlan(demands: readonly Demand[], nodes: readonly Candidate[]
   }
   const queue = demands.flatMap(({ requirement, tasks }) => tasks.map(task => ({ task, seats: open.get(requirement) })))
   queue.sort((a, b) => b.task.priority - a.task.priority || a.task.id - b.task.id)
-  for (const { task, seats: able = [] } of queue) bestOf(able, limits)?.tasks.push(task)
+  for (const { task, seats: able = [] } of queue) {
+    const others = able.filter(({ node }) => node.id !== task.avoidNodeId)
+    const seat = bestOf(others, limits) ?? bestOf(able, limits)
+    seat?.tasks.push(task)
+  }
   return { assignments: new Map(seats.map(({ node, tasks }) => [node.id, tasks])), reasons }
 }
 
@@ -76,7 +67,8 @@ function isOpen({ node }: Seat): boolean {
 function bestOf(seats: readonly Seat[], { threshold, perNode }: PlanLimits): Seat | undefined {
   let best: Seat | undefined
   for (const seat of seats) {
-    if (seat.tasks.length >= perNode || seat.node.pending + seat.tasks.length >= threshold) continue
+    if (seat.tasks.length >= Math.min(perNode, seat.node.room) || seat.node.pending + seat.tasks.length >= threshold)
+      continue
     if (best === undefined || compare(seat, best) < 0) best = seat
   }
   return best
@@ -98,9 +90,15 @@ function whyWaiting(
 ): string | undefined {
   if (!nodes.some(node => node.enabled)) return 'no node is enabled'
   const enabled = able.filter(({ node }) => node.enabled)
-  if (enabled.length === 0) return `no enabled node has a machine for ${describeRequirement(requirement)}`
+  if (enabled.length === 0) {
+    return `no enabled node has a machine for ${describeRequirement(requirement)}; machines are read now and then, and on POST /node/<name>/refresh`
+  }
   const up = enabled.filter(isOpen)
-  if (up.length === 0) return 'no node that could run it answers'
+  if (up.length === 0) {
+    const held = enabled.find(({ node }) => node.quarantine !== null)?.node
+    if (held !== undefined) return `node ${held.name}, which could run it, is in quarantine: ${held.quarantine}`
+    return 'no node that could run it answers'
+  }
   if (up.every(({ node }) => node.pending >= threshold)) {
     return `every node that could run it has ${threshold} or more pending tasks`
   }

@@ -1,24 +1,26 @@
 /** The workers of all nodes. */
 import type { Logger } from '@cuckoo-distributed/core'
-import type { CuckooClient } from '@cuckoo-distributed/sandbox-client'
-import { linkedController } from '@cuckoo-distributed/wait'
+import { Availability } from '@cuckoo-distributed/http'
+import { believedStatus, type CuckooClient } from '@cuckoo-distributed/sandbox-client'
+import { backOff, linkedController } from '@cuckoo-distributed/wait'
 import type { DistributedConfig } from '../config.js'
 import type { Files } from '../files/files.js'
 import { connectNode } from '../nodes/inspect-node.js'
-import { NodeWorker } from '../nodes/node-worker.js'
+import { type Candidate, NodeWorker } from '../nodes/node-worker.js'
+import { Quarantine } from '../nodes/quarantine.js'
+import type { Patience } from '../nodes/session.js'
 import type { Node, NodeCounters, Task } from '../store/model.js'
 import type { Store } from '../store/store.js'
-import type { Candidate } from './plan.js'
 
-const UPLOAD_STALL_MS = 60_000
+const PATIENCE: Patience = { uploadMs: 60_000, reportMs: 60_000 }
 
 export interface WorkersOptions {
   readonly store: Store
   readonly files: Files
   readonly config: DistributedConfig
   readonly log: Logger
-  /** Milliseconds after which an upload of which nothing more is read is given up. Default one minute. */
-  readonly uploadStallMs?: number
+  /** Default: a minute for either. */
+  readonly patience?: Patience
 }
 
 interface Member {
@@ -34,6 +36,7 @@ export class NodeWorkers {
   readonly #options: WorkersOptions & { readonly onChange: () => void }
   readonly #signal: AbortSignal
   readonly #members = new Map<number, Member>()
+  readonly #fetching = new Set<number>()
   #turn = 0
 
   /** The workers end when the signal is aborted. `onChange` is called when a new plan may be due. */
@@ -98,12 +101,19 @@ export class NodeWorkers {
   }
 
   #hire(node: Node, client: CuckooClient): NodeWorker {
-    const { store, files, config, log, onChange, uploadStallMs = UPLOAD_STALL_MS } = this.#options
+    const { store, files, config, log, onChange, patience = PATIENCE } = this.#options
     const nextTurn = () => {
       this.#turn += 1
       return this.#turn
     }
-    const session = { node, client, store, files, config, log, uploadStallMs }
+    const intervalMs = config.Interval * 1000
+    const availability = new Availability({
+      probe: signal => believedStatus(client, signal),
+      backOff: backOff({ initialMs: Math.min(1000, intervalMs), maxMs: intervalMs }),
+    })
+    const quarantine = new Quarantine(intervalMs, node.state === 'quarantined' ? node.lastError : null)
+    const shared = { store, files, config, log, patience, fetching: this.#fetching }
+    const session = { ...shared, node, client, availability, quarantine }
     return new NodeWorker(node, { session, onChange, nextTurn })
   }
 }

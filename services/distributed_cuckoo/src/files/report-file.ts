@@ -2,11 +2,22 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { HttpResponse } from '@cuckoo-distributed/http'
+import { performance } from 'node:perf_hooks'
+import type { Fault, HttpResponse } from '@cuckoo-distributed/http'
 import { ReportScanner } from '@cuckoo-distributed/report-scanner'
 import { syncDirectory } from '@cuckoo-distributed/staging'
 
 const PARTIAL = '.partial-'
+
+/** Fewer bytes a second than any line in use carries. A node that drips would hold its only connection for days. */
+const MIN_RATE = 4096
+
+/** The answer drips. */
+export class SlowReportError extends Error {
+  readonly code = 'SLOW_REPORT'
+  override readonly name = 'SlowReportError'
+  readonly fault: Fault = 'doubtful'
+}
 
 /** The JSON report is about another file than the one that was sent. */
 export class ForeignReportError extends Error {
@@ -20,6 +31,9 @@ export interface Expected {
   readonly limit: number
   /** Of the task's sample; null for a URL. */
   readonly sha256: string | null
+  /** Milliseconds over which the rate is measured. */
+  readonly patienceMs: number
+  readonly onPiece: () => void
 }
 
 /** Makes the directory for a task's reports, empties it of partial files, and has it on disk. */
@@ -34,7 +48,8 @@ export async function prepareFolder(folder: string): Promise<void> {
  * Reads the answer to its end into `report.<format>` and resolves with its size. Under that name the file is complete and on
  * disk. A JSON report must be a whole JSON object, about this sample if it names one.
  *
- * @throws what `HttpResponse.stream` throws, JsonError, ForeignReportError, and errors of the file system; nothing is left then.
+ * @throws what `HttpResponse.stream` throws, SlowReportError, JsonError, ForeignReportError, and errors of the file system; nothing
+ * is left then.
  */
 export async function storeReport(response: HttpResponse, folder: string, expected: Expected): Promise<number> {
   const partial = join(folder, `${PARTIAL}${randomUUID()}`)
@@ -49,12 +64,14 @@ export async function storeReport(response: HttpResponse, folder: string, expect
   }
 }
 
-async function write(response: HttpResponse, path: string, { format, limit, sha256 }: Expected): Promise<number> {
+async function write(response: HttpResponse, path: string, expected: Expected): Promise<number> {
+  const { format, limit, sha256 } = expected
   const file = await open(path, 'wx', 0o600)
   const check = format === 'json' ? new JsonCheck(sha256) : undefined
   let size = 0
   try {
-    for await (const chunk of response.stream(limit)) {
+    for await (const chunk of steady(response.stream(limit), expected.patienceMs)) {
+      expected.onPiece()
       check?.push(chunk)
       await file.writeFile(chunk)
       size += chunk.length
@@ -65,6 +82,23 @@ async function write(response: HttpResponse, path: string, { format, limit, sha2
     await file.close()
   }
   return size
+}
+
+/** The chunks as they are, as long as enough of them come. */
+async function* steady(chunks: AsyncIterable<Buffer>, ms: number): AsyncGenerator<Buffer, void, undefined> {
+  let since = performance.now()
+  let bytes = 0
+  for await (const chunk of chunks) {
+    bytes += chunk.length
+    const passed = performance.now() - since
+    if (passed >= ms) {
+      if (bytes < (MIN_RATE * passed) / 1000)
+        throw new SlowReportError(`${bytes} bytes of it came in ${Math.round(passed)} ms`)
+      since = performance.now()
+      bytes = 0
+    }
+    yield chunk
+  }
 }
 
 /** Reads nothing out of a report but whose it is. */

@@ -1,132 +1,179 @@
 /** Fetching the results of a task that its node has reported. */
 import { rm } from 'node:fs/promises'
 import { describeError } from '@cuckoo-distributed/core'
-import type { HttpResponse } from '@cuckoo-distributed/http'
+import { type HttpResponse, ServerAwayError } from '@cuckoo-distributed/http'
 import { JsonError } from '@cuckoo-distributed/report-scanner'
 import { syncDirectory } from '@cuckoo-distributed/staging'
+import { delay, linkedController } from '@cuckoo-distributed/wait'
 import { ForeignReportError, prepareFolder, storeReport } from '../files/report-file.js'
-import type { Report, Submission } from '../store/model.js'
-import type { NodeSession } from './session.js'
-import { concernsWholeNode } from './trouble.js'
+import type { Report } from '../store/model.js'
+import type { Fetch } from '../store/store.js'
+import type { Copy, NodeSession } from './session.js'
+import { troubleOf } from './trouble.js'
 
 /** Always fetched, besides the configured formats: what the pipeline reads. */
 export const ALWAYS_FETCHED: readonly string[] = ['json', 'dropped']
 
 /**
- * How it went: `stored` (or not wanted any more), `later` when another copy or another process is at it, `incomplete` when it is
- * to be tried again.
+ * How it went: `settled` when the node's copy is of no more use, `later` when another copy or another process is at it, otherwise
+ * why something is missing that may come yet; `finished` tells whether the task is.
  */
-const ABSENT = 'the node does not have it'
+export type Collected = 'settled' | 'later' | { readonly problem: string; readonly finished: boolean }
 
-export type Collected = 'stored' | 'later' | 'incomplete'
+const ABSENT = 'the node does not have it'
+const LOOK_MS = 1000
+const MAX_REASON = 500
+const UNWANTED = new Error('the reports are not wanted any more')
+const OVER = new Error('the fetch is over')
 
 /**
- * Fetches all formats completely and finishes the task. A format that the node does not have is recorded as such. With `last`, a
- * format that cannot be fetched counts as one the node does not have, and a task without any report fails.
+ * Fetches all formats completely, those of a task that is finished or failed only if they are missing, and finishes the task. With
+ * `last` it is finished with what there is, if that is any report.
  *
- * @throws what is wrong with the whole node, or with our own disk or database; the task is to be fetched again then.
+ * @throws ServerAwayError, and what is wrong with our own disk or database; the task is to be fetched again then.
  */
 export async function collect(
   session: NodeSession,
-  submission: Submission & { readonly nodeTaskId: number },
+  copy: Copy,
   { last }: { readonly last: boolean },
   signal: AbortSignal,
 ): Promise<Collected> {
+  const { store, fetching } = session
+  if (fetching.has(copy.taskId)) return 'later'
+  fetching.add(copy.taskId)
+  try {
+    const fetch = await store.dispatch.beginFetch(copy.id)
+    if (fetch === undefined) return 'later'
+    return await whileWanted(session, copy, signal, wanted => fetchAndStore(session, { copy, fetch, last }, wanted))
+  } finally {
+    fetching.delete(copy.taskId)
+  }
+}
+
+/** Ends the work when a client has deleted the task, or another copy has finished it, in whichever process. */
+async function whileWanted(
+  { store }: NodeSession,
+  copy: Copy,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<Collected>,
+): Promise<Collected> {
+  const { controller, dispose } = linkedController(signal)
+  const watch = async () => {
+    do await delay(LOOK_MS, controller.signal)
+    while (await store.dispatch.isWanted(copy.id))
+    controller.abort(UNWANTED)
+  }
+  // It ends with the work, or with a failing database, of which the work hears as well.
+  watch().catch(() => {})
+  try {
+    return await work(controller.signal)
+  } catch (error: unknown) {
+    if (controller.signal.reason !== UNWANTED) throw error
+    return 'settled'
+  } finally {
+    controller.abort(OVER)
+    dispose()
+  }
+}
+
+interface Job {
+  readonly copy: Copy
+  readonly fetch: Fetch
+  readonly last: boolean
+}
+
+async function fetchAndStore(session: NodeSession, job: Job, signal: AbortSignal): Promise<Collected> {
   const { store, files, node, log } = session
-  const { dispatch } = store
-  if (!(await dispatch.beginFetch(submission.id))) return 'later'
-  const folder = files.reportDirectory(submission.taskId)
+  const { copy, fetch, last } = job
+  const folder = files.reportDirectory(copy.taskId)
   try {
     await prepareFolder(folder)
-    const fetched = await fetchAll(session, submission, folder, signal)
-    const problem = problemOf(fetched)
-    if (problem !== undefined) {
-      const reason = `node ${node.name}: ${problem}`
-      log.warn({ task: submission.taskId, node: node.name, reason, last }, 'reports could not be fetched')
-      if (!last) {
-        await dispatch.fetchFailed(submission.id, reason)
-        return 'incomplete'
-      }
-      if (!hasReport(fetched)) {
-        await dispatch.fail(submission.taskId, reason, Date.now())
-        return 'stored'
-      }
+    const reports = await fetchAll(session, job, folder, signal)
+    const problem = problemOf(reports, fetch)
+    if (problem !== undefined)
+      log.warn({ task: copy.taskId, node: node.name, problem, last }, 'reports could not be fetched')
+    const isEnough = problem === undefined || (hasReport(reports, fetch) && (last || fetch.late))
+    if (!isEnough) {
+      if (!fetch.late) await store.dispatch.fetchFailed(copy.id, `node ${node.name}: ${problem}`)
+      return { problem: problem ?? '', finished: false }
     }
     await syncDirectory(folder)
-    return await finish(session, submission, fetched.reports)
+    if (!(await keep(session, job, reports))) return abandon(session, copy)
+    return problem === undefined ? 'settled' : { problem, finished: true }
   } catch (error: unknown) {
-    if (!signal.aborted) await dispatch.fetchFailed(submission.id, `node ${node.name}: ${describeError(error)}`)
+    if (signal.reason === UNWANTED) await abandon(session, copy)
+    else if (!signal.aborted && !fetch.late) {
+      await store.dispatch.fetchFailed(copy.id, `node ${node.name}: ${describeError(error)}`)
+    }
     throw error
   }
 }
 
-async function finish(
-  { store, files, node, log }: NodeSession,
-  { id, taskId }: Submission,
+async function keep(
+  { store, node, log }: NodeSession,
+  { copy, fetch }: Job,
   reports: readonly Report[],
-): Promise<Collected> {
-  if (await store.dispatch.finish(id, reports, Date.now())) {
-    log.info({ task: taskId, node: node.name }, 'task finished')
-    return 'stored'
-  }
-  // A former leader may have finished or given back the same task: then the folder is not ours to remove.
+): Promise<boolean> {
+  const { dispatch } = store
+  const now = Date.now()
+  const isKept = fetch.late ? await dispatch.amend(copy.id, reports, now) : await dispatch.finish(copy.id, reports, now)
+  if (isKept) log.info({ task: copy.taskId, node: node.name, late: fetch.late }, 'task finished')
+  return isKept
+}
+
+/** Removes what was fetched of a task that is gone. One that is there belongs to whoever finished it meanwhile, with its folder. */
+async function abandon({ store, files }: NodeSession, { taskId }: Copy): Promise<Collected> {
   if ((await store.tasks.get(taskId)) !== undefined) return 'later'
   await rm(files.reportDirectory(taskId), { recursive: true, force: true })
-  return 'stored'
+  return 'settled'
 }
 
-interface Fetched {
-  readonly reports: readonly Report[]
-  /** Why one of them, which is then said to be missing, could not be fetched. */
-  readonly problem: string | undefined
-}
-
-function problemOf(fetched: Fetched): string | undefined {
-  return fetched.problem ?? (hasReport(fetched) ? undefined : 'it has no report')
+function problemOf(reports: readonly Report[], fetch: Fetch): string | undefined {
+  const missing = reports.find(({ retry }) => retry)
+  if (missing !== undefined) return `${missing.format}: ${missing.reason}`
+  return hasReport(reports, fetch) ? undefined : 'it has no report'
 }
 
 /** The archive of dropped files is no report: some servers give an empty one for whatever they are asked. */
-function hasReport({ reports }: Fetched): boolean {
-  return reports.some(({ format, size }) => format !== 'dropped' && size !== null)
+function hasReport(reports: readonly Report[], { settled }: Fetch): boolean {
+  return settled.length > 0 || reports.some(({ format, size }) => format !== 'dropped' && size !== null)
 }
 
-async function fetchAll(
-  session: NodeSession,
-  submission: Submission & { readonly nodeTaskId: number },
-  folder: string,
-  signal: AbortSignal,
-): Promise<Fetched> {
+async function fetchAll(session: NodeSession, { copy, fetch }: Job, folder: string, signal: AbortSignal) {
   const reports: Report[] = []
-  let problem: string | undefined
   for (const format of new Set([...ALWAYS_FETCHED, ...session.config.ReportFormats])) {
+    if (fetch.settled.includes(format)) continue
     try {
-      const size = await fetchOne(session, submission, { folder, format }, signal)
+      const fetchIt = (inner: AbortSignal) => fetchOne(session, copy, { folder, format }, inner)
+      const size = await session.availability.attempt(signal, fetchIt)
       reports.push({ format, size, reason: size === null ? ABSENT : null, retry: false })
     } catch (error: unknown) {
-      if (signal.aborted || !isAnswer(error)) throw error
-      problem ??= `${format}: ${describeError(error)}`
-      reports.push({ format, size: null, reason: describeError(error), retry: true })
+      if (signal.aborted || !isOfNode(error)) throw error
+      reports.push({ format, size: null, reason: describeError(error).slice(0, MAX_REASON), retry: true })
     }
   }
-  return { reports, problem }
+  return reports
 }
 
 async function fetchOne(
-  { client, config }: NodeSession,
-  { nodeTaskId, sha256 }: Submission & { readonly nodeTaskId: number },
+  session: NodeSession,
+  { nodeTaskId, sha256 }: Copy,
   { folder, format }: { readonly folder: string; readonly format: string },
   signal: AbortSignal,
 ): Promise<number | null> {
+  const { client, config, patience, onContact } = session
+  onContact()
   const response: HttpResponse | undefined =
     format === 'dropped'
       ? await client.dropped(nodeTaskId, {}, signal)
       : await client.reportAs(nodeTaskId, format, signal)
   if (response === undefined) return null
-  return storeReport(response, folder, { format, limit: config.MaxReport, sha256 })
+  const expected = { format, limit: config.MaxReport, sha256, patienceMs: patience.reportMs, onPiece: onContact }
+  return storeReport(response, folder, expected)
 }
 
 /** The node answered, but not with a report that can be used. */
-function isAnswer(error: unknown): boolean {
-  const unusable = error instanceof ForeignReportError || error instanceof JsonError
-  return unusable || !concernsWholeNode(error)
+function isOfNode(error: unknown): boolean {
+  const isUnusable = error instanceof ForeignReportError || error instanceof JsonError
+  return isUnusable || (!(error instanceof ServerAwayError) && troubleOf(error) !== undefined)
 }

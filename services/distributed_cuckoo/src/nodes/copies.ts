@@ -1,33 +1,29 @@
 /** The copies of tasks that one node has: looking at them, collecting their results, removing them. */
 import { performance } from 'node:perf_hooks'
-
 import { describeError } from '@cuckoo-distributed/core'
+import { ServerAwayError } from '@cuckoo-distributed/http'
 import type { TaskSummary } from '@cuckoo-distributed/sandbox-client'
 import { inParallel } from '@cuckoo-distributed/wait'
 import type { Submission } from '../store/model.js'
 import { collect } from './collect.js'
-import type { NodeSession } from './session.js'
-import { concernsWholeNode } from './trouble.js'
+import { type Copy, isAccepted, type NodeSession } from './session.js'
+import { troubleOf } from './trouble.js'
 import { isCopy } from './unconfirmed.js'
-import { Watches } from './watch.js'
+import { Watches } from './watches.js'
 
 /** Cuckoo also answers 404 while its database fails (`cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`, `view_task`). */
 const MISSES = 3
 const FETCHES = 3
-
-/** A submission that the node has accepted. */
-type Copy = Submission & { readonly nodeTaskId: number }
+/** Of what a node says about a failed analysis. */
+const MAX_REASON = 1000
 
 export class Copies {
   readonly #session: NodeSession
-  readonly #onRequest: () => void
   readonly #watches: Watches
   #wasFull = false
 
-  /** `onRequest` is called before the node is asked for a copy. */
-  constructor(session: NodeSession, onRequest: () => void) {
+  constructor(session: NodeSession) {
     this.#session = session
-    this.#onRequest = onRequest
     this.#watches = new Watches(session.config.Interval * 1000)
   }
 
@@ -36,23 +32,40 @@ export class Copies {
     this.#watches.later(submission)
   }
 
+  /** Whether one of these has never been fetched, so that it may yet show that the node's reports are well. */
+  hasUntried(submissions: readonly Submission[]): boolean {
+    return submissions.some(copy => copy.state === 'accepted' && this.#watches.of(copy).fetches === 0)
+  }
+
   /**
-   * Asks the node for each copy that is due, oldest first, and does what its state calls for. `submissions`: all of the node's.
+   * Asks the node for each copy that is due, longest overdue first, and does what its state calls for; for one interval at most, so that
+   * other work with the node goes on. `submissions`: all of the node's.
+   *
    * @throws what concerns the whole node, our disk or database; an error that concerns one copy only is logged.
    */
   async tend(submissions: readonly Submission[], machines: number, signal: AbortSignal): Promise<void> {
+    const { config, availability, onContact } = this.#session
     this.#watches.keepOnly(submissions)
-    const copies = submissions.filter(isAccepted)
-    const due = copies.map((copy, ahead) => ({ copy, ahead })).filter(({ copy }) => this.#watches.isDue(copy))
-    await inParallel(due, this.#session.config.NodeConcurrency, async ({ copy, ahead }) => {
+    const due = this.#watches.due(submissions.filter(isAccepted))
+    const end = performance.now() + config.Interval * 1000
+    const inTime = (function* () {
+      for (const item of due) {
+        yield item
+        if (performance.now() > end) return
+      }
+    })()
+    await inParallel(inTime, config.NodeConcurrency, async ({ copy, ahead }) => {
       this.#watches.later(copy)
-      this.#onRequest()
+      onContact()
       try {
         if (copy.state === 'discarding') await this.#discard(copy, signal)
-        else await this.#look(copy, { ahead, machines }, signal)
+        else {
+          const view = (inner: AbortSignal) => this.#session.client.viewTask(copy.nodeTaskId, inner)
+          await this.#handle(copy, await availability.attempt(signal, view), { ahead, machines }, signal)
+        }
         this.#watches.of(copy).failingSince = undefined
       } catch (error: unknown) {
-        if (signal.aborted || concernsWholeNode(error)) throw error
+        if (signal.aborted || error instanceof ServerAwayError || troubleOf(error) === undefined) throw error
         await this.#unreadable(copy, error)
       }
     })
@@ -63,87 +76,112 @@ export class Copies {
     return this.#watches.untilDue(submissions.filter(isAccepted))
   }
 
-  async #look(copy: Copy, waiting: { readonly ahead: number; readonly machines: number }, signal: AbortSignal) {
+  async #handle(
+    copy: Copy,
+    seen: TaskSummary | undefined,
+    waiting: { readonly ahead: number; readonly machines: number },
+    signal: AbortSignal,
+  ): Promise<void> {
     const watch = this.#watches.of(copy)
-    const seen = await this.#session.client.viewTask(copy.nodeTaskId, signal)
     watch.misses = seen === undefined ? watch.misses + 1 : 0
     if (seen === undefined) {
       if (watch.misses >= MISSES) await this.#lost(copy, 'does not know the task any more')
     } else if (!isCopy(seen, copy)) await this.#lost(copy, 'has another task under its number')
-    else if (seen.status === 'reported') await this.#collect(copy, signal)
-    else if (seen.status.startsWith('failed_')) await this.#failed(copy, seen, signal)
-    else if (seen.status === 'recovered') {
-      await this.#session.client.deleteTask(copy.nodeTaskId, signal)
+    else if (seen.phase === 'reported') await this.#collect(copy, signal)
+    else if (seen.phase === 'failed') await this.#failed(copy, seen, signal)
+    else if (seen.phase === 'replaced') {
+      await this.#delete(copy, signal)
       await this.#lost(copy, 'was restarted during the analysis')
-    } else if (seen.status === 'pending') this.#watches.later(copy, waiting)
+    } else if (seen.phase === 'pending') this.#watches.later(copy, waiting)
   }
 
   /** The node answers, but not about this task: after a while another one may have it. */
   async #unreadable(copy: Copy, error: unknown): Promise<void> {
-    const { config, store, node, log } = this.#session
+    const { config, node, log } = this.#session
     log.warn({ task: copy.taskId, node: node.name, err: error }, 'a task on a node could not be looked at')
     const watch = this.#watches.of(copy)
     watch.failingSince ??= performance.now()
     if (performance.now() - watch.failingSince < config.NodeTimeout * 1000) return
-    const reason = `node ${node.name} gives no usable answer about the task: ${describeError(error)}`
-    const at = Date.now()
-    const outcome = { error: reason, at, notBefore: at, counted: true, maxRequeues: config.MaxRequeues }
-    await store.dispatch.abandoned(copy.id, outcome)
+    await this.#abandon(copy, `node ${node.name} gives no usable answer about the task: ${describeError(error)}`)
   }
 
   async #collect(copy: Copy, signal: AbortSignal): Promise<void> {
+    const { quarantine, node } = this.#session
+    if (quarantine.holds('reports') || (await this.#isFull())) return
+    const watch = this.#watches.of(copy)
+    const collected = await collect(this.#session, copy, { last: watch.fetches + 1 >= FETCHES }, signal)
+    if (collected === 'later') return
+    if (collected === 'settled') {
+      quarantine.succeeded('reports')
+      await this.#remove(copy, signal)
+      return
+    }
+    watch.fetches += 1
+    this.#watches.muchLater(copy)
+    // What fails once more says nothing new of the node, and must not prolong a trial that another task is to decide.
+    if (watch.fetches === 1) quarantine.failed('reports', copy.id, collected.problem)
+    if (!collected.finished && watch.fetches >= FETCHES) {
+      await this.#abandon(copy, `node ${node.name}: ${collected.problem}`)
+    }
+  }
+
+  async #isFull(): Promise<boolean> {
     const { config, files, log } = this.#session
     const isFull = (await files.freeBytes()) < config.MinFreeSpace
     if (isFull && !this.#wasFull) log.warn('no report is fetched: free space is below MinFreeSpace')
     this.#wasFull = isFull
-    if (isFull) return
-    const watch = this.#watches.of(copy)
-    const collected = await collect(this.#session, copy, { last: watch.fetches + 1 >= FETCHES }, signal)
-    if (collected === 'incomplete') watch.fetches += 1
-    if (collected === 'stored') await this.#remove(copy, signal)
+    return isFull
   }
 
   /** The node gave the analysis up, which is the task's end, unless another copy has taken this one's place. */
   async #failed(copy: Copy, { status, errors }: TaskSummary, signal: AbortSignal): Promise<void> {
     const { store, node } = this.#session
-    const task = await store.tasks.get(copy.taskId)
-    const reason = [status, ...errors].join(': ')
-    if (task?.attempt === copy.attempt) {
-      await store.dispatch.fail(copy.taskId, `${reason} (node ${node.name})`, Date.now())
-      await this.#remove(copy, signal)
-    } else if ((await this.#session.client.deleteTask(copy.nodeTaskId, signal)) !== 'busy') {
-      await store.dispatch.discarded(copy.id)
-    }
+    const reason = [status, ...errors].join(': ').slice(0, MAX_REASON)
+    await store.dispatch.failedOnNode(copy.id, `${reason} (node ${node.name})`, Date.now())
+    await this.#remove(copy, signal)
   }
 
   async #lost(copy: Copy, problem: string): Promise<void> {
-    const { config, store, node, log } = this.#session
-    const error = `node ${node.name} ${problem}`
-    const at = Date.now()
+    const { store, node, log } = this.#session
     log.warn({ task: copy.taskId, node: node.name, problem }, 'a node has lost a task')
-    const outcome = { error, at, notBefore: at, counted: true, maxRequeues: config.MaxRequeues }
-    await store.dispatch.vanished(copy.id, outcome)
+    await store.dispatch.vanished(copy.id, this.#requeue(`node ${node.name} ${problem}`))
+  }
+
+  /** The task may go to another node, while what this one has of it stays there. */
+  async #abandon(copy: Copy, error: string): Promise<void> {
+    await this.#session.store.dispatch.abandoned(copy.id, this.#requeue(error))
+  }
+
+  #requeue(error: string) {
+    const at = Date.now()
+    return { error, at, notBefore: at, counted: true, maxRequeues: this.#session.config.MaxRequeues }
   }
 
   /** Removes the node's copy if it is ours still: numbers come back when a node is set up anew. */
   async #discard(copy: Copy, signal: AbortSignal): Promise<void> {
-    const seen = await this.#session.client.viewTask(copy.nodeTaskId, signal)
+    const { availability, client, store } = this.#session
+    const seen = await availability.attempt(signal, inner => client.viewTask(copy.nodeTaskId, inner))
     if (seen !== undefined && isCopy(seen, copy)) await this.#remove(copy, signal)
-    else await this.#session.store.dispatch.discarded(copy.id)
+    else await store.dispatch.discarded(copy.id)
   }
 
   /** A running task cannot be deleted: that is tried again, as is every other failure. */
   async #remove(copy: Copy, signal: AbortSignal): Promise<void> {
-    const { client, store, node, log } = this.#session
+    const { store, node, log } = this.#session
     try {
-      if ((await client.deleteTask(copy.nodeTaskId, signal)) !== 'busy') await store.dispatch.discarded(copy.id)
+      if (await this.#delete(copy, signal)) await store.dispatch.discarded(copy.id)
     } catch (error: unknown) {
-      if (signal.aborted || concernsWholeNode(error)) throw error
+      if (signal.aborted || error instanceof ServerAwayError || troubleOf(error) === undefined) throw error
       log.info({ task: copy.taskId, node: node.name, problem: describeError(error) }, 'a copy could not be deleted yet')
     }
   }
-}
 
-function isAccepted(submission: Submission): submission is Copy {
-  return submission.nodeTaskId !== null
+  /** Resolves with whether nothing more is to be done. */
+  async #delete(copy: Copy, signal: AbortSignal): Promise<boolean> {
+    const { availability, client, node, log } = this.#session
+    const deletion = await availability.attempt(signal, inner => client.deleteTask(copy.nodeTaskId, inner))
+    const about = { task: copy.taskId, node: node.name, nodeTask: copy.nodeTaskId }
+    if (deletion === 'kept') log.warn(about, 'a task with tags stays on its node, which would delete others with it')
+    return deletion !== 'busy'
+  }
 }

@@ -1,12 +1,14 @@
 /** The loop that talks to one node; nothing that happens there delays another node. */
 import { performance } from 'node:perf_hooks'
+import { ServerAwayError } from '@cuckoo-distributed/http'
 import { type BackOff, backOff, delay, inParallel, Notifier } from '@cuckoo-distributed/wait'
-import type { Candidate } from '../dispatch/plan.js'
 import type { Node, NodeCounters, Submission, Task } from '../store/model.js'
 import { Copies } from './copies.js'
+import { Health } from './health.js'
+import { MachineList } from './machine-list.js'
 import { send } from './send.js'
 import type { NodeSession } from './session.js'
-import { isDoubtful, type Trouble, troubleOf } from './trouble.js'
+import { isDoubtful, troubleOf } from './trouble.js'
 import { Unconfirmed } from './unconfirmed.js'
 
 /** A node that has not answered a request for this long gets no new tasks planned, whatever comes of the request. */
@@ -14,8 +16,28 @@ const SILENT_MS = 10_000
 /** After a failure of our own disk or database. */
 const OWN_TROUBLE_MS = 5000
 
+/** A node as the planner sees it. */
+export interface Candidate {
+  readonly id: number
+  readonly name: string
+  readonly enabled: boolean
+  /** Answers, has done so lately, and does its work. */
+  readonly up: boolean
+  /** Why it gets no tasks although it answers; null = it does. */
+  readonly quarantine: string | null
+  readonly machines: Node['machines']
+  /** Tasks that wait on the node: at its last status, and handed over since. */
+  readonly pending: number
+  /** Tasks that run on the node at its last status. */
+  readonly running: number
+  /** Tasks that it may be given at most; more than one is what any node may be given. */
+  readonly room: number
+  /** Grows with each task that is handed to any node; the node's last value. */
+  readonly lastGiven: number
+}
+
 export interface NodeWorkerOptions {
-  readonly session: NodeSession
+  readonly session: Omit<NodeSession, 'onContact'>
   /** Called when the node can take more tasks than were planned for it, or when that may have changed. */
   readonly onChange: () => void
   /** The next number of the sequence in which all nodes are given tasks. */
@@ -27,48 +49,54 @@ export class NodeWorker {
   readonly #options: NodeWorkerOptions
   readonly #copies: Copies
   readonly #unconfirmed: Unconfirmed
+  readonly #machines: MachineList
+  readonly #health: Health
   readonly #waits: BackOff
   readonly #notifier = new Notifier()
   #node: Node
   #planned: Task[] = []
-  #counters: NodeCounters | undefined
   /** Tasks that the node has accepted since its last status was asked for. */
   #given = 0
   #lastTurn = 0
-  #statusDue = 0
-  #lastContact = performance.now()
   #busySince: number | undefined
-  /** What the log said last of the node. */
-  #shown: 'up' | 'down' | undefined
+  /** Whether a new task is what the node's trial is to be decided by. */
+  #wantsTrial = false
 
   constructor(node: Node, options: NodeWorkerOptions) {
     this.#node = node
     this.#options = options
-    this.#session = options.session
-    this.#copies = new Copies(options.session, () => this.#beginRequest())
-    this.#unconfirmed = new Unconfirmed(options.session)
-    const intervalMs = options.session.config.Interval * 1000
+    this.#session = { ...options.session, onContact: () => this.#noteContact() }
+    this.#copies = new Copies(this.#session)
+    this.#unconfirmed = new Unconfirmed(this.#session)
+    this.#machines = new MachineList(this.#session)
+    this.#health = new Health(this.#session)
+    const intervalMs = this.#intervalMs
     this.#waits = backOff({ initialMs: Math.min(1000, intervalMs), maxMs: 2 * intervalMs })
   }
 
-  /** The node as the planner sees it. */
   get candidate(): Candidate {
-    const { id, enabled, machines } = this.#node
+    const { id, name, enabled, machines } = this.#node
+    const { quarantine } = this.#session
+    const { counters } = this.#health
     const answers = this.#busySince === undefined || performance.now() - this.#busySince < SILENT_MS
+    const isFree = quarantine.error === null || this.#wantsTrial
     return {
       id,
+      name,
       enabled,
-      up: this.#counters !== undefined && answers,
+      up: counters !== undefined && answers && isFree,
+      quarantine: quarantine.error,
       machines,
-      pending: (this.#counters?.pending ?? 0) + this.#given,
-      running: this.#counters?.running ?? 0,
+      pending: (counters?.pending ?? 0) + this.#given,
+      running: counters?.running ?? 0,
+      room: this.#wantsTrial ? 1 : Number.POSITIVE_INFINITY,
       lastGiven: this.#lastTurn,
     }
   }
 
   /** The counters of the last status, while the node answers. */
   get counters(): NodeCounters | undefined {
-    return this.#counters
+    return this.#health.counters
   }
 
   /** Takes what is registered of the node now. */
@@ -101,105 +129,100 @@ export class NodeWorker {
 
   /** One turn of the loop; resolves with the time until the next one has something to do. */
   async #round(signal: AbortSignal): Promise<number> {
-    const { store, config, node } = this.#session
-    const intervalMs = config.Interval * 1000
+    const { store, node } = this.#session
     let submissions = await store.dispatch.submissions(node.id)
-    if (!this.#node.enabled && submissions.length === 0) return intervalMs
-    await this.#contact(signal)
+    if (!this.#node.enabled && submissions.length === 0) return this.#intervalMs
+    if (this.#health.isDue) await this.#askStatus(submissions, signal)
     await this.#unconfirmed.settle(submissions.filter(isSending), signal)
     if (await this.#sendPlanned(signal)) this.#options.onChange()
     submissions = await store.dispatch.submissions(node.id)
     await this.#copies.tend(submissions, this.#node.machines.length, signal)
-    if (this.#planned.length > 0) return 0
-    const untilStatus = Math.max(0, this.#statusDue - performance.now())
-    return Math.min(untilStatus, this.#copies.untilDue(submissions))
+    this.#decideTrial(submissions)
+    await this.#health.heedQuarantine(submissions)
+    return this.#planned.length > 0 ? 0 : Math.min(this.#health.untilDue, this.#copies.untilDue(submissions))
   }
 
-  async #contact(signal: AbortSignal): Promise<void> {
-    if (performance.now() < this.#statusDue) return
-    const { client, store, node, config, log } = this.#session
+  async #askStatus(submissions: readonly Submission[], signal: AbortSignal): Promise<void> {
     const before = this.#given
-    this.#beginRequest()
-    const status = await client.status(signal)
+    await this.#health.ask(this.#node, submissions, signal)
     this.#given -= before
-    const { total, pending, running, completed, reported, freeBytes = null } = status
-    this.#counters = { total, pending, running, completed, reported }
-    this.#lastContact = performance.now()
-    this.#statusDue = this.#lastContact + config.Interval * 1000
-    await store.nodes.recordStatus(node.id, { counters: this.#counters, freeBytes, at: Date.now(), quarantine: null })
-    if (this.#shown !== 'up') log.info({ node: node.name, version: status.version }, 'node answers')
-    this.#shown = 'up'
+    this.#session.availability.reportUp()
+    await this.#machines.refresh(this.#node, signal)
     this.#options.onChange()
   }
 
-  /** Resolves with whether there was anything to send. */
+  /** Sends for one interval at most; resolves with whether there was anything to send. */
   async #sendPlanned(signal: AbortSignal): Promise<boolean> {
     let sent = false
     await inParallel(this.#takePlanned(), this.#session.config.NodeConcurrency, async task => {
       sent = true
       this.#lastTurn = this.#options.nextTurn()
-      this.#beginRequest()
+      this.#noteContact()
       await this.#send(task, signal)
     })
     return sent
   }
 
-  #beginRequest(): void {
-    this.#busySince = performance.now()
-  }
-
   async #send(task: Task, signal: AbortSignal): Promise<void> {
+    const { availability, quarantine, node, log } = this.#session
     this.#given += 1
+    this.#wantsTrial = false
     try {
-      const submission = await send(this.#session, task, signal)
+      const machine = this.#machines.choose(task, this.#node.machines, this.#health.version)
+      const submission = await send(this.#session, { task, machine }, signal)
       if (submission === undefined) this.#given -= 1
-      else this.#copies.added(submission)
+      else {
+        this.#copies.added(submission)
+        quarantine.succeeded('uploads')
+      }
     } catch (error: unknown) {
-      if (isDoubtful(error)) this.#unconfirmed.uploadFailed(task.id, task.attempt + 1)
-      throw error
+      if (signal.aborted || !isDoubtful(error)) throw error
+      this.#unconfirmed.uploadFailed(task.id, task.attempt + 1)
+      this.#planned = []
+      const cause = error instanceof Error ? (error.cause ?? error) : error
+      if (await availability.isAway(cause, signal)) throw new ServerAwayError('the node is away', { cause: error })
+      log.warn({ task: task.id, node: node.name, err: error }, 'a node gave no clear answer to an upload')
+      quarantine.failed('uploads', task.id, `uploads: ${troubleOf(error)?.reason}`)
     }
   }
 
   *#takePlanned(): Generator<Task> {
+    const end = performance.now() + this.#intervalMs
     for (let task = this.#planned.shift(); task !== undefined; task = this.#planned.shift()) {
-      if (!this.#node.enabled) return
+      if (!this.#node.enabled || (this.#session.quarantine.error !== null && !this.#wantsTrial)) return
       yield task
+      if (performance.now() > end) return
     }
+  }
+
+  /** A new task decides the trial of a node that has nothing else to show for itself. */
+  #decideTrial(submissions: readonly Submission[]): void {
+    const { quarantine } = this.#session
+    if (quarantine.onTrial === 'lists' && !submissions.some(isSending)) quarantine.succeeded('lists')
+    const { onTrial } = quarantine
+    const wanted = onTrial === 'uploads' || (onTrial === 'reports' && !this.#copies.hasUntried(submissions))
+    if (wanted !== this.#wantsTrial) this.#options.onChange()
+    this.#wantsTrial = wanted
   }
 
   /** Writes down what went wrong and resolves with how long to leave the node alone, in milliseconds. */
   async #pauseAfter(error: unknown): Promise<number> {
     const { log, node } = this.#session
     this.#planned = []
-    const trouble = troubleOf(error)
-    if (trouble === undefined) {
+    if (!(await this.#health.fail(error))) {
       log.error({ node: node.name, err: error }, 'work for a node failed')
       return OWN_TROUBLE_MS
-    }
-    this.#counters = undefined
-    this.#statusDue = 0
-    if (this.#shown !== 'down') log.warn({ node: node.name, err: error }, `node in trouble: ${trouble.reason}`)
-    this.#shown = 'down'
-    try {
-      await this.#recordTrouble(trouble)
-    } catch (failure: unknown) {
-      log.error({ node: node.name, err: failure }, 'the failure of a node could not be recorded')
     }
     this.#options.onChange()
     return this.#waits.next()
   }
 
-  async #recordTrouble({ state, reason }: Trouble): Promise<void> {
-    const { store, node, config } = this.#session
-    await store.nodes.recordFailure(node.id, { state, error: reason })
-    const silentMs = performance.now() - this.#lastContact
-    if (silentMs < config.NodeTimeout * 1000) return
-    const at = Date.now()
-    const error = `node ${node.name} has not answered for ${Math.round(silentMs / 1000)} s: ${reason}`
-    for (const { id, state } of await store.dispatch.submissions(node.id)) {
-      if (state === 'discarding') continue
-      await store.dispatch.abandoned(id, { error, at, notBefore: at, counted: true, maxRequeues: config.MaxRequeues })
-    }
+  get #intervalMs(): number {
+    return this.#session.config.Interval * 1000
+  }
+
+  #noteContact(): void {
+    this.#busySince = performance.now()
   }
 }
 

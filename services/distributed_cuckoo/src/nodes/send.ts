@@ -12,6 +12,14 @@ import { isDoubtful, StalledUploadError, troubleOf } from './trouble.js'
 
 /** A wait after a refusal is this many times the one before. */
 const REFUSAL_FACTOR = 4
+/** Of what a node says about a refusal. */
+const MAX_REASON = 1000
+
+export interface Order {
+  readonly task: Task
+  /** Named to the node in place of platform and tags; null = the node is to choose. */
+  readonly machine: string | null
+}
 
 /**
  * Sends a pending task to the node and resolves with its submission, if the node took it. Does nothing when it is not pending any more. The intent is on disk before the first byte is
@@ -20,7 +28,8 @@ const REFUSAL_FACTOR = 4
  * @throws what is wrong with the node, whereafter the task is pending again; an error that `isDoubtful`, or the signal's reason,
  * leaves the submission `sending`, as the node may have the task.
  */
-export async function send(session: NodeSession, task: Task, signal: AbortSignal): Promise<Submission | undefined> {
+export async function send(session: NodeSession, order: Order, signal: AbortSignal): Promise<Submission | undefined> {
+  const { task } = order
   const { node, store, log } = session
   if (!(await hasSample(session, task))) {
     await store.dispatch.fail(task.id, 'the sample is gone', Date.now())
@@ -30,7 +39,7 @@ export async function send(session: NodeSession, task: Task, signal: AbortSignal
   if (submission === undefined) return undefined
   let nodeTaskId: number
   try {
-    nodeTaskId = await create(session, task, submission, signal)
+    nodeTaskId = await create(session, order, submission, signal)
   } catch (error: unknown) {
     if (isDoubtful(error) || signal.aborted) throw error
     await notSent(session, task, submission, error)
@@ -40,14 +49,14 @@ export async function send(session: NodeSession, task: Task, signal: AbortSignal
   return store.dispatch.accepted(submission.id, nodeTaskId, Date.now())
 }
 
-async function create(session: NodeSession, task: Task, submission: Submission, signal: AbortSignal): Promise<number> {
-  const { client, files, uploadStallMs } = session
-  const options = nodeOptions(task, submission.custom)
+async function create(session: NodeSession, { task, machine }: Order, submission: Submission, signal: AbortSignal) {
+  const { client, files, patience } = session
+  const options = nodeOptions(task, submission.custom, machine)
   if (task.url !== null) return client.createUrlTask({ url: task.url, options }, signal)
   const path = files.samplePath(task.samplePath ?? '')
   const { controller, dispose } = linkedController(signal)
   const stalled = () => controller.abort(new StalledUploadError('the node has stopped reading the upload'))
-  const open = () => watched(createReadStream(path), uploadStallMs, stalled)
+  const open = () => watched(createReadStream(path), patience.uploadMs, stalled)
   const file = { name: task.filename ?? 'sample', size: task.sampleSize ?? 0, open }
   try {
     return await client.createTask({ ...file, options }, controller.signal)
@@ -81,7 +90,7 @@ async function notSent(session: NodeSession, task: Task, submission: Submission,
   const outcome = { at: now, notBefore: now, counted: false, maxRequeues: config.MaxRequeues }
   if (error instanceof TaskRefusedError && troubleOf(error)?.state !== 'unauthorized') {
     const notBefore = now + config.Interval * 1000 * REFUSAL_FACTOR ** task.requeues
-    const reason = `node ${node.name} refused the task: ${describeError(error)}`
+    const reason = `node ${node.name} refused the task: ${describeError(error)}`.slice(0, MAX_REASON)
     log.warn({ task: task.id, node: node.name, err: error }, 'a node refused a task')
     await store.dispatch.vanished(submission.id, { ...outcome, notBefore, counted: true, error: reason })
     return
@@ -108,8 +117,9 @@ async function hasSample({ files }: NodeSession, task: Task): Promise<boolean> {
 }
 
 /** The form as every generation of Cuckoo understands it: what is unset or false is left out, what is true is `1`. */
-function nodeOptions(task: Task, custom: string): Record<string, string> {
-  const { package: analysisPackage, timeout, priority, options, machine, platform, tags, memory, clock, owner } = task
+function nodeOptions(task: Task, custom: string, chosen: string | null): Record<string, string> {
+  const { package: analysisPackage, timeout, priority, options, memory, clock, owner } = task
+  const { machine, platform, tags } = chosen === null ? task : { machine: chosen, platform: null, tags: null }
   const fields = {
     package: analysisPackage,
     timeout: timeout && String(timeout),

@@ -2,15 +2,22 @@
 
 import {
   BodyTooLargeError,
+  type Fault,
   HttpError,
-  isOutage,
   NetworkError,
   NotJsonError,
+  ServerAwayError,
   StatusError,
   TimeoutError,
   TruncatedBodyError,
 } from '@cuckoo-distributed/http'
-import { TaskRefusedError, UnexpectedAnswerError, UnknownOutcomeError } from '@cuckoo-distributed/sandbox-client'
+import {
+  DoubtfulStatusError,
+  TaskRefusedError,
+  UnexpectedAnswerError,
+  UnknownOutcomeError,
+} from '@cuckoo-distributed/sandbox-client'
+import { SlowReportError } from '../files/report-file.js'
 
 export interface Trouble {
   readonly state: 'unreachable' | 'unauthorized'
@@ -22,6 +29,7 @@ export interface Trouble {
 export class StalledUploadError extends Error {
   readonly code = 'STALLED_UPLOAD'
   override readonly name = 'StalledUploadError'
+  readonly fault: Fault = 'doubtful'
 }
 
 /** What is at the URL cannot be a node. `message` is out of a fixed vocabulary, as clients choose the URL. */
@@ -37,6 +45,7 @@ export function isDoubtful(error: unknown): boolean {
 
 /** What is wrong with the node; undefined when the error is not one of the node. */
 export function troubleOf(error: unknown): Trouble | undefined {
+  if (error instanceof ServerAwayError) return troubleOf(error.cause)
   if (error instanceof UnknownOutcomeError || error instanceof TaskRefusedError) {
     return error.cause === undefined ? unreachable('not the answer of a Cuckoo') : troubleOf(error.cause)
   }
@@ -46,17 +55,14 @@ export function troubleOf(error: unknown): Trouble | undefined {
   if (error instanceof StatusError) return unreachable(`HTTP ${error.status}`)
   if (error instanceof TimeoutError || error instanceof StalledUploadError) return unreachable('timed out')
   if (error instanceof UnfitNodeError) return unreachable(error.message)
+  if (error instanceof DoubtfulStatusError) return unreachable('its status cannot be believed')
+  if (error instanceof SlowReportError) return unreachable('too slow')
   if (error instanceof NetworkError) return unreachable(networkReason(error.cause))
   if (error instanceof NotJsonError) return unreachable('not JSON')
   if (error instanceof UnexpectedAnswerError) return unreachable('not the answer of a Cuckoo')
   if (error instanceof TruncatedBodyError) return unreachable('answer cut short')
   if (error instanceof BodyTooLargeError) return unreachable('answer too large')
   return error instanceof HttpError ? unreachable('connection failed') : undefined
-}
-
-/** Whether the error concerns the whole node, so that other requests would fail as well; not just the task it was about. */
-export function concernsWholeNode(error: unknown): boolean {
-  return isOutage(error) || troubleOf(error)?.state !== 'unreachable'
 }
 
 function unreachable(reason: string): Trouble {

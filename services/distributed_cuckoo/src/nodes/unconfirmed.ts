@@ -1,18 +1,17 @@
 /** Submissions of which nobody knows whether the node has them: after a crash, or after an upload without a clear answer. */
 import { performance } from 'node:perf_hooks'
-import type { ListedPhase, TaskSummary } from '@cuckoo-distributed/sandbox-client'
+import { ServerAwayError } from '@cuckoo-distributed/http'
+import { DoubtfulListsError, isMarked, MarkIndex, type TaskSummary } from '@cuckoo-distributed/sandbox-client'
 import type { Submission } from '../store/model.js'
 import type { NodeSession } from './session.js'
 import { troubleOf } from './trouble.js'
 
-/** In the order in which a task passes through them, so that one which moves on between two lists is met in the later one. */
-const PHASES: readonly ListedPhase[] = ['pending', 'running', 'processing', 'reported', 'failed']
-/** Of reported tasks only those are listed which ended after the submission, by a node's clock that may be off by this. */
-const CLOCK_SLACK_MS = 2 * 24 * 3600 * 1000
 /** A node with several threads may still be storing an upload that nobody waits for; for so long its copy is looked for. */
 const LATE_MS = 60_000
 /** Between two looks, at least. */
 const PAUSE_MS = 2000
+/** At lists that contradict the node's counters, before the node gets on with other work. */
+const LOOKS = 3
 
 export class Unconfirmed {
   readonly #session: NodeSession
@@ -22,6 +21,7 @@ export class Unconfirmed {
   readonly #due = new Map<number, number>()
   /** Submissions that the node did not have at the last look. */
   readonly #missed = new Set<number>()
+  #listFailures = 0
 
   constructor(session: NodeSession) {
     this.#session = session
@@ -36,33 +36,45 @@ export class Unconfirmed {
    * Adopts, for each of the submissions, the node's task with exactly its `custom`, its sample, and no other owner. A task that
    * the node does not have is pending again; for a minute its submission is still looked for, as a late copy must be removed.
    * `submissions`: all that are `sending`, oldest first, while nothing is being sent.
+   *
+   * @throws ServerAwayError, and what is wrong with our database.
    */
   async settle(submissions: readonly Submission[], signal: AbortSignal): Promise<void> {
     const due = submissions.filter(({ id }) => (this.#due.get(id) ?? 0) <= performance.now())
     if (due.length === 0) return
     const began = performance.now()
     try {
-      await this.#lookFor(due, signal)
+      await this.#session.availability.attempt(signal, inner => this.#lookFor(due, inner))
+      this.#session.quarantine.succeeded('lists')
     } catch (error: unknown) {
-      if (signal.aborted || troubleOf(error) === undefined) throw error
+      if (signal.aborted || error instanceof ServerAwayError || !isOfNode(error)) throw error
       await this.#postpone(due, error, performance.now() - began)
     }
   }
 
   async #lookFor(submissions: readonly Submission[], signal: AbortSignal): Promise<void> {
+    const { client, store, node, onContact } = this.#session
+    const marks = new MarkIndex({ cuckoo: client, failedToo: true, maxLooks: LOOKS })
+    const after = performance.now()
+    onContact()
     // The newest first, as attempts for one task may have the same `custom`, and the last one is that which counts.
-    let open = submissions.toReversed()
-    for (const phase of PHASES) {
-      if (open.length === 0) return
-      open = await this.#adoptAmong(await this.#list(phase, open, signal), open)
+    for (const submission of submissions.toReversed()) {
+      const isFree = async (task: TaskSummary) => {
+        const isOurs = task.phase !== 'replaced' && isCopy(task, submission)
+        return isOurs && !(await store.dispatch.isClaimed(node.id, task.id))
+      }
+      const found = await marks.find(markOf(submission), { after, signal, accept: isFree })
+      if (found === undefined) await this.#missing(submission)
+      else await this.#adopt(submission, found)
     }
-    for (const submission of open) await this.#missing(submission)
   }
 
   /** A node whose lists are too long or make no sense is of use all the same. Only time settles what it may have. */
   async #postpone(submissions: readonly Submission[], error: unknown, tookMs: number): Promise<void> {
-    const { config, store, node, log } = this.#session
+    const { config, store, node, log, quarantine } = this.#session
     log.warn({ node: node.name, err: error }, 'the lists of a node cannot be read')
+    this.#listFailures += 1
+    quarantine.failed('lists', this.#listFailures, `lists: ${troubleOf(error)?.reason ?? 'they contradict the status'}`)
     const now = Date.now()
     for (const { id, begunOn } of submissions) {
       this.#lookAgain(id, tookMs)
@@ -76,32 +88,6 @@ export class Unconfirmed {
   #lookAgain(id: number, tookMs = 0): void {
     const pauseMs = Math.max(PAUSE_MS, this.#session.config.Interval * 1000, 4 * tookMs)
     this.#due.set(id, performance.now() + pauseMs)
-  }
-
-  #list(phase: ListedPhase, submissions: readonly Submission[], signal: AbortSignal): Promise<TaskSummary[]> {
-    if (phase !== 'reported') return this.#session.client.listTasks({ phase }, signal)
-    const oldest = Math.min(...submissions.map(({ begunOn }) => begunOn))
-    const completedAfter = Math.max(0, (oldest - CLOCK_SLACK_MS) / 1000)
-    return this.#session.client.listTasks({ phase, completedAfter }, signal)
-  }
-
-  /** Resolves with the submissions that are not among those listed. */
-  async #adoptAmong(listed: readonly TaskSummary[], submissions: readonly Submission[]): Promise<Submission[]> {
-    const missing: Submission[] = []
-    for (const submission of submissions) {
-      const found = await this.#match(submission, listed)
-      if (found === undefined) missing.push(submission)
-      else await this.#adopt(submission, found)
-    }
-    return missing
-  }
-
-  async #match(submission: Submission, listed: readonly TaskSummary[]): Promise<TaskSummary | undefined> {
-    const { store, node } = this.#session
-    for (const task of listed) {
-      if (isCopy(task, submission) && !(await store.dispatch.isClaimed(node.id, task.id))) return task
-    }
-    return undefined
   }
 
   async #adopt(submission: Submission, { id }: TaskSummary): Promise<void> {
@@ -140,7 +126,15 @@ export class Unconfirmed {
   }
 }
 
-/** Names of files are no proof, as Cuckoo rewrites them; `custom` is, and for a client's own text the sample as well. */
-export function isCopy(task: TaskSummary, { custom, sha256 }: Submission): boolean {
-  return task.custom === custom && task.sha256 === (sha256 ?? undefined)
+/** Whether the node's task is this copy; `custom` of a client's own is no proof without the sample. */
+export function isCopy(task: TaskSummary, submission: Submission): boolean {
+  return isMarked(task, markOf(submission)) && (submission.sha256 !== null || task.sha256 === undefined)
+}
+
+function markOf({ custom, sha256 }: Submission) {
+  return { custom, ...(sha256 !== null && { sha256 }) }
+}
+
+function isOfNode(error: unknown): boolean {
+  return troubleOf(error) !== undefined || error instanceof DoubtfulListsError
 }

@@ -1,4 +1,4 @@
-import { beginFetch, finish, isFetching, isKept } from './fetching.js'
+import { beginFetch, canAmend, finish, isFetching } from './fetching.js'
 import type { Report, Submission, Task } from './model.js'
 import { stateColumns, type TaskRow, toSubmission, toTask } from './rows.js'
 import type { DispatchStore, Fetch, Requeue } from './store.js'
@@ -120,7 +120,7 @@ export class SqlDispatchStore implements DispatchStore {
   async finish(submissionId: number, reports: readonly Report[], at: number): Promise<boolean> {
     const finished = await this.#inTurn(submissionId, async (tx, submission, task) => {
       if (!isFetching(task, submission)) return false
-      await finish(tx, task, reports, { at, keepSample: this.#keepSamples })
+      await finish(tx, task, submission, reports, { at, keepSample: this.#keepSamples })
       return true
     })
     return finished ?? false
@@ -128,9 +128,8 @@ export class SqlDispatchStore implements DispatchStore {
 
   async amend(submissionId: number, reports: readonly Report[], at: number): Promise<boolean> {
     const amended = await this.#inTurn(submissionId, async (tx, submission, task) => {
-      const isOpen = task.state === 'finished' || (task.state === 'failed' && reports.some(isKept))
-      if (submission.state !== 'accepted' || !isOpen) return false
-      await finish(tx, task, reports, { at, keepSample: this.#keepSamples })
+      if (!canAmend(task, submission, reports)) return false
+      await finish(tx, task, submission, reports, { at, keepSample: this.#keepSamples })
       return true
     })
     return amended ?? false

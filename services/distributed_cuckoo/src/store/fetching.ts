@@ -9,7 +9,7 @@ export function isFetching(task: TaskRow, submission: Submission): boolean {
   return task.state === 'fetching' && task.submission_id === submission.id
 }
 
-export function isKept({ size }: Report): boolean {
+function isKept({ size }: Report): boolean {
   return size !== null
 }
 
@@ -22,12 +22,8 @@ export async function beginFetch(tx: Tx, submission: Submission, task: TaskRow):
     return left === undefined ? { late: true, settled: [] } : undefined
   }
   if (!isUnfinished(task)) return beginAmending(tx, submission, task)
-  await updateTask(tx, task.id, {
-    ...stateColumns('fetching'),
-    submission_id: submission.id,
-    node_id: submission.nodeId,
-    node_task_id: submission.nodeTaskId,
-  })
+  if (task.submission_id !== submission.id) return { late: true, settled: [] }
+  await updateTask(tx, task.id, stateColumns('fetching'))
   return { late: false, settled: [] }
 }
 
@@ -40,10 +36,17 @@ async function beginAmending(tx: Tx, submission: Submission, task: TaskRow): Pro
   return { late: true, settled: reports.flatMap(({ format, retry }) => (retry === 1 ? [] : [format])) }
 }
 
+/** Whether what a late fetch has brought is of use: any report for a task without one, any news for one that lacks some. */
+export function canAmend(task: TaskRow, submission: Submission, reports: readonly Report[]): boolean {
+  if (submission.state !== 'accepted' || task.state === 'deleted' || task.state === 'fetching') return false
+  return task.state === 'finished' || reports.some(isKept)
+}
+
 /** The task is finished with these reports and those that it has; its copies stay while one may come yet. */
 export async function finish(
   tx: Tx,
   task: TaskRow,
+  copy: Submission,
   reports: readonly Report[],
   { at, keepSample }: { readonly at: number; readonly keepSample: boolean },
 ): Promise<void> {
@@ -64,6 +67,7 @@ export async function finish(
     .execute()
   const error = missing.map(({ format, reason }) => `${format}: ${reason}`).join('; ') || null
   const completed_on = task.state === 'finished' ? task.completed_on : at
-  await settleTask(tx, task, { state: 'finished', error, completed_on }, keepSample)
+  const from = { submission_id: copy.id, node_id: copy.nodeId, node_task_id: copy.nodeTaskId }
+  await settleTask(tx, task, { state: 'finished', ...from, error, completed_on }, keepSample)
   if (missing.length === 0) await discardCopies(tx, task.id)
 }

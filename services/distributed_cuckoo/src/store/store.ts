@@ -117,9 +117,9 @@ export interface DispatchStore {
   /** As `vanished`, but the node may still have the copy: the submission stays, stale, to be collected or removed later. */
   abandoned(submissionId: number, outcome: Requeue): Promise<void>
   /**
-   * Claims the task's result for this copy, which becomes its task's current one: pending, submitting or processing → fetching.
-   * A failed task, and a finished one of which reports may come yet, stay as they are until `amend`. Undefined when another copy is
-   * being fetched, and when the task needs no result any more; then the copy becomes `discarding`.
+   * Claims the result of a task for its current copy: processing → fetching. Of a stale copy, of a failed task, and of a finished one
+   * of which reports may come yet, the task stays as it is until `amend`. Undefined when another copy is being fetched, and when the
+   * task needs no result any more; then the copy becomes `discarding`.
    */
   beginFetch(submissionId: number): Promise<Fetch | undefined>
   /** fetching → processing; to be fetched again. */
@@ -130,8 +130,8 @@ export interface DispatchStore {
    */
   finish(submissionId: number, reports: readonly Report[], at: number): Promise<boolean>
   /**
-   * Adds to a task that is not unfinished what a late fetch has brought; a failed task is finished then. All copies become
-   * `discarding`, unless a report may come yet. False when nothing was to be added.
+   * Adds to a task what a late fetch has brought; whatever its state, it is finished then, by this copy. All copies become
+   * `discarding`, unless a report may come yet. False when the task was deleted, is being fetched, or gains nothing.
    */
   amend(submissionId: number, reports: readonly Report[], at: number): Promise<boolean>
   /** Any unfinished state → failed. Copies stay on their nodes: one may have a result yet. False when the task was not unfinished. */

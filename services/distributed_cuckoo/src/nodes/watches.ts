@@ -1,10 +1,14 @@
 /** What is remembered of the copies on one node between two looks at them. Lost with the process: then all are looked at. */
 import { performance } from 'node:perf_hooks'
 import type { Submission } from '../store/model.js'
+import type { Copy } from './session.js'
 
 /** Pending tasks with this many others before them, for each machine, cannot be done soon. */
 const AHEAD = 4
 const SELDOM = 5
+/** Each wait after a fetch that failed is this many times the one before, up to so many intervals: six hours by default. */
+const FACTOR = 4
+const LONGEST = 720
 
 export interface Watch {
   /** Time by `performance.now` before which the copy is left alone. */
@@ -33,14 +37,22 @@ export class Watches {
     return watch
   }
 
-  isDue(submission: Submission): boolean {
-    return this.of(submission).due <= performance.now()
+  /** Those that are due, longest overdue first, each with the number of copies that are older. */
+  due(copies: readonly Copy[]): { readonly copy: Copy; readonly ahead: number }[] {
+    const now = performance.now()
+    const all = copies.map((copy, ahead) => ({ copy, ahead, due: this.of(copy).due }))
+    return all.filter(({ due }) => due <= now).sort((a, b) => a.due - b.due || a.ahead - b.ahead)
   }
 
   /** The next look is after the usual interval, or after five of them for a task that waits behind many others. */
   later(submission: Submission, waiting?: { readonly ahead: number; readonly machines: number }): void {
     const isFar = waiting !== undefined && waiting.ahead > AHEAD * Math.max(1, waiting.machines)
-    this.of(submission).due = performance.now() + this.#intervalMs * (isFar ? SELDOM : 1)
+    this.#after(submission, isFar ? SELDOM : 1)
+  }
+
+  /** The next look is the later the more fetches have failed. */
+  muchLater(submission: Submission): void {
+    this.#after(submission, Math.min(FACTOR ** this.of(submission).fetches, LONGEST))
   }
 
   /** Forgets all but these. */
@@ -51,7 +63,14 @@ export class Watches {
 
   /** Milliseconds until the first of these is due. */
   untilDue(submissions: readonly Submission[]): number {
-    const dues = submissions.map(submission => this.of(submission).due)
-    return Math.max(0, Math.min(...dues) - performance.now())
+    const first = submissions.reduce(
+      (due, submission) => Math.min(due, this.of(submission).due),
+      Number.POSITIVE_INFINITY,
+    )
+    return Math.max(0, first - performance.now())
+  }
+
+  #after(submission: Submission, intervals: number): void {
+    this.of(submission).due = performance.now() + intervals * this.#intervalMs
   }
 }
