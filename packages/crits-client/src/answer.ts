@@ -1,6 +1,6 @@
 /** Reads CRITs' answers: status 200 alone proves nothing. */
 
-import { type HttpResponse, StatusError } from '@cuckoo-distributed/http'
+import { HttpError, type HttpResponse, StatusError } from '@cuckoo-distributed/http'
 import { CritsAuthError, CritsStatusError, CritsUrlError } from './errors.js'
 
 /** What CRITs' API says about a call that it understood. */
@@ -32,15 +32,21 @@ export async function readAnswer(call: string, response: HttpResponse, secret: s
     if (status >= 400) throw new CritsStatusError(call, status, false, '')
     throw new CritsUrlError(call, `status ${status} and ${contentType || 'no content type'} instead of JSON`)
   }
-  const body = await response.json(ANSWER_BYTES_MAX)
   if (status >= 400) {
+    // CRITs may close before it has written all of it; the status alone says what happened.
+    const body = await response.json(ANSWER_BYTES_MAX).catch(unlessHttpError)
     const text = textOf(body, 'error_message') || textOf(body, 'error')
     throw new CritsStatusError(call, status, true, excerpt(text, secret))
   }
+  const body = await response.json(ANSWER_BYTES_MAX)
   const returnCode = field(body, 'return_code')
   if (typeof returnCode !== 'number') throw new CritsUrlError(call, 'JSON without a return_code')
   const id = textOf(body, 'id')
   return { returnCode, message: excerpt(textOf(body, 'message'), secret), ...(id && { id }) }
+}
+
+function unlessHttpError(error: unknown): undefined {
+  if (!(error instanceof HttpError)) throw error
 }
 
 export function isJson(response: HttpResponse): boolean {

@@ -1,15 +1,25 @@
 /** CRITs' API for one analysis, one call for each method. */
 
-import type { Availability } from '@cuckoo-distributed/http'
+import type { Availability, Upload } from '@cuckoo-distributed/http'
 import type { Answer } from './answer.js'
 import type { Batch } from './batch.js'
 import { type CallOptions, type CritsGate, callCrits, SAMPLES_PATH, SERVICES_PATH, streamFromCrits } from './call.js'
 import { AnalysisGoneError, CritsError } from './errors.js'
 import { encodeForm } from './form.js'
+import { type KnownSample, readKnownSample } from './known-sample.js'
 import { cutText } from './row-writer.js'
 import { filedata } from './sample-json.js'
 import type { CritsTarget } from './target.js'
-import { refusedUnasked, type SampleFile, tooLarge, toUploadResult, type UploadResult, uploadBody } from './upload.js'
+import {
+  isTooLarge,
+  mayBeTooLarge,
+  refusedUnasked,
+  type SampleFile,
+  tooLarge,
+  toUploadResult,
+  type UploadResult,
+  uploadBody,
+} from './upload.js'
 
 export type LogLevel = 'debug' | 'info' | 'warning' | 'error' | 'critical'
 
@@ -18,6 +28,8 @@ export const REQUEST_BYTES_MAX = 1024 * 1024
 
 const CONTROL_LINE = 'a call has failed; does CRITs take log lines?'
 const LOG_CHARS_MAX = 4000
+/** What the sources of a sample may take: each upload leaves an instance of one. */
+const LIST_BYTES_MAX = 16 * 1024 * 1024
 /** What a sample's JSON may hold besides its content: MongoDB stores 16 MB, which grow when written as JSON. */
 const DOCUMENT_BYTES_MAX = 64 * 1024 * 1024
 /** Longer than the 600 s that CRITs' example configuration of nginx gives a request. */
@@ -91,30 +103,35 @@ export class CritsClient {
   }
 
   /**
-   * Uploads a file as a sample related to the analysed one. Repeating it is harmless: CRITs knows files by their MD5.
-   * A refusal is a result, not an error, so that one bad file does not stop the others.
+   * The sample that CRITs has for an MD5, if this user may see it. Its content is left out of the answer: `only`
+   * (`crits/crits:crits/core/api.py`).
    */
-  async addSample(file: SampleFile, signal: AbortSignal): Promise<UploadResult> {
+  async findSample(md5: string, signal: AbortSignal): Promise<KnownSample | undefined> {
+    const query = { 'c-md5': md5, only: 'description,source', limit: 1 }
+    const request = { call: `looking for ${md5}`, method: 'GET', path: SAMPLES_PATH, query, keys: [], signal } as const
+    const chunks: Buffer[] = []
+    for await (const chunk of streamFromCrits(this.#server, this.#target, request, LIST_BYTES_MAX)) chunks.push(chunk)
+    return readKnownSample(Buffer.concat(chunks).toString('utf8'))
+  }
+
+  /**
+   * Uploads a file as a sample, without a relationship. Repeating it is harmless: CRITs knows files by their MD5, and adds
+   * the source to a sample that it has. A refusal is a result, not an error, so that one bad file does not stop others.
+   *
+   * @param description that of the sample, if CRITs has it; CRITs appends another one to it
+   */
+  async addSample(file: SampleFile, signal: AbortSignal, description?: string): Promise<UploadResult> {
     const refused = refusedUnasked(this.#target, file)
     if (refused) return refused
-    const body = uploadBody(this.#target, file)
-    try {
-      return toUploadResult(
-        await this.#send({
-          call: `uploading ${file.md5}`,
-          method: 'POST',
-          path: SAMPLES_PATH,
-          body,
-          headersTimeoutMs: UPLOAD_TIMEOUT_MS,
-          signal,
-          // CRITs' index on MD5 is not unique: two uploads of a new file at once make two samples.
-          keys: [`md5 ${file.md5}`],
-        }),
-      )
-    } catch (error: unknown) {
-      const result = tooLarge(error, file, body)
-      if (result) return result
-      throw error
+    const body = uploadBody(this.#target, file, description)
+    for (let isRepeat = false; ; isRepeat = true) {
+      try {
+        return toUploadResult(await this.#upload(file, body, signal))
+      } catch (error: unknown) {
+        if (isTooLarge(error, body)) return tooLarge(file)
+        if (!mayBeTooLarge(error, body) || (await this.isAway(error, signal))) throw error
+        if (isRepeat) return tooLarge(file)
+      }
     }
   }
 
@@ -163,6 +180,19 @@ export class CritsClient {
 
   #post(call: string, fields: Readonly<Record<string, string | Buffer>>, signal: AbortSignal): Promise<Answer> {
     return this.#send({ call, method: 'POST', path: SERVICES_PATH, ...encodeForm(fields), signal })
+  }
+
+  #upload({ md5 }: SampleFile, body: Upload, signal: AbortSignal): Promise<Answer> {
+    return this.#send({
+      call: `uploading ${md5}`,
+      method: 'POST',
+      path: SAMPLES_PATH,
+      body,
+      headersTimeoutMs: UPLOAD_TIMEOUT_MS,
+      signal,
+      // CRITs' index on MD5 is not unique: two uploads of a new file at once make two samples.
+      keys: [`md5 ${md5}`],
+    })
   }
 
   #send({ keys = [], ...options }: Omit<CallOptions, 'keys'> & Partial<Pick<CallOptions, 'keys'>>): Promise<Answer> {

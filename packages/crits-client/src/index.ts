@@ -11,6 +11,7 @@ export {
   SampleError,
   type SampleErrorCode,
 } from './errors.js'
+export type { KnownSample } from './known-sample.js'
 export {
   POSTING_ORDER,
   type ResultRow,

@@ -7,7 +7,7 @@ import { CritsStatusError, ResultsRefusedError, ResultsUnknownError } from './er
 import type { RowStore } from './row-store.js'
 
 export interface SubmitOptions {
-  /** Ends waiting for CRITs, and the work between two calls. */
+  /** Ends the work between two batches, but not before the first. */
   readonly stopSignal: AbortSignal
   /** Ends a call that is under way. */
   readonly forceSignal: AbortSignal
@@ -23,20 +23,18 @@ export interface SubmitOptions {
 const REFUSED_IN_A_ROW_MAX = 20
 
 /**
- * Posts the rows `from` to `to` in order, waiting while CRITs is down.
+ * Posts the rows `from` to `to` in order.
  *
  * CRITs refuses a batch as a whole (413, 500). If it takes log lines before and after, the batch is halved, down to single
- * rows; a row refused alone is left out, and CRITs' log says so. Otherwise the batch is sent again when CRITs is well.
+ * rows; a row refused alone is left out, and CRITs' log says so.
  *
  * @returns the number of rows left out
  * @throws AnalysisGoneError; ResultsUnknownError, after which going on may double a batch; ResultsRefusedError;
- *   `stopSignal.reason` between batches; what else `CritsClient` throws
+ *   ServerAwayError; `stopSignal.reason` between batches; what else `CritsClient` throws
  */
 export async function submitRows(client: CritsClient, store: RowStore, options: SubmitOptions): Promise<number> {
   const { from = 0, to = store.rowCount } = options
   if (from >= to) return 0
-  const { stopSignal, forceSignal } = options
-  await client.patiently(stopSignal, () => client.log('info', `${to - from} results follow`, forceSignal))
   return new Submission(client, store, options).post(from, to)
 }
 
@@ -72,6 +70,7 @@ class Submission {
       next = batch.to
       while (next === ends.at(-1)) ends.pop()
       this.#options.onConfirmed(next)
+      if (next < to) this.#options.stopSignal.throwIfAborted()
     }
     return this.#leftOut
   }
@@ -79,7 +78,7 @@ class Submission {
   /** @returns CRITs' refusal if that is the batch's fault */
   async #send(batch: Batch): Promise<Refusal | undefined> {
     try {
-      await this.#client.patiently(this.#options.stopSignal, () => this.#sendOnce(batch))
+      await this.#client.attempt(this.#options.forceSignal, signal => this.#sendOnce(batch, signal))
       return undefined
     } catch (error: unknown) {
       if (!isRefusal(error)) throw error
@@ -88,13 +87,12 @@ class Submission {
   }
 
   /** Throws what may be repeated only if CRITs has surely not stored the batch. */
-  async #sendOnce(batch: Batch): Promise<void> {
-    const { forceSignal } = this.#options
+  async #sendOnce(batch: Batch, signal: AbortSignal): Promise<void> {
     try {
-      await this.#client.addResults(batch, forceSignal)
+      await this.#client.addResults(batch, signal)
     } catch (error: unknown) {
       if (!mayBeStored(error)) throw error
-      await this.#client.isAway(error, forceSignal)
+      await this.#client.isAway(error, signal)
       throw new ResultsUnknownError(batch.from, batch.to, error)
     }
   }
@@ -105,8 +103,7 @@ class Submission {
     if (this.#refusedInARow === REFUSED_IN_A_ROW_MAX) throw new ResultsRefusedError(REFUSED_IN_A_ROW_MAX, refusal)
     const [range] = this.#store.ranges(batch.from, batch.to)
     const message = `row of subtype ${range?.subtype} was refused (status ${refusal.status}) and left out`
-    const { stopSignal, forceSignal } = this.#options
-    await this.#client.patiently(stopSignal, () => this.#client.log('warning', message, forceSignal))
+    await this.#client.attempt(this.#options.forceSignal, signal => this.#client.log('warning', message, signal))
   }
 }
 

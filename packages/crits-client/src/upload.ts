@@ -1,6 +1,6 @@
 /** One file on its way to CRITs as a sample. */
 
-import { multipartUpload, StatusError, type Upload } from '@cuckoo-distributed/http'
+import { multipartUpload, NetworkError, StatusError, type Upload } from '@cuckoo-distributed/http'
 import type { Answer } from './answer.js'
 import { CritsStatusError } from './errors.js'
 import { uploadName } from './file-name.js'
@@ -32,7 +32,7 @@ const BODY_BYTES_MAX = 2_621_440
 const UPLOAD_METHOD = 'cuckoo_distributed'
 
 /**
- * The same for every upload: CRITs appends a differing text to that of a known sample, and fails with 500 when there is
+ * The same for every new file: CRITs appends a differing text to that of a known sample, and fails with 500 when there is
  * none to append (`crits/crits:crits/samples/handlers.py`).
  */
 const UPLOAD_DESCRIPTION = 'Dropped during an analysis by Cuckoo'
@@ -43,16 +43,16 @@ export function refusedUnasked({ source }: CritsTarget, { size }: SampleFile): U
   return size === 0 ? { stored: false, complaint: 'the file is empty' } : undefined
 }
 
-export function uploadBody({ source, objectId, objectType }: CritsTarget, file: SampleFile): Upload {
+/** `description`: that of the sample as CRITs has it. */
+export function uploadBody({ source }: CritsTarget, file: SampleFile, description?: string): Upload {
   return multipartUpload({
     fields: {
       upload_type: 'file',
       file_format: 'raw',
       source: source ?? '',
       method: UPLOAD_METHOD,
-      description: UPLOAD_DESCRIPTION,
-      related_id: objectId,
-      related_type: objectType,
+      // An empty text appends a line break to that of a known sample.
+      description: description || UPLOAD_DESCRIPTION,
     },
     file: { field: 'filedata', filename: uploadName(file.name, file.md5), size: file.size, open: () => file.open() },
   })
@@ -66,15 +66,20 @@ export function toUploadResult({ returnCode, message, id }: Answer): UploadResul
   }
 }
 
-/** CRITs' limit for a request, if that is what `error` tells. */
-export function tooLarge(error: unknown, { size }: SampleFile, body: Upload): UploadResult | undefined {
-  if (body.contentLength <= BODY_BYTES_MAX || !isRefusedBody(error)) return undefined
+export function tooLarge({ size }: SampleFile): UploadResult {
   return { stored: false, complaint: `${size} bytes, above this CRITs' limit (DATA_UPLOAD_MAX_MEMORY_SIZE)` }
 }
 
-function isRefusedBody(error: unknown): boolean {
+/** The answer says that the request is too large. */
+export function isTooLarge(error: unknown, { contentLength }: Upload): boolean {
+  if (contentLength <= BODY_BYTES_MAX) return false
   return (
     (error instanceof StatusError && error.status === 413) ||
     (error instanceof CritsStatusError && error.status === 500)
   )
+}
+
+/** CRITs closes while a large request is still sent, and its answer is lost now and then: seen with CRITs of 2019. */
+export function mayBeTooLarge(error: unknown, { contentLength }: Upload): boolean {
+  return contentLength > BODY_BYTES_MAX && error instanceof NetworkError && error.bodyBegun
 }

@@ -26,10 +26,19 @@ describe('addSample', () => {
       source: 'Internal',
       method: 'cuckoo_distributed',
       description: 'Dropped during an analysis by Cuckoo',
-      related_id: TARGET.objectId,
-      related_type: 'Sample',
       filedata: 'MZ...',
     })
+  })
+
+  it('sends back the very description that a known sample has, and never an empty one', async t => {
+    const { client, requests } = await startStub(t, () => OK)
+    const text = "An analyst's own\n  words "
+    await client.addSample(file('a', 'x'), signal, text)
+    await client.addSample(file('a', 'x'), signal, '')
+    assert.deepEqual(
+      requests.map(({ fields }) => fields.description),
+      [text, 'Dropped during an analysis by Cuckoo'],
+    )
   })
 
   const results: readonly (readonly [claim: string, answer: object, result: object])[] = [
@@ -73,6 +82,29 @@ describe('addSample', () => {
     }
   })
 
+  it('takes a connection that breaks twice during a large upload as that limit, if CRITs takes log lines', async t => {
+    let uploads = 0
+    const { client } = await startStub(t, ({ fields }) => {
+      if (fields.log_message !== undefined) return OK
+      uploads += 1
+      return { drop: true }
+    })
+    const result = await upload(client, 'a', 'x'.repeat(2_621_440))
+    assert.match(result.complaint ?? '', /above this CRITs' limit/)
+    assert.equal(uploads, 2)
+    await assert.rejects(upload(client, 'a', 'x'.repeat(1000)), { code: 'HTTP_NETWORK' })
+    const away = await startStub(t, () => ({ drop: true }))
+    await assert.rejects(upload(away.client, 'a', 'x'.repeat(2_621_440)), { code: 'HTTP_NETWORK' })
+  })
+
+  it('needs no more than the status of a refusal', async t => {
+    const { client } = await startStub(t, () => {
+      return { status: 500, headers: { 'content-type': 'application/json' }, body: '{"error_mess' }
+    })
+    assert.equal((await upload(client, 'a', 'x'.repeat(2_621_440))).stored, false)
+    await assert.rejects(upload(client, 'a', 'x'), { code: 'CRITS_STATUS', status: 500 })
+  })
+
   it('never uploads one MD5 twice at a time, for different analyses either', async t => {
     const { first, answerFirst, server, requests } = await startHolding(t)
     const second = server.client({ ...TARGET, objectId: 'second' })
@@ -85,6 +117,37 @@ describe('addSample', () => {
     )
     answerFirst()
     await Promise.all(uploads)
+  })
+})
+
+describe('findSample', () => {
+  it('asks for one sample without its content', async t => {
+    const source = [{ name: 'Internal', instances: [] }, { name: 'ä' }]
+    const { client, requests } = await startStub(t, () => ({
+      body: { meta: {}, objects: [{ _id: 'id-1', description: 'words', source }] },
+    }))
+    assert.deepEqual(await client.findSample(MD5, signal), {
+      id: 'id-1',
+      description: 'words',
+      sources: ['Internal', 'ä'],
+    })
+    const { method, path } = requests[0] ?? assert.fail('no request')
+    assert.equal(method, 'GET')
+    const url = new URL(path, 'http://crits')
+    assert.equal(url.pathname, '/api/v1/samples/')
+    assert.deepEqual(Object.fromEntries(url.searchParams), { 'c-md5': MD5, only: 'description,source', limit: '1' })
+  })
+
+  it('of an MD5 that CRITs does not have is undefined', async t => {
+    const { client } = await startStub(t, () => ({ body: { objects: [] } }))
+    assert.equal(await client.findSample(MD5, signal), undefined)
+  })
+
+  it('of what is not CRITs is an error', async t => {
+    const { client } = await startStub(t, () => ({ body: { hello: 'world' } }))
+    await assert.rejects(client.findSample(MD5, signal), CritsUrlError)
+    const cut = await startStub(t, () => ({ headers: { 'content-type': 'application/json' }, body: '{"objects' }))
+    await assert.rejects(cut.client.findSample(MD5, signal), CritsUrlError)
   })
 })
 

@@ -51,13 +51,26 @@ export class StatusError extends HttpError {
 
 /** The connection could not be made, was refused, or broke before the answer began. */
 export class NetworkError extends HttpError {
-  override readonly code = 'HTTP_NETWORK'
+  override readonly code: string = 'HTTP_NETWORK'
   /** False: the server has surely received nothing of the body. True: it may have received and handled all of it. */
   readonly bodyBegun: boolean
 
   constructor(request: RequestLine, bodyBegun: boolean, cause: unknown) {
     super(request, describe(cause), cause)
     this.bodyBegun = bodyBegun
+  }
+}
+
+/** The server's certificate is not trusted: nothing was sent, and no other request to it will fare better. */
+export class CertificateError extends NetworkError {
+  override readonly code = 'HTTP_CERTIFICATE'
+  /** Not doubtful: the server is there. */
+  readonly fault = 'own'
+  readonly sharedCause = true
+
+  constructor(request: RequestLine, cause: unknown) {
+    super(request, false, cause)
+    this.message += ' (its certificate is not trusted)'
   }
 }
 

@@ -1,5 +1,5 @@
 /** One request on its way: its body, whether that was begun, and what its failures mean. */
-import { HttpError, NetworkError, type RequestLine, TimeoutError } from './errors.js'
+import { CertificateError, HttpError, NetworkError, type RequestLine, TimeoutError } from './errors.js'
 import type { Upload } from './multipart.js'
 
 const TIMEOUT_CODES = new Set([
@@ -7,6 +7,31 @@ const TIMEOUT_CODES = new Set([
   'UND_ERR_BODY_TIMEOUT',
   'UND_ERR_CONNECT_TIMEOUT',
   'ETIMEDOUT',
+])
+
+/** What Node calls a certificate that it does not accept (`nodejs/node:doc/api/tls.md`). */
+const CERTIFICATE_CODES = new Set([
+  'CERT_CHAIN_TOO_LONG',
+  'CERT_HAS_EXPIRED',
+  'CERT_NOT_YET_VALID',
+  'CERT_REJECTED',
+  'CERT_REVOKED',
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_UNTRUSTED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'ERROR_IN_CERT_NOT_AFTER_FIELD',
+  'ERROR_IN_CERT_NOT_BEFORE_FIELD',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'HOSTNAME_MISMATCH',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
+  'PATH_LENGTH_EXCEEDED',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY',
+  'UNABLE_TO_DECRYPT_CERT_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ])
 
 /** Codes of undici that tell of a mistake in this program, not of the network. */
@@ -70,6 +95,7 @@ export class Exchange implements RequestLine {
     if (error instanceof HttpError) return error
     const code = errorCode(error)
     if (code === undefined || MISUSE_CODES.has(code)) return error
+    if (CERTIFICATE_CODES.has(code)) return new CertificateError(this, error)
     if (TIMEOUT_CODES.has(code)) return new TimeoutError(this, this.#bodyBegun, error)
     return new NetworkError(this, this.#bodyBegun, error)
   }

@@ -3,6 +3,7 @@ export { HttpClient, type HttpClientOptions, type RequestOptions } from './clien
 export { allowedUrls, VerifySSL } from './config.js'
 export {
   BodyTooLargeError,
+  CertificateError,
   HttpError,
   isOutage,
   NetworkError,

@@ -34,8 +34,9 @@ test('a certificate that nobody vouches for is accepted only by the client that 
   const verifying = clientFor(t, url, { verifySsl: true })
   assert.equal(await (await trusting.request(request)).text(5), 'hello')
   await assert.rejects(verifying.request({ ...request, method: 'POST', body: 'x' }), {
-    code: 'HTTP_NETWORK',
+    code: 'HTTP_CERTIFICATE',
+    sharedCause: true,
     bodyBegun: false,
-    message: /certificate/,
+    message: /self-signed certificate \(its certificate is not trusted/,
   })
 })

@@ -13,6 +13,8 @@ export type HttpFault =
   | { kind: 'slow'; milliseconds: number }
   /** Reads the body and never answers; the connection stays open until the server goes down or is closed. */
   | { kind: 'hang' }
+  /** The body is read and dropped, then a JSON answer with this status is begun, and the connection is cut in the middle. */
+  | { kind: 'cutError'; status: number }
   /** The request is served and its effects are kept, but the connection is cut before the answer. */
   | { kind: 'lostAfterStore' }
   /** The connection is reset after `afterBytes` bytes of the body (default 1); nothing is stored. */
@@ -104,6 +106,11 @@ export async function playFault(
     case 'hang':
       await skip(request, Number.POSITIVE_INFINITY)
       return 'over'
+    case 'cutError':
+      await skip(request, Number.POSITIVE_INFINITY)
+      response.writeHead(fault.status, { 'content-type': 'application/json', 'content-length': 100 })
+      response.write('{"error_message": ', () => request.socket.destroy())
+      return 'over'
     case 'html200':
     case 'status':
       await skip(request, Number.POSITIVE_INFINITY)
@@ -112,7 +119,7 @@ export async function playFault(
   }
 }
 
-const KINDS = new Set(['status', 'html200', 'slow', 'hang', 'lostAfterStore', 'resetMidUpload', 'refuse'])
+const KINDS = new Set(['status', 'html200', 'slow', 'hang', 'lostAfterStore', 'resetMidUpload', 'refuse', 'cutError'])
 
 function isHttpFault(fault: { kind: string }): fault is HttpFault {
   return KINDS.has(fault.kind)

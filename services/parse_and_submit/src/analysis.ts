@@ -11,12 +11,22 @@ export interface Analysis {
   readonly context: StageContext
   readonly cuckoo: CuckooServer
   readonly crits: CritsClient
-  readonly store: RowStore
   readonly tmpDir: string
-  /** What was confirmed in an earlier try. */
-  readonly prior: Progress
-  /** Milliseconds that Cuckoo took to send report and archive in this try, without waits for it. */
+  /** Milliseconds between two tries to upload a file that fails while CRITs is well. */
+  readonly uploadPauseMs: number
+  /** Bytes of results that earlier instances of a chain have stored in CRITs. */
+  readonly storedBytes: number
+  /** Names everything that decides which rows are made, and in which order. */
+  readonly plan: string
+  /** Milliseconds that Cuckoo took to send report and archive for this delivery, without waits for it. */
   readonly reading: { ms: number }
+}
+
+/** One round of work in a place: from the download to the last row, or until a server is away. */
+export interface Round extends Analysis {
+  readonly store: RowStore
+  /** What was confirmed before this round. */
+  readonly prior: Progress
 }
 
 /** The task is not in Cuckoo any more: most likely an earlier try deleted it after its work was done. */
@@ -34,8 +44,8 @@ export class WrongSampleError extends PermanentError {
 }
 
 /** Throws WrongSampleError. */
-export function requireSameSample(analysis: Analysis, md5: string | undefined): void {
-  const wanted = analysis.task.crits.md5
+export function requireSameSample({ task }: Analysis, md5: string | undefined): void {
+  const wanted = task.crits.md5
   if (!md5 || wanted === '' || md5.toLowerCase() === wanted) return
-  throw new WrongSampleError(analysis.task.taskId, md5, wanted)
+  throw new WrongSampleError(task.taskId, md5, wanted)
 }

@@ -1,9 +1,9 @@
 // Where an instance stands in a chain of parse_and_submit instances, and how far an earlier try of it got.
 import { createHash } from 'node:crypto'
-import type { Notes } from '@cuckoo-distributed/core'
 import { ENCODER_VERSION } from '@cuckoo-distributed/crits-client'
+import type { Analysis } from './analysis.js'
 import type { Config } from './config.js'
-import { PROGRESS, type Progress } from './notes.js'
+import { NO_PROGRESS, PROGRESS, type Progress } from './notes.js'
 
 /**
  * The queue to relay to, or undefined for the last instance. A queue that the message has been in is never relayed to
@@ -20,8 +20,9 @@ export function planDigest(config: Config, storedBytes: number): string {
   return createHash('sha256').update(JSON.stringify(plan)).digest('hex').slice(0, 16)
 }
 
-/** What an earlier try of this instance has confirmed; nothing when the progress belongs to another queue or plan. */
-export function priorProgress(notes: Notes, queue: string, digest: string): Progress {
-  const prior = notes.get(PROGRESS)
-  return prior?.queue === queue && prior.digest === digest ? prior : { queue, digest, rows: 0, files: 0 }
+/** What this instance has confirmed before; nothing when the progress belongs to another queue or plan. */
+export function priorProgress({ context, config, plan }: Analysis): Progress {
+  const prior = context.headers.notes.get(PROGRESS)
+  const queue = config.ConsumerQueue
+  return prior?.queue === queue && prior.digest === plan ? prior : { queue, digest: plan, ...NO_PROGRESS }
 }

@@ -41,7 +41,7 @@ export const configSchema = Type.Object(
       minimum: 1,
       maximum: 100,
       description:
-        'Messages that download from Cuckoo and hold report data at a time; the web server of Cuckoo is one thread',
+        'Messages that download from one Cuckoo and hold report data at a time, and twice as many for all Cuckoos together; the web server of Cuckoo is one thread',
     }),
     CritsURL,
     AllowedCritsURLs,

@@ -1,12 +1,13 @@
 // Dropped files: downloaded at full speed to the disk, then read entry by entry, uploaded and related to the sample.
 import { openArchive } from '@cuckoo-distributed/archive'
+import { ServerAwayError } from '@cuckoo-distributed/http'
 import { type StagedEntry, type StagedFile, stageArchive, stageEntry } from '@cuckoo-distributed/staging'
-import { type Analysis, requireSameSample } from './analysis.js'
-import { tell } from './at-once.js'
-import { download, isIncomplete } from './download.js'
-import { PROGRESS } from './notes.js'
+import { type Analysis, type Round, requireSameSample } from './analysis.js'
+import { download, isDoubtful, isIncomplete, tell } from './calls.js'
+import { PROGRESS, type Progress } from './notes.js'
 import { whyMissing } from './report.js'
-import { uploadFile } from './upload.js'
+import { type Uploaded, uploadFile } from './upload.js'
+import { failed, isDue, settled } from './upload-tries.js'
 
 const ARCHIVE_BYTES_MAX = 16 * 1024 ** 3
 
@@ -16,26 +17,32 @@ const MEMORY_BYTES = 1024 ** 2
 /** A cut download is tried again at once; a second cut is a failure of the message. */
 const DOWNLOADS = 2
 
+/** So many files without a row fit into the header that holds the progress. */
+const MISSING_MAX = 900
+
 /**
- * Uploads every dropped file once and adds a `file_added` row for every name and MD5. A file that CRITs refuses is named
- * in CRITs' log and does not stop the others. Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT),
- * HttpError, ArchiveError and StagingError.
+ * Uploads every dropped file once and adds a `file_added` row for every name and MD5 that CRITs has then. A file that
+ * CRITs refuses is named in CRITs' log and does not stop the others.
+ *
+ * @returns false when files are left that are to be tried again later (`Progress.due`)
+ * @throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT), UploadsRefusedError, HttpError, ArchiveError,
+ *   StagingError
  */
-export async function submitDropped(analysis: Analysis): Promise<void> {
-  await requireTask(analysis)
-  const archive = await downloadArchive(analysis)
+export async function submitDropped(round: Round): Promise<boolean> {
+  await requireTask(round)
+  const archive = await downloadArchive(round)
   try {
-    const pass = new DroppedPass(analysis)
+    const pass = new DroppedPass(round)
     const memory = Buffer.allocUnsafeSlow(MEMORY_BYTES)
-    for await (const entry of openArchive(archive, { signal: analysis.context.working })) {
-      const staged = await stageEntry(entry, analysis.tmpDir, memory)
+    for await (const entry of openArchive(archive, { signal: round.context.working })) {
+      const staged = await stageEntry(entry, round.tmpDir, memory)
       try {
         await pass.take(staged)
       } finally {
         await staged.close()
       }
     }
-    await pass.end()
+    return await pass.end()
   } finally {
     await archive.close()
   }
@@ -67,55 +74,100 @@ async function downloadArchive(analysis: Analysis): Promise<StagedFile> {
   }
 }
 
-/** One pass over an archive. Files that an earlier try has uploaded are read again for their rows, but not sent. */
+/** Whether CRITs has a file, as far as it is known. */
+type Fate = 'stored' | 'missing' | 'open'
+
+/** One pass over an archive. Files that were done before are read again for their rows, but not sent. */
 class DroppedPass {
-  readonly #analysis: Analysis
+  readonly #round: Round
   readonly #rows = new Set<string>()
-  readonly #sent = new Set<string>()
+  readonly #fates = new Map<string, Fate>()
+  #progress: Progress
   #files = 0
-  #uploaded = 0
+  #tried = 0
+  #sent = 0
   #leftOut = 0
 
-  constructor(analysis: Analysis) {
-    this.#analysis = analysis
-    this.#sent.add(analysis.task.crits.md5)
+  constructor(round: Round) {
+    this.#round = round
+    this.#progress = round.context.headers.notes.get(PROGRESS) ?? round.prior
+    this.#fates.set(round.task.crits.md5, 'stored')
   }
 
   async take(file: StagedEntry): Promise<void> {
-    const { context, prior } = this.#analysis
     this.#files += 1
-    this.#addRow(file)
-    if (this.#files <= prior.files) {
-      this.#sent.add(file.md5)
-      return
-    }
-    // One file at least in each round, or an archive that takes longer than HoldLimit to unpack would go round for ever.
-    if (this.#files > prior.files + 1) context.waiting.throwIfAborted()
-    await this.#send(file)
-    const { notes } = context.headers
-    notes.set(PROGRESS, { ...(notes.get(PROGRESS) ?? prior), files: this.#files })
+    const fate = this.#fates.get(file.md5) ?? this.#fateBefore() ?? (await this.#try(file))
+    this.#fates.set(file.md5, fate)
+    if (fate === 'stored') this.#addRow(file)
+    if (this.#files > this.#progress.files) this.#keep({ ...this.#progress, files: this.#files })
   }
 
-  async end(): Promise<void> {
-    const { prior } = this.#analysis
+  async end(): Promise<boolean> {
+    const { prior, uploadPauseMs } = this.#round
+    const { tries } = this.#progress
     const before = prior.files > 0 ? `, ${prior.files} files were handled before` : ''
-    await tell(this.#analysis, 'info', `${this.#files} dropped files, ${this.#uploaded} uploaded${before}`)
-    if (this.#leftOut === 0) return
-    await tell(this.#analysis, 'warning', `${this.#leftOut} file_added rows left out: an analysis holds 12 MB`)
+    const open = tries.length > 0 ? `, ${tries.length} are tried again` : ''
+    await tell(this.#round, 'info', `${this.#files} dropped files, ${this.#sent} uploaded${before}${open}`)
+    if (tries.length > 0) {
+      this.#keep({ ...this.#progress, due: Math.min(...tries.map(({ at }) => at)) + uploadPauseMs })
+      return false
+    }
+    if (this.#leftOut === 0) return true
+    await tell(this.#round, 'warning', `${this.#leftOut} file_added rows left out: an analysis holds 12 MB`)
+    return true
+  }
+
+  /** What became of the file at hand in an earlier round; undefined if it is to be uploaded now. */
+  #fateBefore(): Fate | undefined {
+    const { files, missing, tries } = this.#progress
+    if (!isDue(this.#progress, this.#files, this.#round.uploadPauseMs, Date.now())) return 'open'
+    if (this.#files > files || tries.some(({ file }) => file === this.#files)) return undefined
+    return missing.includes(this.#files) ? 'missing' : 'stored'
+  }
+
+  async #try(file: StagedEntry): Promise<Fate> {
+    // One file at least in each round, or an archive that takes longer than HoldLimit to unpack would go round for ever.
+    if (this.#tried > 0) this.#round.context.waiting.throwIfAborted()
+    this.#tried += 1
+    const { fate, complaint } = await this.#upload(file)
+    if (complaint === undefined) return fate
+    await tell(this.#round, 'warning', `dropped file ${file.name} (MD5 ${file.md5}): ${complaint}`)
+    return fate
+  }
+
+  async #upload(file: StagedEntry): Promise<{ fate: Fate; complaint: string | undefined }> {
+    let uploaded: Uploaded
+    try {
+      uploaded = await uploadFile(this.#round, file)
+    } catch (error) {
+      if (error instanceof ServerAwayError || !isDoubtful(error)) throw error
+      const { kind, progress } = failed(this.#progress, this.#files, error, Date.now(), kept => this.#keep(kept))
+      this.#keep(progress)
+      this.#round.context.log.warn({ err: error, md5: file.md5 }, 'a file could not be uploaded although CRITs is well')
+      if (kind === 'again') return { fate: 'open', complaint: undefined }
+      return { fate: this.#miss(), complaint: `given up: ${error.message}` }
+    }
+    const { stored, sent, complaint } = uploaded
+    this.#keep(settled(this.#progress, this.#files, sent))
+    if (sent) this.#sent += 1
+    return { fate: stored ? 'stored' : this.#miss(), complaint }
+  }
+
+  #miss(): Fate {
+    const { missing } = this.#progress
+    if (missing.length < MISSING_MAX) this.#keep({ ...this.#progress, missing: [...missing, this.#files] })
+    return 'missing'
+  }
+
+  #keep(progress: Progress): void {
+    this.#progress = progress
+    this.#round.context.headers.notes.set(PROGRESS, progress)
   }
 
   #addRow({ name, md5 }: StagedEntry): void {
     const key = `${md5} ${name}`
     if (this.#rows.has(key)) return
     this.#rows.add(key)
-    if (!this.#analysis.store.add({ subtype: 'file_added', result: name, fields: { md5 } })) this.#leftOut += 1
-  }
-
-  async #send(file: StagedEntry): Promise<void> {
-    if (this.#sent.has(file.md5)) return
-    this.#sent.add(file.md5)
-    const complaint = await uploadFile(this.#analysis, file)
-    if (complaint === undefined) this.#uploaded += 1
-    else await tell(this.#analysis, 'warning', `dropped file ${file.name} (MD5 ${file.md5}): ${complaint}`)
+    if (!this.#round.store.add({ subtype: 'file_added', result: name, fields: { md5 } })) this.#leftOut += 1
   }
 }

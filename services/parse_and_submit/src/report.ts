@@ -1,10 +1,10 @@
 // Reads a report to its end, into rows. Nothing is posted before.
 import { ServiceError } from '@cuckoo-distributed/core'
-import { VALUE_CHARS_MAX } from '@cuckoo-distributed/crits-client'
+import { RowStore, VALUE_CHARS_MAX } from '@cuckoo-distributed/crits-client'
 import { type ScanSummary, scanReport } from '@cuckoo-distributed/report-scanner'
 import { backOff, delay } from '@cuckoo-distributed/wait'
 import { type Analysis, requireSameSample, TaskGoneError } from './analysis.js'
-import { download, isIncomplete } from './download.js'
+import { download, isIncomplete } from './calls.js'
 import { ReportRows } from './report-rows.js'
 
 /** More than any report on record; a bound for a server that never ends. */
@@ -14,12 +14,13 @@ const REPORT_BYTES_MAX = 64 * 1024 ** 3
 const TRIES = 5
 
 export interface ReadReport {
+  readonly store: RowStore
   readonly summary: ScanSummary
   readonly rows: ReportRows
 }
 
 /**
- * Fills the analysis' store with the rows of its report.
+ * The rows of the analysis' report.
  * Throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT, NOT_A_REPORT), HttpError and JsonError.
  */
 export async function readReport(analysis: Analysis): Promise<ReadReport> {
@@ -44,10 +45,10 @@ export async function readReport(analysis: Analysis): Promise<ReadReport> {
 }
 
 async function readOnce(analysis: Analysis): Promise<ReadReport | undefined> {
-  const { task, context, cuckoo, config, store } = analysis
+  const { task, context, cuckoo, config, storedBytes } = analysis
   const response = await cuckoo.client.report(task.taskId, context.working)
   if (!response) return undefined
-  store.clear()
+  const store = new RowStore({ storedBytes })
   const wants = (parser: Analysis['config']['EnabledParsers'][number]) => config.EnabledParsers.includes(parser)
   const rows = new ReportRows(store)
   const options = {
@@ -61,7 +62,7 @@ async function readOnce(analysis: Analysis): Promise<ReadReport | undefined> {
   if (summary.sections.length === 0) {
     throw new ServiceError('NOT_A_REPORT', `what Cuckoo sent for task ${task.taskId} has no section of a report`)
   }
-  return { summary, rows }
+  return { store, summary, rows }
 }
 
 /** A 404 may be a hiccup of Cuckoo's database, so the task itself has the last word. */

@@ -1,6 +1,13 @@
 // What parse_and_submit opens: its stage, and the two kinds of servers it talks to.
 import { tmpdir } from 'node:os'
-import { bindStage, decodeTask, logAvailability, type ServiceDefinition, stageQueues } from '@cuckoo-distributed/core'
+import {
+  Bulkhead,
+  bindStage,
+  decodeTask,
+  logAvailability,
+  type ServiceDefinition,
+  stageQueues,
+} from '@cuckoo-distributed/core'
 import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { CuckooServers } from '@cuckoo-distributed/sandbox-client'
 import { nextQueue } from './chain.js'
@@ -15,13 +22,14 @@ export const parseAndSubmit: ServiceDefinition<Config> = {
   failedQueue: config => config.FailedQueue,
   check: unusable,
   advise: critsAdvice,
-  open: async (config, { log }) => {
+  open: async (config, { log, stop }) => {
     if (config.CuckooCleanup && nextQueue(config, [])) {
       log.warn('CuckooCleanup has no effect on messages that this instance relays; the last one of the chain cleans up')
     }
     const cuckoos = new CuckooServers({
       verifySsl: config.VerifySSL,
-      maxConnections: config.CuckooConcurrency,
+      // One more than reports are downloaded at a time, so that the status can be asked for meanwhile.
+      maxConnections: config.CuckooConcurrency + 1,
       apiTokens: config.CuckooTokens,
       onAvailability: (url, state, error) => logAvailability(log, url, state, error),
     })
@@ -32,7 +40,8 @@ export const parseAndSubmit: ServiceDefinition<Config> = {
       allowedUrls: config.AllowedCritsURLs,
       onAvailability: (url, state, error) => logAvailability(log, url, state, error),
     })
-    const submitter = new Submitter({ config, cuckoos, crits, tmpDir: config.TmpDir || tmpdir() })
+    const bulkhead = new Bulkhead({ prefetch: config.PrefetchCount, stop })
+    const submitter = new Submitter({ config, cuckoos, crits, bulkhead, tmpDir: config.TmpDir || tmpdir() })
     const stage = bindStage({
       queue: config.ConsumerQueue,
       prefetch: config.PrefetchCount,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { writeHeaders } from '@cuckoo-distributed/core'
+import { memoryBody } from '@cuckoo-distributed/testing'
 import { VISITED } from '../src/notes.js'
 import { submitterScene } from './submitter.js'
 
@@ -18,11 +19,12 @@ test('a message that could not be relayed is relayed the next time, and no row i
   assert.equal(rows(), stored)
 })
 
+const reporting = (report: string) => ({ standIns: { cuckoo: { report: () => memoryBody(report) } } })
 const REPORT = ['info', 'signatures', 'behavior'] as const
 
 test('a report without "info" but with another section of a report is used, and CRITs is told', async t => {
   const report = JSON.stringify({ signatures: [{ name: 's', description: 'd', severity: 1 }] })
-  const { crits, running, deliver } = await submitterScene(t, { EnabledParsers: [...REPORT] }, report)
+  const { crits, running, deliver } = await submitterScene(t, { EnabledParsers: [...REPORT] }, reporting(report))
   assert.equal((await deliver({}).outcome).kind, 'done')
   const stored = crits.analyses.get(running.analysisId)
   assert.deepEqual(
@@ -33,7 +35,11 @@ test('a report without "info" but with another section of a report is used, and 
 })
 
 test('a JSON object that is no report fails the message', async t => {
-  const { crits, running, deliver } = await submitterScene(t, {}, '{"error": true, "message": "no such task"}')
+  const { crits, running, deliver } = await submitterScene(
+    t,
+    {},
+    reporting('{"error": true, "message": "no such task"}'),
+  )
   await assert.rejects(deliver({}).outcome, { code: 'NOT_A_REPORT' })
   assert.deepEqual(crits.analyses.get(running.analysisId)?.results, [])
 })
@@ -43,7 +49,7 @@ test('CRITs is told how many calls could not be read, and which limit they excee
   // As Cuckoo 2.0 writes them: the process is named behind its calls.
   const process = { calls: ['text', ...Array(200).fill(call)], process_name: 'p', pid: 1 }
   const report = JSON.stringify({ info: { id: 1 }, behavior: { processes: [process] } })
-  const { crits, running, deliver } = await submitterScene(t, { EnabledParsers: [...REPORT] }, report)
+  const { crits, running, deliver } = await submitterScene(t, { EnabledParsers: [...REPORT] }, reporting(report))
   await deliver({}).outcome
   const log = crits.analyses.get(running.analysisId)?.log.map(({ message }) => message.replace(/^.*?: /, ''))
   assert.ok(log?.includes('1 API calls could not be read: no objects'))

@@ -16,7 +16,7 @@ import { BsonError } from './bson.js'
 import type { JournalEntry, Report } from './journal.js'
 import { Py2LiteralError } from './py2-string.js'
 import { forgeRelationship } from './relationships.js'
-import { sampleDocument, sampleZip } from './sample-content.js'
+import { sampleDocument, sampleFields, sampleZip } from './sample-content.js'
 import { addSample } from './samples.js'
 import { addServiceData } from './services.js'
 import { type CritsStore, DocumentTooLarge, isVisible, type StoredSample } from './store.js'
@@ -28,6 +28,7 @@ export interface Site {
   readonly profile: Profile
   readonly debug: boolean
   readonly httpsRedirect: boolean
+  readonly failingUploads: ReadonlyMap<string, number>
   readonly keepLimit: number
   readonly uploadRace: boolean
   readonly zipWait: number
@@ -155,12 +156,21 @@ function errorAnswer(error: unknown, debug: boolean): Answer {
   throw error
 }
 
-function listSamples({ site }: Call): Answer {
-  site.report('list-of-samples', 'a list of samples carries the bytes of every one')
-  throw new CritsCrash('the stand-in lists no samples')
+/** Only a look for one MD5 is served, without content: `get_object_list` in `crits/crits:crits/core/api.py`. */
+function listSamples({ site, user, query }: Call): Answer {
+  const [md5, only, limit] = ['c-md5', 'only', 'limit'].map(name => query.get(name))
+  if (!md5 || !only || only.includes('filedata') || limit !== '1') {
+    site.report('list-of-samples', 'a list of samples carries the bytes of every one')
+    throw new CritsCrash('the stand-in lists no samples')
+  }
+  const sample = site.store.sampleByMd5(md5)
+  const objects = sample !== undefined && isVisible(sample, user) ? [sampleFields(sample, only.split(','), user)] : []
+  return jsonAnswer({ meta: { limit: 1, next: null, offset: 0, previous: null, total_count: objects.length }, objects })
 }
 
-function uploadSample({ site, user, body }: Call): Promise<Answer> {
+function uploadSample({ site, user, body }: Call): Answer | Promise<Answer> {
+  const status = site.failingUploads.get(body.file?.md5 ?? '')
+  if (status !== undefined) return htmlAnswer(status, 'Gateway Time-out')
   return addSample(site, user, body.data(), body.file)
 }
 

@@ -2,12 +2,26 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { deflateSync } from 'node:zlib'
 import { type Answer, CritsCrash, pythonJson } from './answers.js'
+import type { CritsUser } from './auth.js'
 import type { StoredSample } from './store.js'
 import { encryptedZip } from './zip.js'
 
 /** A multiple of 3, so that pieces of base64 can be joined. */
 const CHUNK = 3 * 64 * 1024
 const PASSWORD = 'infected'
+
+/** The fields of a list's row that `only` names; the sources are those that the user may see. */
+export function sampleFields({ id, description, sources }: StoredSample, only: readonly string[], user: CritsUser) {
+  const visible = sources.filter(({ name }) => user.sources.some(source => source.name === name))
+  return {
+    _id: id,
+    ...(only.includes('description') && description !== undefined && { description }),
+    ...(only.includes('source') && {
+      source: visible.map(({ name, instances }) => ({ instances: instances.map(one => ({ ...one })), name })),
+    }),
+    filedata: '',
+  }
+}
 
 /** The JSON document; `filedata` is written piece by piece. @throws CritsCrash when the bytes were not kept */
 export function sampleDocument(sample: StoredSample): Answer {

@@ -49,6 +49,8 @@ export interface CritsStandIn extends AsyncDisposable {
   /** Breaches that real CRITs would not answer with an error. Empty for a correct client. */
   readonly violations: readonly Violation[]
   readonly faults: FaultScript
+  /** Uploads that a gateway answers with a status, whatever else it lets through: MD5 of the file to status. */
+  readonly failingUploads: Map<string, number>
   sampleByMd5(md5: string): StoredSample | undefined
   /** Rows that equal an earlier row of the same analysis. */
   duplicateResults(analysisId: string): StoredResult[]
@@ -73,7 +75,8 @@ export async function startCrits(options: CritsOptions = {}): Promise<CritsStand
   const journal: JournalEntry[] = []
   const faults = new FaultScript()
   const stop = new AbortController()
-  const site = makeSite(options, violations, stop.signal)
+  const failingUploads = new Map<string, number>()
+  const site = makeSite({ ...options, failingUploads }, violations, stop.signal)
   const server = createServer((request, response) => {
     answerRequest(request, response, { site, faults, journal, proxyBodyLimit }).catch((error: unknown) => {
       // Whoever went away, or was cut off by a fault or by `down`, gets no answer.
@@ -100,6 +103,7 @@ export async function startCrits(options: CritsOptions = {}): Promise<CritsStand
     journal,
     violations,
     faults,
+    failingUploads,
     sampleByMd5: md5 => store.sampleByMd5(md5),
     duplicateResults: id => duplicates(store.analyses.get(id)?.results ?? []),
     addSample: sample => plantSample(site, sample),
@@ -112,7 +116,11 @@ export async function startCrits(options: CritsOptions = {}): Promise<CritsStand
   }
 }
 
-function makeSite(options: CritsOptions, violations: Violation[], signal: AbortSignal): Site {
+function makeSite(
+  options: CritsOptions & Pick<Site, 'failingUploads'>,
+  violations: Violation[],
+  signal: AbortSignal,
+): Site {
   const report: Site['report'] = (rule, message) => violations.push({ rule, message })
   return {
     store: new CritsStore(options.documentLimit ?? 16 * 1024 * 1024, report),
@@ -122,6 +130,7 @@ function makeSite(options: CritsOptions, violations: Violation[], signal: AbortS
     profile: options.profile ?? 'master',
     debug: options.debug ?? false,
     httpsRedirect: options.httpsRedirect ?? false,
+    failingUploads: options.failingUploads,
     keepLimit: options.keepLimit ?? 1024 * 1024,
     uploadRace: options.uploadRace ?? false,
     zipWait: options.zipWait ?? 1000,

@@ -1,0 +1,98 @@
+// One round of work on an analysis, in a place: what is not done yet is read and sent, in the order CRITs shows it.
+import { done, forward, type Outcome, PermanentError } from '@cuckoo-distributed/core'
+import { RowStore, submitRows } from '@cuckoo-distributed/crits-client'
+import { type Analysis, type Round, TaskGoneError, WrongSampleError } from './analysis.js'
+import { tell } from './calls.js'
+import { nextQueue, priorProgress } from './chain.js'
+import { cleanUp } from './clean-up.js'
+import { submitDropped } from './dropped.js'
+import { PROGRESS, STORED_BYTES, VISITED } from './notes.js'
+import { type ReadReport, readReport } from './report.js'
+
+/**
+ * Sends what an earlier round has not sent, and passes the message on. Resolves with undefined when files are left that
+ * are to be tried again later. Never waits for a server that is away: throws ServerAwayError.
+ */
+export async function workOff(analysis: Analysis): Promise<Outcome | undefined> {
+  try {
+    return await submit(analysis)
+  } catch (error) {
+    if (error instanceof TaskGoneError || error instanceof WrongSampleError) return gone(analysis, error)
+    throw error
+  }
+}
+
+async function submit(analysis: Analysis): Promise<Outcome | undefined> {
+  const { config, context, storedBytes } = analysis
+  const prior = priorProgress(analysis)
+  context.headers.notes.set(PROGRESS, prior)
+  const report = config.EnabledParsers.some(parser => parser !== 'dropped') ? await readReport(analysis) : undefined
+  const store = report?.store ?? new RowStore({ storedBytes })
+  const round: Round = { ...analysis, store, prior }
+  const untilFiles = store.rowsBefore('file_added')
+  await postRows(round, prior.rows, untilFiles)
+  if (report) for (const { level, text } of remarks(round, report)) await tell(round, level, text)
+  if (config.EnabledParsers.includes('dropped') && !(await submitDropped(round))) return undefined
+  await postRows(round, Math.max(prior.rows, untilFiles), store.rowCount)
+  if (store.cutCalls > 0) await tell(round, 'warning', `${store.cutCalls} API calls left out: an analysis holds 12 MB`)
+  return passOn(round)
+}
+
+/** Every round gets further, even if HoldLimit is over because the report came slowly: at least one batch is posted. */
+async function postRows({ context, crits, store, prior }: Round, from: number, to: number): Promise<void> {
+  const { waiting, working } = context
+  const { notes } = context.headers
+  const onConfirmed = (rows: number) => notes.set(PROGRESS, { ...(notes.get(PROGRESS) ?? prior), rows })
+  await submitRows(crits, store, { stopSignal: waiting, forceSignal: working, onConfirmed, from, to })
+}
+
+/** Relays to the next instance, or ends the analysis in CRITs and, if configured, the task in Cuckoo. */
+async function passOn(round: Round): Promise<Outcome> {
+  const { config, context, crits, store } = round
+  const { notes } = context.headers
+  const visited = notes.get(VISITED) ?? []
+  const next = nextQueue(config, visited)
+  if (next !== undefined) {
+    const onward = notes.with(VISITED, [...visited, config.ConsumerQueue])
+    return forward(next, context.delivery.body, { onward: onward.with(STORED_BYTES, store.storedBytes || undefined) })
+  }
+  await crits.attempt(context.working, signal => crits.finish('completed', signal))
+  context.log.info({ rows: store.rowCount }, 'the analysis is complete in CRITs')
+  return done(config.CuckooCleanup ? signal => cleanUp(round, signal) : undefined)
+}
+
+/**
+ * With cleanup on, a task that is gone was most likely deleted by us and only the ack was lost: the message is done.
+ * If nothing says that it was worked on before, it is dumped, but CRITs is not told that the analysis failed.
+ */
+async function gone(analysis: Analysis, error: TaskGoneError | WrongSampleError): Promise<Outcome> {
+  const { config, context } = analysis
+  if (!config.CuckooCleanup) throw error
+  if (!context.delivery.mayBeRepeat) {
+    if (error instanceof WrongSampleError) throw error
+    throw new PermanentError('TASK_GONE_AFTER_CLEANUP', error.message)
+  }
+  await tell(analysis, 'warning', `${error.message}; taken as done before`)
+  context.log.warn('the task is gone from Cuckoo; taken as done before')
+  return done()
+}
+
+interface Remark {
+  readonly level: 'info' | 'warning'
+  readonly text: string
+}
+
+function remarks({ task, store }: Round, { summary, rows }: ReadReport): Remark[] {
+  const list: Remark[] = [{ level: 'info', text: `Cuckoo task ${task.taskId}: report of ${summary.bytes} bytes read` }]
+  if (!summary.sections.includes('info')) {
+    list.push({ level: 'warning', text: `Cuckoo task ${task.taskId}: the report has no "info"` })
+  }
+  const warn = (count: number, what: string) => {
+    if (count > 0) list.push({ level: 'warning', text: `Cuckoo task ${task.taskId}: ${count} ${what}` })
+  }
+  warn(summary.trailingBytes, 'bytes after the end of the report were ignored')
+  for (const [what, count] of summary.unreadCalls) warn(count, `API calls could not be read: ${what}`)
+  warn(summary.cutValues + store.cutValues, 'long values were cut')
+  for (const [subtype, count] of rows.leftOut) warn(count, `${subtype} rows left out: an analysis holds 12 MB`)
+  return list
+}
