@@ -1,16 +1,20 @@
 // One message: its sample becomes one task in Cuckoo, whatever is interrupted, lost or repeated on the way.
 import {
+  asNumbers,
+  type Bulkhead,
   type CritsData,
+  describeError,
   encodeTask,
   forward,
   later,
   laterWithSpace,
+  type Note,
   type Outcome,
   PermanentError,
   type StageContext,
 } from '@cuckoo-distributed/core'
 import type { CritsServers } from '@cuckoo-distributed/crits-client'
-import { faultOf } from '@cuckoo-distributed/http'
+import { faultOf, ServerAwayError } from '@cuckoo-distributed/http'
 import {
   type CuckooServer,
   type TaskMark,
@@ -22,12 +26,15 @@ import { storeSample } from './crits-sample.js'
 import type { Room } from './room.js'
 import { type Sample, SampleOnDemand } from './sample.js'
 import type { Submission } from './submission.js'
+import type { Teller } from './teller.js'
 
 export interface FeederOptions {
   readonly producerQueue: string
   readonly cuckoo: CuckooServer
   readonly room: Room
   readonly crits: CritsServers
+  readonly teller: Teller
+  readonly bulkhead: Bulkhead
   /** Bytes. */
   readonly maxSampleSize: number
   readonly tmpDir: string
@@ -35,6 +42,9 @@ export interface FeederOptions {
 
 /** Uploads of one delivery that fail while Cuckoo is well, before the message has failed. */
 const TRIES = 2
+
+/** When CRITs was told that the message is here; milliseconds since 1970. */
+const TOLD: Note<{ toldAt?: number }> = { header: 'x-since', read: asNumbers }
 
 export class Feeder {
   readonly #options: FeederOptions
@@ -49,8 +59,9 @@ export class Feeder {
     const critsUrl = this.#options.crits.urlToPassOn(crits.critsUrl)
     await using sample = new SampleOnDemand(() => this.#sample(submission, context))
     try {
-      const taskId = await this.#task(submission, sample, context)
+      const taskId = await this.#taskPatiently(submission, sample, context)
       if (taskId === undefined) return later()
+      await this.#tellSubmitted(submission, taskId, context)
       return forward(
         producerQueue,
         encodeTask({ taskId, cuckooUrl: cuckoo.client.baseUrl, crits: { ...crits, critsUrl } }),
@@ -59,6 +70,29 @@ export class Feeder {
       if (error instanceof StagingError && error.code === 'no-space') return laterWithSpace(context)
       throw error
     }
+  }
+
+  /** Once for each message that CRITs has a place for: it also finds a refused key before Cuckoo's time is spent. */
+  async #tellReceived(submission: Submission, context: StageContext): Promise<void> {
+    const { notes } = context.headers
+    const known = notes.get(TOLD) ?? {}
+    if (known.toldAt !== undefined) return
+    if (await this.#tell(submission, 'received by feed_cuckoo', context.waiting))
+      notes.set(TOLD, { toldAt: Date.now() })
+  }
+
+  async #tellSubmitted(submission: Submission, taskId: number, { working, log }: StageContext): Promise<void> {
+    try {
+      await this.#tell(submission, `submitted as Cuckoo task ${taskId}`, working)
+    } catch (error: unknown) {
+      log.debug({ cause: describeError(error) }, 'CRITs could not be told of the task') // which exists, so it must be passed on
+    }
+  }
+
+  async #tell({ crits }: Submission, text: string, signal: AbortSignal): Promise<boolean> {
+    const servers = this.#options.crits
+    if (servers.urlToPassOn(crits.critsUrl) === '') return false
+    return this.#options.teller.tell(servers.forMessage(crits.critsUrl), crits, text, signal)
   }
 
   async #sample({ sample: inMessage, crits }: Submission, context: StageContext): Promise<Sample> {
@@ -74,35 +108,50 @@ export class Feeder {
 
   async #fromCrits(crits: CritsData, { waiting, log }: StageContext): Promise<Sample> {
     const { maxSampleSize, tmpDir } = this.#options
-    const server = this.#options.crits.forMessage(crits.critsUrl)
-    const sample = await server.availability.patiently(waiting, signal =>
-      storeSample(server.client(crits).readSample(maxSampleSize, signal), tmpDir),
+    const client = this.#options.crits.forMessage(crits.critsUrl).client(crits)
+    const sample = await client.attempt(waiting, signal =>
+      storeSample(client.readSample(maxSampleSize, signal), tmpDir),
     )
     log.debug({ size: sample.size }, 'sample read from CRITs')
     return sample
   }
 
-  /** The id of the message's task, new or found; undefined when there is no room for a new one. */
+  /** The id of the message's task, new or found; undefined when the message is to make room for others. */
+  async #taskPatiently(submission: Submission, sample: SampleOnDemand, context: StageContext) {
+    const { crits, bulkhead } = this.#options
+    for (;;) {
+      // Read when there is room in Cuckoo, which is not kept for a CRITs that is away.
+      const source = submission.sample ? undefined : crits.forMessage(submission.crits.critsUrl).availability
+      if (source && !(await bulkhead.ready(source, context.waiting))) return undefined
+      try {
+        return await this.#task(submission, sample, context)
+      } catch (error: unknown) {
+        if (!(error instanceof ServerAwayError)) throw error
+      }
+    }
+  }
+
+  /** As `#taskPatiently`, but rejects with ServerAwayError when CRITs is away and has the sample. */
   async #task(submission: Submission, sample: SampleOnDemand, context: StageContext): Promise<number | undefined> {
     const { cuckoo, room } = this.#options
-    const { delivery, waiting, working } = context
+    const { delivery, waiting, working, headers } = context
     const { custom, crits } = submission
     const md5 = async () => crits.md5 || (await sample.get()).md5()
     const find = async (after: number) => this.#find({ custom, md5: await md5() }, after, context)
-    // What is in the message is checked at once. What is in CRITs is read when there is room, which is not kept for a CRITs
-    // that is away.
+    // What is in the message is checked at once.
     if (submission.sample) await sample.get()
-    else await this.#options.crits.forMessage(crits.critsUrl).availability.whenUp(waiting)
     /** When all that may have made the task was over: its delivery to someone else, the last upload. */
-    let doubtedAt = delivery.mayBeRepeat || context.headers.attempts > 0 ? performance.now() : undefined
+    let doubtedAt = delivery.mayBeRepeat || headers.seen || headers.attempts > 0 ? performance.now() : undefined
     for (let failed = 0; ; ) {
       const found = doubtedAt === undefined ? undefined : await find(doubtedAt)
       if (found !== undefined) return found
+      await this.#tellReceived(submission, context)
       const place = await room.enter(waiting)
       if (place === undefined) return undefined
       try {
         return await this.#upload(submission, await sample.get(), context)
       } catch (error: unknown) {
+        if (error instanceof ServerAwayError) throw error
         working.throwIfAborted()
         const endedAt = performance.now()
         place.leave()

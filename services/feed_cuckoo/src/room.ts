@@ -1,5 +1,5 @@
 // Room in Cuckoo: who may upload now, who has to wait, and when to leave messages to other feeders.
-import type { Intake, Logger } from '@cuckoo-distributed/core'
+import { type Intake, isSharedCause, type Logger, toError } from '@cuckoo-distributed/core'
 import type { CuckooStatus } from '@cuckoo-distributed/sandbox-client'
 import { backOff, delay } from '@cuckoo-distributed/wait'
 
@@ -36,6 +36,7 @@ export interface Place {
 
 interface Waiter {
   settle(place: Place | undefined): void
+  fail(error: unknown): void
 }
 
 /**
@@ -63,7 +64,7 @@ export class Room {
 
   /**
    * Waits for room. Resolves with undefined when there is none for so long that the message should be left to another
-   * feeder. Rejects with `signal.reason`.
+   * feeder. Rejects with `signal.reason`, and with the error of a status that nobody gets who waits (a refused token).
    */
   async enter(signal: AbortSignal): Promise<Place | undefined> {
     signal.throwIfAborted()
@@ -83,6 +84,10 @@ export class Room {
         settle(place) {
           leaveQueue()
           resolve(place)
+        },
+        fail(error) {
+          leaveQueue()
+          reject(error)
         },
       }
       signal.addEventListener('abort', onAbort, { once: true })
@@ -152,6 +157,10 @@ export class Room {
     } catch (error: unknown) {
       stop.throwIfAborted()
       this.#status = undefined
+      if (isSharedCause(toError(error))) {
+        for (const waiter of this.#waiting) waiter.fail(error)
+        return
+      }
       if (!this.#failing) log.warn({ err: error }, 'Cuckoo gives no usable status; waiting')
       this.#failing = true
     }
@@ -162,7 +171,7 @@ export class Room {
     if (freeSpace === undefined) return true
     if (freeBytes !== undefined) return freeBytes >= freeSpace.min
     const go = freeSpace.unknown === 'go'
-    if (!this.#warnedOfSpace) log.warn(`Cuckoo does not tell its free space; ${go ? 'going on without' : 'waiting'}`)
+    if (!this.#warnedOfSpace) log.warn({ FreeSpaceUnknown: freeSpace.unknown }, 'Cuckoo does not tell its free space')
     this.#warnedOfSpace = true
     return go
   }

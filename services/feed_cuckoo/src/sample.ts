@@ -10,7 +10,7 @@ export interface Sample extends AsyncDisposable {
   open(): AsyncIterable<Buffer>
 }
 
-/** A sample that is read when it is first asked for. */
+/** A sample that is read when it is first asked for, and again if that failed. */
 export class SampleOnDemand implements AsyncDisposable {
   readonly #read: () => Promise<Sample>
   #sample: Promise<Sample> | undefined
@@ -20,7 +20,10 @@ export class SampleOnDemand implements AsyncDisposable {
   }
 
   get(): Promise<Sample> {
-    this.#sample ??= this.#read()
+    this.#sample ??= this.#read().catch((error: unknown) => {
+      this.#sample = undefined
+      throw error
+    })
     return this.#sample
   }
 

@@ -1,11 +1,21 @@
 // feed_cuckoo: its configuration, its clients and its one stage.
-import { bindStage, Intake, logAvailability, type ServiceDefinition, stageQueues } from '@cuckoo-distributed/core'
+
+import {
+  Bulkhead,
+  bindStage,
+  Intake,
+  logAvailability,
+  type ServiceDefinition,
+  stageQueues,
+} from '@cuckoo-distributed/core'
+
 import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { CuckooServer } from '@cuckoo-distributed/sandbox-client'
 import { type FeedCuckooConfig, FeedCuckooSchema, unusable } from './config.js'
 import { Feeder } from './feed.js'
 import { Room } from './room.js'
 import { decodeSubmission } from './submission.js'
+import { Teller } from './teller.js'
 
 export const feedCuckoo: ServiceDefinition<FeedCuckooConfig> = {
   name: 'feed_cuckoo',
@@ -45,6 +55,8 @@ export const feedCuckoo: ServiceDefinition<FeedCuckooConfig> = {
         stop,
       }),
       crits,
+      teller: new Teller({ log }),
+      bulkhead: new Bulkhead({ prefetch: config.PrefetchCount, stop }),
       maxSampleSize: config.MaxSampleSize,
       tmpDir: config.TmpDir,
     })

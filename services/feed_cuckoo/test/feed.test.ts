@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import {
+  Bulkhead,
   createLogger,
   decodeTask,
   HoldLimitReached,
   Intake,
   later,
+  type MessageHeaders,
   type Outcome,
   PermanentError,
   readHeaders,
@@ -23,7 +25,9 @@ import { backOff } from '@cuckoo-distributed/wait'
 import { Feeder, type FeederOptions } from '../src/feed.js'
 import { Room } from '../src/room.js'
 import { decodeSubmission } from '../src/submission.js'
+import { Teller } from '../src/teller.js'
 
+const never = new AbortController().signal
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
 const content = randomBytes(200_000)
 const md5 = createHash('md5').update(content).digest('hex')
@@ -76,6 +80,8 @@ async function setUp(t: TestContext, cuckooOptions: CuckooOptions = {}, options:
     cuckoo,
     room,
     crits,
+    teller: new Teller({ log, limitMs: 200 }),
+    bulkhead: new Bulkhead({ prefetch: 100, stop: stop.signal }),
     maxSampleSize: 2 ** 20,
     tmpDir: '',
     ...options,
@@ -83,8 +89,14 @@ async function setUp(t: TestContext, cuckooOptions: CuckooOptions = {}, options:
   return { standIn, feeder, cuckoo }
 }
 
-function deliver(feeder: Feeder, body: Buffer, change: { redelivered?: boolean; waiting?: AbortSignal } = {}) {
-  const headers = readHeaders(undefined)
+interface DeliveryChange {
+  readonly redelivered?: boolean
+  readonly waiting?: AbortSignal
+  readonly headers?: MessageHeaders
+}
+
+function deliver(feeder: Feeder, body: Buffer, change: DeliveryChange = {}) {
+  const headers = change.headers ?? readHeaders(undefined)
   const forever = new AbortController().signal
   const redelivered = change.redelivered ?? false
   const context: StageContext = {
@@ -251,10 +263,23 @@ async function withCrits(t: TestContext, options: Partial<FeederOptions> = {}) {
   const servers = new CritsServers({ verifySsl: true, defaultUrl: crits.url })
   t.after(() => servers[Symbol.asyncDispose]())
   const sample = crits.addSample({ bytes: content })
+  crits.startAnalysis({ objectId: sample.id, id: analysisId })
   const [user] = crits.users
   const change = { object_id: sample.id, username: user?.name, api_key: user?.keys[0] }
   const all = await setUp(t, {}, { crits: servers, tmpDir, ...options })
-  return { ...all, crits, tmpDir, body: (more = {}) => message({ file: { name: 'n' }, crits: { ...change, ...more } }) }
+  const told = () => crits.analyses.get(analysisId)?.log.map(({ message }) => message) ?? []
+  const read = () => crits.journal.filter(({ path }) => path.startsWith('/api/v1/samples/')).length
+  return {
+    ...all,
+    crits,
+    tmpDir,
+    told,
+    read,
+    /** A message whose sample is in CRITs. */
+    body: (more = {}) => message({ file: { name: 'n' }, crits: { ...change, ...more } }),
+    /** A message with its sample. */
+    full: (more = {}) => message({ crits: { ...change, ...more } }),
+  }
 }
 
 test('a sample that is not in the message is read from CRITs', async t => {
@@ -301,30 +326,31 @@ for (const [code, change, options] of refusals) {
 }
 
 test('a sample in CRITs is read once there is room in Cuckoo, and not before', async t => {
-  const { standIn, feeder, crits, body } = await withCrits(t)
+  const { standIn, feeder, read, body } = await withCrits(t)
   // Two of them run, and ten are pending.
   const others = Array.from({ length: 12 }, (_, i) => {
-    return deliver(feeder, message({ crits: { analysis_id: `analysis ${i}` } })).outcome
+    return deliver(feeder, message({ crits: { analysis_id: `analysis ${i}`, crits_url: 'http://127.0.0.1:1' } }))
+      .outcome
   })
   const asked = () => standIn.journal.filter(entry => entry.path.endsWith('/cuckoo/status')).length
   await waitFor(() => standIn.submissions.length === 12, { describe: 'a full Cuckoo' })
   const before = asked()
   const { outcome } = deliver(feeder, body())
   await waitFor(() => asked() > before + 1, { describe: 'Cuckoo to be asked for room' })
-  assert.deepEqual(crits.journal, [])
+  assert.equal(read(), 0)
   for (const { id } of [...standIn.tasks.values()]) standIn.move(id, 'reported')
   taskOf(await outcome)
-  assert.equal(crits.journal.length, 1)
+  assert.equal(read(), 1)
   await Promise.all(others)
 })
 
 test('a message that has its task already is passed on without its sample', async t => {
-  const { standIn, feeder, crits, body } = await withCrits(t)
+  const { standIn, feeder, read, body } = await withCrits(t)
   const { task } = taskOf(await deliver(feeder, body()).outcome)
   const again = taskOf(await deliver(feeder, body(), { redelivered: true }).outcome)
   assert.equal(again.task.taskId, task.taskId)
   assert.equal(standIn.submissions.length, 1)
-  assert.equal(crits.journal.length, 1)
+  assert.equal(read(), 1)
 })
 
 test('a full TmpDir is waited for, and counts as no failure', async t => {
@@ -343,6 +369,101 @@ test('a full TmpDir is waited for, and counts as no failure', async t => {
   assert.deepEqual(await outcome, later())
   assert.equal(headers.attempts, 0)
   assert.equal(standIn.submissions.length, 0)
+})
+
+test('CRITs is told of the message before the upload, and of the task', async t => {
+  const { standIn, feeder, told, full } = await withCrits(t)
+  standIn.faults.next({ kind: 'status', status: 503, match: { path: '/tasks/create/file' } })
+  await deliver(feeder, full()).outcome
+  assert.deepEqual(told(), ['received by feed_cuckoo', 'submitted as Cuckoo task 1'])
+})
+
+test('a message that was told of is not told of again, and one that was passed on before only of its task', async t => {
+  const { feeder, told, full } = await withCrits(t)
+  const context = { headers: readHeaders({ 'x-since': '{"toldAt": 1}' }) }
+  await deliver(feeder, full(), context).outcome
+  await deliver(feeder, full(), { redelivered: true }).outcome
+  assert.deepEqual(told(), ['submitted as Cuckoo task 1', 'submitted as Cuckoo task 1'])
+})
+
+test('a refused key stops a message before Cuckoo has it, for a cause that others share', async t => {
+  const { standIn, feeder, full } = await withCrits(t)
+  await assert.rejects(deliver(feeder, full({ api_key: 'wrong' })).outcome, { code: 'CRITS_AUTH', sharedCause: true })
+  assert.equal(standIn.submissions.length, 0)
+})
+
+test('a deleted analysis stops a message before Cuckoo has it', async t => {
+  const { standIn, feeder, crits, full } = await withCrits(t)
+  crits.deleteAnalysis(analysisId)
+  await assert.rejects(deliver(feeder, full()).outcome, { code: 'CRITS_ANALYSIS_GONE', permanent: true })
+  assert.equal(standIn.submissions.length, 0)
+})
+
+for (const [name, fault] of [
+  ['refuses', { kind: 'refuse' }],
+  ['hangs', { kind: 'hang' }],
+  ['answers 500', { kind: 'status', status: 500 }],
+  ['answers 404', { kind: 'status', status: 404 }],
+] as const) {
+  test(`a CRITs that ${name} stops nothing, and is not waited for again`, async t => {
+    const { standIn, feeder, crits, full } = await withCrits(t)
+    crits.faults.next({ ...fault, times: Number.POSITIVE_INFINITY })
+    for (let i = 1; i <= 5; i += 1) taskOf(await deliver(feeder, full({ analysis_id: `analysis ${i}` })).outcome)
+    assert.equal(standIn.submissions.length, 5)
+    assert.equal(crits.journal.length, 1)
+  })
+}
+
+test('what cannot be told after the upload does not keep the task from being passed on', async t => {
+  const { standIn, feeder, crits, full } = await withCrits(t)
+  crits.faults.next({ kind: 'status', status: 401, match: { nth: 2 } })
+  taskOf(await deliver(feeder, full()).outcome)
+  assert.equal(standIn.submissions.length, 1)
+  assert.equal(crits.faults.pending, 0)
+})
+
+test('a CRITs that is away keeps half the messages waiting for their samples, and none of another CRITs', async t => {
+  const { standIn, feeder, body, crits } = await withCrits(t, { bulkhead: new Bulkhead({ prefetch: 4, stop: never }) })
+  const other = await startCrits()
+  t.after(() => other.close())
+  await other.down()
+  const stop = new AbortController()
+  const change = { crits_url: other.url }
+  const held = [1, 2, 3, 4].map(i => {
+    return deliver(feeder, body({ ...change, analysis_id: `analysis ${i}` }), { waiting: stop.signal }).outcome
+  })
+  const laters = await Promise.race([
+    Promise.all(held.slice(2)),
+    waitFor(() => false, { describe: 'two messages to make room', deadlineMs: 5000 }),
+  ])
+  assert.deepEqual(laters, [later(), later()])
+  taskOf(await deliver(feeder, body()).outcome)
+  assert.equal(standIn.submissions.length, 1)
+  assert.deepEqual(crits.violations, [])
+  stop.abort(new HoldLimitReached())
+  for (const outcome of held.slice(0, 2)) await assert.rejects(outcome, HoldLimitReached)
+})
+
+test('a token that Cuckoo refuses is told at once, before the sample leaves', async t => {
+  const { standIn, feeder } = await setUp(t, { version: '2.0', apiToken: 'secret' })
+  const refused = { code: 'CUCKOO_TOKEN_REFUSED', sharedCause: true }
+  await assert.rejects(deliver(feeder, message()).outcome, refused)
+  await assert.rejects(deliver(feeder, message(), { redelivered: true }).outcome, refused)
+  assert.deepEqual(
+    standIn.journal.filter(({ method }) => method === 'POST'),
+    [],
+  )
+})
+
+test('redelivered messages share the reading of the lists', async t => {
+  const { standIn, feeder } = await setUp(t, { singleThreaded: false })
+  const outcomes = Array.from({ length: 8 }, (_, i) => {
+    return deliver(feeder, message({ crits: { analysis_id: `analysis ${i}` } }), { redelivered: true }).outcome
+  })
+  await Promise.all(outcomes)
+  const lists = standIn.journal.filter(({ path }) => path.startsWith('/tasks/list')).length
+  assert.equal(standIn.submissions.length, 8)
+  assert.ok(lists <= 12, `${lists} lists for 8 messages`)
 })
 
 test('with 20 messages in hand no more tasks are pending than MaxPending', async t => {
