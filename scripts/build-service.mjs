@@ -10,8 +10,14 @@ import { generate } from './generate.mjs'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
 // amqplib, form-data and yargs bring CommonJS parts; an ES module has no `require` unless one is made for it.
-const banner = `#!/usr/bin/env node
+// An older Node can read the file, but not run it; it would say so by whatever it misses first.
+const banner = name => `#!/usr/bin/env node
 import { createRequire as __createRequire } from 'node:module'
+const [__major, __minor] = process.versions.node.split('.').map(Number)
+if (__major < 20 || (__major === 20 && __minor < 19)) {
+  console.error('${name} needs Node.js 20.19 or newer; this is ' + process.version)
+  process.exit(2)
+}
 const require = __createRequire(import.meta.url)`
 
 /**
@@ -58,7 +64,7 @@ export async function buildService(name, { outfile = builtFile(name), plugins = 
     format: 'esm',
     target: 'node20.19',
     conditions: ['source'],
-    banner: { js: banner },
+    banner: { js: banner(name) },
     define: { 'process.env.SERVICE_VERSION': JSON.stringify(version) },
     legalComments: 'none',
     // Comments go with the blanks; one letter in them that is not Latin-1 makes V8 keep two bytes for each of the file's.
