@@ -36,7 +36,7 @@ async function unpack(path: string): Promise<Unpacked> {
 }
 
 async function store(url: string): Promise<number> {
-  await using client = new HttpClient({ baseUrl: url, verifySsl: true })
+  await using client = new HttpClient({ baseUrl: new URL(url), verifySsl: true })
   const response = await client.request({ method: 'GET', path: '/', signal: new AbortController().signal })
   const maxBytes = Number.POSITIVE_INFINITY
   const file = await stageArchive(response.stream(maxBytes), tmpdir(), { maxBytes })

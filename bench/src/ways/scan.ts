@@ -35,7 +35,7 @@ export interface Found {
 
 export async function scan(url: string): Promise<Found> {
   const counter = new Counter()
-  await using client = new HttpClient({ baseUrl: url, verifySsl: true })
+  await using client = new HttpClient({ baseUrl: new URL(url), verifySsl: true })
   const response = await client.request({ method: 'GET', path: '/', signal: new AbortController().signal })
   const { cutValues } = await scanReport(response.stream(Number.POSITIVE_INFINITY), OPTIONS, counter)
   return { values: counter.values, cutValues }

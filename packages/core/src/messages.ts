@@ -17,10 +17,11 @@ export interface CritsData {
   readonly source: string
 }
 
-/** A task in a Cuckoo: feed_cuckoo → check_results → parse_and_submit → … */
-export interface TaskMessage {
+/** A task in a Cuckoo: feed_cuckoo → check_results → parse_and_submit → … Its URL is a text until a stage has checked it. */
+export interface TaskMessage<Url extends string | URL = string> {
   readonly taskId: number
-  readonly cuckooUrl: string
+  /** Of a text nothing may be shown: it may hold a password. */
+  readonly cuckooUrl: Url
   readonly crits: CritsData
 }
 

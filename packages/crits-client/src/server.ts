@@ -1,6 +1,6 @@
 /** The CRITs servers a process talks to: connections, load limits and outages, one set for each base URL. */
 
-import { Availability, checkUrl, HttpClient } from '@cuckoo-distributed/http'
+import { Availability, checkUrl, displayUrl, HttpClient, parseBaseUrl } from '@cuckoo-distributed/http'
 import { delay, Semaphore } from '@cuckoo-distributed/wait'
 import { type CritsGate, SERVICES_PATH } from './call.js'
 import { CritsClient } from './client.js'
@@ -13,7 +13,7 @@ const PROBE_TIMEOUT_MS = 10_000
 
 export interface CritsServerOptions {
   /** Where `/api/v1/` begins, e.g. `https://crits.example.org`. */
-  readonly baseUrl: string
+  readonly baseUrl: URL
   /** Whether its certificate must be valid. */
   readonly verifySsl: boolean
   /** Milliseconds after each call before the next begins. Default 0. */
@@ -33,7 +33,6 @@ export class CritsServer implements CritsGate, AsyncDisposable {
   readonly #pauseMs: number
   #quietUntil = 0
 
-  /** @throws InvalidUrlError */
   constructor({ baseUrl, verifySsl, pauseMs = 0, onAvailability }: CritsServerOptions) {
     this.http = new HttpClient({ baseUrl, verifySsl })
     this.#pauseMs = pauseMs
@@ -115,10 +114,15 @@ export class NoCritsUrlError extends Error {
 /** One `CritsServer` for each base URL, made when a message names it for the first time. */
 export class CritsServers implements AsyncDisposable {
   readonly #options: CritsServersOptions
+  readonly #default: URL | undefined
+  readonly #allowed: readonly URL[]
   readonly #servers = new Map<string, CritsServer>()
 
+  /** @throws InvalidUrlError */
   constructor(options: CritsServersOptions) {
     this.#options = options
+    this.#default = options.defaultUrl ? parseBaseUrl(options.defaultUrl) : undefined
+    this.#allowed = (options.allowedUrls ?? []).map(parseBaseUrl)
   }
 
   /**
@@ -127,10 +131,9 @@ export class CritsServers implements AsyncDisposable {
    * @throws NoCritsUrlError, UrlNotAllowedError
    */
   forMessage(critsUrl: string): CritsServer {
-    const { defaultUrl = '', allowedUrls = [] } = this.#options
-    if (critsUrl !== '' && !sameUrl(critsUrl, defaultUrl)) return this.#at(checkUrl(critsUrl, allowedUrls).href)
-    if (defaultUrl === '') throw new NoCritsUrlError()
-    return this.#at(defaultUrl)
+    const url = critsUrl === '' ? this.#default : this.#check(critsUrl)
+    if (url === undefined) throw new NoCritsUrlError()
+    return this.#at(url)
   }
 
   /**
@@ -140,9 +143,8 @@ export class CritsServers implements AsyncDisposable {
    * @throws UrlNotAllowedError
    */
   urlToPassOn(critsUrl: string): string {
-    const { defaultUrl = '', allowedUrls = [] } = this.#options
-    if (critsUrl === '') return defaultUrl
-    if (!sameUrl(critsUrl, defaultUrl)) checkUrl(critsUrl, allowedUrls)
+    if (critsUrl === '') return this.#options.defaultUrl ?? ''
+    this.#check(critsUrl)
     return critsUrl
   }
 
@@ -150,8 +152,14 @@ export class CritsServers implements AsyncDisposable {
     await Promise.all([...this.#servers.values()].map(server => server[Symbol.asyncDispose]()))
   }
 
-  #at(baseUrl: string): CritsServer {
-    const key = baseUrl.replace(/\/+$/, '')
+  /** The configured default is trusted, user info and all. */
+  #check(critsUrl: string): URL {
+    const { defaultUrl = '' } = this.#options
+    return this.#default && sameUrl(critsUrl, defaultUrl) ? this.#default : checkUrl(critsUrl, this.#allowed)
+  }
+
+  #at(baseUrl: URL): CritsServer {
+    const key = displayUrl(baseUrl)
     const known = this.#servers.get(key)
     if (known) return known
     const { verifySsl, pauseMs, onAvailability } = this.#options

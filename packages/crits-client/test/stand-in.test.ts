@@ -169,7 +169,7 @@ describe('against a strict CRITs', () => {
     const { crits, server, sample, analysis } = await open(t)
     const target = { ...credentials(crits), analysisId: analysis.id, objectId: sample.id }
     await assert.rejects(server.client({ ...target, apiKey: 'wrong' }).log('info', 'x', signal), { code: 'CRITS_AUTH' })
-    await using elsewhere = new CritsServer({ baseUrl: `${crits.url}/crits`, verifySsl: true })
+    await using elsewhere = new CritsServer({ baseUrl: new URL(`${crits.url}/crits`), verifySsl: true })
     await assert.rejects(elsewhere.client(target).log('info', 'x', signal), { code: 'CRITS_URL' })
     const secure = await open(t, { httpsRedirect: true })
     await assert.rejects(secure.client.log('info', 'x', signal), { code: 'CRITS_URL', message: /https:/ })
@@ -210,7 +210,7 @@ function largeCall(n: number): ResultRow {
 
 async function open(t: TestContext, options: CritsOptions = {}, bytes = Buffer.from('MZ sample')) {
   const crits = await startCrits(options)
-  const server = new CritsServer({ baseUrl: crits.url, verifySsl: true })
+  const server = new CritsServer({ baseUrl: new URL(crits.url), verifySsl: true })
   t.after(async () => {
     await server[Symbol.asyncDispose]()
     await crits.close()

@@ -62,7 +62,7 @@ export async function startStub(
   })
   await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
-  const server = new CritsServer({ baseUrl: url, verifySsl: true, pauseMs: options.pauseMs })
+  const server = new CritsServer({ baseUrl: new URL(url), verifySsl: true, pauseMs: options.pauseMs })
   t.after(async () => {
     await server[Symbol.asyncDispose]()
     http.closeAllConnections()

@@ -6,15 +6,15 @@ import { Exchange } from './exchange.js'
 import type { Upload } from './multipart.js'
 import { HttpResponse } from './response.js'
 import { excerptOf, redact } from './text.js'
-import { displayUrl, parseBaseUrl } from './url.js'
+import { displayUrl } from './url.js'
 
 const CONNECT_TIMEOUT_MS = 30_000
 const ERROR_BODY_LIMIT = 16 * 1024
 const ERROR_BODY_DEADLINE_MS = 10_000
 
 export interface HttpClientOptions {
-  /** Absolute http or https URL, with a path prefix or not; user info in it is sent as HTTP Basic credentials. */
-  readonly baseUrl: string
+  /** Of `parseBaseUrl`, with a path prefix or not; user info in it is sent as HTTP Basic credentials. */
+  readonly baseUrl: URL
   /** False accepts any TLS certificate; for this client only. */
   readonly verifySsl: boolean
   /** Connections open at a time; further requests wait. Default: no bound. */
@@ -67,9 +67,8 @@ export class HttpClient implements AsyncDisposable {
   readonly #headersTimeoutMs: number
   readonly #agent: Agent
 
-  /** @throws InvalidUrlError when `baseUrl` is not an absolute http or https URL without query and fragment. */
   constructor(options: HttpClientOptions) {
-    const url = parseBaseUrl(options.baseUrl)
+    const url = options.baseUrl
     this.baseUrl = displayUrl(url)
     this.#origin = url.origin
     this.#prefix = url.pathname.replace(/\/+$/, '')

@@ -16,17 +16,20 @@ export class UrlNotAllowedError extends Error {
 /**
  * Parses a base URL and strips trailing slashes from its path.
  *
- * @throws InvalidUrlError unless it is an absolute http or https URL without query and fragment. The text is not quoted
- * in the message, as it may hold a password.
+ * @throws InvalidUrlError unless it is an absolute http or https URL without query and fragment. Nothing of it is in the
+ * message: it may hold a password, and one that is not percent-encoded may be anywhere in it.
  */
 export function parseBaseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
     throw new InvalidUrlError('a base URL must be absolute and begin with http:// or https://')
   }
-  if (url.search !== '' || url.hash !== '') {
-    throw new InvalidUrlError(`the base URL ${displayUrl(url)} must have no query and no fragment`)
+  if (`${url.pathname}${url.search}${url.hash}`.includes('@')) {
+    throw new InvalidUrlError(
+      'a base URL must have no @ behind its host: percent-encode it, in user and password as well',
+    )
   }
+  if (url.search !== '' || url.hash !== '') throw new InvalidUrlError('a base URL must have no query and no fragment')
   url.pathname = url.pathname.replace(/\/+$/, '')
   return url
 }
@@ -71,12 +74,11 @@ export function displayUrl(url: URL): string {
  * segment boundary: `http://h/a` allows `http://h/a/b`, not `http://h/ab`. An empty `allowed` allows any http or https URL.
  *
  * @throws UrlNotAllowedError when it is not allowed, has user info, or is no usable base URL.
- * @throws InvalidUrlError when an entry of `allowed` is no usable base URL.
  */
-export function checkUrl(text: string, allowed: readonly string[]): URL {
+export function checkUrl(text: string, allowed: readonly URL[]): URL {
   const url = parseForeignUrl(text)
   if (allowed.length === 0) return url
-  const entry = allowed.map(parseBaseUrl).find(candidate => covers(candidate, url))
+  const entry = allowed.find(candidate => covers(candidate, url))
   if (entry === undefined) throw new UrlNotAllowedError(`the URL ${displayUrl(url)} is not in the list of allowed URLs`)
   url.username = entry.username
   url.password = entry.password

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { createServer as createTcpServer, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
-import { HttpClient, type HttpClientOptions } from '../src/index.js'
+import { HttpClient, type HttpClientOptions, parseBaseUrl } from '../src/index.js'
 
 /** Serves HTTP and resolves with the base URL. */
 export async function serve(t: TestContext, listener: RequestListener): Promise<string> {
@@ -43,7 +43,7 @@ export async function nowhere(): Promise<string> {
 }
 
 export function clientFor(t: TestContext, baseUrl: string, options: Partial<HttpClientOptions> = {}): HttpClient {
-  const client = new HttpClient({ baseUrl, verifySsl: true, ...options })
+  const client = new HttpClient({ baseUrl: parseBaseUrl(baseUrl), verifySsl: true, ...options })
   t.after(() => client[Symbol.asyncDispose]())
   return client
 }

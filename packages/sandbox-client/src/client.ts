@@ -26,7 +26,7 @@ const SLOW_ANSWER_MS = 5 * 60_000
 
 export interface CuckooClientOptions {
   /** Base URL of the API, e.g. `http://host:8090`; user info in it is sent as HTTP Basic credentials. */
-  readonly baseUrl: string
+  readonly baseUrl: URL
   readonly verifySsl: boolean
   /** Connections open at a time; further requests wait. */
   readonly maxConnections: number
@@ -51,7 +51,6 @@ export class CuckooClient implements SandboxClient {
   readonly baseUrl: string
   readonly #http: HttpClient
 
-  /** @throws InvalidUrlError when `baseUrl` is not an absolute http or https URL without query and fragment. */
   constructor({ apiToken, ...options }: CuckooClientOptions) {
     this.#http = new HttpClient({ ...options, bearerToken: apiToken })
     this.baseUrl = this.#http.baseUrl

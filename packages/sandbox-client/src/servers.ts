@@ -30,15 +30,14 @@ export class CuckooServer implements AsyncDisposable {
   /** Shared by all who look for their task; waits for a Cuckoo that is away. */
   readonly marks: MarkIndex
 
-  /** @throws InvalidUrlError */
   constructor({
     onAvailability,
     backOff,
     apiTokens = {},
     marks = {},
     ...options
-  }: CuckooServersOptions & { readonly baseUrl: string }) {
-    const own = displayUrl(parseBaseUrl(options.baseUrl))
+  }: CuckooServersOptions & { readonly baseUrl: URL }) {
+    const own = displayUrl(options.baseUrl)
     const token = Object.entries(apiTokens).find(([url]) => displayUrl(parseBaseUrl(url)) === own)
     this.client = new CuckooClient({ ...options, apiToken: token?.[1] })
     this.availability = new Availability({
@@ -91,7 +90,7 @@ export class CuckooServers implements AsyncDisposable {
     const key = displayUrl(url)
     const known = this.#servers.get(key)
     if (known) return known
-    const server = new CuckooServer({ ...this.#options, baseUrl: url.href })
+    const server = new CuckooServer({ ...this.#options, baseUrl: url })
     this.#servers.set(key, server)
     return server
   }

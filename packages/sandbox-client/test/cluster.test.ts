@@ -74,7 +74,12 @@ test('a token goes with every call and into no error', async t => {
   const address = server.address()
   assert(typeof address === 'object' && address !== null)
   const baseUrl = `http://127.0.0.1:${address.port}`
-  const client = new CuckooClient({ baseUrl, verifySsl: true, maxConnections: 1, apiToken: 's3cret-token' })
+  const client = new CuckooClient({
+    baseUrl: new URL(baseUrl),
+    verifySsl: true,
+    maxConnections: 1,
+    apiToken: 's3cret-token',
+  })
   t.after(async () => {
     await client[Symbol.asyncDispose]()
     server.close()

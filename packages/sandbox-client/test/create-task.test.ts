@@ -121,7 +121,7 @@ describe('an upload was not received', () => {
     server.close()
     await once(server, 'close')
     const baseUrl = `http://127.0.0.1:${address.port}`
-    const client = new CuckooClient({ baseUrl, verifySsl: true, maxConnections: 1 })
+    const client = new CuckooClient({ baseUrl: new URL(baseUrl), verifySsl: true, maxConnections: 1 })
     t.after(() => client[Symbol.asyncDispose]())
     const onBegun = () => assert.fail('the body was begun')
     const uploading = client.createTask(sample({ onBegun }), signal)

@@ -8,7 +8,7 @@ const { signal } = new AbortController()
 
 async function withTasks(t: TestContext, options: CuckooOptions, tags: readonly string[]) {
   const cuckoo = await startCuckoo({ analysisTime: Number.POSITIVE_INFINITY, machines: 10, ...options })
-  const client = new CuckooClient({ baseUrl: cuckoo.url, verifySsl: true, maxConnections: 1 })
+  const client = new CuckooClient({ baseUrl: new URL(cuckoo.url), verifySsl: true, maxConnections: 1 })
   t.after(async () => {
     await client[Symbol.asyncDispose]()
     await cuckoo.close()

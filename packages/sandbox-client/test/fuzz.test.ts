@@ -104,7 +104,11 @@ async function startServer(t: TestContext) {
   await once(server, 'listening')
   const address = server.address()
   assert.ok(typeof address === 'object' && address !== null)
-  const client = new CuckooClient({ baseUrl: `http://127.0.0.1:${address.port}`, verifySsl: true, maxConnections: 1 })
+  const client = new CuckooClient({
+    baseUrl: new URL(`http://127.0.0.1:${address.port}`),
+    verifySsl: true,
+    maxConnections: 1,
+  })
   t.after(async () => {
     await client[Symbol.asyncDispose]()
     server.close()

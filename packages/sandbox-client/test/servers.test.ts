@@ -35,7 +35,7 @@ const some = { body: { version: '1.2', tasks: { pending: 1 } } }
 
 function serverAt(url: string) {
   return new CuckooServer({
-    baseUrl: url,
+    baseUrl: new URL(url),
     verifySsl: true,
     maxConnections: 1,
     backOff: backOff({ initialMs: 1, maxMs: 1 }),

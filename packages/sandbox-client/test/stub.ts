@@ -48,7 +48,7 @@ export async function stub(t: TestContext, ...answers: readonly Answer[]) {
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('the server has no port')
   const url = `http://127.0.0.1:${address.port}`
-  const client = new CuckooClient({ baseUrl: url, verifySsl: true, maxConnections: 1 })
+  const client = new CuckooClient({ baseUrl: new URL(url), verifySsl: true, maxConnections: 1 })
   t.after(async () => {
     await client[Symbol.asyncDispose]()
     server.close()

@@ -9,6 +9,7 @@ import {
   type ServiceDefinition,
   stageQueues,
 } from '@cuckoo-distributed/core'
+import { checkUrl, displayUrl, parseBaseUrl } from '@cuckoo-distributed/http'
 import { cuckooProblems } from '@cuckoo-distributed/sandbox-client'
 import { check } from './check.js'
 import { CLOCKS } from './clocks.js'
@@ -27,9 +28,9 @@ export const checkResults: ServiceDefinition<CheckResultsConfig> = {
   failedQueue: config => config.FailedQueue,
   check: cuckooProblems,
   async open(config, { log, stop }) {
+    const allowed = config.AllowedCuckooURLs.map(parseBaseUrl)
     const watchers = new Watchers({
       verifySsl: config.VerifySSL,
-      allowedUrls: config.AllowedCuckooURLs,
       apiTokens: config.CuckooTokens,
       intervalMs: Math.max(config.WaitBetweenRequests * 1000, SHORTEST_INTERVAL_MS),
       deadlineMs: config.AnalysisDeadline * 1000,
@@ -43,7 +44,10 @@ export const checkResults: ServiceDefinition<CheckResultsConfig> = {
     const stage = bindStage({
       queue: config.ConsumerQueue,
       prefetch: config.PrefetchCount,
-      decode: decodeTask,
+      decode(body) {
+        const task = decodeTask(body)
+        return { ...task, cuckooUrl: checkUrl(task.cuckooUrl, allowed) }
+      },
       bindings: ({ taskId, crits }) => ({ taskId, analysisId: crits.analysisId }),
       async handle(task, { delivery, log, headers, waiting }) {
         const clocks = headers.notes.get(CLOCKS) ?? {}
@@ -62,7 +66,10 @@ export const checkResults: ServiceDefinition<CheckResultsConfig> = {
         }
         log.info('reported')
         const isSame = outcome === taskId
-        return forward(config.ProducerQueue, isSame ? delivery.body : encodeTask({ ...task, taskId: outcome }))
+        return forward(
+          config.ProducerQueue,
+          isSame ? delivery.body : encodeTask({ ...task, taskId: outcome, cuckooUrl: displayUrl(task.cuckooUrl) }),
+        )
       },
     })
     return { stages: [stage], [Symbol.asyncDispose]: () => watchers[Symbol.asyncDispose]() }

@@ -1,13 +1,10 @@
 // One watcher for each Cuckoo that messages name.
 import { logAvailability } from '@cuckoo-distributed/core'
-import { checkUrl } from '@cuckoo-distributed/http'
 import { type CuckooServer, CuckooServers } from '@cuckoo-distributed/sandbox-client'
 import { Watcher, type WatcherOptions } from './watcher.js'
 
 export interface WatchersOptions extends Omit<WatcherOptions, 'client' | 'availability'> {
   readonly verifySsl: boolean
-  /** Base URLs that messages may name; empty: any. */
-  readonly allowedUrls: readonly string[]
   /** As for `CuckooServers`. */
   readonly apiTokens?: Readonly<Record<string, string>> | undefined
 }
@@ -27,10 +24,9 @@ export class Watchers implements AsyncDisposable {
     })
   }
 
-  /** Throws UrlNotAllowedError when `cuckooUrl` may not be asked, or is no base URL. */
-  at(cuckooUrl: string): Watcher {
-    const { allowedUrls, log } = this.#options
-    const server = this.#servers.at(checkUrl(cuckooUrl, allowedUrls))
+  at(cuckooUrl: URL): Watcher {
+    const { log } = this.#options
+    const server = this.#servers.at(cuckooUrl)
     const known = this.#watchers.get(server)
     if (known) return known
     const { client, availability } = server

@@ -40,7 +40,7 @@ export async function scene(t: TestContext) {
 }
 
 async function submit(cuckoo: CuckooStandIn, tasks: number): Promise<void> {
-  await using client = new CuckooClient({ baseUrl: cuckoo.url, verifySsl: true, maxConnections: 1 })
+  await using client = new CuckooClient({ baseUrl: new URL(cuckoo.url), verifySsl: true, maxConnections: 1 })
   const file = { name: 'a.exe', size: 2, open: () => sample() }
   for (let id = 1; id <= tasks; id += 1) {
     await client.createTask({ ...file, options: { custom: `analysis-${id}` } }, new AbortController().signal)

@@ -31,7 +31,7 @@ export async function serveScene(
   const context = { config, store, files, janitor, log, closing: closing.signal, wake, ...given }
   const server = createServer(context, apis)
   const url = await server.app.listen({ host: '127.0.0.1', port: 0 })
-  const client = new CuckooClient({ baseUrl: url, verifySsl: true, maxConnections: 2 })
+  const client = new CuckooClient({ baseUrl: new URL(url), verifySsl: true, maxConnections: 2 })
   t.after(async () => {
     closing.abort()
     await client[Symbol.asyncDispose]()

@@ -213,11 +213,16 @@ describe('the status', () => {
     const { client, url } = await serveScene(t, scene)
     await assert.rejects(client.status(signal), { status: 401 })
     await using basic = new CuckooClient({
-      baseUrl: url.replace('://', '://any:s3cret@'),
+      baseUrl: new URL(url.replace('://', '://any:s3cret@')),
       verifySsl: true,
       maxConnections: 1,
     })
-    await using bearer = new CuckooClient({ baseUrl: url, verifySsl: true, maxConnections: 1, apiToken: 's3cret' })
+    await using bearer = new CuckooClient({
+      baseUrl: new URL(url),
+      verifySsl: true,
+      maxConnections: 1,
+      apiToken: 's3cret',
+    })
     for (const allowed of [basic, bearer]) assert.equal((await allowed.status(signal)).total, 0)
   })
 })

@@ -10,6 +10,7 @@ import {
 } from '@cuckoo-distributed/core'
 
 import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
+import { parseBaseUrl } from '@cuckoo-distributed/http'
 import { CuckooServer } from '@cuckoo-distributed/sandbox-client'
 import { type FeedCuckooConfig, FeedCuckooSchema, unusable } from './config.js'
 import { Feeder } from './feed.js'
@@ -27,7 +28,7 @@ export const feedCuckoo: ServiceDefinition<FeedCuckooConfig> = {
   advise: critsAdvice,
   async open(config, { log, stop }) {
     const cuckoo = new CuckooServer({
-      baseUrl: config.CuckooURL,
+      baseUrl: parseBaseUrl(config.CuckooURL),
       verifySsl: config.VerifySSL,
       maxConnections: config.PrefetchCount,
       apiTokens: config.CuckooTokens,

@@ -56,7 +56,7 @@ function message({ payload = {}, file, crits }: MessageChange = {}): Buffer {
 async function setUp(t: TestContext, cuckooOptions: CuckooOptions = {}, options: Partial<FeederOptions> = {}) {
   const standIn = await startCuckoo({ analysisTime: Number.POSITIVE_INFINITY, ...cuckooOptions })
   const cuckoo = new CuckooServer({
-    baseUrl: `${standIn.url}/`,
+    baseUrl: new URL(`${standIn.url}/`),
     verifySsl: true,
     maxConnections: 1,
     backOff: backOff({ initialMs: 5, maxMs: 20 }),

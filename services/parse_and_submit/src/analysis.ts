@@ -7,7 +7,7 @@ import type { Progress } from './notes.js'
 
 export interface Analysis {
   readonly config: Config
-  readonly task: TaskMessage
+  readonly task: TaskMessage<URL>
   readonly context: StageContext
   readonly cuckoo: CuckooServer
   readonly crits: CritsClient

@@ -9,6 +9,7 @@ import {
   stageQueues,
 } from '@cuckoo-distributed/core'
 import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
+import { checkUrl, displayUrl, parseBaseUrl } from '@cuckoo-distributed/http'
 import { CuckooServers } from '@cuckoo-distributed/sandbox-client'
 import { nextQueue } from './chain.js'
 import { type Config, configSchema, unusable } from './config.js'
@@ -26,6 +27,7 @@ export const parseAndSubmit: ServiceDefinition<Config> = {
     if (config.CuckooCleanup && nextQueue(config, [])) {
       log.warn('CuckooCleanup has no effect on messages that this instance relays; the last one of the chain cleans up')
     }
+    const allowed = config.AllowedCuckooURLs.map(parseBaseUrl)
     const cuckoos = new CuckooServers({
       verifySsl: config.VerifySSL,
       // One more than reports are downloaded at a time, so that the status can be asked for meanwhile.
@@ -45,8 +47,15 @@ export const parseAndSubmit: ServiceDefinition<Config> = {
     const stage = bindStage({
       queue: config.ConsumerQueue,
       prefetch: config.PrefetchCount,
-      decode: decodeTask,
-      bindings: task => ({ analysisId: task.crits.analysisId, taskId: task.taskId, cuckoo: task.cuckooUrl }),
+      decode(body) {
+        const task = decodeTask(body)
+        return { ...task, cuckooUrl: checkUrl(task.cuckooUrl, allowed) }
+      },
+      bindings: task => ({
+        analysisId: task.crits.analysisId,
+        taskId: task.taskId,
+        cuckoo: displayUrl(task.cuckooUrl),
+      }),
       handle: (task, context) => submitter.handle(task, context),
     })
     return {

@@ -11,7 +11,7 @@ import {
   type TaskMessage,
 } from '@cuckoo-distributed/core'
 import type { CritsServers } from '@cuckoo-distributed/crits-client'
-import { checkUrl, ServerAwayError } from '@cuckoo-distributed/http'
+import { ServerAwayError } from '@cuckoo-distributed/http'
 import type { CuckooServers } from '@cuckoo-distributed/sandbox-client'
 import { StagingError } from '@cuckoo-distributed/staging'
 import { delay } from '@cuckoo-distributed/wait'
@@ -44,7 +44,7 @@ export class Submitter {
     this.#places = new Places({ perCuckoo: options.config.CuckooConcurrency, bulkhead: options.bulkhead })
   }
 
-  async handle(task: TaskMessage, context: StageContext): Promise<Outcome> {
+  async handle(task: TaskMessage<URL>, context: StageContext): Promise<Outcome> {
     const analysis = this.#analysis(task, context)
     const before = doneSoFar(analysis)
     try {
@@ -59,9 +59,8 @@ export class Submitter {
     }
   }
 
-  #analysis(task: TaskMessage, context: StageContext): Analysis {
+  #analysis(task: TaskMessage<URL>, context: StageContext): Analysis {
     const { config, cuckoos, crits, tmpDir, uploadPauseMs = UPLOAD_PAUSE_MS } = this.#options
-    const cuckooUrl = checkUrl(task.cuckooUrl, config.AllowedCuckooURLs)
     const storedBytes = context.headers.notes.get(STORED_BYTES) ?? 0
     return {
       config,
@@ -70,7 +69,7 @@ export class Submitter {
       tmpDir,
       uploadPauseMs,
       storedBytes,
-      cuckoo: cuckoos.at(cuckooUrl),
+      cuckoo: cuckoos.at(task.cuckooUrl),
       crits: crits.forMessage(task.crits.critsUrl).client(task.crits),
       plan: planDigest(config, storedBytes),
       reading: { ms: 0 },

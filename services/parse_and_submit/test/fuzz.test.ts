@@ -54,7 +54,7 @@ function rowsOf(bytes: Buffer, store: RowStore): boolean {
 test('any report that is read gives rows that a strict CRITs stores, every one of them', async t => {
   const crits = await startCrits()
   t.after(() => crits.close())
-  const server = new CritsServer({ baseUrl: crits.url, verifySsl: true })
+  const server = new CritsServer({ baseUrl: new URL(crits.url), verifySsl: true })
   t.after(() => server[Symbol.asyncDispose]())
   const { signal } = new AbortController()
   let submitted = 0

@@ -80,7 +80,8 @@ export async function submitterScene(t: TestContext, change: Partial<Config> = {
     const delivery = { queue: 'parse', body: message, redelivered: false, mayBeRepeat: false }
     const operations = { describe: () => undefined, markBegun: () => undefined }
     const context: StageContext = { delivery, log, headers, waiting, working: forever, ...operations }
-    return { headers, outcome: submitter.handle(decodeTask(message), context) }
+    const task = decodeTask(message)
+    return { headers, outcome: submitter.handle({ ...task, cuckooUrl: new URL(task.cuckooUrl) }, context) }
   }
 
   /** As the broker would: the message comes back with its progress for as long as it goes to the end of its queue. */

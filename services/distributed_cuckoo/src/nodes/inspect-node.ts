@@ -1,4 +1,5 @@
 /** Asking a node what it is: when it is registered, and when its machines are to be read again. */
+import { parseBaseUrl } from '@cuckoo-distributed/http'
 import { CuckooClient, type CuckooStatus } from '@cuckoo-distributed/sandbox-client'
 import { timeLimit } from '@cuckoo-distributed/wait'
 import { type DistributedConfig, nodeToken } from '../config.js'
@@ -16,7 +17,7 @@ const MAX_NAME = 255
 /** The caller disposes of it. The token that the configuration has for this URL goes with each request. */
 export function connectNode(config: DistributedConfig, url: string): CuckooClient {
   return new CuckooClient({
-    baseUrl: url,
+    baseUrl: parseBaseUrl(url),
     verifySsl: config.VerifySSL,
     maxConnections: config.NodeConcurrency,
     apiToken: nodeToken(config, url),
