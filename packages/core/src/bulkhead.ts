@@ -66,25 +66,43 @@ export class Bulkhead {
     signal.throwIfAborted()
     if (server.isWell) return true
     const watch = this.#watch(server)
-    if (this.#waiting >= this.#mostWaiting) return this.#pass(watch, signal)
+    if (this.#isFull)
+      return this.#pass(() => watch.well, Math.max(0, watch.since + GRACE_MS - performance.now()), signal)
     watch.waiting += 1
-    this.#waiting += 1
     try {
-      await orAbort(watch.well, signal)
-      return true
+      return await this.#wait(orAbort(watch.well, signal))
     } finally {
       watch.waiting -= 1
+    }
+  }
+
+  /** As `ready`, for what comes by itself: `event` resolves when it is there, and rejects with the signal's reason. */
+  async until(event: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted()
+    return this.#isFull ? this.#pass(event, 0, signal) : this.#wait(event(signal))
+  }
+
+  get #isFull(): boolean {
+    return this.#waiting >= this.#mostWaiting
+  }
+
+  async #wait(event: Promise<void>): Promise<true> {
+    this.#waiting += 1
+    try {
+      await event
+      return true
+    } finally {
       this.#waiting -= 1
     }
   }
 
-  /** Whether the server becomes well before it is this message's turn to make room. */
-  async #pass({ well, since }: Watch, signal: AbortSignal): Promise<boolean> {
+  /** Whether the event comes before it is this message's turn to make room. */
+  async #pass(event: (signal: AbortSignal) => Promise<void>, graceMs: number, signal: AbortSignal): Promise<boolean> {
     const turn = linkedController(signal)
-    const graceMs = Math.max(0, since + GRACE_MS - performance.now())
+    const inTurn = turn.controller.signal
     try {
-      const mayPass = delay(graceMs, turn.controller.signal).then(() => delay(this.#reserve(), turn.controller.signal))
-      return await Promise.race([well.then(() => true), mayPass.then(() => false)])
+      const mayPass = delay(graceMs, inTurn).then(() => delay(this.#reserve(), inTurn))
+      return await Promise.race([event(inTurn).then(() => true), mayPass.then(() => false)])
     } finally {
       turn.controller.abort()
       turn.dispose()

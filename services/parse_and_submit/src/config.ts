@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { directoryProblems, prefetchKey, StageKeys } from '@cuckoo-distributed/core'
 import { AllowedCritsURLs, CritsURL, critsProblems } from '@cuckoo-distributed/crits-client'
 import { VerifySSL } from '@cuckoo-distributed/http'
-import { AllowedCuckooURLs, CuckooTokens, cuckooProblems } from '@cuckoo-distributed/sandbox-client'
+import { AllowedCuckooURLs, CuckooAwayLimit, CuckooTokens, cuckooProblems } from '@cuckoo-distributed/sandbox-client'
 import { TmpDir } from '@cuckoo-distributed/staging'
 import Type, { type Static } from 'typebox'
 
@@ -46,6 +46,7 @@ export const configSchema = Type.Object(
     CritsURL,
     AllowedCritsURLs,
     AllowedCuckooURLs,
+    CuckooAwayLimit,
     CuckooTokens,
     CritsPause: Type.Number({
       default: 0,

@@ -1,5 +1,5 @@
 // One round of work on an analysis, in a place: what is not done yet is read and sent, in the order CRITs shows it.
-import { done, forward, type Outcome, PermanentError } from '@cuckoo-distributed/core'
+import { type Afterwards, done, forward, type Outcome, PermanentError } from '@cuckoo-distributed/core'
 import { RowStore, submitRows } from '@cuckoo-distributed/crits-client'
 import { type Analysis, type Round, TaskGoneError, WrongSampleError } from './analysis.js'
 import { tell } from './calls.js'
@@ -58,7 +58,7 @@ async function passOn(round: Round): Promise<Outcome> {
   }
   await crits.attempt(context.working, signal => crits.finish('completed', signal))
   context.log.info({ rows: store.rowCount }, 'the analysis is complete in CRITs')
-  return done(config.CuckooCleanup ? signal => cleanUp(round, signal) : undefined)
+  return done(afterwardsOf(round))
 }
 
 /**
@@ -75,6 +75,13 @@ async function gone(analysis: Analysis, error: TaskGoneError | WrongSampleError)
   await tell(analysis, 'warning', `${error.message}; taken as done before`)
   context.log.warn('the task is gone from Cuckoo; taken as done before')
   return done()
+}
+
+/** What is left to do once the message of a last instance is settled. */
+export function afterwardsOf(analysis: Analysis): Afterwards | undefined {
+  const { config, context } = analysis
+  const isLast = nextQueue(config, context.headers.notes.get(VISITED) ?? []) === undefined
+  return isLast && config.CuckooCleanup ? signal => cleanUp(analysis, signal) : undefined
 }
 
 interface Remark {

@@ -1,6 +1,8 @@
 // The stage: report and dropped files of one analysis become results in CRITs, in as many rounds as it takes.
+import { createHash } from 'node:crypto'
 import {
   type Bulkhead,
+  done,
   HoldLimitReached,
   later,
   laterWithSpace,
@@ -14,14 +16,16 @@ import type { CritsServers } from '@cuckoo-distributed/crits-client'
 import { ServerAwayError } from '@cuckoo-distributed/http'
 import type { CuckooServers } from '@cuckoo-distributed/sandbox-client'
 import { StagingError } from '@cuckoo-distributed/staging'
-import { delay } from '@cuckoo-distributed/wait'
+import { delay, orAbort } from '@cuckoo-distributed/wait'
 import type { Analysis } from './analysis.js'
 import { tell } from './calls.js'
 import { planDigest, priorProgress } from './chain.js'
 import type { Config } from './config.js'
 import { STORED_BYTES } from './notes.js'
 import { Places } from './places.js'
-import { workOff } from './round.js'
+import { requireReach } from './reach.js'
+import { Repeats, type Work } from './repeats.js'
+import { afterwardsOf, workOff } from './round.js'
 
 export interface SubmitterOptions {
   readonly config: Config
@@ -38,6 +42,7 @@ const UPLOAD_PAUSE_MS = 10 * 60_000
 export class Submitter {
   readonly #options: SubmitterOptions
   readonly #places: Places
+  readonly #repeats = new Repeats()
 
   constructor(options: SubmitterOptions) {
     this.#options = options
@@ -46,6 +51,39 @@ export class Submitter {
 
   async handle(task: TaskMessage<URL>, context: StageContext): Promise<Outcome> {
     const analysis = this.#analysis(task, context)
+    const key = identityOf(analysis)
+    for (;;) {
+      const work = this.#repeats.begin(key)
+      if (work === 'carried-out') {
+        context.log.info('a repeat of what was carried out within the last hour')
+        return done(afterwardsOf(analysis))
+      }
+      if (!('ended' in work)) return this.#carryOut(analysis, work)
+      const ended = (signal: AbortSignal) => orAbort(work.ended, signal)
+      if (!(await this.#options.bulkhead.until(ended, context.waiting))) return later()
+    }
+  }
+
+  /** `work` hears what becomes of the message. */
+  async #carryOut(analysis: Analysis, work: Work): Promise<Outcome> {
+    let outcome: Outcome | undefined
+    try {
+      outcome = await this.#outcome(analysis)
+    } finally {
+      work.left(outcome !== undefined && outcome.kind !== 'later')
+    }
+    if (outcome.kind === 'later') return outcome
+    const carriedOut = () => work.carriedOut()
+    if (outcome.kind === 'done') return { ...outcome, carriedOut }
+    const orElse = async (refusal: Error) => {
+      work.left(false)
+      throw refusal
+    }
+    return { ...outcome, carriedOut, orElse }
+  }
+
+  async #outcome(analysis: Analysis): Promise<Outcome> {
+    const { context } = analysis
     const before = doneSoFar(analysis)
     try {
       return await this.#rounds(analysis)
@@ -79,6 +117,7 @@ export class Submitter {
   /** Each round goes on from the progress of the one before; between two rounds nothing is held that others need. */
   async #rounds(analysis: Analysis): Promise<Outcome> {
     for (;;) {
+      requireReach(analysis)
       if (!(await this.#untilDue(analysis)) || !(await this.#places.ready(analysis))) return later()
       try {
         // Finds out, before a report is downloaded, whether CRITs knows user and analysis.
@@ -104,9 +143,14 @@ export class Submitter {
     // However the clock was set since, no wait is longer than the one that was meant.
     const pauseMs = Math.min(due - Date.now(), analysis.uploadPauseMs)
     if (pauseMs <= 0) return true
-    const { bulkhead } = this.#options
-    return bulkhead.ready({ isWell: false, whenWell: signal => delay(pauseMs, signal) }, analysis.context.waiting)
+    return this.#options.bulkhead.until(signal => delay(pauseMs, signal), analysis.context.waiting)
   }
+}
+
+/** Two messages with the same one ask for the same work. */
+function identityOf({ context, task, plan }: Analysis): string {
+  const parts = [context.delivery.queue, task.cuckooUrl, task.taskId, task.crits.analysisId, plan]
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64')
 }
 
 /** Without this, an analysis whose report and files take longer than HoldLimit to read would go round for ever. */

@@ -59,9 +59,11 @@ test('a file of another source is sent with the very description that it has', a
 
 test('there is no row for a file that CRITs does not have, whichever round posts the rows', async t => {
   const files = [file('a'), file('empty', ''), file('b')]
-  const { analysis, deliver } = await submitterScene(t, {}, dropping(...files))
+  const { analysis, deliver } = await submitterScene(t, { ProducerQueue: 'next' }, dropping(...files))
   const first = deliver({})
-  await first.outcome
+  const relayed = await first.outcome
+  assert.ok(relayed.kind === 'forward')
+  await assert.rejects(async () => relayed.orElse?.(new Error('no such queue')))
   const once = analysis().results.filter(({ subtype }) => subtype === 'file_added')
   assert.deepEqual(
     once.map(({ result }) => result),
@@ -136,15 +138,19 @@ test('when two files fail and none succeeds, no file is skipped: the cause is a 
 
 test('two files that fail while others are taken are each given up', async t => {
   const files = [file('bad'), file('worse'), file('good')]
-  const { crits, analysis, deliver, deliverUntilSettled } = await submitterScene(t, {}, dropping(...files))
+  const { crits, analysis, deliver, deliverUntilSettled } = await submitterScene(
+    t,
+    {},
+    { ...dropping(...files), uploadPauseMs: 2000 },
+  )
   for (const { content } of files.slice(0, 2)) crits.failingUploads.set(md5(content.toString()), 504)
   const first = deliver({})
   await assert.rejects(first.outcome, { code: 'CRITS_UPLOADS_REFUSED' })
   const { tries } = first.headers.notes.get(PROGRESS) ?? assert.fail('no progress')
   assert.equal(tries.length, 2)
-  // The first two are not due yet, so the third one shows that uploads work.
-  const waiting = { ...first.headers.notes.get(PROGRESS), tries: tries.map(one => ({ ...one, at: Date.now() + 300 })) }
-  const headers = { ...writeHeaders(first.headers), 'x-progress': JSON.stringify(waiting) }
+  // The first two are not due yet, so the third one shows that uploads work. To save time, their next try is the last.
+  const progress = { ...first.headers.notes.get(PROGRESS), tries: tries.map(one => ({ ...one, count: 2 })) }
+  const headers = { ...writeHeaders(first.headers), 'x-progress': JSON.stringify(progress) }
   assert.equal((await deliverUntilSettled(headers)).kind, 'done')
   assert.equal(analysis().log.filter(({ message }) => /given up/.test(message)).length, 2)
   assert.deepEqual(
