@@ -7,6 +7,7 @@ import { type ServiceProcess, startService } from '@cuckoo-distributed/testing'
 import type { LoopDelay } from './loop-delay.js'
 
 const LOOP_DELAY = new URL('./loop-delay.js', import.meta.url).href
+const PROFILE = new URL('./profile.js', import.meta.url).href
 
 /** A service that consumes already. */
 export interface Measured {
@@ -17,7 +18,7 @@ export interface Measured {
 
 export async function measured(name: string, config: object): Promise<Measured> {
   const file = join(tmpdir(), `loop-delay-${randomUUID()}`)
-  const env = { NODE_OPTIONS: `--import ${LOOP_DELAY}`, LOOP_DELAY_FILE: file }
+  const env = { NODE_OPTIONS: `--import ${LOOP_DELAY} --import ${PROFILE}`, LOOP_DELAY_FILE: file }
   const service = await startService(name, { config: config, env })
   await service.waitForLog('consuming', { deadlineMs: 30_000 })
   return {

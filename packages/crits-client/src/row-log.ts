@@ -1,45 +1,5 @@
-/** An append-only list of encoded rows, such that a run of neighbouring rows is one piece of a batch: nothing is copied for each row. */
-import type { WrittenRow } from './row-writer.js'
-
-const FIRST_BYTES = 8 * 1024
-const COMMA = 0x2c
-
-/** JSON values one after the other, each with a comma behind it. */
-class JsonValues {
-  #bytes = Buffer.alloc(0)
-  readonly #ends: number[] = []
-
-  get length(): number {
-    return this.#ends.length
-  }
-
-  push(value: Buffer): void {
-    const start = this.#ends.at(-1) ?? 0
-    const end = start + value.length + 1
-    if (end > this.#bytes.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(end, this.#bytes.length * 2, FIRST_BYTES))
-      this.#bytes.copy(larger, 0, 0, start)
-      this.#bytes = larger
-    }
-    value.copy(this.#bytes, start)
-    this.#bytes[end - 1] = COMMA
-    this.#ends.push(end)
-  }
-
-  pop(): void {
-    this.#ends.pop()
-  }
-
-  /** Values `from` (included) to `to` (excluded) with their commas; a view that stays valid until the next `push`. */
-  slice(from: number, to: number): Buffer {
-    return this.#bytes.subarray(this.#ends[from - 1] ?? 0, to > 0 ? this.#ends[to - 1] : 0)
-  }
-
-  /** Bytes of a value and its comma. */
-  bytes(index: number): number {
-    return (this.#ends[index] ?? 0) - (this.#ends[index - 1] ?? 0)
-  }
-}
+/** An append-only list of encoded rows. */
+import { JsonValues } from './json-values.js'
 
 export class RowLog {
   readonly results = new JsonValues()
@@ -56,9 +16,10 @@ export class RowLog {
     return this.#storedBytes
   }
 
-  append({ result, literal }: WrittenRow, storedBytes: number): void {
-    this.results.push(result)
-    this.literals.push(literal)
+  /** Keeps the row that was written last. */
+  commit(storedBytes: number): void {
+    this.results.commit()
+    this.literals.commit()
     this.#stored.push(storedBytes)
     this.#storedBytes += storedBytes
   }

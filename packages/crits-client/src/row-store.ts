@@ -123,11 +123,13 @@ export class RowStore {
     const isCall = row.subtype === 'api_call'
     if (isCall && this.cutCalls > 0) return this.#refuseCall()
     const table = this.#table(row.subtype)
-    const written = this.#writer.write(row.result, columnsOf(table, row), row.fields ?? {}, this.#maxValueChars)
-    const storedBytes = ROW_BYTES + row.subtype.length + written.storedBytes
+    const { subtype, result, fields = {} } = row
+    const columns = columnsOf(table, row)
+    const written = this.#writer.write(table.log, { result, columns, fields }, this.#maxValueChars)
+    const storedBytes = ROW_BYTES + subtype.length + written.storedBytes
     if (isCall && this.#storedBytes + storedBytes > this.#maxStoredBytes) return this.#refuseCall()
     if (!this.#makeRoom(storedBytes)) return false
-    table.log.append(written, storedBytes)
+    table.log.commit(storedBytes)
     this.#storedBytes += storedBytes
     this.cutValues += written.cuts
     return true

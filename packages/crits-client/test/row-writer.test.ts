@@ -1,15 +1,23 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { type Cell, cutText, RowWriter } from '../src/row-writer.js'
+import { RowLog } from '../src/row-log.js'
+import { type Cell, cutText, type RowToWrite, RowWriter } from '../src/row-writer.js'
 import { expected, stored } from './stored.js'
 
 const writer = new RowWriter()
 
 function write(fields: Record<string, Cell>, result = 'r', maxChars = 65_536) {
-  const { result: main, literal, ...rest } = writer.write(result, Object.keys(fields), fields, maxChars)
-  const texts: [string, string] = [JSON.parse(main.toString()), JSON.parse(literal.toString())]
-  return { result: texts[0], literal: texts[1], bytes: main.length + literal.length, ...rest }
+  return written({ result, columns: Object.keys(fields), fields }, maxChars)
+}
+
+function written(row: RowToWrite, maxChars: number) {
+  const log = new RowLog()
+  const { storedBytes, cuts } = writer.write(log, row, maxChars)
+  log.commit(storedBytes)
+  const [result, literal] = [log.results, log.literals].map(values => values.slice(0, 1).toString().slice(0, -1))
+  const texts: [string, string] = [JSON.parse(result ?? ''), JSON.parse(literal ?? '')]
+  return { result: texts[0], literal: texts[1], bytes: log.bytes(0) - 2, storedBytes, cuts }
 }
 
 const TABLE: readonly (readonly [claim: string, value: Cell, literal: string])[] = [
@@ -35,8 +43,8 @@ describe('RowWriter', () => {
     it(claim, () => assert.equal(write({ k: value }).literal, `{"k": ${literal}}`))
 
   it('separates columns as Python prints them, and leaves what is not there blank', () => {
-    const { literal } = writer.write('r', ['a', 'b', 'c'], { a: 'x', c: 1 }, 100)
-    assert.equal(literal.toString(), JSON.stringify('{"a": "x", "b": "", "c": 1}'))
+    const row = { result: 'r', columns: ['a', 'b', 'c'], fields: { a: 'x', c: 1 } }
+    assert.equal(written(row, 100).literal, '{"a": "x", "b": "", "c": 1}')
     assert.equal(write({}).literal, '{}')
   })
 
@@ -49,10 +57,10 @@ describe('RowWriter', () => {
     const cell: fc.Arbitrary<Cell> = fc.oneof(text, fc.integer(), fc.double(), fc.maxSafeInteger(), list)
     fc.assert(
       fc.property(text, fc.dictionary(fc.constantFrom('a', 'b', 'c'), cell), (result, fields) => {
-        const written = write(fields, result)
-        assert.equal(written.result, result.toWellFormed())
-        assert.deepEqual(stored(written.literal), expected(fields))
-        assert.equal(written.cuts, 0)
+        const row = write(fields, result)
+        assert.equal(row.result, result.toWellFormed())
+        assert.deepEqual(stored(row.literal), expected(fields))
+        assert.equal(row.cuts, 0)
       }),
     )
   })
