@@ -174,8 +174,8 @@ export class CritsClient {
     types,
     subtypes,
   }: Pick<Batch, 'results' | 'types' | 'subtypes'>): Record<string, string | Buffer> {
-    // Any non-empty text means a batch.
-    return { ...this.#ids(), result_is_batch: '1', result: results, result_type: types, result_subtype: subtypes }
+    // Any non-empty text means a batch. The largest comes last: form-data copies what it has for each further field.
+    return { ...this.#ids(), result_is_batch: '1', result: results, result_subtype: subtypes, result_type: types }
   }
 
   #post(call: string, fields: Readonly<Record<string, string | Buffer>>, signal: AbortSignal): Promise<Answer> {
