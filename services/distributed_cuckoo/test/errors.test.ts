@@ -39,6 +39,27 @@ test('what the framework and the HTTP parser refuse has the shape of all errors'
   isPlain(await post('nonsense', 'x'), 415)
 })
 
+test('JSON has one type on all routes', async t => {
+  const scene = await makeScene(t)
+  const { app } = await serveScene(t, scene)
+  const id = await scene.addTask('MZ')
+  const urls = [
+    '/node',
+    '/task',
+    `/task/${id}`,
+    '/status',
+    '/openapi.json',
+    '/cuckoo/status',
+    '/machines/list',
+    '/nope',
+    '/node/%zz',
+  ]
+  for (const url of [...urls, '/tasks/list', `/tasks/view/${id}`, '/task?limit=x']) {
+    assert.equal((await app.inject(url)).headers['content-type'], 'application/json', url)
+  }
+  assert.equal((await app.inject({ method: 'DELETE', url: `/task/${id}` })).headers['content-type'], 'application/json')
+})
+
 test('a request without a body may name any type of it', async t => {
   const scene = await makeScene(t)
   const { app } = await serveScene(t, scene)

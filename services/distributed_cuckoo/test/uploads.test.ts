@@ -25,12 +25,11 @@ test('a sample of whatever size is stored as it was sent, and its digests are ri
     const path = String(member((await curl(`${front.url}/task/${id}`)).json, 'tasks', id, 'path'))
     assert.equal(await readFile(join(front.folder, 'samples', path), 'utf8'), content)
     const digest = (name: string) => createHash(name).update(content).digest('hex')
-    assert.deepEqual(member((await curl(`${front.url}/tasks/view/${id}`)).json, 'task', 'sample'), {
-      md5: digest('md5'),
-      sha256: digest('sha256'),
-      file_size: size,
-      file_type: '',
-    })
+    const shown = member((await curl(`${front.url}/tasks/view/${id}`)).json, 'task', 'sample')
+    assert.deepEqual(
+      ['md5', 'sha256', 'file_size'].map(name => member(shown, name)),
+      [digest('md5'), digest('sha256'), size],
+    )
   }
 })
 

@@ -16,9 +16,21 @@ const list = {
   responses: { 200: json('The tasks') },
 }
 
+const file = {
+  summary: 'A sample, and the tasks that have it',
+  responses: { 200: json('The sample'), 404: error('No such sample') },
+}
+
 const unversioned = {
   '/tasks/create/file': { post: { summary: 'Submits a file', requestBody: cuckooForm, responses: created } },
   '/tasks/create/url': { post: { summary: 'Submits a URL', requestBody: cuckooForm, responses: created } },
+  '/tasks/create/submit': {
+    post: {
+      summary: 'Submits several files, or several URLs as lines of strings',
+      requestBody: form({ ...taskFields, strings: { type: 'string' } }),
+      responses: { ...created, 200: json('The ids, and what was refused') },
+    },
+  },
   '/tasks/view/{id}': {
     parameters: [path('id', 'integer')],
     get: { summary: 'One task', responses: { 200: json('The task'), 404: error('No such task') } },
@@ -27,7 +39,7 @@ const unversioned = {
   '/tasks/list/{limit}': { parameters: [path('limit', 'integer')], get: list },
   '/tasks/list/{limit}/{offset}': { parameters: [path('limit', 'integer'), path('offset', 'integer')], get: list },
   '/tasks/report/{id}': {
-    parameters: [path('id', 'integer')],
+    parameters: [path('id', 'integer'), query('elements', 'string', 'Only this section')],
     get: { summary: 'The JSON report', responses: { 200: json('The report'), 404: error('No report, or not yet') } },
   },
   '/tasks/report/{id}/{format}': {
@@ -40,6 +52,32 @@ const unversioned = {
         404: error('No report, or not yet'),
       },
     },
+  },
+  '/tasks/summary/{id}': {
+    parameters: [path('id', 'integer')],
+    get: {
+      summary: 'The JSON report without its large sections',
+      responses: { 200: json('The report'), 404: error('No report, or not yet') },
+    },
+  },
+  '/tasks/sample/{id}': { parameters: [path('id', 'integer')], get: { ...list, parameters: [] } },
+  '/tasks/rereport/{id}': {
+    parameters: [path('id', 'integer')],
+    get: { summary: 'Not possible here', responses: { 404: error('No such task'), 501: error('Always') } },
+  },
+  '/files/view/md5/{digest}': { parameters: [path('digest', 'string')], get: file },
+  '/files/view/sha256/{digest}': { parameters: [path('digest', 'string')], get: file },
+  '/files/view/id/{id}': { parameters: [path('id', 'integer')], get: file },
+  '/files/get/{digest}': {
+    parameters: [path('digest', 'string')],
+    get: {
+      summary: 'A sample by its SHA-256, while a task still needs it',
+      responses: { 200: { description: 'The sample' }, 404: error('No such sample, or not any more') },
+    },
+  },
+  '/machines/view/{name}': {
+    parameters: [path('name', 'string')],
+    get: { summary: 'A machine by its name', responses: { 200: json('The machine'), 404: error('No such machine') } },
   },
   '/tasks/delete/{id}': {
     parameters: [path('id', 'integer')],

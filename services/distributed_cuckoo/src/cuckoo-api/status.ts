@@ -39,20 +39,25 @@ function bestFree(nodes: readonly Node[]): number | undefined {
   return known.length === 0 ? undefined : Math.max(...known)
 }
 
+/** The machines of all enabled nodes. What nodes do not tell, or what means nothing from outside, is null. */
 export async function machinesJson(store: Store) {
   const nodes = (await store.nodes.list()).filter(({ enabled }) => enabled)
   const machines = nodes.flatMap(node => node.machines.map(machine => ({ node: node.name, ...machine })))
-  return {
-    machines: machines.map(({ node, name, platform, tags }, index) => ({
-      id: index + 1,
-      name,
-      label: name,
-      platform,
-      tags,
-      node,
-      ip: null,
-      locked: false,
-      status: null,
-    })),
-  }
+  return machines.map(({ node, name, platform, tags }, index) => ({
+    id: index + 1,
+    name,
+    label: name,
+    platform,
+    tags,
+    node,
+    ip: null,
+    interface: null,
+    snapshot: null,
+    locked: false,
+    locked_changed_on: null,
+    status: null,
+    status_changed_on: null,
+    resultserver_ip: null,
+    resultserver_port: null,
+  }))
 }

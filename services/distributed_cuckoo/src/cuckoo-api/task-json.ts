@@ -44,7 +44,7 @@ export function taskJson(task: Task) {
     timeout: task.timeout ?? 0,
     priority: task.priority,
     options: task.options ?? '',
-    machine: task.machine,
+    machine: task.machine ?? '',
     platform: task.platform ?? '',
     tags: splitTags(task.tags),
     custom: task.custom ?? '',
@@ -56,11 +56,34 @@ export function taskJson(task: Task) {
     started_on: stamp(task.startedOn),
     completed_on: stamp(task.completedOn),
     errors: task.state === 'failed' && task.error !== null ? [task.error] : [],
+    // The machine that a node took is known to the node only.
     guest: {},
-    sample_id: null,
-    sample:
-      task.sha256 === null ? {} : { md5: task.md5, sha256: task.sha256, file_size: task.sampleSize, file_type: '' },
+    sample_id: task.sha256 === null ? null : task.id,
+    sample: task.sha256 === null ? {} : sampleJson(task),
+    duration: task.startedOn === null || task.completedOn === null ? -1 : seconds(task.completedOn - task.startedOn),
+    submit_id: null,
+    processing: null,
+    route: null,
   }
+}
+
+/** The sample of a task; it goes by the task's id. Digests that are not computed here, and the type, are not known. */
+export function sampleJson({ id, md5, sha256, sampleSize }: Task) {
+  return {
+    id,
+    file_size: sampleSize,
+    file_type: '',
+    md5,
+    sha256,
+    crc32: null,
+    sha1: null,
+    sha512: null,
+    ssdeep: null,
+  }
+}
+
+function seconds(ms: number): number {
+  return Math.round(ms / 1000)
 }
 
 /** The date that a client gave in one of two forms, as Cuckoo shows dates; else when the task was added, as with Cuckoo. */

@@ -49,7 +49,11 @@ export function errorHandler(log: Logger) {
   const logged = new Map<number, number>()
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const body = errorBody(error)
-    reply.code(body.status).send(body)
+    // As bytes, since to a text the framework adds a charset, also where no hook runs.
+    reply
+      .code(body.status)
+      .header('content-type', 'application/json')
+      .send(Buffer.from(JSON.stringify(body)))
     // With 500 Cuckoo's API also says what is no fault at all.
     if (body.status < 500 || (body.status === 500 && error instanceof ApiError)) return
     const now = performance.now()

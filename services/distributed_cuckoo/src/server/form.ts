@@ -1,9 +1,7 @@
-/** Reads forms: small ones into fields, those of a submission with the sample streamed to disk. */
+/** Reads forms, whose files are streamed to whoever wants them. */
 import type { IncomingMessage } from 'node:http'
 import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/busboy'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Files } from '../files/files.js'
-import type { Sample } from '../store/model.js'
 import { ApiError } from './errors.js'
 import { badRequest, checkedText, type Fields, jsonFields, withQuery } from './fields.js'
 
@@ -11,28 +9,10 @@ const MAX_FIELDS = 100
 /** Fields, files, and what is passed over. */
 const MAX_PARTS = 2 * MAX_FIELDS
 const MAX_FIELD_BYTES = 64 * 1024
-/** Room for what a form has besides its file. */
-const FORM_OVERHEAD = MAX_FIELDS * (MAX_FIELD_BYTES + 1024)
-
-export interface UploadedFile {
-  readonly sample: Sample
-  /** Basename; empty when the client sent none. */
-  readonly filename: string
-}
-
-export interface Submission {
-  readonly fields: Fields
-  readonly file: UploadedFile | undefined
-}
-
-export interface UploadOptions {
-  readonly files: Files
-  /** Largest file, in bytes. */
-  readonly maxUpload: number
-  /** Free bytes that must remain. */
-  readonly minFreeSpace: number
-}
-
+/** Room for what a form has besides its files. */
+export const FORM_OVERHEAD = MAX_FIELDS * (MAX_FIELD_BYTES + 1024)
+/** The parts that are samples; with those nobody minds an empty file name. */
+const SAMPLES = new Set(['file', 'files'])
 /** Multipart bodies are left to the handlers, which stream them. */
 export function acceptForms(app: FastifyInstance): void {
   app.addContentTypeParser('multipart/form-data', (_request, _payload, done) => done(null))
@@ -68,67 +48,15 @@ export async function readFields(request: FastifyRequest): Promise<Fields> {
   return withQuery(request, bodyFields(request.body))
 }
 
-/**
- * Reads a submission. Its file (part `file`) is on disk when this resolves, and the caller's to remove if the task is not stored;
- * when it rejects nothing is left on disk.
- *
- * @throws ApiError 400, 413 or 507.
- */
-export async function readSubmission(request: FastifyRequest, options: UploadOptions): Promise<Submission> {
-  if (!isMultipart(request)) return { fields: withQuery(request, bodyFields(request.body)), file: undefined }
-  const announced = Number(request.headers['content-length'] ?? 0)
-  if (announced > options.maxUpload + FORM_OVERHEAD) throw tooLarge()
-  if ((await options.files.freeBytes()) < options.minFreeSpace + announced)
-    throw new ApiError(507, 'Insufficient Storage')
-  const parts: [string, string][] = []
-  const upload = new FileUpload(options)
-  try {
-    await readParts(request.raw, options.maxUpload, parts, (name, stream, filename) => {
-      return name === 'file' ? upload.take(stream, filename) : ignoreFile(stream)
-    })
-    return { fields: withQuery(request, parts), file: upload.file }
-  } catch (error: unknown) {
-    await upload.discard()
-    throw error
-  }
-}
+/** Takes a file part; what it does not want it must read to its end all the same. */
+export type TakeFile = (name: string, stream: BusboyFileStream, filename: string) => Promise<void>
 
-/** The one file of a submission, while it is received. */
-class FileUpload {
-  readonly #options: UploadOptions
-  readonly #aborted = new AbortController()
-  #saving: Promise<Sample> | undefined
-  file: UploadedFile | undefined
-
-  constructor(options: UploadOptions) {
-    this.#options = options
-  }
-
-  async take(stream: BusboyFileStream, filename: string): Promise<void> {
-    // The parser may have been in the middle of a chunk when the submission was refused.
-    if (this.#aborted.signal.aborted) return ignoreFile(stream)
-    if (this.#saving !== undefined) throw new ApiError(400, 'More than one file')
-    this.#saving = this.#options.files.saveSample(stream, this.#aborted.signal)
-    const sample = await this.#saving
-    this.file = { sample, filename: cleanName(filename) }
-  }
-
-  /** Removes what was received, also when it is still being received. */
-  async discard(): Promise<void> {
-    this.#aborted.abort(new Error('the upload is not wanted any more'))
-    const [saved] = await Promise.allSettled([this.#saving])
-    if (saved?.status === 'fulfilled' && saved.value !== undefined) await this.#options.files.removeSample(saved.value)
-  }
-}
-
-type TakeFile = (name: string, stream: BusboyFileStream, filename: string) => Promise<void>
-
-async function ignoreFile(stream: BusboyFileStream): Promise<void> {
+export async function ignoreFile(stream: BusboyFileStream): Promise<void> {
   stream.resume()
 }
 
 /** Reads a multipart body to its end, or until something is wrong with it; what is left is then read and thrown away. */
-async function readParts(
+export async function readParts(
   raw: IncomingMessage,
   maxFile: number,
   parts: [string, string][],
@@ -184,29 +112,24 @@ function createParser(raw: IncomingMessage, maxFile: number): BusboyInstance {
  */
 function isPartAFile(name: string | undefined, type: string | undefined, filename: string | undefined): boolean {
   if (filename === undefined) return type === 'application/octet-stream'
-  return filename !== '' || name === 'file'
+  return filename !== '' || SAMPLES.has(name ?? '')
 }
 
 function unreadable(): ApiError {
   return badRequest('The form cannot be read')
 }
 
-function bodyFields(body: unknown): [string, string][] {
+export function bodyFields(body: unknown): [string, string][] {
   if (body === undefined || body === null) return []
   if (!(body instanceof URLSearchParams)) return jsonFields(body)
   for (const [name, value] of body) checkedText(name, value)
   return [...body]
 }
 
-function isMultipart(request: FastifyRequest): boolean {
+export function isMultipart(request: FastifyRequest): boolean {
   return /^multipart\/form-data\b/i.test(request.headers['content-type'] ?? '')
 }
 
-/** What the parser leaves of a path is its last part; a name is shown and sent on, never used for a path. */
-function cleanName(filename: string): string {
-  return filename.replace(/\p{Cc}/gu, '').slice(0, 255)
-}
-
-function tooLarge(): ApiError {
+export function tooLarge(): ApiError {
   return new ApiError(413, 'Payload Too Large')
 }

@@ -1,5 +1,5 @@
 /** Stored reports, streamed as they came. */
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Task } from '../store/model.js'
 import type { ServerContext } from './context.js'
@@ -13,34 +13,51 @@ export interface ByFormat {
  * A report is made by malware as much as by Cuckoo: no script of it may run in the name of this server, whatever its format. XML may
  * be XHTML.
  */
-const SANDBOXED = { 'content-security-policy': 'sandbox', 'x-content-type-options': 'nosniff' } as const
+export const SANDBOXED = { 'content-security-policy': 'sandbox', 'x-content-type-options': 'nosniff' } as const
 
 /**
  * Streams a stored report. `format` must not come from the request unchecked, as it becomes part of a path.
  *
- * @throws ApiError 404 when the node did not have it.
+ * @throws ApiError 404 when the node did not have it, 503 when it cannot be read now.
  */
 export async function sendReport(
-  { store, files, log }: ServerContext,
+  context: ServerContext,
   task: Task,
   format: string,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  const file = await openReport(context, task, format)
+  reply.headers({ ...SANDBOXED, 'content-type': contentType(format) })
+  return sendFile(file, request, reply)
+}
+
+/** The caller closes it. Throws as `sendReport` does. */
+export async function openReport(
+  { store, files, log }: ServerContext,
+  task: Task,
+  format: string,
+): Promise<FileHandle> {
   const stored = (await store.tasks.reports(task.id)).find(report => report.format === format && report.size !== null)
   if (stored === undefined) throw formatNotFound()
-  const file = await open(files.reportPath(task.id, format)).catch((error: unknown) => {
+  return open(files.reportPath(task.id, format)).catch((error: unknown) => {
     log.error({ task: task.id, format, err: error }, 'a stored report cannot be read')
     // Not 404: to Cuckoo's clients that means that there will never be one.
     throw new ApiError(503, 'The report cannot be read', { cause: error })
   })
-  const { size } = await file.stat()
-  reply.headers({ ...SANDBOXED, 'content-type': contentType(format), 'content-length': size })
-  if (request.method === 'HEAD') {
+}
+
+/** Answers with the bytes of the file, which is closed in the end. */
+export async function sendFile(file: FileHandle, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  try {
+    reply.header('content-length', (await file.stat()).size)
+    if (request.method !== 'HEAD') return reply.send(file.createReadStream())
+  } catch (error: unknown) {
     await file.close()
-    return reply.send()
+    throw error
   }
-  return reply.send(file.createReadStream())
+  await file.close()
+  return reply.send()
 }
 
 export function formatNotFound(): ApiError {

@@ -46,6 +46,11 @@ export function createServer(context: ServerContext, apis: readonly Api[]): Serv
   app.setNotFoundHandler(async () => {
     throw new ApiError(404, 'Not Found')
   })
+  app.addHook('onSend', async (_request, reply) => {
+    // As the original has it, and alike for what is streamed and what is not: JSON is UTF-8.
+    if (reply.getHeader('content-type') === 'application/json; charset=utf-8')
+      reply.header('content-type', 'application/json')
+  })
   refuseForeignPages(app, context.config)
   demandToken(app, context.config.ApiToken)
   acceptForms(app)

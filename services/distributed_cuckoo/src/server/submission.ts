@@ -1,12 +1,12 @@
-/** Turns a submission into a task, for both APIs of the server. */
+/** Turns submissions into tasks, for both APIs of the server. */
 import type { FastifyRequest } from 'fastify'
-import type { NewTask, TaskOptions } from '../store/model.js'
+import type { NewTask, Sample, TaskOptions } from '../store/model.js'
 import { requirementOf } from '../store/requirement.js'
 import type { Store } from '../store/store.js'
 import type { ServerContext } from './context.js'
-import { ApiError, isOutOfSpace } from './errors.js'
+import { isOutOfSpace } from './errors.js'
 import { badRequest, type Fields, readCount, readInteger, readSwitch } from './fields.js'
-import { readSubmission, type UploadedFile } from './form.js'
+import { readSubmission, type Submission, type UploadedFile } from './upload.js'
 
 /** What is missing, by what is accepted. */
 const WANTED: Readonly<Record<string, string>> = {
@@ -18,12 +18,15 @@ const WANTED: Readonly<Record<string, string>> = {
 /** Bytes; PostgreSQL takes no more than 2,704 into an index (postgresql.org/docs/current/btree.html). */
 const MAX_REQUIREMENT = 2000
 
-/** What is left out or empty is null, but `platform`, which is `defaultPlatform`. */
-function readTaskOptions(fields: Fields, { defaultPlatform, emptyNumbers }: SubmissionRules): TaskOptions {
+/** What is left out or empty is null, but `platform`, which is `defaultPlatform`. @throws ApiError 400 */
+export function readTaskOptions(
+  fields: Fields,
+  { defaultPlatform, emptyNumbers }: Pick<SubmissionRules, 'defaultPlatform' | 'emptyNumbers'>,
+): TaskOptions {
   // Checked here, kept as it was written: the documented answer holds the text.
   readSwitch(fields, 'memory')
   const numbers = emptyNumbers === 'absent' ? new Map([...fields].filter(([, value]) => value !== '')) : fields
-  return {
+  const options = {
     package: text(fields, 'package'),
     timeout: readCount(numbers, 'timeout') ?? null,
     priority: readInteger(numbers, 'priority') ?? 1,
@@ -37,6 +40,10 @@ function readTaskOptions(fields: Fields, { defaultPlatform, emptyNumbers }: Subm
     enforceTimeout: readSwitch(fields, 'enforce_timeout') ?? null,
     owner: text(fields, 'owner'),
   }
+  if (Buffer.byteLength(requirementOf(options)) > MAX_REQUIREMENT) {
+    throw badRequest('Parameters platform, machine and tags are too long')
+  }
+  return options
 }
 
 /** What differs between the two APIs. */
@@ -52,27 +59,60 @@ export interface SubmissionRules {
 }
 
 /**
- * Receives a submission and resolves with the id of its task, once sample and task are on disk.
+ * Receives a submission of one task and resolves with its id, once sample and task are on disk.
  *
  * @throws ApiError 400, 413 or 507; nothing is left on disk then.
  */
 export async function receiveTask(
   request: FastifyRequest,
-  { config, store, files, wake }: ServerContext,
+  context: ServerContext,
   rules: SubmissionRules,
 ): Promise<number> {
-  const limits = { files, maxUpload: config.MaxUpload, minFreeSpace: config.MinFreeSpace }
-  const { fields, file } = await readSubmission(request, limits)
-  try {
+  const makeTasks = async ({ fields, files: [file] }: Submission) => {
     const task = toNewTask(fields, file, rules)
-    if (rules.unique && readSwitch(fields, 'unique') === true) await refuseKnown(store, task)
-    const id = await store.tasks.create(task, Date.now())
-    wake()
-    return id
-  } catch (error: unknown) {
-    // After any other failure of the database the task may be stored; the janitor removes the sample if it is not.
-    if (file !== undefined && (error instanceof ApiError || isOutOfSpace(error))) await files.removeSample(file.sample)
+    if (rules.unique && readSwitch(fields, 'unique') === true) await refuseKnown(context.store, task)
+    return [task]
+  }
+  const [id] = await receiveTasks(request, context, { parts: ['file'], maxFiles: 1, makeTasks })
+  if (id === undefined) throw new RangeError('a submission made no task')
+  return id
+}
+
+export interface Receiving {
+  /** Names of the parts that are samples. */
+  readonly parts: readonly string[]
+  readonly maxFiles: number
+  /** When it rejects, all files are removed. */
+  readonly makeTasks: (submission: Submission) => Promise<readonly NewTask[]>
+}
+
+/** Receives a submission and resolves with the ids of its tasks. Throws as `receiveTask` does. */
+export async function receiveTasks(
+  request: FastifyRequest,
+  context: ServerContext,
+  { parts, maxFiles, makeTasks }: Receiving,
+): Promise<number[]> {
+  const { config, files } = context
+  const limits = { files, maxUpload: config.MaxUpload, minFreeSpace: config.MinFreeSpace, parts, maxFiles }
+  const submission = await readSubmission(request, limits)
+  const discard = async (samples: readonly (Sample | null)[]) => {
+    for (const sample of samples) if (sample !== null) await files.removeSample(sample)
+  }
+  const tasks = await makeTasks(submission).catch(async (error: unknown) => {
+    await discard(submission.files.map(({ sample }) => sample))
     throw error
+  })
+  const ids: number[] = []
+  try {
+    for (const task of tasks) ids.push(await context.store.tasks.create(task, Date.now()))
+    return ids
+  } catch (error: unknown) {
+    // After any other failure of the database this task may be stored; the janitor removes the sample if it is not.
+    const refused = isOutOfSpace(error) ? ids.length : ids.length + 1
+    await discard(tasks.slice(refused).map(({ sample }) => sample))
+    throw error
+  } finally {
+    context.wake()
   }
 }
 
@@ -81,12 +121,14 @@ function toNewTask(fields: Fields, file: UploadedFile | undefined, rules: Submis
   const sample = rules.accepts.includes('file') ? file : undefined
   if (sample === undefined && url === null) throw badRequest(WANTED[rules.accepts.join()] ?? '')
   if (file !== undefined && url !== null) throw badRequest('Send either a file or a url')
-  if (sample?.sample.size === 0) throw badRequest('The file is empty')
-  const options = readTaskOptions(fields, rules)
-  if (Buffer.byteLength(requirementOf(options)) > MAX_REQUIREMENT) {
-    throw badRequest('Parameters platform, machine and tags are too long')
-  }
-  return { ...options, sample: sample?.sample ?? null, filename: sample?.filename || null, url }
+  return newTask(readTaskOptions(fields, rules), sample ?? url ?? '')
+}
+
+/** @throws ApiError 400 for an empty file. */
+export function newTask(options: TaskOptions, content: UploadedFile | string): NewTask {
+  if (typeof content === 'string') return { ...options, sample: null, filename: null, url: content }
+  if (content.sample.size === 0) throw badRequest('The file is empty')
+  return { ...options, sample: content.sample, filename: content.filename || null, url: null }
 }
 
 /** Cuckoo's own words (`cuckoosandbox/cuckoo:cuckoo/apps/api.py`, `tasks_create_file`). */
