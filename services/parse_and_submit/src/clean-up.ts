@@ -1,38 +1,51 @@
 // Deletes the task from Cuckoo once its message is settled.
+import { HoldLimitReached } from '@cuckoo-distributed/core'
 import { backOff, delay, timeLimit } from '@cuckoo-distributed/wait'
 import type { Analysis } from './analysis.js'
 
 /** How long the task is tried to be deleted from a Cuckoo that is away, or refuses. */
 const CLEANUP_MS = 10 * 60_000
 
-/** `signal` ends it with the process. Never throws: the work on the message is done. */
+/**
+ * Tries until the task is gone, the process stops, or it took too long; the log names a task that stays. `signal` ends a
+ * call that is under way. Never throws, as the work on the message is done.
+ */
 export async function cleanUp({ task, cuckoo, context }: Analysis, signal: AbortSignal): Promise<void> {
-  const { log } = context
-  const limit = timeLimit(signal, CLEANUP_MS, new Error('it was tried for long enough'))
-  const pauses = backOff({ initialMs: 1_000, maxMs: 60_000 })
-  let problem: unknown
+  const { log, waiting } = context
+  // Long work is no reason not to try for long.
+  const patience = waiting.reason instanceof HoldLimitReached ? signal : waiting
+  const limit = timeLimit(patience, CLEANUP_MS, new Error('it took too long'))
+  const pauses = backOff({ initialMs: 500, maxMs: 60_000 })
   try {
     for (;;) {
-      try {
-        const deletion = await cuckoo.availability.patiently(limit.signal, inner =>
-          cuckoo.client.deleteTask(task.taskId, inner),
-        )
-        if (deletion === 'deleted' || deletion === 'gone') return log.info({ deletion }, 'cleaned up in Cuckoo')
-        if (deletion === 'kept') {
-          return log.warn(
-            `task ${task.taskId} stays in Cuckoo: it has tags, and deleting it would delete other tasks with them`,
-          )
-        }
-        problem = new Error('Cuckoo says that the task is being processed')
-      } catch (error) {
-        limit.signal.throwIfAborted()
-        problem = error
+      const deletion = await cuckoo.availability
+        .attempt(signal, inner => cuckoo.client.deleteTask(task.taskId, inner))
+        .catch((error: unknown) => ({ error }))
+      if (deletion === 'deleted' || deletion === 'gone') {
+        log.info({ deletion }, 'cleaned up in Cuckoo')
+        return
       }
-      await delay(pauses.next(), limit.signal)
+      if (deletion === 'kept') {
+        log.warn(
+          `task ${task.taskId} stays in Cuckoo: it has tags, and this Cuckoo would delete every task with one of them`,
+        )
+        return
+      }
+      const err = typeof deletion === 'object' ? deletion.error : new Error('Cuckoo says that it is being processed')
+      if (!(await passes(delay(pauses.next(), limit.signal)))) {
+        log.warn({ err }, `task ${task.taskId} stays in Cuckoo: it could not be deleted`)
+        return
+      }
     }
-  } catch (error) {
-    log.warn({ err: problem ?? error }, `task ${task.taskId} stays in Cuckoo: it could not be deleted`)
   } finally {
     limit.dispose()
   }
+}
+
+/** False when the wait was ended. */
+function passes(wait: Promise<void>): Promise<boolean> {
+  return wait.then(
+    () => true,
+    () => false,
+  )
 }

@@ -27,22 +27,34 @@ import { Value } from 'typebox/value'
 import { type Config, configSchema } from '../src/config.js'
 import { Submitter, type SubmitterOptions } from '../src/submit.js'
 
-const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
-log.level = 'silent'
+/** A logger that keeps the lines of a level in place of printing them. */
+function keepingLog() {
+  const kept: { level: string; text: string }[] = []
+  const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
+  log.level = 'silent'
+  for (const level of ['warn', 'error'] as const) {
+    log[level] = (...parts: unknown[]) => void kept.push({ level, text: String(parts.at(-1)) })
+  }
+  return { log, lines: (level: string) => kept.filter(line => line.level === level).map(({ text }) => text) }
+}
+
 const forever = new AbortController().signal
 
 export interface SceneOptions extends Partial<SubmitterOptions> {
+  /** Of the task. */
+  readonly tags?: string
   readonly standIns?: { readonly cuckoo?: CuckooOptions; readonly crits?: CritsOptions }
 }
 
 /** `deliver` hands the message to the stage; `probed` is called before each wait for a Cuckoo that is away. */
 export async function submitterScene(t: TestContext, change: Partial<Config> = {}, options: SceneOptions = {}) {
-  const { standIns = {}, ...submitterOptions } = options
+  const { standIns = {}, tags, ...submitterOptions } = options
+  const { log, lines } = keepingLog()
   const cuckoo = await startCuckoo({ analysisTime: 1, ...standIns.cuckoo })
   const crits = await startCrits(standIns.crits)
   const sample = { name: 'a.exe', bytes: Buffer.from('MZ a sample') }
   const running = runCritsService(crits, sample)
-  await analyse(cuckoo, sample)
+  await analyse(cuckoo, sample, tags)
   const body = messageTo(cuckoo.url)
   const { next, reset } = backOff({ initialMs: 1, maxMs: 5 })
   let onProbe = () => {}
@@ -95,12 +107,17 @@ export async function submitterScene(t: TestContext, change: Partial<Config> = {
   }
 
   const analysis = () => crits.analyses.get(running.analysisId) ?? { status: 'deleted', log: [], results: [] }
-  return { cuckoo, crits, running, sample, analysis, messageTo, deliver, deliverUntilSettled }
+  return { cuckoo, crits, running, sample, analysis, lines, messageTo, deliver, deliverUntilSettled }
 }
 
 /** Resolves when the sample has a report; its task is the first one of this Cuckoo. */
-export async function analyse(cuckoo: CuckooStandIn, sample: { name: string; bytes: Buffer }): Promise<void> {
+export async function analyse(
+  cuckoo: CuckooStandIn,
+  sample: { name: string; bytes: Buffer },
+  tags = '',
+): Promise<void> {
   const form = new FormData()
+  if (tags !== '') form.append('tags', tags)
   form.append('file', new Blob([new Uint8Array(sample.bytes)]), sample.name)
   await fetch(`${cuckoo.url}/tasks/create/file`, { method: 'POST', body: form })
   await waitFor(() => cuckoo.tasks.get(1)?.status === 'reported', { describe: 'the report' })
