@@ -5,14 +5,19 @@ import { readFile, readHead } from '@cuckoo-distributed/staging'
 import { type Extract, extract, type Header } from 'tar-stream'
 import { ArchiveError } from './archive-error.js'
 import { bunzip2 } from './bunzip2.js'
+import { EndOfTar } from './end-of-tar.js'
 import { entryName } from './entry-name.js'
 
 /** One dropped file. */
 export interface ArchiveEntry {
   /** Its name, fit to be shown and sent; several entries may have the same. */
   readonly name: string
-  /** Bytes. */
+  /** Bytes; 0 for a second name. */
   readonly size: number
+  /** Which entry it is, within the archive. */
+  readonly path: string
+  /** For a second name of an earlier entry (a hard link): the path of that one, whose content it has. */
+  readonly secondNameOf?: string | undefined
   /**
    * Its bytes, once, before the next entry is asked for; what is not read is skipped. A chunk is valid until the next one is asked for.
    * @throws {ArchiveError} `entry-too-large`, or `corrupt`
@@ -37,8 +42,9 @@ export interface OpenFile {
 
 /** What an iteration knows of itself. */
 interface State {
-  /** Regular files so far. */
+  /** Regular files so far, second names included. */
   entries: number
+  readonly end: EndOfTar
   readonly signal: AbortSignal | undefined
 }
 
@@ -48,7 +54,7 @@ const GIB = 1_073_741_824
 const HEAD_BYTES = 512
 
 /**
- * The regular files of an archive, in their order. An archive without entries is none.
+ * The regular files of an archive, in their order. Bytes behind the end of a tar archive are ignored.
  * @throws {ArchiveError} see `ArchiveErrorCode`; the reason of `signal`
  */
 export async function* openArchive(
@@ -57,24 +63,29 @@ export async function* openArchive(
 ): AsyncGenerator<ArchiveEntry, void, undefined> {
   const { maxEntries = 100_000, maxEntryBytes = GIB, maxTotalBytes = 16 * GIB, signal } = options
   signal?.throwIfAborted()
-  const state: State = { entries: 0, signal }
-  const tar = extract(TAR_OPTIONS)
+  const state: State = { entries: 0, end: new EndOfTar(), signal }
+  const tar = extract(TAR_OPTIONS).on('entry', header => state.end.onEntry(header))
   const pumped = pump(await unpacked(file, signal), tar, maxTotalBytes, state)
   try {
+    const paths = new Set<string>()
     for await (const entry of tar) {
-      if (isFile(entry.header)) {
-        if (++state.entries > maxEntries) throw new ArchiveError('limit', maxEntries, `more than ${maxEntries} files`)
+      const { header } = entry
+      const isWanted = isFile(header) || isSecondName(header, paths)
+      if (isWanted && ++state.entries > maxEntries) {
+        throw new ArchiveError('limit', maxEntries, `more than ${maxEntries} files`)
       }
       // A folder has no content, but when its header says so tar-stream never ends the stream of it.
-      if (entry.header.type === 'directory') continue
+      if (header.type === 'directory') continue
       // tar-stream gives up the whole archive when the iteration of one entry is left early, so the rest of it is always read.
       const chunks = entry[Symbol.asyncIterator]()
-      if (isFile(entry.header)) yield toEntry(entry.header, chunks, maxEntryBytes, state)
+      if (isFile(header)) paths.add(header.name)
+      if (isWanted) yield toEntry(header, chunks, maxEntryBytes, state)
       signal?.throwIfAborted()
       while ((await chunks.next()).done !== true);
     }
   } catch (error: unknown) {
-    throw toArchiveError(error, state)
+    const isBehindEnd = state.end.isReached && !signal?.aborted && !(error instanceof ArchiveError)
+    if (!isBehindEnd) throw toArchiveError(error, state)
   } finally {
     tar.destroy(null)
     await pumped
@@ -92,6 +103,7 @@ async function pump(bytes: AsyncIterable<Buffer>, tar: Extract, maxBytes: number
       total += chunk.length
       if (total > maxBytes) throw new ArchiveError('limit', state.entries, `it unpacks to more than ${maxBytes} bytes`)
       if (tar.destroyed) return
+      state.end.onChunk(chunk)
       if (!tar.write(chunk)) await drained(tar)
     }
     tar.end(null)
@@ -116,6 +128,7 @@ async function unpacked(file: OpenFile, signal: AbortSignal | undefined): Promis
   const head = await readHead(file.fd, HEAD_BYTES)
   const starts = (...bytes: number[]): boolean =>
     head.length >= bytes.length && bytes.every((byte, index) => head[index] === byte)
+  if (head.length === 0) throw new ArchiveError('unknown-format', 0, 'the archive is empty (0 bytes)')
   if (starts(0x42, 0x5a, 0x68)) return bunzip2(file.fd, signal)
   if (starts(0x1f, 0x8b)) return pipeline(readFile(file.fd, signal), createGunzip(), () => undefined)
   if (head.toString('latin1', 257, 262) === 'ustar') return readFile(file.fd, signal)
@@ -126,10 +139,16 @@ async function unpacked(file: OpenFile, signal: AbortSignal | undefined): Promis
 
 const isFile = (header: Header): boolean => header.type === 'file' || header.type === 'contiguous-file'
 
+/** A hard link, as Python's tarfile writes a file that it has met under another name. */
+const isSecondName = ({ type, linkname }: Header, paths: ReadonlySet<string>): boolean =>
+  type === 'link' && typeof linkname === 'string' && paths.has(linkname)
+
 function toEntry(header: Header, chunks: AsyncIterator<unknown>, maxBytes: number, state: State): ArchiveEntry {
   const size = header.size
   return {
     name: entryName(rawName(header)),
+    path: header.name,
+    ...(header.type === 'link' && { secondNameOf: header.linkname ?? '' }),
     size,
     stream: async function* () {
       if (size > maxBytes)

@@ -231,3 +231,65 @@ test('an iteration that is left leaves nothing behind', async () => {
   })
   assert.deepEqual(await readdir(folder), [])
 })
+
+/** A tar archive, block by block, as Python's tarfile writes it. */
+function header(name: string, size: number, type: string, link = ''): Buffer {
+  const block = Buffer.alloc(512)
+  block.write(name)
+  block.write('0000644\x000000000\x000000000\x00', 100)
+  block.write(`${size.toString(8).padStart(11, '0')}\x0013000000000\x00        ${type}${link}`, 124)
+  block.write('ustar  \x00', 257)
+  const sum = block.reduce((total, byte) => total + byte, 0)
+  block.write(`${sum.toString(8).padStart(6, '0')}\x00 `, 148)
+  return block
+}
+const member = (name: string, text: string) =>
+  Buffer.concat([header(name, text.length, '0'), Buffer.from(text.padEnd(512, '\0'))])
+const END = Buffer.alloc(1024)
+
+test('a second name of a file, as tarfile writes a hard link, is an entry that names the first', async () => {
+  const bytes = Buffer.concat([
+    member('files/1/one.txt', 'one'),
+    header('files/2/two.txt', 0, '1', 'files/1/one.txt'),
+    END,
+  ])
+  await withFile(bytes, async file => {
+    const found: unknown[] = []
+    for await (const { name, path, secondNameOf } of openArchive(file)) found.push([name, path, secondNameOf])
+    assert.deepEqual(found, [
+      ['one.txt', 'files/1/one.txt', undefined],
+      ['two.txt', 'files/2/two.txt', 'files/1/one.txt'],
+    ])
+  })
+})
+
+for (const [kind, pack] of [
+  ['plain', (bytes: Buffer) => bytes],
+  ['gzip', (bytes: Buffer) => gzipSync(bytes)],
+] as const) {
+  test(`bytes behind the end of an archive are ignored, whatever they are and however many (${kind})`, async () => {
+    const files = [member('a', 'one'), member('b', '\0'.repeat(512))]
+    const tails = ['x', 'bytes after the end '.repeat(20), 'x'.repeat(200_000), `${'\0'.repeat(9000)}tail`.repeat(9)]
+    for (const tail of tails) {
+      const found = await list(pack(Buffer.concat([...files, END, Buffer.from(tail)])))
+      assert.deepEqual(
+        found.map(([name]) => name),
+        ['a', 'b'],
+        tail.slice(0, 30),
+      )
+    }
+  })
+}
+
+test('damage before the end is no end', async () => {
+  await assert.rejects(list(Buffer.concat([member('a', 'one'), Buffer.alloc(512, 'x'), END])), archiveError('corrupt'))
+  await assert.rejects(list(member('a', 'one').subarray(0, 700)), archiveError('corrupt'))
+  await assert.rejects(
+    list(Buffer.concat([member('a', ''), member('b', 'x').subarray(0, 600)])),
+    archiveError('corrupt'),
+  )
+})
+
+test('an empty archive is called empty', async () => {
+  await assert.rejects(list(Buffer.alloc(0)), /the archive is empty \(0 bytes\)/)
+})

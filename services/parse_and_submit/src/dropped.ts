@@ -35,9 +35,13 @@ export async function submitDropped(round: Round): Promise<boolean> {
     const pass = new DroppedPass(round)
     const memory = Buffer.allocUnsafeSlow(MEMORY_BYTES)
     for await (const entry of openArchive(archive, { signal: round.context.working })) {
+      if (entry.secondNameOf !== undefined) {
+        pass.takeName(entry.name, entry.secondNameOf)
+        continue
+      }
       const staged = await stageEntry(entry, round.tmpDir, memory)
       try {
-        await pass.take(staged)
+        await pass.take(staged, entry.path)
       } finally {
         await staged.close()
       }
@@ -82,6 +86,8 @@ class DroppedPass {
   readonly #round: Round
   readonly #rows = new Set<string>()
   readonly #fates = new Map<string, Fate>()
+  /** By path in the archive. */
+  readonly #md5s = new Map<string, string>()
   #progress: Progress
   #files = 0
   #tried = 0
@@ -94,12 +100,19 @@ class DroppedPass {
     this.#fates.set(round.task.crits.md5, 'stored')
   }
 
-  async take(file: StagedEntry): Promise<void> {
+  async take(file: StagedEntry, path: string): Promise<void> {
     this.#files += 1
+    this.#md5s.set(path, file.md5)
     const fate = this.#fates.get(file.md5) ?? this.#fateBefore() ?? (await this.#try(file))
     this.#fates.set(file.md5, fate)
     if (fate === 'stored') this.#addRow(file)
     if (this.#files > this.#progress.files) this.#keep({ ...this.#progress, files: this.#files })
+  }
+
+  /** Another name for a file that was taken before. */
+  takeName(name: string, path: string): void {
+    const md5 = this.#md5s.get(path)
+    if (md5 !== undefined && this.#fates.get(md5) === 'stored') this.#addRow({ name, md5 })
   }
 
   async end(): Promise<boolean> {
@@ -164,7 +177,7 @@ class DroppedPass {
     this.#round.context.headers.notes.set(PROGRESS, progress)
   }
 
-  #addRow({ name, md5 }: StagedEntry): void {
+  #addRow({ name, md5 }: Pick<StagedEntry, 'name' | 'md5'>): void {
     const key = `${md5} ${name}`
     if (this.#rows.has(key)) return
     this.#rows.add(key)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { isSharedCause, writeHeaders } from '@cuckoo-distributed/core'
-import type { CritsStandIn } from '@cuckoo-distributed/testing'
+import { type CritsStandIn, memoryBody, tarHeader } from '@cuckoo-distributed/testing'
 import { PROGRESS } from '../src/notes.js'
 import { submitterScene } from './submitter.js'
 
@@ -158,5 +158,25 @@ test('two files that fail while others are taken are each given up', async t => 
       .results.filter(({ subtype }) => subtype === 'file_added')
       .map(({ result }) => result),
     ['good'],
+  )
+})
+
+test('a second name of a file, a hard link in the archive, gets its row', async t => {
+  const link = Buffer.from(tarHeader('files/2/two.txt', 0))
+  link.write('1files/1/one.txt', 156)
+  link.write('        ', 148)
+  const sum = link.reduce((total, byte) => total + byte, 0)
+  link.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
+  const first = Buffer.concat([tarHeader('files/1/one.txt', 3), Buffer.alloc(512, 'one\0'.padEnd(512, '\0'))])
+  const archive = memoryBody(Buffer.concat([first, link, Buffer.alloc(1024), Buffer.from('behind the end')]))
+  const { analysis, deliver } = await submitterScene(t, {}, { standIns: { cuckoo: { dropped: () => archive } } })
+  await deliver({}).outcome
+  const rows = analysis().results.filter(({ subtype }) => subtype === 'file_added')
+  assert.deepEqual(
+    rows.map(({ result, md5: digest }) => [result, digest]),
+    [
+      ['one.txt', md5('one')],
+      ['two.txt', md5('one')],
+    ],
   )
 })
