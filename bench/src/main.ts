@@ -6,6 +6,7 @@ import { startRabbitMq } from '@cuckoo-distributed/testing'
 import { bundleChildren } from './bundle.js'
 import { type Curve, toSvg } from './chart.js'
 import { renewed } from './document.js'
+import { backlog } from './suites/backlog.js'
 import { broker } from './suites/broker.js'
 import { cold } from './suites/cold.js'
 import { dropped } from './suites/dropped.js'
@@ -26,7 +27,17 @@ export interface Bench {
 
 type Suite = (bench: Bench) => Promise<Table[]>
 
-const SUITES: Readonly<Record<string, Suite>> = { report, dropped, feed, watch, pipeline, broker, cold, growth }
+const SUITES: Readonly<Record<string, Suite>> = {
+  report,
+  dropped,
+  feed,
+  backlog,
+  watch,
+  pipeline,
+  broker,
+  cold,
+  growth,
+}
 
 const DOCS = new URL('../../../docs/', import.meta.url)
 

@@ -118,15 +118,6 @@ export class NotJsonError extends HttpError {
   }
 }
 
-/** True for errors that mean "the server is away for now": waiting is right, and the request was not refused. */
-export function isOutage(error: unknown): boolean {
-  return (
-    error instanceof NetworkError ||
-    error instanceof TimeoutError ||
-    (error instanceof StatusError && [502, 503, 504].includes(error.status))
-  )
-}
-
 /** An `AggregateError` of several connection attempts has an empty message; its code tells. */
 function describe(cause: unknown): string {
   if (!(cause instanceof Error)) return 'failed'

@@ -5,7 +5,6 @@ export {
   BodyTooLargeError,
   CertificateError,
   HttpError,
-  isOutage,
   NetworkError,
   NotJsonError,
   type RequestLine,

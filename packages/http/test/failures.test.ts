@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, test } from 'node:test'
-import { isOutage, NetworkError, NotJsonError, TimeoutError } from '../src/index.js'
+import { faultOf, NetworkError, NotJsonError, TimeoutError } from '../src/index.js'
 import { clientFor, nowhere, serve, serveRaw } from './server.js'
 
 const { signal } = new AbortController()
@@ -16,7 +16,7 @@ describe('a server that is away', () => {
       begun = true
     }
     await assert.rejects(client.request({ ...post, onBegun }), (error: unknown) => {
-      assert.ok(error instanceof NetworkError && isOutage(error))
+      assert.ok(error instanceof NetworkError && faultOf(error) === 'doubtful')
       assert.equal(error.bodyBegun, false)
       assert.match(error.message, /^POST http:\/\/127\.0\.0\.1:\d+\/x: .*ECONNREFUSED/)
       return true
@@ -50,22 +50,22 @@ describe('a server that is away', () => {
     const client = clientFor(t, url)
     for (const [request, bodyBegun] of [[get, false] as const, [post, true] as const]) {
       await assert.rejects(client.request({ ...request, headersTimeoutMs: 20 }), (error: unknown) => {
-        assert.ok(error instanceof TimeoutError && isOutage(error))
+        assert.ok(error instanceof TimeoutError && faultOf(error) === 'doubtful')
         assert.equal(error.bodyBegun, bodyBegun)
         return true
       })
     }
   })
 
-  test('502, 503 and 504 are outages; 500 and 429 are not', async t => {
+  test('a status says whether the server is at fault, asks for patience, or refuses', async t => {
     let status = 0
     const url = await serve(t, (_request, response) => response.writeHead(status).end())
     const client = clientFor(t, url)
-    const outages: number[] = []
-    for (status of [500, 502, 503, 504, 429, 404]) {
-      await client.request(get).catch((error: unknown) => isOutage(error) && outages.push(status))
+    const faults: string[] = []
+    for (status of [500, 502, 504, 429, 404]) {
+      await client.request(get).catch((error: unknown) => faults.push(faultOf(error)))
     }
-    assert.deepEqual(outages, [502, 503, 504])
+    assert.deepEqual(faults, ['doubtful', 'doubtful', 'doubtful', 'back-pressure', 'own'])
   })
 })
 
@@ -121,7 +121,6 @@ describe('a body', () => {
     const response = await clientFor(t, url).request(get)
     assert.equal(response.contentLength, 10)
     const error = await response.text(100).catch((e: unknown) => e)
-    assert.ok(!isOutage(error))
     assert.match(String(error), /TruncatedBodyError: GET .*: the answer ended after 5 of 10 bytes/)
   })
 

@@ -4,7 +4,8 @@ import { memoryBody } from './body.js'
 import { type DroppedFile, makeDropped } from './dropped.js'
 import type { CuckooVersion } from './flavour.js'
 import { makeReport, type Report, reportText } from './report.js'
-import type { CuckooTask, Submission, TaskStatus } from './task.js'
+import { readSample } from './sample.js'
+import { ANONYMOUS, type CuckooTask, type Submission, type TaskStatus } from './task.js'
 
 export interface SandboxOptions {
   readonly version: CuckooVersion
@@ -55,6 +56,9 @@ export class Sandbox {
   readonly #sampleIds = new Map<string, number>()
   readonly #storage = new Map<number, Storage>()
   readonly #timers = new Map<CuckooTask, NodeJS.Timeout>()
+  readonly #counts = new Map<TaskStatus, number>()
+  /** The highest id of a row that exists. */
+  #newest = 0
 
   constructor(options: SandboxOptions) {
     this.#options = options
@@ -72,7 +76,7 @@ export class Sandbox {
     const task: CuckooTask = {
       ...submission,
       // SQLite gives the highest id plus one: the id of the newest task comes back after it was deleted.
-      id: Math.max(0, ...this.tasks.keys()) + 1,
+      id: this.#newest + 1,
       sampleId,
       addedOn,
       status: 'pending',
@@ -83,12 +87,26 @@ export class Sandbox {
     }
     this.tasks.set(task.id, task)
     this.submissions.push(task)
+    this.#newest = task.id
+    this.#counts.set('pending', this.count('pending') + 1)
     this.#fillMachines()
     return task
   }
 
   count(status: TaskStatus): number {
-    return [...this.tasks.values()].filter(task => task.status === status).length
+    return this.#counts.get(status) ?? 0
+  }
+
+  /** Puts tasks there that were reported at these times, without reports. */
+  async remember(completedOn: readonly Date[]): Promise<void> {
+    const sample = await readSample([Buffer.from('MZ')])
+    for (const date of completedOn) {
+      const id = this.#newest + 1
+      const times = { addedOn: date, startedOn: date, completedOn: date, history: [] }
+      this.tasks.set(id, { ...ANONYMOUS, ...times, id, sample, sampleId: 0, status: 'reported', errors: [] })
+      this.#newest = id
+    }
+    this.#counts.set('reported', this.count('reported') + completedOn.length)
   }
 
   get freeMachines(): number {
@@ -106,6 +124,8 @@ export class Sandbox {
     clearTimeout(this.#timers.get(task))
     this.#timers.delete(task)
     if (error !== undefined) task.errors.push(error)
+    this.#counts.set(task.status, this.count(task.status) - 1)
+    this.#counts.set(status, this.count(status) + 1)
     task.status = status
     task.history.push({ status, at: new Date() })
     if (status === 'running') this.#start(task)
@@ -124,20 +144,13 @@ export class Sandbox {
     this.remove(task)
     if (!cascadesTags) return
     this.machines = this.machines.filter(machine => !shares(machine))
-    for (const other of [...this.tasks.values()].filter(shares)) {
-      clearTimeout(this.#timers.get(other))
-      this.#timers.delete(other)
-      this.tasks.delete(other.id)
-      other.history.push({ status: 'deleted', at: new Date() })
-    }
+    for (const other of [...this.tasks.values()].filter(shares)) this.#removeRow(other)
   }
 
   /** Removes row and folder. */
   remove(task: CuckooTask): void {
-    clearTimeout(this.#timers.get(task))
-    this.#timers.delete(task)
     this.#storage.delete(task.id)
-    if (this.tasks.delete(task.id)) task.history.push({ status: 'deleted', at: new Date() })
+    this.#removeRow(task)
     this.#fillMachines()
   }
 
@@ -146,11 +159,21 @@ export class Sandbox {
     this.#timers.clear()
   }
 
+  #removeRow(task: CuckooTask): void {
+    clearTimeout(this.#timers.get(task))
+    this.#timers.delete(task)
+    if (!this.tasks.delete(task.id)) return
+    task.history.push({ status: 'deleted', at: new Date() })
+    this.#counts.set(task.status, this.count(task.status) - 1)
+    if (task.id === this.#newest) this.#newest = Math.max(0, ...this.tasks.keys())
+  }
+
   #fillMachines(): void {
+    if (this.freeMachines === 0 || this.count('pending') === 0) return
     const waiting = [...this.tasks.values()].filter(task => task.status === 'pending')
     const urgency = (task: CuckooTask): number => Number(task.priority) || 0
     const next = waiting.sort((a, b) => urgency(b) - urgency(a) || a.id - b.id)[0]
-    if (next !== undefined && this.freeMachines > 0) this.move(next, 'running')
+    if (next !== undefined) this.move(next, 'running')
   }
 
   #start(task: CuckooTask): void {

@@ -120,6 +120,11 @@ export class CuckooStandIn implements AsyncDisposable {
     this.#sandbox.move(this.#task(id), status, error)
   }
 
+  /** Puts tasks of other people there, reported at these times and without reports; they are no `submissions`. */
+  remember(completedOn: readonly Date[]): Promise<void> {
+    return this.#sandbox.remember(completedOn)
+  }
+
   /**
    * What a start with `reschedule = on` does to a running task: it is `recovered`, and a new one has the same file, `custom`
    * and options. Returns the new task. Throws RangeError for an unknown id.

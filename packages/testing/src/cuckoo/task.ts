@@ -35,6 +35,24 @@ export interface Submission {
   readonly clock: Date | undefined
 }
 
+/** A submission without options, but for its sample. */
+export const ANONYMOUS: Omit<Submission, 'sample'> = {
+  fileName: 'a.exe',
+  sentName: 'a.exe',
+  package: '',
+  timeout: 0,
+  priority: 1,
+  options: '',
+  machine: '',
+  platform: '',
+  tags: [],
+  custom: '',
+  owner: '',
+  memory: false,
+  enforceTimeout: false,
+  clock: undefined,
+}
+
 /** One analysis. The fields that change are read live. */
 export interface CuckooTask extends Submission {
   readonly id: number
