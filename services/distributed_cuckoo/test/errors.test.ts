@@ -1,7 +1,9 @@
 /** One shape of errors, whoever finds them: the resources, the framework, Node's HTTP parser. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { StoreLostError } from '../src/store/errors.js'
+import { createLogger } from '@cuckoo-distributed/core'
+import { ApiError, clientErrorHandler, errorBody, errorHandler } from '../src/server/errors.js'
+import { NameTakenError, StoreLostError } from '../src/store/errors.js'
 import { type RawAnswer, sendRaw, serveScene } from './api-scene.js'
 import { makeScene } from './dispatch-scene.js'
 
@@ -97,4 +99,85 @@ test('what goes wrong inside is not told', async t => {
     isPlain(await answerOf(Object.assign(new Error(secret), { code })), 507, /^Insufficient Storage$/)
   }
   isPlain(await answerOf(Object.assign(new Error(secret), { code: 'EIO' })), 500)
+})
+
+/** What a handler answers and logs, without a server around it. */
+function handled() {
+  const lines: unknown[] = []
+  const log = {
+    ...createLogger('test', { LogFile: '', LogLevel: 'warning' }),
+    error: (line: unknown) => lines.push(line),
+  }
+  const handle = errorHandler(log)
+  const answerTo = (error: unknown) => {
+    const reply = {
+      status: 0,
+      body: '',
+      code: (status: number) => Object.assign(reply, { status }),
+      header: () => reply,
+      send: (body: Buffer) => Object.assign(reply, { body: String(body) }),
+    }
+    handle(
+      error,
+      Object.assign(Object.create(null), { method: 'GET', url: '/x' }),
+      Object.assign(Object.create(null), reply, reply),
+    )
+    return lines.length
+  }
+  return { answerTo, lines }
+}
+
+test('faults are logged each time, what fails every request once a minute, and refusals never', t => {
+  let now = 1000
+  t.mock.method(performance, 'now', () => now)
+  const { answerTo } = handled()
+  const full = () => answerTo(Object.assign(new Error('x'), { code: 'ENOSPC' }))
+  const lost = () => answerTo(new StoreLostError('x'))
+  assert.deepEqual([answerTo(new ApiError(404, 'x')), answerTo(new ApiError(500, 'busy'))], [0, 0])
+  assert.deepEqual([answerTo(new Error('x')), answerTo(new Error('x'))], [1, 2])
+  assert.deepEqual([full(), full(), lost(), lost(), full()], [3, 3, 4, 4, 4])
+  now += 59_999
+  assert.deepEqual([full(), lost()], [4, 4])
+  now += 1
+  assert.deepEqual([full(), full(), lost()], [5, 5, 6])
+  assert.equal(answerTo(new ApiError(503, 'The report cannot be read')), 6)
+})
+
+test('a name or a URL that is taken is a conflict', () => {
+  assert.deepEqual(errorBody(new NameTakenError('taken')), { status: 409, message: 'taken' })
+  assert.deepEqual(errorBody(new ApiError(404, 'x', { details: { state: 'pending' } })), {
+    status: 404,
+    message: 'x',
+    state: 'pending',
+  })
+  for (const odd of ['text', undefined, null, 42, {}]) {
+    assert.deepEqual(errorBody(odd), { status: 500, message: 'Internal Server Error' })
+  }
+})
+
+test('on a socket each failure has its status, and a lost one gets nothing', () => {
+  const written = (code: string | undefined, writable = true) => {
+    const chunks: string[] = []
+    let destroyed = 0
+    const socket = {
+      writable,
+      write: (chunk: string) => chunks.push(chunk),
+      destroy: () => {
+        destroyed += 1
+      },
+    }
+    clientErrorHandler(Object.assign(new Error('x'), { code }), Object.assign(Object.create(null), socket))
+    return [chunks.join('').split('\r\n')[0], destroyed]
+  }
+  assert.deepEqual(written('ERR_HTTP_REQUEST_TIMEOUT'), ['HTTP/1.1 408 Request Timeout', 1])
+  assert.deepEqual(written('HPE_HEADER_OVERFLOW'), ['HTTP/1.1 431 Request Header Fields Too Large', 1])
+  assert.deepEqual(written('HPE_INVALID_METHOD'), ['HTTP/1.1 400 Bad Request', 1])
+  assert.deepEqual(written(undefined), ['HTTP/1.1 400 Bad Request', 1])
+  assert.deepEqual(
+    [written('ECONNRESET'), written(undefined, false)],
+    [
+      ['', 1],
+      ['', 1],
+    ],
+  )
 })

@@ -106,6 +106,7 @@ test('a token may hold colons, as a bearer token and as a password', async t => 
     basic('a:b::c'),
     basic('any:a'),
     'Digest a:b::c',
+    basic('any:a:b::c').replace('Basic', 'Digest'),
   ]) {
     assert.equal(await statusWith(wrong), 401, wrong)
   }
