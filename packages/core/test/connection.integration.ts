@@ -3,10 +3,15 @@ import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { brokerForTests, TcpProxy, waitFor } from '@cuckoo-distributed/testing'
-import type { ChannelModel } from 'amqplib'
+import { type ChannelModel, connect } from 'amqplib'
 import { pino } from 'pino'
 import { parseBrokers } from '../src/broker/address.js'
-import { BrokerConnection, type BrokerConnectionOptions, BrokerRefusedError } from '../src/broker/connection.js'
+import {
+  BrokerConnection,
+  type BrokerConnectionOptions,
+  BrokerRefusedError,
+  closeQuietly,
+} from '../src/broker/connection.js'
 
 async function connectionFor(t: TestContext, options: Partial<BrokerConnectionOptions> & { urls?: string[] } = {}) {
   const broker = await brokerForTests(t)
@@ -192,4 +197,21 @@ test('who waits for a connection can give up, and leaves nothing behind; closing
   await assert.rejects(connection.connected(new AbortController().signal), /was closed/)
   proxy.resume()
   await waitFor(() => proxy.open === 0, { describe: 'the socket to be closed' })
+})
+
+test('a connection that breaks while it is closed crashes nothing, although nobody watched it', async t => {
+  const shared = await brokerForTests(t)
+  const proxy = await TcpProxy.start({ port: Number(new URL(shared.url).port) })
+  t.after(() => proxy.close())
+  const crashes: unknown[] = []
+  const onCrash = (error: unknown) => crashes.push(error)
+  process.on('uncaughtException', onCrash)
+  t.after(() => process.off('uncaughtException', onCrash))
+  const model = await connect(proxy.through(shared.url))
+  proxy.stall()
+  const closing = closeQuietly(model)
+  proxy.cut()
+  await closing
+  await waitFor(() => proxy.open === 0, { describe: 'the socket to be closed' })
+  assert.deepEqual(crashes, [])
 })

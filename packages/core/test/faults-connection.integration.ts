@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { brokerForTests, TcpProxy, type TestBroker, waitFor } from '@cuckoo-distributed/testing'
 import { forward } from '../src/index.js'
-import { type Harness, startHarness } from './harness.js'
+import { type Harness, startHarness, stepsOf } from './harness.js'
 
 test('publishing connection cut between publish and confirm: the same bytes again, on the same delivery', async t => {
   const { proxy, harness, passes } = await startBehindProxy(t)
@@ -30,10 +30,10 @@ test('publishing connection cut between publish and confirm: the same bytes agai
 test('publishing connection that hangs: nothing is repeated while it lives, and the late confirm counts', async t => {
   const { proxy, harness, passes } = await startBehindProxy(t, { silentMs: 50, placeMs: 100 })
   const { broker, queues, end, lines } = harness
+  const confirm = `confirm of a message for "${queues.out}"`
+  const named = stepsOf(lines, confirm)
   await forwardWhileStalled(harness, proxy, passes)
-  await waitFor(() => lines.some(line => /does not answer/.test(String(line.msg))), {
-    describe: 'the silence to be named',
-  })
+  await waitFor(() => named().length > 0, { describe: 'the silence to be named' })
   const namedAt = performance.now()
   await waitFor(() => performance.now() - namedAt > 500, { describe: 'five deadlines to pass' })
   proxy.resume()
@@ -44,13 +44,7 @@ test('publishing connection that hangs: nothing is repeated while it lives, and 
     copies.map(copy => [copy.body.toString(), copy.headers]),
     [['next of one', {}]],
   )
-  assert.deepEqual(
-    lines.filter(line => line.step !== undefined).map(line => [line.step, line.msg]),
-    [
-      [`confirm of a message for "${queues.out}"`, 'the broker does not answer; waiting'],
-      [`confirm of a message for "${queues.out}"`, 'the broker answers again'],
-    ],
-  )
+  assert.deepEqual(named(), ['the broker does not answer; waiting', 'the broker answers again'])
   assert.deepEqual(passes.handled, ['one'])
   assert.equal(await broker.depth(queues.in), 0)
   assert.equal(await broker.depth(queues.failed), 0)

@@ -7,16 +7,19 @@ import { pino } from 'pino'
 import { declareQueues } from '../src/broker/queues.js'
 import { Silence } from '../src/broker/silence.js'
 import { done, forward, Intake } from '../src/index.js'
-import { gate, type Harness, startHarness } from './harness.js'
+import { gate, startHarness, stepsOf } from './harness.js'
 
+/** Its `max_message_size`, in bytes, is between what counts as small and what we allow. */
 let node: PrivateRabbitMq
 
 before(async () => {
-  node = await startRabbitMq()
+  node = await startRabbitMq({ config: ['max_message_size = 1500000'] })
 })
 after(() => node.stop())
 
 const MiB = 1024 * 1024
+const WAITING = 'the broker does not answer; waiting'
+const AGAIN = 'the broker answers again'
 
 test('an unanswered publish is not repeated, keeps no place from others, and its late confirm counts', async t => {
   const large = Buffer.alloc(MiB + 1, 'x')
@@ -29,12 +32,13 @@ test('an unanswered publish is not repeated, keeps no place from others, and its
       return forward(out, large)
     },
   })
-  await suspend(t, queues.out)
+  const named = stepsOf(lines, `confirm of a message for "${queues.out}"`)
+  const resume = await suspend(t, queues.out)
   await broker.publish(queues.in, 'one')
-  await logged(lines, /does not answer/)
+  await until(named)
   await broker.publish(queues.in, Buffer.alloc(MiB + 1, 'y'))
   await broker.expectMessage(queues.failed)
-  await node.ctl('eval', `sys:resume(${pidOf(queues.out)}).`)
+  await resume()
   await waitFor(() => broker.depth(queues.out), { describe: 'the message in the next queue' })
   await end()
   const copies = await broker.takeAll(queues.out)
@@ -43,10 +47,28 @@ test('an unanswered publish is not repeated, keeps no place from others, and its
     [{}],
   )
   assert.equal(await broker.depth(queues.in), 0)
-  assert.deepEqual(steps(lines), [
-    [`confirm of a message for "${queues.out}"`, 'the broker does not answer; waiting'],
-    [`confirm of a message for "${queues.out}"`, 'the broker answers again'],
-  ])
+  assert.deepEqual(named(), [WAITING, AGAIN])
+})
+
+test('a body that the broker refuses takes no small one with it: they share no channel', async t => {
+  const { broker, queues, lines, end } = await startHarness(t, {
+    url: node.url,
+    silentMs: 100,
+    handle: async ({ delivery }, { out }) => {
+      return forward(out, delivery.body.toString() === 'large' ? Buffer.alloc(2 * MiB, 'x') : delivery.body)
+    },
+  })
+  const named = stepsOf(lines, `confirm of a message for "${queues.out}"`)
+  const resume = await suspend(t, queues.out)
+  await broker.publish(queues.in, 'small')
+  await until(named)
+  await broker.publish(queues.in, 'large')
+  const failed = await broker.expectMessage(queues.failed)
+  assert.match(failed.body.toString(), /MESSAGE_TOO_LARGE/)
+  await resume()
+  const small = await broker.expectMessage(queues.out)
+  assert.deepEqual([small.body.toString(), small.headers], ['small', {}])
+  await end()
 })
 
 test('what is sent to a queue without an answer is bounded, beyond the hand-back at HoldLimit as well', async t => {
@@ -64,11 +86,11 @@ test('what is sent to a queue without an answer is bounded, beyond the hand-back
       return forward(out, Buffer.alloc(400_000, 'x'))
     },
   })
-  await suspend(t, queues.out)
+  const resume = await suspend(t, queues.out)
   for (let index = 0; index < 3; index += 1) await broker.publish(queues.in, `${index}`)
   await waitFor(() => passes >= 9, { describe: 'each to come three times' })
   assert.ok(proxy.bytesUp < 800_000, `${proxy.bytesUp} bytes were sent`)
-  await node.ctl('eval', `sys:resume(${pidOf(queues.out)}).`)
+  await resume()
   await waitFor(async () => ((await broker.depth(queues.out)) ?? 0) >= 3, { describe: 'all messages' })
   await waitFor(async () => (await broker.depth(queues.in)) === 0, { describe: 'nothing to wait' })
   await end()
@@ -82,9 +104,10 @@ test('consuming and cancelling that are not answered are named, and do not hold 
     intake,
     handle: async () => done(),
   })
-  await suspend(t, queues.in)
+  const named = stepsOf(lines, `basic.cancel for "${queues.in}"`)
+  const resume = await suspend(t, queues.in)
   intake.close()
-  await logged(lines, /does not answer/)
+  await until(named)
   intake.open()
   let ended = false
   const ending = end().then(() => {
@@ -92,8 +115,8 @@ test('consuming and cancelling that are not answered are named, and do not hold 
   })
   await waitFor(() => ended, { describe: 'the end', deadlineMs: 5000 })
   await ending
-  assert.deepEqual(steps(lines), [[`basic.cancel for "${queues.in}"`, 'the broker does not answer; waiting']])
-  await node.ctl('eval', `sys:resume(${pidOf(queues.in)}).`)
+  assert.deepEqual(named(), [WAITING])
+  await resume()
   await waitFor(async () => (await broker.consumers(queues.in)) === 0, { describe: 'the consumer to be gone' })
 })
 
@@ -111,29 +134,28 @@ test('consuming that is not answered is named once, and goes on when it is', asy
     },
   })
   await broker.publish(queues.in, 'one')
-  await suspend(t, queues.in)
+  const named = stepsOf(lines, `basic.consume for "${queues.in}"`)
+  const resume = await suspend(t, queues.in)
   intake.open()
-  await logged(lines, /does not answer/)
-  await node.ctl('eval', `sys:resume(${pidOf(queues.in)}).`)
+  await until(named)
+  await resume()
   await handled.opened
   await end()
-  assert.deepEqual(steps(lines), [
-    [`basic.consume for "${queues.in}"`, 'the broker does not answer; waiting'],
-    [`basic.consume for "${queues.in}"`, 'the broker answers again'],
-  ])
+  assert.deepEqual(named(), [WAITING, AGAIN])
 })
 
 test('a declaration that is not answered is named, and another broker is tried', async t => {
   const { broker, queues } = await startHarness(t, { url: node.url, handle: async () => done() })
-  await suspend(t, queues.out)
-  const lines: Harness['lines'] = []
+  const resume = await suspend(t, queues.out)
+  const lines: Record<string, unknown>[] = []
+  const named = stepsOf(lines, `declaration of "${queues.out}"`)
   const log = pino({}, { write: (line: string) => lines.push(JSON.parse(line)) })
   const connection = await connect(node.url)
   t.after(() => connection.close())
   const options = { type: 'classic' as const, silence: new Silence(log, 50), limitMs: 200 }
   await assert.rejects(declareQueues(connection, [{ name: queues.out }], options), /no answer within 0.2 s/)
-  assert.deepEqual(steps(lines), [[`declaration of "${queues.out}"`, 'the broker does not answer; waiting']])
-  await node.ctl('eval', `sys:resume(${pidOf(queues.out)}).`)
+  assert.deepEqual(named(), [WAITING])
+  await resume()
   await waitFor(async () => (await broker.depth(queues.out)) === 0, { describe: 'the queue to answer' })
 })
 
@@ -170,16 +192,18 @@ function pidOf(queue: string): string {
   return `amqqueue:get_pid(element(2, rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"${queue}">>))))`
 }
 
-/** The queue takes no request any more until it is resumed: what is sent to it waits. */
-async function suspend(t: TestContext, queue: string): Promise<void> {
+/** The queue takes no request any more until it is resumed, by what this returns: what is sent to it waits. */
+async function suspend(t: TestContext, queue: string): Promise<() => Promise<unknown>> {
   await node.ctl('eval', `sys:suspend(${pidOf(queue)}).`)
-  t.after(() => node.ctl('eval', `sys:resume(${pidOf(queue)}).`).catch(() => undefined))
+  let resumed: Promise<unknown> | undefined
+  const resume = () => {
+    resumed ??= node.ctl('eval', `sys:resume(${pidOf(queue)}).`)
+    return resumed
+  }
+  t.after(resume)
+  return resume
 }
 
-function steps(lines: Harness['lines']): unknown[] {
-  return lines.filter(line => line.step !== undefined).map(line => [line.step, line.msg])
-}
-
-function logged(lines: Harness['lines'], pattern: RegExp) {
-  return waitFor(() => lines.find(line => pattern.test(String(line.msg))), { describe: `the log line ${pattern}` })
+function until(named: () => unknown[]): Promise<unknown> {
+  return waitFor(() => named().length > 0, { describe: 'the silence to be named' })
 }

@@ -122,6 +122,16 @@ async function ownBroker(t: TestContext, url: string): Promise<TestBroker> {
   return broker
 }
 
+/** What is said about one step from now on; a busy machine may have named it before. */
+export function stepsOf(lines: Harness['lines'], step: string): () => unknown[] {
+  const from = lines.length
+  return () =>
+    lines
+      .slice(from)
+      .filter(line => line.step === step)
+      .map(line => line.msg)
+}
+
 /** A promise that somebody else settles. */
 export function gate(): { readonly opened: Promise<void>; open(): void } {
   let open = () => {}

@@ -148,7 +148,7 @@ export class BrokerConnection {
     } finally {
       this.#current = undefined
       this.readingTime.unblock()
-      await quietly(connection)
+      await closeQuietly(connection)
     }
   }
 
@@ -161,7 +161,7 @@ export class BrokerConnection {
     try {
       return await orAbort(connecting, this.#closing.signal)
     } catch (error) {
-      if (this.#closing.signal.aborted) connecting.then(quietly, () => undefined)
+      if (this.#closing.signal.aborted) connecting.then(closeQuietly, () => undefined)
       throw error
     }
   }
@@ -202,13 +202,13 @@ export class BrokerConnection {
 }
 
 /** Closing a connection that is half dead may never be answered; its socket and heartbeat would keep the process alive. */
-async function quietly(connection: ChannelModel): Promise<void> {
+export async function closeQuietly(connection: ChannelModel): Promise<void> {
+  connection.on('error', () => undefined) // nobody else listens when it was closed before it was watched
   const limit = timeLimit(new AbortController().signal, LAST_CLOSE_MS, new Error('close was not answered'))
   // Nothing depends on a clean end: the broker gives back what was not acknowledged either way.
   await orAbort(connection.close(), limit.signal).catch(() => undefined)
   limit.dispose()
   const socket: unknown = 'stream' in connection.connection ? connection.connection.stream : undefined
-  connection.on('error', () => undefined)
   // Only an error makes amqplib end its timers.
   if (socket instanceof Duplex && !socket.destroyed) socket.destroy(new Error('the connection was given up'))
 }
