@@ -25,6 +25,7 @@ import {
   vanishedBeforeReport,
 } from './cuckoo-cells.js'
 import { type DumpDirFailure, dumpDirFails } from './dump-dir.js'
+import { HALF_BROKEN } from './half-broken-cells.js'
 import { QUEUES, SERVICES } from './rig.js'
 import type { Cell } from './run-cell.js'
 import { serverDown, twoInstances } from './surroundings.js'
@@ -57,6 +58,7 @@ export function allCells({ mounts }: { readonly mounts: boolean }): Cell[] {
     CRITS_SLOW,
     ...dumpDirFailures.flatMap(failure => [dumpDirFails(failure, 'SIGKILL'), dumpDirFails(failure, 'SIGTERM')]),
     ...SERVICES.map(twoInstances),
+    ...HALF_BROKEN,
   ]
 }
 
