@@ -9,6 +9,7 @@ import { ANALYSIS_DELETED, FILES_REJECTED } from './faults/crits-cells.js'
 import { HIDDEN_TASK, IDS_REUSED, VANISHED_WHILE_WATCHED } from './faults/cuckoo-cells.js'
 import { dumpDirFails } from './faults/dump-dir.js'
 import { dumpedBodies } from './faults/dumps.js'
+import { KEY_EXPIRED, listsFail } from './faults/half-broken-cells.js'
 import { publishConfirmed } from './faults/publish.js'
 import { randomCell, seeded } from './faults/random-run.js'
 import { QUEUES, type Rig, startRig } from './faults/rig.js'
@@ -45,6 +46,8 @@ const CELLS = [
   atBroker('consuming connection reset', 'feed_cuckoo', 'publish'),
   queueRemade('check'),
   alarm('memory alarm'),
+  listsFail('every list 500', { kind: 'status', status: 500 }),
+  KEY_EXPIRED,
 ]
 
 for (const cell of CELLS) {

@@ -105,7 +105,7 @@ export function uploadsFail(moment: string, fault: HttpFault): Cell {
     unmet: async (rig, samples) => {
       return samples.flatMap(({ analysisId }) => {
         const log = rig.crits.analyses.get(analysisId)?.log ?? []
-        const skipped = log.some(({ level, message }) => level === 'warning' && message.includes('dropped file'))
+        const skipped = log.some(({ level, message }) => level === 'warning' && message.includes('given up'))
         return skipped ? [`a file was left out: ${analysisId}`] : []
       })
     },
@@ -251,6 +251,6 @@ function oneWaitsForItsCause(rig: Rig): () => Promise<void> {
     rig.services.overseer.log.filter(({ msg, code }) => msg === 'will be tried again' && code !== undefined).length
   const before = count()
   return async () => {
-    await waitFor(() => count() > before, { deadlineMs: 90_000, describe: 'a message that waits for its cause' })
+    await waitFor(() => count() > before, { deadlineMs: 45_000, describe: 'a message that waits for its cause' })
   }
 }

@@ -2,6 +2,7 @@
 import { afterUpload, atBroker } from './cells.js'
 import { IDS_REUSED } from './cuckoo-cells.js'
 import { dumpDirFails } from './dump-dir.js'
+import { besideBroken, uploadsFail } from './half-broken-cells.js'
 import { seeded } from './random-run.js'
 import type { Rig, ServiceName } from './rig.js'
 import { type Cell, problemsOf, runCell } from './run-cell.js'
@@ -14,6 +15,8 @@ export interface Mutation {
   readonly changes: readonly Change[]
   /** The fault that shows it. */
   readonly cell: Cell
+  /** Takes a minute or two: only the whole run makes it. */
+  readonly isLong?: boolean
   /** What the runner has to find. */
   readonly finds: RegExp
 }
@@ -28,6 +31,22 @@ const WRITE_DUMP =
   'if (!(await options.dumps.write(file, encodeDump(failed, headers), context.waiting))) return later()'
 const ANY_SAMPLE = "if (!md5 || wanted === '' || md5.toLowerCase() === wanted) return"
 const LOOK_FIRST = 'let mayExist = delivery.mayBeRepeat || context.headers.attempts > 0'
+
+const ASK_CONTROL = "if (fault === 'doubtful' && (await this.#answers(control, signal))) return false"
+const ASK_FIRST = 'for (const { availability } of [crits, cuckoo]) {'
+const WORK_CALL = 'workOff(analysis)'
+const WORK = `await ${WORK_CALL}`
+const AFTER_CLASS = '/** Two messages with the same one ask for the same work. */'
+const WAITING_INSIDE = `async function waitingInside<T>({ cuckoo, context }: Analysis, work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof ServerAwayError)) throw error
+      await cuckoo.availability.whenUp(context.waiting)
+    }
+  }
+}`
 
 export const MUTATIONS: readonly Mutation[] = [
   {
@@ -76,6 +95,30 @@ export const MUTATIONS: readonly Mutation[] = [
     changes: [['services/parse_and_submit/src/analysis.ts', ANY_SAMPLE, 'return']],
     cell: IDS_REUSED,
     finds: /rows of a foreign report/,
+  },
+  {
+    name: 'an outage told by the kind of error',
+    service: 'parse_and_submit',
+    changes: [['packages/http/src/availability.ts', ASK_CONTROL, '']],
+    cell: uploadsFail('every upload 504', { kind: 'status', status: 504 }),
+    isLong: true,
+    finds: /the fault failed/,
+  },
+  {
+    name: 'a place held while a server is away',
+    service: 'parse_and_submit',
+    changes: [
+      [
+        'services/parse_and_submit/src/places.ts',
+        ASK_FIRST,
+        'for (const { availability } of new Array<typeof crits>()) {',
+      ],
+      ['services/parse_and_submit/src/submit.ts', WORK, `await waitingInside(analysis, () => ${WORK_CALL})`],
+      ['services/parse_and_submit/src/submit.ts', AFTER_CLASS, `${WAITING_INSIDE}\n${AFTER_CLASS}`],
+    ],
+    cell: besideBroken('cuckoo', 'dead'),
+    isLong: true,
+    finds: /ms beside it|the fault failed/,
   },
 ]
 

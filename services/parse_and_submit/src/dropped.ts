@@ -7,7 +7,7 @@ import { download, isDoubtful, isIncomplete, tell } from './calls.js'
 import { PROGRESS, type Progress } from './notes.js'
 import { whyMissing } from './report.js'
 import { type Uploaded, uploadFile } from './upload.js'
-import { failed, isDue, settled } from './upload-tries.js'
+import { dueAt, failed, isDue, settled } from './upload-tries.js'
 
 const ARCHIVE_BYTES_MAX = 16 * 1024 ** 3
 
@@ -122,7 +122,7 @@ class DroppedPass {
     const open = tries.length > 0 ? `, ${tries.length} are tried again` : ''
     await tell(this.#round, 'info', `${this.#files} dropped files, ${this.#sent} uploaded${before}${open}`)
     if (tries.length > 0) {
-      this.#keep({ ...this.#progress, due: Math.min(...tries.map(({ at }) => at)) + uploadPauseMs })
+      this.#keep({ ...this.#progress, due: Math.min(...tries.map(one => dueAt(this.#progress, one, uploadPauseMs))) })
       return false
     }
     if (this.#leftOut === 0) return true

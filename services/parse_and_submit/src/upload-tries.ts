@@ -23,10 +23,15 @@ export class UploadsRefusedError extends ServiceError {
 /** What an upload that failed means for its file. */
 export type Verdict = { readonly kind: 'again' | 'refused'; readonly progress: Progress }
 
+/** When a file that has failed may be tried again: at once, where the failure did not count and uploads work by now. */
+export function dueAt({ uploadsWork }: Progress, { count, at }: UploadTry, pauseMs: number): number {
+  return count === 0 && uploadsWork ? at : at + pauseMs
+}
+
 /** Whether a file may be tried now. */
-export function isDue({ tries }: Progress, file: number, pauseMs: number, now: number): boolean {
-  const known = tries.find(one => one.file === file)
-  return known === undefined || now >= known.at + pauseMs
+export function isDue(progress: Progress, file: number, pauseMs: number, now: number): boolean {
+  const known = progress.tries.find(one => one.file === file)
+  return known === undefined || now >= dueAt(progress, known, pauseMs)
 }
 
 /** The progress once the upload of a file has succeeded, or it needed none. */

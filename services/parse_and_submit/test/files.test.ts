@@ -136,6 +136,24 @@ test('when two files fail and none succeeds, no file is skipped: the cause is a 
   )
 })
 
+test('once uploads work again, what failed with all others is tried at once', async t => {
+  const { crits, analysis, deliver, deliverUntilSettled } = await submitterScene(
+    t,
+    {},
+    dropping(file('a'), file('b'), file('c')),
+  )
+  crits.faults.next({ kind: 'status', status: 504, times: Number.POSITIVE_INFINITY, match: UPLOADS })
+  const first = deliver({})
+  await assert.rejects(first.outcome, { code: 'CRITS_UPLOADS_REFUSED' })
+  crits.faults.clear()
+  assert.equal((await deliverUntilSettled(writeHeaders(first.headers))).kind, 'done')
+  const rows = analysis().results.filter(({ subtype }) => subtype === 'file_added')
+  assert.deepEqual(
+    rows.map(({ result }) => result),
+    ['a', 'b', 'c'],
+  )
+})
+
 test('two files that fail while others are taken are each given up', async t => {
   const files = [file('bad'), file('worse'), file('good')]
   const { crits, analysis, deliver, deliverUntilSettled } = await submitterScene(
