@@ -101,6 +101,19 @@ test('the exit code is set in one place only', () => {
   assert.deepEqual(places, ['packages/core/src/process.ts'])
 })
 
+test('what was thrown is unknown, and is caught as such', () => {
+  const typed = files.filter(path => path.endsWith('.ts')).filter(path => /catch \((?!\w+: unknown\))/.test(read(path)))
+  assert.deepEqual(typed, [])
+})
+
+test('what product code opens is disposed of, and there is no other word for it', () => {
+  const closing = projects
+    .filter(({ name }) => name !== `${SCOPE}testing` && name !== `${SCOPE}demo`)
+    .flatMap(({ folder, sources }) => sources.filter(path => path.startsWith(`${folder}/src/`)))
+    .filter(path => /^ {2}(async )?((close|destroy|release)\(\): Promise|dispose\(\))/m.test(read(path)))
+  assert.deepEqual(closing, [])
+})
+
 test('source files have at most 250 lines', () => {
   const sources = files.filter(path => /^(packages|services)\/[^/]+\/src\/.*\.ts$|^scripts\/.*\.mjs$/.test(path))
   assert.ok(sources.length > 0)

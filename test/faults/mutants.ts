@@ -41,7 +41,7 @@ const WAITING_INSIDE = `async function waitingInside<T>({ cuckoo, context }: Ana
   for (;;) {
     try {
       return await work()
-    } catch (error) {
+    } catch (error: unknown) {
       if (!(error instanceof ServerAwayError)) throw error
       await cuckoo.availability.whenUp(context.waiting)
     }

@@ -28,7 +28,7 @@ async function unpack(path: string): Promise<Unpacked> {
   for await (const entry of openArchive(file)) {
     const staged = await stageEntry(entry, tmpdir(), memory)
     for await (const chunk of staged.open()) if (chunk.length === 0) throw new RangeError('an empty chunk')
-    await staged.close()
+    await staged[Symbol.asyncDispose]()
     files++
   }
   await file.close()
@@ -40,7 +40,7 @@ async function store(url: string): Promise<number> {
   const response = await client.request({ method: 'GET', path: '/', signal: new AbortController().signal })
   const maxBytes = Number.POSITIVE_INFINITY
   const file = await stageArchive(response.stream(maxBytes), tmpdir(), { maxBytes })
-  await file.close()
+  await file[Symbol.asyncDispose]()
   return file.size
 }
 

@@ -37,7 +37,7 @@ async function withFile<T>(bytes: Buffer, use: (file: StagedFile) => Promise<T>)
   try {
     return await use(file)
   } finally {
-    await file.close()
+    await file[Symbol.asyncDispose]()
   }
 }
 
@@ -48,7 +48,7 @@ const list = (bytes: Buffer, limits: ArchiveLimits = {}): Promise<[string, numbe
       const staged = await stageEntry(entry, folder, memory)
       assert.equal(staged.size, entry.size)
       found.push([staged.name, staged.size, staged.md5])
-      await staged.close()
+      await staged[Symbol.asyncDispose]()
     }
     return found
   })
@@ -126,7 +126,7 @@ test('bytes that are still being written to the disk are not overwritten by thos
       const digest = createHash('md5')
       for await (const chunk of staged.open()) digest.update(chunk)
       seen.push([staged.md5, digest.digest('hex')])
-      await staged.close()
+      await staged[Symbol.asyncDispose]()
     }
     return seen
   })

@@ -35,13 +35,13 @@ async function read(bytes: Buffer): Promise<{ found: Found[]; error: unknown }> 
     for await (const entry of openArchive(staged, LIMITS)) {
       const file = await stageEntry(entry, folder, memory)
       found.push({ name: file.name, size: file.size, md5: file.md5 })
-      await file.close()
+      await file[Symbol.asyncDispose]()
     }
     return { found, error: undefined }
   } catch (error: unknown) {
     return { found, error }
   } finally {
-    await staged.close()
+    await staged[Symbol.asyncDispose]()
   }
 }
 
@@ -156,7 +156,7 @@ test('an archive of 10,000 files is read to its end, within the memory of one', 
     assert.equal(entry.name, `"_${count}`)
     count += 1
   }
-  await staged.close()
+  await staged[Symbol.asyncDispose]()
   assert.equal(count, 10_000)
 })
 

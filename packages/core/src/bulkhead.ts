@@ -36,7 +36,7 @@ interface Watch {
  * One for each stage with a server that can be away beside others that are not:
  *
  *     if (!(await bulkhead.ready(cuckoo.availability, context.waiting))) return later()
- *     try { … use only `availability.attempt` … } catch (error) { ServerAwayError: give up what others need, ask again }
+ *     try { … use only `availability.attempt` … } catch (error: unknown) { ServerAwayError: give up what others need, ask again }
  *
  * At most half the prefetch waits, for all servers together. Whoever finds that half taken goes to the end of its queue,
  * at a limited rate, so that a queue of nothing else does not spin. One watch for each server asks it meanwhile.
@@ -98,14 +98,13 @@ export class Bulkhead {
 
   /** Whether the event comes before it is this message's turn to make room. */
   async #pass(event: (signal: AbortSignal) => Promise<void>, graceMs: number, signal: AbortSignal): Promise<boolean> {
-    const turn = linkedController(signal)
+    using turn = linkedController(signal)
     const inTurn = turn.controller.signal
     try {
       const mayPass = delay(graceMs, inTurn).then(() => delay(this.#reserve(), inTurn))
       return await Promise.race([event(inTurn).then(() => true), mayPass.then(() => false)])
     } finally {
       turn.controller.abort()
-      turn.dispose()
     }
   }
 
@@ -120,10 +119,11 @@ export class Bulkhead {
     const known = this.#watches.get(server)
     known?.idle.refresh()
     if (known) return known
-    const { controller, dispose } = linkedController(this.#stop)
+    const following = linkedController(this.#stop)
+    const { controller } = following
     const well = server.whenWell(controller.signal).finally(() => {
       clearTimeout(watch.idle)
-      dispose()
+      following[Symbol.dispose]()
       this.#watches.delete(server)
     })
     well.catch(() => undefined) // it is for those who wait, and there may be none

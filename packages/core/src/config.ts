@@ -68,13 +68,13 @@ async function readJson(path: string): Promise<object> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
-  } catch (error) {
+  } catch (error: unknown) {
     throw new ConfigError(path, [`cannot be read: ${describeError(error)}`])
   }
   let value: unknown
   try {
     value = parseJsonText(text)
-  } catch (error) {
+  } catch (error: unknown) {
     throw new ConfigError(path, [describeError(error)])
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {

@@ -17,7 +17,7 @@ export function parseJsonText(text: string): unknown {
   const json = text.startsWith('\ufeff') ? text.slice(1) : text
   try {
     return JSON.parse(json)
-  } catch (thrown) {
+  } catch (thrown: unknown) {
     throw new JsonError(placeOf(json, toError(thrown).message))
   }
 }
@@ -35,7 +35,7 @@ function placeByParser(text: string): string {
   try {
     parse(text)
     return ''
-  } catch (thrown) {
+  } catch (thrown: unknown) {
     const error = toError(thrown)
     // A RangeError of very deep nesting has no place.
     return 'line' in error && 'column' in error ? see(Number(error.line), Number(error.column)) : ''

@@ -26,7 +26,7 @@ export class LogFile {
     try {
       mkdirSync(dirname(path), { recursive: true })
       this.#fd = openSync(path, 'a', 0o600)
-    } catch (thrown) {
+    } catch (thrown: unknown) {
       throw new ConfigError('LogFile', [`"LogFile": ${path} cannot be opened for writing: ${describeError(thrown)}`])
     }
   }
@@ -79,7 +79,7 @@ function enduring(stream: { write(line: string): unknown }, name: string) {
       try {
         stream.write(line)
         failing = false
-      } catch (error) {
+      } catch (error: unknown) {
         if (!failing) process.stderr.write(`log lines cannot be written to ${name}: ${describeError(error)}\n`)
         failing = true
       }

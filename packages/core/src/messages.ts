@@ -157,7 +157,7 @@ export function parseJson(body: Buffer): unknown {
   if (body.length === 0) throw new InvalidMessageError('body', 'is empty')
   try {
     return parseJsonText(new TextDecoder('utf-8', { fatal: true }).decode(body))
-  } catch (thrown) {
+  } catch (thrown: unknown) {
     throw new InvalidMessageError('body', thrown instanceof JsonError ? thrown.message : 'is not UTF-8')
   }
 }

@@ -58,7 +58,7 @@ export async function runProcess<C extends object>(definition: ProcessDefinition
   process.on('SIGUSR1', ignore)
   try {
     process.exitCode = await start(definition)
-  } catch (error) {
+  } catch (error: unknown) {
     const message = error instanceof ConfigError ? error.message : describeError(error)
     process.stderr.write(`${definition.name}: ${redactText(message)}\n`)
     process.exitCode = error instanceof ConfigError || error instanceof BrokerRefusedError ? EXIT.unusable : EXIT.failed
@@ -107,7 +107,7 @@ async function run<C extends object>(definition: ProcessDefinition<C>, { config,
   const file = openLogFile(logConfig(config))
   const log = createLogger(definition.name, logConfig(config), file)
   for (const warning of advice) log.warn({ warning }, 'the configuration should be looked at')
-  const shutdown = new Shutdown(
+  using shutdown = new Shutdown(
     () => drainMs(config),
     (signal, meaning) =>
       log.info({ signal }, meaning === 'stop' ? 'stopping: work in progress may end' : 'stopping now'),
@@ -121,11 +121,10 @@ async function run<C extends object>(definition: ProcessDefinition<C>, { config,
   process.on('uncaughtException', crash)
   try {
     return await definition.run(config, { log, shutdown, args })
-  } catch (error) {
+  } catch (error: unknown) {
     log.fatal({ err: error }, 'ended by an error')
     throw error
   } finally {
-    shutdown.dispose()
     process.off('SIGHUP', hangUp)
     process.off('uncaughtException', crash)
   }
@@ -136,7 +135,7 @@ function reopen(file: LogFile | undefined, log: Logger): void {
   try {
     file?.reopen()
     log.info(file ? 'LogFile is open anew' : 'SIGHUP does nothing: there is no LogFile')
-  } catch (error) {
+  } catch (error: unknown) {
     log.warn({ err: error }, 'LogFile cannot be opened anew; going on in the old one')
   }
 }

@@ -120,7 +120,7 @@ interface Running {
 async function consumeUntilStopped(running: Running, { log, shutdown }: ProcessEnvironment): Promise<number> {
   try {
     await Promise.all([running.publisher.open(shutdown.stop), running.connection.open(shutdown.stop)])
-  } catch (error) {
+  } catch (error: unknown) {
     if (shutdown.stop.aborted) return 0
     throw error
   }
@@ -143,7 +143,7 @@ async function drainInTime(consumers: readonly Consumer[], force: AbortSignal, l
     await orAbort(Promise.all(consumers.map(consumer => consumer.drain())), overdue.signal)
     log.info('stopped; every message is settled or given back')
     return true
-  } catch (error) {
+  } catch (error: unknown) {
     if (!overdue.signal.aborted) throw error
     const inWork = consumers.reduce((sum, consumer) => sum + consumer.inWork, 0)
     log.warn({ inWork }, 'stopped with messages in work; the broker delivers them again')
@@ -164,7 +164,7 @@ function checkBroker(broker: BrokerConfig): string[] {
   try {
     parseBrokers(broker.Amqp)
     return tlsProblems(broker)
-  } catch (error) {
+  } catch (error: unknown) {
     return [describeError(error)]
   }
 }

@@ -4,7 +4,7 @@ import { StopRequested } from './errors.js'
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
-export class Shutdown {
+export class Shutdown implements Disposable {
   readonly #stop = new AbortController()
   readonly #force = new AbortController()
   readonly #onSignal: (signal: NodeJS.Signals) => void
@@ -37,7 +37,7 @@ export class Shutdown {
     this.#drainTimer.unref()
   }
 
-  dispose(): void {
+  [Symbol.dispose](): void {
     clearTimeout(this.#drainTimer)
     for (const signal of SIGNALS) process.off(signal, this.#onSignal)
   }

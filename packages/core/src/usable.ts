@@ -10,7 +10,7 @@ export function directoryProblems(directories: Readonly<Record<string, string>>)
       if (!statSync(path).isDirectory()) return [`"${key}": ${path} is not a directory`]
       accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
       return []
-    } catch (error) {
+    } catch (error: unknown) {
       return [`"${key}": ${path} cannot be written to: ${describeError(error)}`]
     }
   })
@@ -27,7 +27,7 @@ export function fileProblems(files: Readonly<Record<string, string>>): string[] 
         return [`"${key}": ${path} is ${isMissing ? 'in no' : 'a'} directory`]
       accessSync(there, constants.W_OK | (isMissing ? constants.X_OK : 0))
       return []
-    } catch (error) {
+    } catch (error: unknown) {
       return [`"${key}": ${path} cannot be opened for writing: ${describeError(error)}`]
     }
   })

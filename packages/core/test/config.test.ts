@@ -26,7 +26,7 @@ async function load(content: unknown, env: Record<string, string> = {}, warn?: (
 async function problemsOf(content: unknown, env: Record<string, string> = {}): Promise<string> {
   try {
     await load(content, env)
-  } catch (error) {
+  } catch (error: unknown) {
     assert.ok(error instanceof ConfigError)
     return error.problems.join('\n')
   }

@@ -73,7 +73,7 @@ for (const decode of [decodeTask, decodeFailedMessage]) {
       const before = Buffer.from(input)
       try {
         decode(input)
-      } catch (error) {
+      } catch (error: unknown) {
         assert.ok(error instanceof InvalidMessageError)
       }
       assert.deepEqual(input, before)

@@ -12,12 +12,8 @@ export function isHalfWritten(path: string): boolean {
 
 /** Makes names that were added to or removed from a directory last. */
 export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
+  await using directory = await open(path, 'r')
+  await directory.sync()
 }
 
 /**

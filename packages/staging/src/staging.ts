@@ -32,17 +32,15 @@ export interface Source {
   stream(): AsyncIterable<Buffer>
 }
 
-/** A complete file without a name. It takes space on the disk until it is closed. */
-export interface StagedFile {
+/** A complete file without a name. It takes space on the disk until it is disposed of, which may be done twice. */
+export interface StagedFile extends AsyncDisposable {
   readonly fd: number
   /** Bytes. */
   readonly size: number
-  /** Gives the space back. Calling it again does nothing. */
-  close(): Promise<void>
 }
 
-/** A dropped file, complete and readable any number of times until it is closed. */
-export interface StagedEntry {
+/** A dropped file, complete and readable any number of times until it is disposed of, which may be done twice. */
+export interface StagedEntry extends AsyncDisposable {
   readonly name: string
   /** Bytes. */
   readonly size: number
@@ -50,8 +48,6 @@ export interface StagedEntry {
   readonly md5: string
   /** The bytes from the beginning; at a retry again. */
   open(): AsyncIterable<Buffer>
-  /** Gives disk space back. Calling it again does nothing. */
-  close(): Promise<void>
 }
 
 /** Limits and expectations for `stageArchive`. */
@@ -116,7 +112,7 @@ class TemporaryFile {
     return readFile(this.#handle.fd)
   }
 
-  close(): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
     this.#closed ??= this.#handle.close()
     return this.#closed
   }
@@ -188,13 +184,13 @@ export async function stageArchive(
     }
     return file
   } catch (error: unknown) {
-    await file.close()
+    await file[Symbol.asyncDispose]()
     throw error
   }
 }
 
 /**
- * Reads one file to its end. If it fits it stays in `memory`, which may be used again when the entry is closed; else it goes to a file in `tmpDir`.
+ * Reads one file to its end. If it fits it stays in `memory`, which may be used again when the entry is disposed of; else it goes to a file in `tmpDir`.
  * @throws {StagingError} `no-space` or `io`; what the entry's stream throws
  */
 export async function stageEntry(entry: Source, tmpDir: string, memory: Buffer): Promise<StagedEntry> {
@@ -213,7 +209,7 @@ export async function stageEntry(entry: Source, tmpDir: string, memory: Buffer):
       size += chunk.length
     }
   } catch (error: unknown) {
-    await file?.close()
+    await file?.[Symbol.asyncDispose]()
     throw error
   }
   return {
@@ -224,6 +220,6 @@ export async function stageEntry(entry: Source, tmpDir: string, memory: Buffer):
       if (file !== undefined) yield* file.read()
       else if (size > 0) yield memory.subarray(0, size)
     },
-    close: async () => file?.close(),
+    [Symbol.asyncDispose]: async () => file?.[Symbol.asyncDispose](),
   }
 }

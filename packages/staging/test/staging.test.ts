@@ -44,8 +44,8 @@ test('a staged archive is complete, private and has no name', async () => {
   assert.equal(fstatSync(file.fd).mode & 0o777, 0o600)
   assert.equal(fstatSync(file.fd).nlink, 0)
   assert.deepEqual(await readdir(folder), [])
-  await file.close()
-  await file.close()
+  await file[Symbol.asyncDispose]()
+  await file[Symbol.asyncDispose]()
 })
 
 test('an archive of another length than announced is refused', async () => {
@@ -105,7 +105,7 @@ test('a dropped file can be read again and again, from memory or from the disk',
     assert.equal(staged.size, size)
     assert.ok((await contents(staged)).equals(bytes))
     assert.ok((await contents(staged)).equals(bytes))
-    await staged.close()
-    await staged.close()
+    await staged[Symbol.asyncDispose]()
+    await staged[Symbol.asyncDispose]()
   }
 })

@@ -35,7 +35,7 @@ export function send(
         const chunks: Buffer[] = []
         for await (const chunk of response) chunks.push(chunk)
         resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) })
-      } catch (error) {
+      } catch (error: unknown) {
         reject(error)
       }
     })

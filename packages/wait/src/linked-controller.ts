@@ -1,9 +1,8 @@
 /** A controller that follows other signals. */
 
-export interface LinkedController {
+/** Disposing of it stops following; without that the sources keep the controller alive. */
+export interface LinkedController extends Disposable {
   readonly controller: AbortController
-  /** Stops following; to be called when the work is over, or the sources keep the controller alive. */
-  dispose(): void
 }
 
 /**
@@ -20,7 +19,7 @@ export function linkedController(...signals: readonly AbortSignal[]): LinkedCont
   })
   return {
     controller,
-    dispose() {
+    [Symbol.dispose]() {
       for (const remove of listeners) remove()
     },
   }

@@ -19,7 +19,8 @@ export class Notifier {
   /** Resolves when somebody notifies, or after `ms`. Rejects with `signal.reason`. */
   async sleep(ms: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    const { controller, dispose } = linkedController(signal)
+    using linked = linkedController(signal)
+    const { controller } = linked
     this.#sleeper = controller
     try {
       if (!this.#notified) await delay(ms, controller.signal)
@@ -29,7 +30,6 @@ export class Notifier {
     } finally {
       this.#notified = false
       this.#sleeper = undefined
-      dispose()
     }
   }
 }

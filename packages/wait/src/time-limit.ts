@@ -1,10 +1,9 @@
 /** Bounds how long something may take. */
 import { linkedController } from './linked-controller.js'
 
-export interface TimeLimit {
+/** Disposing of it takes timer and listener away. */
+export interface TimeLimit extends Disposable {
   readonly signal: AbortSignal
-  /** Takes timer and listener away; to be called when the work is over. */
-  dispose(): void
 }
 
 /**
@@ -12,13 +11,14 @@ export interface TimeLimit {
  * no limit.
  */
 export function timeLimit(signal: AbortSignal, ms: number, reason: Error): TimeLimit {
-  const { controller, dispose } = linkedController(signal)
+  const linked = linkedController(signal)
+  const { controller } = linked
   const timer = Number.isFinite(ms) ? setTimeout(() => controller.abort(reason), ms) : undefined
   return {
     signal: controller.signal,
-    dispose() {
+    [Symbol.dispose]() {
       clearTimeout(timer)
-      dispose()
+      linked[Symbol.dispose]()
     },
   }
 }

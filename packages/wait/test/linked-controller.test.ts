@@ -25,7 +25,7 @@ test('its own abort does not reach the sources', () => {
 test('once disposed it follows no source and leaves no listener', () => {
   const source = new AbortController()
   const linked = linkedController(source.signal)
-  linked.dispose()
+  linked[Symbol.dispose]()
   source.abort()
   assert.equal(linked.controller.signal.aborted, false)
   assert.equal(getEventListeners(source.signal, 'abort').length, 0)

@@ -56,10 +56,10 @@ function isLoopback(address: string): boolean {
 
 /** Runs the loops until `stop`. One that ends by itself is a fault: it ends the others, and this rejects as it did. */
 async function runLoops(loops: readonly ((signal: AbortSignal) => Promise<never>)[], stop: AbortSignal): Promise<void> {
-  const { controller, dispose } = linkedController(stop)
+  using linked = linkedController(stop)
+  const { controller } = linked
   const running = loops.map(loop => loop(controller.signal).catch((error: unknown) => controller.abort(error)))
   await Promise.all(running)
-  dispose()
   if (!stop.aborted) throw controller.signal.reason
 }
 

@@ -18,8 +18,8 @@ const FINAL: ReadonlySet<SampleErrorCode> = new Set(['SAMPLE_NOT_FOUND', 'SAMPLE
 export async function storeSample(content: AsyncIterable<Buffer>, directory: string): Promise<Sample> {
   try {
     const source = { name: 'sample', stream: () => content }
-    const { size, md5, open, close } = await stageEntry(source, directory || tmpdir(), Buffer.alloc(0))
-    return { size, md5: async () => md5, open, [Symbol.asyncDispose]: close }
+    const staged = await stageEntry(source, directory || tmpdir(), Buffer.alloc(0))
+    return { ...staged, md5: async () => staged.md5 }
   } catch (error: unknown) {
     const isFinal = error instanceof SampleError && FINAL.has(error.code)
     throw isFinal ? new PermanentError(error.code, error.message, { cause: error }) : error

@@ -42,7 +42,7 @@ export class Teller {
   }
 
   async #say(state: State, server: CritsServer, crits: CritsData, text: string, signal: AbortSignal): Promise<boolean> {
-    const limit = timeLimit(signal, this.#limitMs, new Error(`no answer within ${this.#limitMs / 1000} s`))
+    using limit = timeLimit(signal, this.#limitMs, new Error(`no answer within ${this.#limitMs / 1000} s`))
     try {
       await server.client(crits).log('info', text, limit.signal)
       this.#heard(state)
@@ -55,8 +55,6 @@ export class Teller {
       this.#notHeard(state, server, error)
       signal.throwIfAborted()
       return false
-    } finally {
-      limit.dispose()
     }
   }
 

@@ -43,7 +43,8 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
       allowedUrls: config.AllowedCritsURLs,
       onAvailability: (server, state, error) => logAvailability(log, server, state, error),
     })
-    const { controller: end, dispose } = linkedController(stop)
+    const linked = linkedController(stop)
+    const end = linked.controller
     const notices = new Notices({ dir, servers, log, sharedCauseLimit: config.SharedCauseLimit, stop: end.signal })
     const rounds = eachMinute(() => sweep(dir, log).then(() => notices.tellAll()), log, end.signal)
     // The other half stays free for messages that need no dump.
@@ -62,7 +63,7 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
       stages: [oversee, ...releases],
       async [Symbol.asyncDispose]() {
         end.abort(new StopRequested())
-        dispose()
+        linked[Symbol.dispose]()
         await rounds
         await notices[Symbol.asyncDispose]()
         await servers[Symbol.asyncDispose]()

@@ -14,31 +14,25 @@ export async function cleanUp({ task, cuckoo, context }: Analysis, signal: Abort
   const { log, waiting } = context
   // Long work is no reason not to try for long.
   const patience = waiting.reason instanceof HoldLimitReached ? signal : waiting
-  const limit = timeLimit(patience, CLEANUP_MS, new Error('it took too long'))
+  using limit = timeLimit(patience, CLEANUP_MS, new Error('it took too long'))
   const pauses = backOff({ initialMs: 500, maxMs: 60_000 })
-  try {
-    for (;;) {
-      const deletion = await cuckoo.availability
-        .attempt(signal, inner => cuckoo.client.deleteTask(task.taskId, inner))
-        .catch((error: unknown) => ({ error }))
-      if (deletion === 'deleted' || deletion === 'gone') {
-        log.info({ deletion }, 'cleaned up in Cuckoo')
-        return
-      }
-      if (deletion === 'kept') {
-        log.warn(
-          `task ${task.taskId} stays in Cuckoo: it has tags, and this Cuckoo would delete every task with one of them`,
-        )
-        return
-      }
-      const err = typeof deletion === 'object' ? deletion.error : new Error('Cuckoo says that it is being processed')
-      if (!(await passes(delay(pauses.next(), limit.signal)))) {
-        log.warn({ err }, `task ${task.taskId} stays in Cuckoo: it could not be deleted`)
-        return
-      }
+  for (;;) {
+    const deletion = await cuckoo.availability
+      .attempt(signal, inner => cuckoo.client.deleteTask(task.taskId, inner))
+      .catch((error: unknown) => ({ error }))
+    if (deletion === 'deleted' || deletion === 'gone') {
+      log.info({ deletion }, 'cleaned up in Cuckoo')
+      return
     }
-  } finally {
-    limit.dispose()
+    if (deletion === 'kept') {
+      log.warn('the task stays in Cuckoo: it has tags, and this Cuckoo would delete every task with one of them')
+      return
+    }
+    const err = typeof deletion === 'object' ? deletion.error : new Error('Cuckoo says that it is being processed')
+    if (!(await passes(delay(pauses.next(), limit.signal)))) {
+      log.warn({ err }, 'the task stays in Cuckoo: it could not be deleted')
+      return
+    }
   }
 }
 

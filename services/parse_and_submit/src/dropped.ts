@@ -30,26 +30,18 @@ const MISSING_MAX = 900
  */
 export async function submitDropped(round: Round): Promise<boolean> {
   await requireTask(round)
-  const archive = await downloadArchive(round)
-  try {
-    const pass = new DroppedPass(round)
-    const memory = Buffer.allocUnsafeSlow(MEMORY_BYTES)
-    for await (const entry of openArchive(archive, { signal: round.context.working })) {
-      if (entry.secondNameOf !== undefined) {
-        pass.takeName(entry.name, entry.secondNameOf)
-        continue
-      }
-      const staged = await stageEntry(entry, round.tmpDir, memory)
-      try {
-        await pass.take(staged, entry.path)
-      } finally {
-        await staged.close()
-      }
+  await using archive = await downloadArchive(round)
+  const pass = new DroppedPass(round)
+  const memory = Buffer.allocUnsafeSlow(MEMORY_BYTES)
+  for await (const entry of openArchive(archive, { signal: round.context.working })) {
+    if (entry.secondNameOf !== undefined) {
+      pass.takeName(entry.name, entry.secondNameOf)
+      continue
     }
-    return await pass.end()
-  } finally {
-    await archive.close()
+    await using staged = await stageEntry(entry, round.tmpDir, memory)
+    await pass.take(staged, entry.path)
   }
+  return await pass.end()
 }
 
 /** An instance that parses only dropped files sees no report; whose files they are is known from the task as well. */
@@ -71,7 +63,7 @@ async function downloadArchive(analysis: Analysis): Promise<StagedFile> {
       })
       if (staged) return staged
       throw await whyMissing(analysis, 'archive of dropped files')
-    } catch (error) {
+    } catch (error: unknown) {
       if (attempt === DOWNLOADS || !isIncomplete(error)) throw error
       context.log.info({ err: error }, 'the archive is incomplete; downloading it again')
     }
@@ -152,7 +144,7 @@ class DroppedPass {
     let uploaded: Uploaded
     try {
       uploaded = await uploadFile(this.#round, file)
-    } catch (error) {
+    } catch (error: unknown) {
       if (error instanceof ServerAwayError || !isDoubtful(error)) throw error
       const { kind, progress } = failed(this.#progress, this.#files, error, Date.now(), kept => this.#keep(kept))
       this.#keep(progress)

@@ -41,13 +41,11 @@ export class Places {
     const { cuckoo, context } = analysis
     for (;;) {
       if (!(await this.ready(analysis))) return undefined
-      const patience = timeLimit(context.waiting, PATIENCE_MS, LOOK_AGAIN)
+      using patience = timeLimit(context.waiting, PATIENCE_MS, LOOK_AGAIN)
       try {
         return await this.#acquire(this.#placesOf(cuckoo), patience.signal)
-      } catch (error) {
+      } catch (error: unknown) {
         if (error !== LOOK_AGAIN) throw error
-      } finally {
-        patience.dispose()
       }
     }
   }
@@ -60,7 +58,7 @@ export class Places {
         releaseOfAll()
         release()
       }
-    } catch (error) {
+    } catch (error: unknown) {
       release()
       throw error
     }

@@ -36,7 +36,7 @@ export async function readReport(analysis: Analysis): Promise<ReadReport> {
         return report
       }
       if (attempt === TRIES) throw await whyMissing(analysis, 'report')
-    } catch (error) {
+    } catch (error: unknown) {
       if (attempt === TRIES || !isIncomplete(error)) throw error
       context.log.info({ err: error }, 'the report is incomplete; reading it again')
     }

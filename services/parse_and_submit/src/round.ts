@@ -16,7 +16,7 @@ import { type ReadReport, readReport } from './report.js'
 export async function workOff(analysis: Analysis): Promise<Outcome | undefined> {
   try {
     return await submit(analysis)
-  } catch (error) {
+  } catch (error: unknown) {
     if (error instanceof TaskGoneError || error instanceof WrongSampleError) return gone(analysis, error)
     throw error
   }

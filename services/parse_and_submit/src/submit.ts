@@ -87,7 +87,7 @@ export class Submitter {
     const before = doneSoFar(analysis)
     try {
       return await this.#rounds(analysis)
-    } catch (error) {
+    } catch (error: unknown) {
       const isFurther = doneSoFar(analysis) > before
       // A given-back message would not know what CRITs has stored meanwhile.
       if (error instanceof StopRequested && isFurther && !context.working.aborted) return later()
@@ -130,7 +130,7 @@ export class Submitter {
         } finally {
           leave()
         }
-      } catch (error) {
+      } catch (error: unknown) {
         if (!(error instanceof ServerAwayError)) throw error
         analysis.context.log.debug({ err: error }, 'a server is away; the work goes on when it is back')
       }

@@ -31,7 +31,7 @@ export async function uploadFile(analysis: Analysis, file: SampleFile): Promise<
     const { stored, id, complaint } = await crits.attempt(context.working, upload)
     if (id === undefined) return { stored, sent: stored, complaint: complaint ?? 'stored, but not as a sample' }
     return { stored, sent: true, complaint: await relate(analysis, id) }
-  } catch (error) {
+  } catch (error: unknown) {
     if (isRefusal(error)) return { stored: false, sent: false, complaint: error.message }
     throw error
   }
@@ -41,7 +41,7 @@ export async function uploadFile(analysis: Analysis, file: SampleFile): Promise<
 async function findSample({ crits, context }: Analysis, md5: string): Promise<KnownSample | undefined> {
   try {
     return await crits.attempt(context.working, signal => crits.findSample(md5, signal))
-  } catch (error) {
+  } catch (error: unknown) {
     if (!(error instanceof HttpError || error instanceof CritsStatusError)) throw error
     context.log.debug({ err: error, md5 }, 'CRITs does not say whether it has the file')
     return undefined
@@ -53,7 +53,7 @@ async function relate({ crits, context }: Analysis, id: string): Promise<string 
   try {
     await crits.attempt(context.working, signal => crits.forgeRelationship(id, RELATIONSHIP, signal))
     return undefined
-  } catch (error) {
+  } catch (error: unknown) {
     if (isRefusal(error)) return error.message
     throw error
   }

@@ -32,7 +32,7 @@ test('a task that cannot be deleted until the process stops is named in the log'
   const ended = cleanUp(signal)
   stop.abort(new Error('stopping'))
   await ended
-  assert.deepEqual(scene.lines('warn'), ['task 1 stays in Cuckoo: it could not be deleted'])
+  assert.deepEqual(scene.lines('warn'), ['the task stays in Cuckoo: it could not be deleted'])
 })
 
 test('a task with tags stays in a Cuckoo that would delete others with it, which the log says once', async t => {
@@ -41,5 +41,5 @@ test('a task with tags stays in a Cuckoo that would delete others with it, which
   await cleanUp(signal)
   assert.ok(scene.cuckoo.tasks.get(1))
   assert.ok(!scene.cuckoo.journal.some(({ path }) => DELETE.test(path)))
-  assert.match(scene.lines('warn').join('\n'), /^task 1 stays in Cuckoo: it has tags/)
+  assert.match(scene.lines('warn').join('\n'), /^the task stays in Cuckoo: it has tags/)
 })

@@ -124,7 +124,7 @@ export class ConfirmChannel {
       }
       try {
         open.channel.publish('', message.queue, message.body, properties(message), onAnswer)
-      } catch (thrown) {
+      } catch (thrown: unknown) {
         reject(open.lost || isClosed(thrown) ? new UnknownOutcomeError('the channel is closed', thrown) : thrown)
       }
     })

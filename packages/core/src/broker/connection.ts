@@ -121,7 +121,7 @@ export class BrokerConnection {
       })
       this.#closing.signal.throwIfAborted()
       log.warn({ cause: describeError(cause) }, 'lost the connection to the broker')
-    } catch (thrown) {
+    } catch (thrown: unknown) {
       const error = toError(thrown)
       const problem = describeError(error)
       if (this.#closing.signal.aborted) this.#fail(toError(this.#closing.signal.reason))
@@ -160,7 +160,7 @@ export class BrokerConnection {
     })
     try {
       return await orAbort(connecting, this.#closing.signal)
-    } catch (error) {
+    } catch (error: unknown) {
       if (this.#closing.signal.aborted) connecting.then(closeQuietly, () => undefined)
       throw error
     }
@@ -204,10 +204,9 @@ export class BrokerConnection {
 /** Closing a connection that is half dead may never be answered; its socket and heartbeat would keep the process alive. */
 export async function closeQuietly(connection: ChannelModel): Promise<void> {
   connection.on('error', () => undefined) // nobody else listens when it was closed before it was watched
-  const limit = timeLimit(new AbortController().signal, LAST_CLOSE_MS, new Error('close was not answered'))
+  using limit = timeLimit(new AbortController().signal, LAST_CLOSE_MS, new Error('close was not answered'))
   // Nothing depends on a clean end: the broker gives back what was not acknowledged either way.
   await orAbort(connection.close(), limit.signal).catch(() => undefined)
-  limit.dispose()
   const socket: unknown = 'stream' in connection.connection ? connection.connection.stream : undefined
   // Only an error makes amqplib end its timers.
   if (socket instanceof Duplex && !socket.destroyed) socket.destroy(new Error('the connection was given up'))

@@ -73,13 +73,11 @@ export class Consumer {
     this.#session = undefined
     if (!session || session.lost) return
     session.lose(new StopRequested())
-    const limit = timeLimit(new AbortController().signal, LAST_ANSWER_MS, new Error('the broker does not answer'))
+    using limit = timeLimit(new AbortController().signal, LAST_ANSWER_MS, new Error('the broker does not answer'))
     try {
       await orAbort(session.channel.close(), limit.signal)
-    } catch (error) {
+    } catch (error: unknown) {
       this.#log.warn({ err: error }, 'the connection was lost at the end; the broker may deliver messages again')
-    } finally {
-      limit.dispose()
     }
   }
 
@@ -122,7 +120,7 @@ export class Consumer {
       }
       const { room } = this.#window
       if (wanted && this.#tag === undefined && room > 0) await this.#consume(session, room)
-    } catch (error) {
+    } catch (error: unknown) {
       if (!session.lost) this.#options.onLost(toError(error))
     }
   }
@@ -158,7 +156,7 @@ export class Consumer {
 
   async #work(session: Session, message: ConsumeMessage): Promise<void> {
     const { queue } = this.#stage
-    const delivery = new LiveDelivery(session, message, {
+    using delivery = new LiveDelivery(session, message, {
       queue,
       holdLimitMs: this.#stage.holdLimitMs ?? this.#options.holdLimitMs,
       log: this.#log,
@@ -168,7 +166,6 @@ export class Consumer {
       delivery.log.debug({ bytes: delivery.body.length, redelivered: delivery.redelivered }, 'received')
       await settle(delivery, await this.#handle(delivery), this.#options)
     } finally {
-      delivery.dispose()
       this.#inWork.delete(delivery)
       this.#window.leave(message.content.length)
       this.#adapt()
@@ -179,7 +176,7 @@ export class Consumer {
   async #handle(delivery: LiveDelivery): Promise<Result> {
     try {
       return await this.#stage.run(delivery)
-    } catch (error) {
+    } catch (error: unknown) {
       return { kind: 'threw', error }
     }
   }

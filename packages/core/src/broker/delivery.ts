@@ -47,7 +47,7 @@ export class Session {
   }
 }
 
-export class LiveDelivery implements Delivery, StageContext {
+export class LiveDelivery implements Disposable, Delivery, StageContext {
   readonly queue: string
   readonly body: Buffer
   readonly redelivered: boolean
@@ -121,7 +121,7 @@ export class LiveDelivery implements Delivery, StageContext {
   }
 
   /** Must be called when nothing more will be done with the delivery. */
-  dispose(): void {
+  [Symbol.dispose](): void {
     clearTimeout(this.#holdTimer)
     this.#session.remove(this)
   }
@@ -145,7 +145,7 @@ export class LiveDelivery implements Delivery, StageContext {
     try {
       settle(this.#session.channel)
       return true
-    } catch (thrown) {
+    } catch (thrown: unknown) {
       this.#session.lose(toError(thrown)) // amqplib throws only when the channel is closed
       return false
     }

@@ -121,7 +121,7 @@ export class Publisher {
   ): Promise<PublishOutcome | 'unknown'> {
     try {
       return await channel.publish(message, signal)
-    } catch (error) {
+    } catch (error: unknown) {
       if (!(error instanceof UnknownOutcomeError)) throw error
       this.#options.log.warn(
         { queue: message.queue, cause: error.message },
@@ -135,7 +135,7 @@ export class Publisher {
   async #declareAgain(queue: OwnQueue, signal: AbortSignal): Promise<void> {
     try {
       await this.#onChannel(signal, channel => declareQueue(channel, queue, this.#options.queueType))
-    } catch (error) {
+    } catch (error: unknown) {
       signal.throwIfAborted()
       this.#options.log.warn(
         { queue: queue.name, cause: describeError(error) },
@@ -153,7 +153,7 @@ export class Publisher {
     try {
       await this.#onChannel(signal, channel => channel.checkQueue(queue))
       return 'nacked'
-    } catch (error) {
+    } catch (error: unknown) {
       signal.throwIfAborted()
       return /NOT_FOUND - no queue/.test(describeError(error)) ? 'returned' : 'nacked'
     }

@@ -66,7 +66,7 @@ export async function declareQueue(channel: Channel, queue: OwnQueue, type: Queu
   const args = queueArguments(queue, type)
   try {
     await channel.assertQueue(queue.name, { durable: true, ...(args && { arguments: args }) })
-  } catch (thrown) {
+  } catch (thrown: unknown) {
     const error = toError(thrown)
     throw errorCode(error) === '406' ? new QueueMismatchError(queue.name, type, error) : error
   }
@@ -96,16 +96,12 @@ export async function onChannel(
   limitMs: number,
   use: (channel: Channel) => Promise<unknown>,
 ): Promise<void> {
-  const limit = timeLimit(signal, limitMs, new Error(`no answer within ${limitMs / 1000} s`))
+  using limit = timeLimit(signal, limitMs, new Error(`no answer within ${limitMs / 1000} s`))
+  const channel = await orAbort(connection.createChannel(), limit.signal)
+  channel.on('error', () => undefined) // the same error rejects what is awaited here
   try {
-    const channel = await orAbort(connection.createChannel(), limit.signal)
-    channel.on('error', () => undefined) // the same error rejects what is awaited here
-    try {
-      await orAbort(use(channel), limit.signal)
-    } finally {
-      channel.close().catch(() => undefined) // an error has closed it already
-    }
+    await orAbort(use(channel), limit.signal)
   } finally {
-    limit.dispose()
+    channel.close().catch(() => undefined) // an error has closed it already
   }
 }

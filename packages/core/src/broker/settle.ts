@@ -35,16 +35,14 @@ export async function settle(delivery: LiveDelivery, result: Result, options: Se
     delivery.log.warn({ outcome: result.kind }, 'finished after its channel was lost; the broker delivers it again')
     return
   }
-  const limit = publishLimit(delivery, options.leastPublishMs ?? LEAST_PUBLISH_MS)
+  using limit = publishLimit(delivery, options.leastPublishMs ?? LEAST_PUBLISH_MS)
   try {
     await carryOut(delivery, result, options, limit.signal).catch(error => {
       limit.signal.throwIfAborted()
       return carryOut(delivery, { kind: 'threw', error }, options, limit.signal)
     })
-  } catch (why) {
+  } catch (why: unknown) {
     await handBack(delivery, why, options)
-  } finally {
-    limit.dispose()
   }
 }
 
@@ -62,7 +60,7 @@ async function carryOut(
       const maxBytes = asItCame ? Number.POSITIVE_INFINITY : options.maxMessageSize
       try {
         await options.publisher.publish(result.queue, result.body, headers, signal, maxBytes)
-      } catch (refusal) {
+      } catch (refusal: unknown) {
         if (!result.orElse || signal.aborted) throw refusal
         return carryOut(delivery, await result.orElse(toError(refusal)), options, signal)
       }
@@ -97,7 +95,7 @@ async function ackThen(delivery: LiveDelivery, afterwards: Afterwards | undefine
   try {
     await orAbort(delivery.roundTrip(), delivery.working)
     await afterwards(delivery.working)
-  } catch (error) {
+  } catch (error: unknown) {
     delivery.log.warn({ err: error }, 'what was to follow the ack could not be done')
   }
 }
@@ -134,7 +132,7 @@ async function fail(
         Number.POSITIVE_INFINITY,
       )
       break
-    } catch (refusal) {
+    } catch (refusal: unknown) {
       if (refusal instanceof BrokerSizeLimitError && failed.body !== delivery.body) {
         failed = failedPublish(delivery, error, { ...options, maxMessageSize: 0 })
         continue
@@ -153,17 +151,15 @@ async function fail(
  * broker if that fails as well. The copy is marked as seen: the outcome of the publish may be unknown.
  */
 async function handBack(delivery: LiveDelivery, why: unknown, options: SettleOptions): Promise<void> {
-  const limit = timeLimit(delivery.working, options.leastPublishMs ?? LEAST_PUBLISH_MS, HOLD_OVER)
+  using limit = timeLimit(delivery.working, options.leastPublishMs ?? LEAST_PUBLISH_MS, HOLD_OVER)
   try {
     limit.signal.throwIfAborted()
     await backToItsQueue(delivery, options, limit.signal, true)
     delivery.log.warn({ cause: describeError(why) }, 'could not be published; back to the end of its queue')
-  } catch (error) {
+  } catch (error: unknown) {
     const given = delivery.working.aborted || delivery.giveBack()
     const causes = [...new Set([describeError(why), describeError(error)])]
     delivery.log.warn({ cause: causes.join('; ') }, given ? 'given back to its queue' : 'the broker delivers it again')
-  } finally {
-    limit.dispose()
   }
 }
 

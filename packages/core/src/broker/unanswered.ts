@@ -31,7 +31,7 @@ export class Unanswered {
         release()
         leave()
       }
-    } catch (reason) {
+    } catch (reason: unknown) {
       leave()
       throw reason
     }

@@ -78,7 +78,7 @@ function int64(value: bigint): number | bigint {
 function utf8(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (cause) {
+  } catch (cause: unknown) {
     throw new BsonError(`strings in documents must be valid UTF-8 (${String(cause)})`)
   }
 }

@@ -116,7 +116,7 @@ function jsonList(text: unknown): unknown[] {
   let value: unknown
   try {
     value = JSON.parse(text)
-  } catch (cause) {
+  } catch (cause: unknown) {
     throw new CritsCrash('ValueError: No JSON object could be decoded', { cause })
   }
   if (!Array.isArray(value)) throw new CritsCrash('TypeError: a batch field is not a JSON array')

@@ -44,7 +44,7 @@ export async function spool(source: AsyncIterable<Buffer>): Promise<SpooledBody>
       await file.write(chunk, 0, chunk.length, bytes)
       bytes += chunk.length
     }
-  } catch (error) {
+  } catch (error: unknown) {
     await file.close()
     throw error
   }

@@ -95,7 +95,7 @@ async function createFile(context: RouteContext): Promise<Answer> {
     const { submission, storable } = await readForm(request, flavour, context.complain)
     const stored = storable && fault === undefined
     return json(flavour, { task_id: stored ? sandbox.add(submission).id : null })
-  } catch (error) {
+  } catch (error: unknown) {
     if (!(error instanceof FormError)) throw error
     return frameworkError(flavour, error.status, 'Internal Server Error', url)
   }

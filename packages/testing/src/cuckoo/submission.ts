@@ -89,7 +89,7 @@ async function readParts(
       return parts
     }
     for await (const part of readMultipart(request, boundary)) await readPart(part, parts, complain)
-  } catch (error) {
+  } catch (error: unknown) {
     if (!(error instanceof MultipartError)) throw error
     complain('multipart', error.message)
     for await (const _unread of request);

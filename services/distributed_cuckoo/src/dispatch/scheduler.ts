@@ -30,15 +30,10 @@ export class Scheduler {
     const { store, log } = this.#options
     for (;;) {
       try {
-        const leadership = await store.lead(signal)
-        const { controller, dispose } = linkedController(signal, leadership.lost)
-        try {
-          log.info('this process schedules')
-          await this.#lead(controller.signal)
-        } finally {
-          dispose()
-          await leadership[Symbol.asyncDispose]()
-        }
+        await using leadership = await store.lead(signal)
+        using linked = linkedController(signal, leadership.lost)
+        log.info('this process schedules')
+        await this.#lead(linked.controller.signal)
       } catch (error: unknown) {
         signal.throwIfAborted()
         log.error({ err: error }, 'scheduling was interrupted')
@@ -51,13 +46,13 @@ export class Scheduler {
     await this.#options.store.dispatch.recover()
     this.#reasons = ''
     const workers = new NodeWorkers({ ...this.#options, onChange: () => this.#notifier.notify() }, signal)
-    const { controller, dispose } = linkedController(signal)
+    using linked = linkedController(signal)
+    const { controller } = linked
     // Settled from the beginning: they may end while a plan still waits for the database.
     const cycles = Promise.allSettled([this.#repeatCycles(workers, controller.signal)])
     try {
       await this.#repeatPlans(workers, signal)
     } finally {
-      dispose()
       controller.abort()
       await Promise.allSettled([cycles, workers.ended()])
     }

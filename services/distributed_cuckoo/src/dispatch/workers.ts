@@ -80,7 +80,8 @@ export class NodeWorkers {
     old?.stop()
     const client = connectNode(this.#options.config, node.url)
     const worker = this.#hire(node, client)
-    const { controller, dispose } = linkedController(this.#signal)
+    const linked = linkedController(this.#signal)
+    const { controller } = linked
     const run = async () => {
       await old?.ended
       try {
@@ -88,7 +89,7 @@ export class NodeWorkers {
       } catch (error: unknown) {
         if (!controller.signal.aborted) this.#options.log.error({ node: node.name, err: error }, 'a worker ended')
       } finally {
-        dispose()
+        linked[Symbol.dispose]()
         await client[Symbol.asyncDispose]()
         if (this.#members.get(node.id) === member) this.#members.delete(node.id)
       }

@@ -57,7 +57,8 @@ async function whileWanted(
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<Collected>,
 ): Promise<Collected> {
-  const { controller, dispose } = linkedController(signal)
+  using linked = linkedController(signal)
+  const { controller } = linked
   const watch = async () => {
     do await delay(LOOK_MS, controller.signal)
     while (await store.dispatch.isWanted(copy.id))
@@ -72,7 +73,6 @@ async function whileWanted(
     return 'settled'
   } finally {
     controller.abort(OVER)
-    dispose()
   }
 }
 

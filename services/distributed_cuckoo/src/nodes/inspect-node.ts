@@ -36,7 +36,7 @@ export async function inspectNode(
   signal: AbortSignal,
 ): Promise<Machine[]> {
   await using client = connectNode(config, url)
-  const limit = timeLimit(signal, INSPECT_MS, new UnfitNodeError('timed out'))
+  using limit = timeLimit(signal, INSPECT_MS, new UnfitNodeError('timed out'))
   try {
     const machines = await readMachines(client, limit.signal)
     refuseOwnCluster(await client.status(limit.signal), storeId)
@@ -45,8 +45,6 @@ export async function inspectNode(
     signal.throwIfAborted()
     const reason = troubleOf(error)?.reason
     throw reason === undefined ? error : new UnfitNodeError(reason, { cause: error })
-  } finally {
-    limit.dispose()
   }
 }
 

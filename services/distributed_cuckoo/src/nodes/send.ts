@@ -54,15 +54,12 @@ async function create(session: NodeSession, { task, machine }: Order, submission
   const options = nodeOptions(task, submission.custom, machine)
   if (task.url !== null) return client.createUrlTask({ url: task.url, options }, signal)
   const path = files.samplePath(task.samplePath ?? '')
-  const { controller, dispose } = linkedController(signal)
+  using linked = linkedController(signal)
+  const { controller } = linked
   const stalled = () => controller.abort(new StalledUploadError('the node has stopped reading the upload'))
   const open = () => watched(createReadStream(path), patience.uploadMs, stalled)
   const file = { name: task.filename ?? 'sample', size: task.sampleSize ?? 0, open }
-  try {
-    return await client.createTask({ ...file, options }, controller.signal)
-  } finally {
-    dispose()
-  }
+  return await client.createTask({ ...file, options }, controller.signal)
 }
 
 /** The chunks as they are; calls `stalled` when one is not taken for `ms` milliseconds. */
