@@ -12,6 +12,7 @@ import { cold } from './suites/cold.js'
 import { dropped } from './suites/dropped.js'
 import { feed } from './suites/feed.js'
 import { growth } from './suites/growth.js'
+import { overseer } from './suites/overseer.js'
 import { pipeline } from './suites/pipeline.js'
 import { report } from './suites/report.js'
 import { watch } from './suites/watch.js'
@@ -34,6 +35,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   backlog,
   watch,
   pipeline,
+  overseer,
   broker,
   cold,
   growth,

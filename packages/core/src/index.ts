@@ -33,12 +33,12 @@ export {
   type CritsData,
   CritsDataWire,
   critsDataFromWire,
+  critsDataOf,
   decodeFailedMessage,
   decodeTask,
   encodeFailedMessage,
   encodeTask,
   type FailedMessage,
-  findCritsData,
   parseJson,
   type TaskMessage,
 } from './messages.js'

@@ -134,16 +134,8 @@ export function encodeFailedMessage(failed: FailedFields, message: string): Buff
   )
 }
 
-/** What can be learnt about the analysis from any stage's message, valid or not; undefined when too little can. */
-export function findCritsData(body: Buffer): CritsData | undefined {
-  let wire: unknown
-  try {
-    wire = parseJson(body)
-  } catch {
-    return undefined // not one of our messages: there is nothing to find
-  }
-  if (typeof wire !== 'object' || wire === null) return undefined
-  const data: unknown = 'CritsData' in wire ? wire.CritsData : 'crits_data' in wire ? wire.crits_data : undefined
+/** What the value of `CritsData` or `crits_data` says, in whatever message it is; undefined when too little. */
+export function critsDataOf(data: unknown): CritsData | undefined {
   if (typeof data !== 'object' || data === null) return undefined
   // What is wrong in fields that ending an analysis does not need is no reason to leave it open.
   const texts = Object.fromEntries(Object.entries(data).filter(([, value]) => typeof value === 'string'))

@@ -4,14 +4,7 @@ import { test } from 'node:test'
 import { fuzzing } from '@cuckoo-distributed/testing'
 import fc from 'fast-check'
 import { failedPublish } from '../src/broker/failed.js'
-import {
-  decodeFailedMessage,
-  decodeTask,
-  findCritsData,
-  InvalidMessageError,
-  readHeaders,
-  writeHeaders,
-} from '../src/index.js'
+import { decodeFailedMessage, decodeTask, InvalidMessageError, readHeaders, writeHeaders } from '../src/index.js'
 
 const bytes = fc.uint8Array({ maxLength: 400 }).map(array => Buffer.from(array))
 const awkward = fc.constantFrom(
@@ -81,13 +74,6 @@ for (const decode of [decodeTask, decodeFailedMessage]) {
     fc.assert(property, fuzzing(t, 300))
   })
 }
-
-test('findCritsData never throws', t => {
-  const property = fc.property(body, input => {
-    findCritsData(input)
-  })
-  fc.assert(property, fuzzing(t, 300))
-})
 
 test('any headers are read, and what is written of them is read as the same', t => {
   const property = fc.property(headers, input => {

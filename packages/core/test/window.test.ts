@@ -30,8 +30,18 @@ test('a message that is larger than all that may be in hand is taken alone', () 
   assert.equal(sizes.room, 1)
 })
 
-test('the prefetch grows by doubling while messages are small, up to the configured one', () => {
+test('the first small message opens the whole prefetch', () => {
   const sizes = window()
+  assert.ok(sizes.take(1))
+  assert.ok(sizes.isOff(2))
+  assert.equal(sizes.room, 99)
+  assert.ok(!sizes.isOff(99))
+})
+
+test('after a large message the prefetch grows by doubling while messages are small, up to the configured one', () => {
+  const sizes = window()
+  assert.ok(sizes.take(400))
+  sizes.leave(400)
   let prefetch = sizes.room
   const steps = [prefetch]
   for (let i = 0; i < 1000; i += 1) {

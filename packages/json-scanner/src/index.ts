@@ -1,3 +1,4 @@
+export { cutString } from './cut.js'
 export { JsonError, type JsonErrorCode } from './error.js'
 export { JsonReader, type ReaderOptions } from './reader.js'
 export type { ArrayNode, Node, ObjectNode } from './schema.js'

@@ -9,7 +9,7 @@ import {
   shapeOf,
   validator,
 } from '@cuckoo-distributed/core'
-import { JsonError, JsonReader, type Node } from '@cuckoo-distributed/json-scanner'
+import { cutString } from '@cuckoo-distributed/json-scanner'
 import Type from 'typebox'
 import { base64Sample } from './base64.js'
 import type { Sample } from './sample.js'
@@ -45,7 +45,7 @@ const CUSTOM_LENGTH = 255
  * Throws InvalidMessageError.
  */
 export function decodeSubmission(body: Buffer): Submission {
-  const { rest, value } = cutSample(body)
+  const { rest, value } = cutString(body, ['file', 'data'])
   const wire = parseJson(rest)
   if (!isSubmission(wire)) {
     const { field, problem } = firstProblem(isSubmission.errors)
@@ -60,33 +60,6 @@ export function decodeSubmission(body: Buffer): Submission {
     fileName: wire.file.name ?? '',
     sample: data && (() => sampleOf(data, { hashed: crits.md5 !== '' })),
     crits,
-  }
-}
-
-/**
- * The message without the text of `file.data`, and that text: a part of the message's own memory, escapes as they are. A
- * message that cannot be read so, broken or with a key that is there twice, comes back whole.
- */
-function cutSample(message: Buffer): { rest: Buffer; value?: Buffer } {
-  let start: number | undefined
-  let end: number | undefined
-  const data: Node = {
-    bytes(piece, at, isLast) {
-      start ??= at
-      if (isLast) end = at + piece.length
-    },
-  }
-  const file: Node = { object: { fields: new Map([['data', data]]) } }
-  try {
-    new JsonReader({ fields: new Map([['file', file]]) }).push(message)
-  } catch (error: unknown) {
-    if (!(error instanceof JsonError)) throw error
-    return { rest: message } // parsing all of it tells what is wrong, or takes the last of two
-  }
-  if (start === undefined || end === undefined) return { rest: message }
-  return {
-    rest: Buffer.concat([message.subarray(0, start), message.subarray(end)]),
-    value: message.subarray(start, end),
   }
 }
 

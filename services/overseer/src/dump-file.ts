@@ -1,10 +1,8 @@
 // The format of a dump: what is written for a message that is not tried again, and what can be put back to work.
 
-import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import {
   decodeFailedMessage,
-  type FailedMessage,
   type FailureEntry,
   type HeaderTable,
   InvalidMessageError,
@@ -15,7 +13,8 @@ import {
   writeHeaders,
 } from '@cuckoo-distributed/core'
 import Type from 'typebox'
-import { DUE } from './failed-message.js'
+import type { Content } from './dump.js'
+import { DUE, type Failed } from './failed-message.js'
 
 /** A message as it goes back to work. */
 export interface RevivedMessage {
@@ -56,10 +55,7 @@ export function isDumpName(name: string): boolean {
  * A FailedMsg as the Go suite writes it, plus `Attempts`, `History` and `Headers` (those that travel when the message
  * is put back to work); `MsgBase64` in place of `Msg` for a body that is not UTF-8.
  */
-export function encodeDump(failed: FailedMessage, headers: MessageHeaders): Buffer[] {
-  const body = isUtf8(failed.body)
-    ? { Msg: failed.body.toString('utf8') }
-    : { MsgBase64: failed.body.toString('base64') }
+export function encodeDump(failed: Failed, headers: MessageHeaders): Content {
   const dump = {
     Service: failed.service,
     Queue: failed.queue,
@@ -69,9 +65,14 @@ export function encodeDump(failed: FailedMessage, headers: MessageHeaders): Buff
     Attempts: headers.attempts,
     History: toHistory(headers.failures),
     Headers: revivedHeaders({ ...headers, failures: [] }),
-    ...body,
   }
-  return [Buffer.from(`${JSON.stringify(dump, null, 2)}\n`)]
+  return {
+    *[Symbol.iterator]() {
+      yield Buffer.from(`${JSON.stringify(dump, null, 2).slice(0, -2)},\n  `)
+      yield* failed.body.toMember()
+      yield Buffer.from('\n}\n')
+    },
+  }
 }
 
 /**

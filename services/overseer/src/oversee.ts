@@ -4,8 +4,6 @@ import {
   type CritsData,
   describeError,
   done,
-  type FailedMessage,
-  findCritsData,
   forward,
   later,
   type MessageHeaders,
@@ -13,14 +11,18 @@ import {
   type SharedCauses,
   type StageContext,
 } from '@cuckoo-distributed/core'
+import { Body } from './body.js'
 import { DELAY_LADDER, delayQueue, LONGEST_DELAY } from './config.js'
 import type { DumpWriter } from './dump.js'
 import { dumpName, encodeDump } from './dump-file.js'
-import { DUE, readFailed } from './failed-message.js'
+import { DUE, type Failed, readFailed } from './failed-message.js'
 import { type Notice, type Notices, noticeName } from './notices.js'
 
 /** `Desc` of a failure whose task was most likely done and cleaned up before: its analysis is no error. */
 export const TASK_GONE_AFTER_CLEANUP = 'TASK_GONE_AFTER_CLEANUP'
+
+/** Of failed messages; the stages of the delay queues hold one more each. One of the default `MaxMessageSize` fits. */
+export const BYTES_IN_HAND = 16 * 1024 * 1024
 
 export interface OverseeOptions {
   readonly queue: string
@@ -36,23 +38,25 @@ export interface OverseeOptions {
 
 /** The stage of the failed queue. It never fails itself: a FailedMsg inside a FailedMsg could go round for ever. */
 export function overseeStage(options: OverseeOptions): BoundStage {
-  return { queue: options.queue, prefetch: options.prefetch, run: context => oversee(context, options) }
+  const { queue, prefetch } = options
+  return { queue, prefetch, bytesInHand: BYTES_IN_HAND, run: context => oversee(context, options) }
 }
 
 async function oversee(context: StageContext, options: OverseeOptions): Promise<Outcome> {
   const { headers, delivery } = context
-  let failed: FailedMessage
+  let subject: Subject
   try {
-    failed = readFailed(delivery.body, headers)
+    const failed = readFailed(delivery.body, headers)
+    subject = { failed, crits: failed.body.findCrits() }
   } catch (error: unknown) {
     return dumpAsItIs(context, describeError(error), options)
   }
-  const crits = findCritsData(failed.body)
+  const { failed, crits } = subject
   // A Go stage counts no attempts; that the message is here is the first.
   if (!headers.cause) headers.attempts = Math.max(1, headers.attempts)
   context.describe({ from: failed.service, target: failed.queue, analysisId: crits?.analysisId })
   const step = nextStep(headers, options)
-  if ('giveUp' in step) return dump(context, { failed, crits, why: step.giveUp }, options)
+  if ('giveUp' in step) return dump(context, { ...subject, why: step.giveUp }, options)
   headers.notes.set(DUE, Date.now() + step.delaySeconds * 1000)
   const { attempts, cause } = headers
   if (cause && options.causes.begins(`${cause.code} ${failed.queue}`)) {
@@ -60,7 +64,7 @@ async function oversee(context: StageContext, options: OverseeOptions): Promise<
   }
   const count = cause ? { code: cause.code, tries: cause.tries } : { attempts }
   context.log.info({ ...count, delaySeconds: step.delaySeconds }, 'will be tried again')
-  return intoDelayQueue(context, { failed, crits }, delayQueue(options.queue, step.delaySeconds), options)
+  return intoDelayQueue(context, subject, delayQueue(options.queue, step.delaySeconds), options)
 }
 
 /** How long the next try has to wait, or why there is none. */
@@ -81,7 +85,7 @@ export function nextStep(
 }
 
 interface Subject {
-  readonly failed: FailedMessage
+  readonly failed: Failed
   readonly crits: CritsData | undefined
 }
 
@@ -99,7 +103,8 @@ async function dump(
 ): Promise<Outcome> {
   const { headers, delivery } = context
   const file = dumpName(failed.failedAt, delivery.body, 'json')
-  if (!(await options.dumps.write(file, encodeDump(failed, headers), context.waiting))) return later()
+  if (!(await options.dumps.write(file, encodeDump(failed, headers), context.waiting, delivery.body.length)))
+    return later()
   const cause = lastFailure(failed, headers)
   context.log.error({ file, why, cause, attempts: headers.attempts }, 'dumped')
   if (!crits) return done()
@@ -111,9 +116,9 @@ async function dump(
 async function dumpAsItIs(context: StageContext, why: string, options: OverseeOptions): Promise<Outcome> {
   const { body } = context.delivery
   const file = dumpName('', body, 'bin')
-  if (!(await options.dumps.write(file, [body], context.waiting))) return later()
+  if (!(await options.dumps.write(file, [body], context.waiting, body.length))) return later()
   context.log.error({ file, why }, 'not a failed message; dumped as it is')
-  const crits = findCritsData(body)
+  const crits = Body.plain(body).findCrits()
   if (!crits) return done()
   const line = `Given up (${why}); the overseer keeps the message as ${file}.`
   return doneWhenNoted(context, file, { crits, line, isError: true }, options)
@@ -128,13 +133,13 @@ async function doneWhenNoted(
 ): Promise<Outcome> {
   const file = noticeName(dumpFile, notice.crits)
   const content = Buffer.from(JSON.stringify({ ...notice, at: Date.now() } satisfies Notice))
-  if (!(await options.dumps.write(file, [content], context.waiting))) return later()
+  if (!(await options.dumps.write(file, [content], context.waiting, context.delivery.body.length))) return later()
   options.notices.tell(file)
   return done()
 }
 
 /** One line of at most 1000 characters: a FailedMsg of another origin may hold any text. */
-function lastFailure(failed: FailedMessage, headers: MessageHeaders): string {
+function lastFailure(failed: Failed, headers: MessageHeaders): string {
   const { service, error } = headers.failures.at(-1) ?? failed
   return describeError(`${service}: ${error}`)
 }

@@ -2,48 +2,67 @@
 import {
   type BoundStage,
   describeError,
-  type FailedMessage,
   forward,
   type MessageHeaders,
   type Outcome,
   type StageContext,
   UndeliverableError,
 } from '@cuckoo-distributed/core'
-import { delay } from '@cuckoo-distributed/wait'
-import { delayQueue } from './config.js'
-import { DUE, passOn, readFailed } from './failed-message.js'
+import { delay, Semaphore } from '@cuckoo-distributed/wait'
+import { DELAY_LADDER, delayQueue } from './config.js'
+import { DUE, type Failed, passOn, readFailed } from './failed-message.js'
+
+/** Bytes of bodies that are copied to be published, for all delay queues together; a larger one is alone. */
+const COPIES_BYTES = 16 * 1024 * 1024
 
 /**
- * The stage of one delay queue. It holds one message at a time, longer than `HoldLimit` if need be: all messages of a
+ * The stages of the delay queues. Each holds one message at a time, longer than `HoldLimit` if need be: all messages of a
  * queue wait equally long, so the first is always the first to be due.
  */
-export function releaseStage(failedQueue: string, delaySeconds: number): BoundStage {
-  return {
+export function releaseStages(failedQueue: string, ladder: readonly number[] = DELAY_LADDER): BoundStage[] {
+  const copies = new Semaphore(COPIES_BYTES)
+  return ladder.map(delaySeconds => ({
     queue: delayQueue(failedQueue, delaySeconds),
     prefetch: 1,
     holdLimitMs: Number.POSITIVE_INFINITY,
-    run: context => release(context, failedQueue, delaySeconds * 1000),
-  }
+    run: context => release(context, { failedQueue, copies, delayMs: delaySeconds * 1000 }),
+  }))
 }
 
-async function release(context: StageContext, failedQueue: string, delayMs: number): Promise<Outcome> {
+interface ReleaseOptions {
+  readonly failedQueue: string
+  readonly copies: Semaphore
+  readonly delayMs: number
+}
+
+async function release(context: StageContext, { failedQueue, copies, delayMs }: ReleaseOptions): Promise<Outcome> {
   const { headers, delivery } = context
-  let failed: FailedMessage
+  let failed: Failed
   try {
     failed = readFailed(delivery.body, headers)
   } catch (error: unknown) {
-    context.log.warn({ cause: describeError(error) }, 'not a failed message; handing it to the overseer')
-    return passOn(failedQueue, context)
+    return toOverseer(context, failedQueue, error)
   }
   context.describe({ target: failed.queue, attempts: headers.attempts })
   await delay(leftMs(headers.notes.get(DUE), delayMs), context.waiting)
+  const drop = await copies.acquire(context.waiting, Math.max(1, delivery.body.length))
+  context.working.addEventListener('abort', drop, { once: true }) // nobody is told of the end of the publish then
+  let body: Buffer
+  try {
+    body = failed.body.toBuffer()
+  } catch (error: unknown) {
+    drop()
+    return toOverseer(context, failedQueue, error)
+  }
   const envelope = headers.failed
   headers.notes.set(DUE, undefined)
   headers.failed = undefined
   context.log.info('trying again')
-  return forward(failed.queue, failed.body, {
+  return forward(failed.queue, body, {
     carry: 'all',
+    carriedOut: drop,
     async orElse(refusal) {
+      drop()
       headers.failed = envelope
       if (refusal instanceof UndeliverableError && refusal.why === 'nacked') {
         context.log.warn({ cause: describeError(refusal) }, 'its queue takes nothing at present; waiting once more')
@@ -55,6 +74,11 @@ async function release(context: StageContext, failedQueue: string, delayMs: numb
       return passOn(failedQueue, context)
     },
   })
+}
+
+function toOverseer(context: StageContext, failedQueue: string, error: unknown): Outcome {
+  context.log.warn({ cause: describeError(error) }, 'not a failed message; handing it to the overseer')
+  return passOn(failedQueue, context)
 }
 
 /** A clock that was set back must not prolong the wait, so it is never longer than the delay from receipt on. */

@@ -9,12 +9,12 @@ import {
 } from '@cuckoo-distributed/core'
 import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { linkedController } from '@cuckoo-distributed/wait'
-import { DELAY_LADDER, type OverseerConfig, OverseerSchema, ownQueues, unusable } from './config.js'
+import { type OverseerConfig, OverseerSchema, ownQueues, unusable } from './config.js'
 import { DumpWriter } from './dump.js'
 import { eachMinute, makeDumpDir, requireOwner, sweep } from './dump-dir.js'
 import { Notices } from './notices.js'
-import { overseeStage } from './oversee.js'
-import { releaseStage } from './release.js'
+import { BYTES_IN_HAND, overseeStage } from './oversee.js'
+import { releaseStages } from './release.js'
 import { resubmitDumps } from './resubmit.js'
 
 export const overseer: ServiceDefinition<OverseerConfig> = {
@@ -48,7 +48,8 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
     const notices = new Notices({ dir, servers, log, sharedCauseLimit: config.SharedCauseLimit, stop: end.signal })
     const rounds = eachMinute(() => sweep(dir, log).then(() => notices.tellAll()), log, end.signal)
     // The other half stays free for messages that need no dump.
-    const dumps = new DumpWriter({ dir, maxWaiting: Math.floor(config.PrefetchCount / 2), log })
+    const half = { maxWaiting: Math.floor(config.PrefetchCount / 2), maxWaitingBytes: BYTES_IN_HAND / 2 }
+    const dumps = new DumpWriter({ dir, ...half, log })
     const oversee = overseeStage({
       queue: config.ConsumerQueue,
       prefetch: config.PrefetchCount,
@@ -58,9 +59,8 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
       dumps,
       notices,
     })
-    const releases = DELAY_LADDER.map(seconds => releaseStage(config.ConsumerQueue, seconds))
     return {
-      stages: [oversee, ...releases],
+      stages: [oversee, ...releaseStages(config.ConsumerQueue)],
       async [Symbol.asyncDispose]() {
         end.abort(new StopRequested())
         linked[Symbol.dispose]()

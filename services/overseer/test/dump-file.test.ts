@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { InvalidMessageError, readHeaders } from '@cuckoo-distributed/core'
-import { decodeDump, dumpName, encodeDump, isDumpName } from '../src/dump-file.js'
-import { failedFields } from './support.js'
+import { InvalidMessageError } from '@cuckoo-distributed/core'
+import { decodeDump, dumpName, isDumpName } from '../src/dump-file.js'
+import { dumpOf, failedFields } from './support.js'
 
 const headers = {
   'x-attempts': 4,
@@ -15,8 +15,8 @@ const headers = {
 }
 
 test('a dump is the FailedMsg with its attempts, history and the headers that will travel again', () => {
-  const dump = encodeDump({ ...failedFields('worker/check'), body: Buffer.from('{"a":"ä"}') }, readHeaders(headers))
-  assert.deepEqual(JSON.parse(Buffer.concat(dump).toString()), {
+  const dump = dumpOf({ ...failedFields('worker/check'), body: Buffer.from('{"a":"ä"}') }, headers)
+  assert.deepEqual(JSON.parse(dump.toString()), {
     Service: 'check_results',
     Queue: 'worker/check',
     Error: 'no answer',
@@ -39,8 +39,8 @@ const bodies: [string, Buffer][] = [
 for (const failedAt of ['2026-01-02T03:04:05.678Z', '']) {
   for (const [name, body] of bodies) {
     test(`a body of ${name} comes back from a dump byte for byte${failedAt && ', failed at a known time'}`, () => {
-      const dump = encodeDump({ ...failedFields('worker/check', { failedAt }), body }, readHeaders(headers))
-      assert.deepEqual(decodeDump(Buffer.concat(dump)), {
+      const dump = dumpOf({ ...failedFields('worker/check', { failedAt }), body }, headers)
+      assert.deepEqual(decodeDump(dump), {
         queue: 'worker/check',
         body,
         headers: { 'x-failures': headers['x-failures'], 'x-visited': '["a"]', traceparent: '00-1-2-01' },
@@ -65,8 +65,8 @@ test('a FailedMsg that the Go suite dumped is a dump, its quoted Msg included', 
 })
 
 test('a dump that an editor has saved with a byte order mark is a dump', () => {
-  const dump = encodeDump({ ...failedFields('worker/check'), body: Buffer.from('m') }, readHeaders({}))
-  assert.equal(decodeDump(Buffer.concat([Buffer.from('\ufeff'), ...dump])).queue, 'worker/check')
+  const dump = dumpOf({ ...failedFields('worker/check'), body: Buffer.from('m') }, {})
+  assert.equal(decodeDump(Buffer.concat([Buffer.from('\ufeff'), dump])).queue, 'worker/check')
 })
 
 test('a history that cannot be read keeps no dump back', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
@@ -19,7 +19,14 @@ async function dumpDir(t: TestContext): Promise<string> {
 
 test('a dump is for its owner only, and so is the directory', async t => {
   const dir = await dumpDir(t)
-  assert.equal(await new DumpWriter({ dir, maxWaiting: 0, log: silentLog }).write('a', [Buffer.from('x')], never), true)
+  assert.equal(
+    await new DumpWriter({ dir, maxWaitingBytes: 10, maxWaiting: 0, log: silentLog }).write(
+      'a',
+      [Buffer.from('x')],
+      never,
+    ),
+    true,
+  )
   assert.equal((await stat(dir)).mode & 0o777, 0o700)
   assert.equal((await stat(join(dir, 'a'))).mode & 0o777, 0o600)
   assert.deepEqual(await readdir(dir), ['a'])
@@ -27,7 +34,7 @@ test('a dump is for its owner only, and so is the directory', async t => {
 
 test('a second dump of the same message replaces the first', async t => {
   const dir = await dumpDir(t)
-  const dumps = new DumpWriter({ dir, maxWaiting: 0, log: silentLog })
+  const dumps = new DumpWriter({ dir, maxWaitingBytes: 10, maxWaiting: 0, log: silentLog })
   await Promise.all([dumps.write('a', [Buffer.from('same')], never), dumps.write('a', [Buffer.from('same')], never)])
   assert.deepEqual(await readdir(dir), ['a'])
   assert.equal(await readFile(join(dir, 'a'), 'utf8'), 'same')
@@ -36,7 +43,11 @@ test('a second dump of the same message replaces the first', async t => {
 test('a dump waits for its directory to come back', async t => {
   const dir = await dumpDir(t)
   await rm(dir, { recursive: true })
-  const written = new DumpWriter({ dir, maxWaiting: 1, log: silentLog, pauses }).write('a', [Buffer.from('x')], never)
+  const written = new DumpWriter({ dir, maxWaitingBytes: 10, maxWaiting: 1, log: silentLog, pauses }).write(
+    'a',
+    [Buffer.from('x')],
+    never,
+  )
   await mkdir(dir)
   assert.equal(await written, true)
   assert.equal(await readFile(join(dir, 'a'), 'utf8'), 'x')
@@ -47,7 +58,7 @@ test('more than the allowed number do not wait', async t => {
   await rm(dir, { recursive: true })
   let failures = 0
   const log = Object.assign(Object.create(silentLog), { error: () => (failures += 1) })
-  const dumps = new DumpWriter({ dir, maxWaiting: 1, log, pauses })
+  const dumps = new DumpWriter({ dir, maxWaitingBytes: 10, maxWaiting: 1, log, pauses })
   const stop = new AbortController()
   const first = dumps.write('a', [Buffer.from('x')], stop.signal)
   first.catch(() => undefined)
@@ -57,10 +68,33 @@ test('more than the allowed number do not wait', async t => {
   await assert.rejects(first, /stopping/)
 })
 
+test('more bytes than allowed do not wait, and what has waited frees its own', async t => {
+  const dir = await dumpDir(t)
+  for (const name of ['a', 'b', 'c']) await mkdir(join(dir, name))
+  const dumps = new DumpWriter({ dir, maxWaitingBytes: 10, maxWaiting: 9, log: silentLog, pauses })
+  const stop = new AbortController()
+  const tries = { a: 0, b: 0 }
+  const counted = (name: 'a' | 'b') => ({
+    *[Symbol.iterator]() {
+      tries[name] += 1
+      yield Buffer.from('x')
+    },
+  })
+  const waiting = [dumps.write('a', counted('a'), stop.signal, 6), dumps.write('b', counted('b'), stop.signal, 4)]
+  const ended = Promise.allSettled(waiting)
+  await waitFor(() => tries.a > 1 && tries.b > 1, { describe: 'both to wait' })
+  assert.equal(await dumps.write('c', [Buffer.from('x')], AbortSignal.timeout(5000), 1), false)
+  stop.abort(new Error('stopping'))
+  await ended
+  const again = dumps.write('c', [Buffer.from('x')], AbortSignal.timeout(60_000), 10)
+  await rmdir(join(dir, 'c'))
+  assert.equal(await again, true)
+})
+
 test('a place is free again once its wait was ended', async t => {
   const dir = await dumpDir(t)
   await rm(dir, { recursive: true })
-  const dumps = new DumpWriter({ dir, maxWaiting: 1, log: silentLog, pauses })
+  const dumps = new DumpWriter({ dir, maxWaitingBytes: 10, maxWaiting: 1, log: silentLog, pauses })
   const aborted = AbortSignal.abort(new Error('stopping'))
   await assert.rejects(dumps.write('a', [Buffer.from('x')], aborted), /stopping/)
   const second = dumps.write('b', [Buffer.from('x')], never)
@@ -137,7 +171,7 @@ test('only the owner of the directory may put its dumps back', async t => {
 
 test('a write whose half-written file is taken away is made again', async t => {
   const dir = await dumpDir(t)
-  const dumps = new DumpWriter({ dir, maxWaiting: 1, log: silentLog, pauses })
+  const dumps = new DumpWriter({ dir, maxWaitingBytes: 10, maxWaiting: 1, log: silentLog, pauses })
   let taken = false
   const thief = waitFor(
     async () => {
@@ -161,7 +195,7 @@ test('a failed write leaves no half file behind', async t => {
   const dir = await dumpDir(t)
   await mkdir(join(dir, 'a'))
   const stop = new AbortController()
-  const writing = new DumpWriter({ dir, maxWaiting: 1, log: silentLog, pauses }).write(
+  const writing = new DumpWriter({ dir, maxWaitingBytes: 10, maxWaiting: 1, log: silentLog, pauses }).write(
     'a',
     [Buffer.from('x')],
     stop.signal,

@@ -4,11 +4,12 @@ import { test } from 'node:test'
 import { InvalidMessageError, readHeaders } from '@cuckoo-distributed/core'
 import { type Damage, damagedJson, fuzzing } from '@cuckoo-distributed/testing'
 import fc from 'fast-check'
+import { Body } from '../src/body.js'
 import { DELAY_LADDER } from '../src/config.js'
-import { decodeDump, dumpName, encodeDump } from '../src/dump-file.js'
+import { decodeDump, dumpName } from '../src/dump-file.js'
 import { DUE, readFailed } from '../src/failed-message.js'
 import { nextStep } from '../src/oversee.js'
-import { failedFields, taskBody, wrapped } from './support.js'
+import { dumpOf, failedFields, taskBody, wrapped } from './support.js'
 
 const bytes = fc.uint8Array({ maxLength: 300 }).map(array => Buffer.from(array))
 const awkward = fc.constantFrom('', '\0', '\ufeff', '"', '"a"', '\\', '\u2028', '{"a":', '\ud83d\ude00', taskBody('a'))
@@ -30,7 +31,7 @@ const queue = fc.string({ minLength: 1, unit: 'binary' }).map(name => Buffer.fro
 test('a dump gives the message back byte for byte, to its queue and with a fresh count', t => {
   const property = fc.property(body, queue, text, headers, (content, target, failedAt, table) => {
     const failed = failedFields(target, { failedAt, error: failedAt, desc: failedAt, service: failedAt })
-    const revived = decodeDump(Buffer.concat(encodeDump({ ...failed, body: content }, readHeaders(table))))
+    const revived = decodeDump(dumpOf({ ...failed, body: content }, table))
     assert.deepEqual(revived.body, content)
     assert.equal(revived.queue, target)
     const { attempts, failures, permanent, notes } = readHeaders(revived.headers)
@@ -44,9 +45,7 @@ test('a dump gives the message back byte for byte, to its queue and with a fresh
 
 test('a file is a dump or it is not: it is never half understood', t => {
   const own = fc.tuple(body, damage).map(([content, done]) => {
-    const dump = Buffer.concat(
-      encodeDump({ ...failedFields('q'), body: content }, readHeaders({ 'x-visited': '["a"]' })),
-    )
+    const dump = dumpOf({ ...failedFields('q'), body: content }, { 'x-visited': '["a"]' })
     return damagedJson(JSON.parse(dump.toString()), done)
   })
   const property = fc.property(fc.oneof(own, body), file => {
@@ -75,6 +74,23 @@ test('a failed message is read, or refused as invalid; its next step is a delay 
     assert.ok('giveUp' in step || DELAY_LADDER.some(seconds => seconds === step.delaySeconds))
   })
   fc.assert(property, fuzzing(t, 300))
+})
+
+test('a wrapped body is read in pieces as it is read at once, and so is what it becomes in a dump', t => {
+  const hard = fc.constantFrom('\\', '"', 'ü', '\u{1f600}', '\n', '\u0000', '\u2028', 'a'.repeat(1000), 'é'.repeat(700))
+  const content = fc
+    .array(fc.oneof(hard, text), { maxLength: 400 })
+    .map(parts => Buffer.from(parts.join('')).toString())
+  const property = fc.property(content, fc.boolean(), (original, isAscii) => {
+    const wire = JSON.stringify(original).slice(1, -1)
+    const ascii = wire.replace(/[^ -~]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    for (const read of [Body.escaped(Buffer.from(isAscii ? ascii : wire)), Body.plain(Buffer.from(original))]) {
+      assert.equal(read.toBuffer().toString(), original)
+      assert.equal(Buffer.concat([...read.pieces()]).toString(), original)
+      assert.deepEqual(JSON.parse(`{${Buffer.concat([...read.toMember()])}}`), { Msg: original })
+    }
+  })
+  fc.assert(property, fuzzing(t, 100))
 })
 
 test('the name of a dump is a time of ours and a digest, whatever the message says', t => {

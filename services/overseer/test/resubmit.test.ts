@@ -2,12 +2,11 @@ import assert from 'node:assert/strict'
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { type HeaderTable, readHeaders, UndeliverableError } from '@cuckoo-distributed/core'
+import { type HeaderTable, UndeliverableError } from '@cuckoo-distributed/core'
 import { spyOnFiles, waitFor } from '@cuckoo-distributed/testing'
 import { makeDumpDir, sweep } from '../src/dump-dir.js'
-import { encodeDump } from '../src/dump-file.js'
 import { resubmitDumps } from '../src/resubmit.js'
-import { failedFields, silentLog, temporaryDir, wrapped } from './support.js'
+import { dumpOf, failedFields, silentLog, temporaryDir, wrapped } from './support.js'
 
 const never = new AbortController().signal
 
@@ -49,7 +48,7 @@ const TWO = `${'2'.repeat(32)}.json`
 
 function dump(queue: string, body: Buffer): Buffer {
   const headers = { 'x-attempts': 4, 'x-failures': FAILURES, 'x-visited': '["a"]' }
-  return Buffer.concat(encodeDump({ ...failedFields(queue), body }, readHeaders(headers)))
+  return dumpOf({ ...failedFields(queue), body }, headers)
 }
 
 test('dumps of both suites go straight to their queues with a fresh count, and are gone then', async t => {

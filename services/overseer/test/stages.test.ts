@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  type BoundStage,
   type HeaderTable,
   type Outcome,
   readHeaders,
@@ -10,7 +11,7 @@ import {
   writeHeaders,
 } from '@cuckoo-distributed/core'
 import { overseeStage, TASK_GONE_AFTER_CLEANUP } from '../src/oversee.js'
-import { releaseStage } from '../src/release.js'
+import { releaseStages } from '../src/release.js'
 import { contextOf, taskBody, wrapped } from './support.js'
 
 const never = new AbortController().signal
@@ -44,6 +45,10 @@ function overseer(refused = /^$/) {
     },
   })
   return { stage, dumps, told }
+}
+
+function releaseStage(seconds: number): BoundStage {
+  return releaseStages('worker/failed', [seconds])[0] ?? assert.fail('no stage')
 }
 
 async function refuse(outcome: Outcome, refusal: Error): Promise<Outcome> {
@@ -141,14 +146,14 @@ test('a released message is the original with its headers, without those of the 
     { ...due, 'x-attempts': 2, 'x-visited': '["a"]' },
     never,
   )
-  const outcome = await releaseStage('worker/failed', 60).run(context)
+  const outcome = await releaseStage(60).run(context)
   assert.deepEqual(target(outcome), { queue: 'worker/check', body: 'original', carry: 'all' })
   assert.deepEqual(headersOf(context), { 'x-attempts': 2, 'x-visited': '["a"]' })
 })
 
 test('a raw message is released without its envelope', async () => {
   const context = contextOf(Buffer.from([0xff]), { ...due, 'x-attempts': 1, 'x-failed-queue': 'worker/feed' }, never)
-  const outcome = await releaseStage('worker/failed', 60).run(context)
+  const outcome = await releaseStage(60).run(context)
   assert.equal(target(outcome).queue, 'worker/feed')
   assert.deepEqual(headersOf(context), { 'x-attempts': 1 })
 })
@@ -161,7 +166,7 @@ for (const [name, refusal, expected] of refusals) {
   test(`a message whose queue ${name} goes back to the overseer as it came, with the reason in its history`, async () => {
     const envelope = { 'x-failed-queue': 'worker/feed', 'x-failed-service': 'feed_cuckoo', 'x-failed-error': 'e' }
     const context = contextOf(Buffer.from([0xff]), { ...due, ...envelope, 'x-attempts': 1 }, never)
-    const outcome = await releaseStage('worker/failed', 60).run(context)
+    const outcome = await releaseStage(60).run(context)
     const back = await refuse(outcome, refusal)
     assert.equal(target(back).queue, 'worker/failed')
     const { 'x-failures': history, 'x-failed-desc': _desc, 'x-failed-at': _at, ...headers } = headersOf(context)
@@ -174,7 +179,7 @@ for (const [name, refusal, expected] of refusals) {
 test('a message whose queue is full waits once more in its delay queue, and it counts as no try', async () => {
   const failed = contextOf(wrapped('worker/check', 'm'), { ...due, 'x-attempts': 1 }, never)
   const context = { ...failed, delivery: { ...failed.delivery, queue: 'worker/failed.delay.60' } }
-  const outcome = await releaseStage('worker/failed', 60).run(context)
+  const outcome = await releaseStage(60).run(context)
   const again = await refuse(outcome, new UndeliverableError('worker/check', 'nacked'))
   assert.deepEqual(target(again), {
     queue: 'worker/failed.delay.60',
@@ -188,10 +193,10 @@ test('a message whose queue is full waits once more in its delay queue, and it c
 
 test('what strays into a delay queue goes to the overseer, not back and forth', async () => {
   const context = contextOf(Buffer.from('not JSON'), {}, never)
-  assert.equal(target(await releaseStage('worker/failed', 60).run(context)).queue, 'worker/failed')
+  assert.equal(target(await releaseStage(60).run(context)).queue, 'worker/failed')
 })
 
 test('a wait for the next try ends with the reason of the signal', async () => {
   const context = contextOf(wrapped('worker/check', 'm'), {}, AbortSignal.abort(new Error('stopping')))
-  await assert.rejects(releaseStage('worker/failed', 600).run(context), /stopping/)
+  await assert.rejects(releaseStage(600).run(context), /stopping/)
 })

@@ -11,6 +11,8 @@ import {
   readHeaders,
   type StageContext,
 } from '@cuckoo-distributed/core'
+import { Body } from '../src/body.js'
+import { encodeDump } from '../src/dump-file.js'
 
 export const silentLog = createLogger('overseer', { LogFile: '', LogLevel: 'warning' })
 silentLog.level = 'silent'
@@ -58,4 +60,12 @@ export function contextOf(body: Buffer, headers: HeaderTable, signal: AbortSigna
     describe: () => undefined,
     markBegun: () => undefined,
   }
+}
+
+/** The bytes of a dump. */
+export function dumpOf(
+  failed: FailedFields & { readonly body: Buffer },
+  headers: Record<string, unknown> = {},
+): Buffer {
+  return Buffer.concat([...encodeDump({ ...failed, body: Body.plain(failed.body) }, readHeaders(headers))])
 }

@@ -150,8 +150,8 @@ export class Consumer {
     const isTaken = this.#window.take(message.content.length)
     this.#adapt()
     if (isTaken) void this.#work(session, message)
-    // First the consumer is cancelled: what goes back before that comes again at once.
-    else void this.#switching.then(() => session.giveBack(message))
+    // A moment later the consumer's cancel is on its way: what goes back before that comes again at once. The body is not kept.
+    else setImmediate(tag => session.giveBack(tag), { ...message, content: Buffer.alloc(0) })
   }
 
   async #work(session: Session, message: ConsumeMessage): Promise<void> {

@@ -18,7 +18,8 @@ const MEMORY = 0.98
  */
 export class Window {
   readonly #options: WindowOptions
-  #largest: number
+  /** Undefined before the first message. */
+  #largest: number | undefined
   #bytes = 0
   #count = 0
   /** The last message was not taken. */
@@ -26,12 +27,11 @@ export class Window {
 
   constructor(options: WindowOptions) {
     this.#options = options
-    this.#largest = options.largest
   }
 
   /** Whether a message may be taken in hand; if so, it is. */
   take(bytes: number): boolean {
-    this.#largest = Math.max(bytes, this.#largest * MEMORY, 1)
+    this.#largest = Math.max(bytes, (this.#largest ?? 1) * MEMORY)
     this.#isFull = this.#count > 0 && this.#bytes + bytes > this.#options.bytes
     if (this.#isFull) return false
     this.#count += 1
@@ -61,6 +61,6 @@ export class Window {
   }
 
   #fitting(bytes: number): number {
-    return Math.floor(bytes / this.#largest)
+    return Math.floor(bytes / (this.#largest ?? this.#options.largest))
   }
 }
