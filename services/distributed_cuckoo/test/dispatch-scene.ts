@@ -120,7 +120,7 @@ export class Scene {
   }
 }
 
-const NO_OPTIONS: NewTask = {
+export const NO_OPTIONS: NewTask = {
   sample: null,
   filename: null,
   url: null,

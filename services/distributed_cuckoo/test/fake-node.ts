@@ -44,6 +44,8 @@ export class FakeNode {
   readonly drips = new Set<string>()
   machines: readonly object[] = MACHINES
   instance: string | undefined
+  /** Of all tasks. */
+  tags: readonly string[] = []
   /** The state that a new task gets. */
   newStatus = 'pending'
   token: string | undefined
@@ -123,7 +125,7 @@ export class FakeNode {
   }
 
   #row(id: number) {
-    return { id, completed_on: null, unknown: { key: [1] }, ...this.tasks.get(id) }
+    return { id, completed_on: null, tags: this.tags, unknown: { key: [1] }, ...this.tasks.get(id) }
   }
 
   #status() {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { existsSync, utimesSync, writeFileSync } from 'node:fs'
-import { mkdir, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { createLogger } from '@cuckoo-distributed/core'
 import { waitFor } from '@cuckoo-distributed/testing'
 import { Janitor } from '../src/files/janitor.js'
-import { makeScene, type Scene } from './dispatch-scene.js'
+import { makeScene, NO_OPTIONS, type Scene } from './dispatch-scene.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
 const TWO_DAYS_AGO = new Date(Date.now() - 2 * 24 * 3600_000)
@@ -72,4 +72,47 @@ test('a sample whose task was lost long after the start goes at the next sweep',
     },
     { sweepMs: 1 },
   )
+})
+
+test('a file that vanishes during a sweep, or cannot be looked at, keeps none of the others', async t => {
+  const scene = await makeScene(t)
+  const orphan = join(scene.files.samplesDirectory, 'bb', 'orphan.bin')
+  for (const shard of ['aa', 'bb']) await mkdir(join(scene.files.samplesDirectory, shard))
+  // Listed, and not there when it is looked at; and one of which every look is an error.
+  await symlink('nowhere', join(scene.files.samplesDirectory, 'aa', 'gone.bin'))
+  await symlink('loop.bin', join(scene.files.samplesDirectory, 'aa', 'loop.bin'))
+  await writeFile(orphan, 'x')
+  await utimes(orphan, TWO_DAYS_AGO, TWO_DAYS_AGO)
+  await tidy(scene, () => !existsSync(orphan))
+})
+
+test('files that cannot be removed hide no others, and are tried again', async t => {
+  const scene = await makeScene(t)
+  const blocker = join(scene.files.samplesDirectory, '!blocked')
+  await writeFile(blocker, 'a file where a directory should be')
+  const [sample] = await scene.addTasks(1)
+  const { samplePath } = await scene.reaches(sample ?? 0, 'pending')
+  for (let i = 0; i < 250; i += 1) {
+    const path = `!blocked/${String(i).padStart(3, '0')}.bin`
+    const stuck = await scene.store.tasks.create(
+      { ...NO_OPTIONS, sample: { path, size: 1, md5: '', sha256: '' }, filename: 'x' },
+      Date.now(),
+    )
+    await scene.store.tasks.remove(stuck)
+  }
+  await scene.store.tasks.remove(sample ?? 0)
+  const file = scene.files.samplePath(samplePath ?? '')
+  await tidy(scene, () => !existsSync(file))
+  await new Janitor({ ...scene, log }).removeObsolete()
+  await waitFor(async () => (await scene.store.files.obsolete(999)).length === 250, {
+    describe: 'only those to be left',
+  })
+  await rm(blocker)
+  let left = 1
+  await tidy(scene, () => {
+    void scene.store.files.obsolete(1).then(files => {
+      left = files.length
+    })
+    return left === 0
+  })
 })

@@ -27,6 +27,7 @@ export class Janitor {
   readonly #files: Files
   readonly #log: Logger
   readonly #sweepMs: number
+  readonly #stuck = new Set<string>()
 
   constructor(options: JanitorOptions) {
     this.#store = options.store
@@ -47,15 +48,15 @@ export class Janitor {
     }
   }
 
-  /** Removes what the store has written down as obsolete. What cannot be removed is logged and stays written down. */
+  /** Removes what the store has written down as obsolete. What cannot be removed is logged, stays written down, and hides nothing else. */
   async removeObsolete(): Promise<void> {
-    for (;;) {
-      const files = await this.#store.files.obsolete(BATCH)
+    let files: ObsoleteFile[] = []
+    do {
+      files = await this.#store.files.obsolete(BATCH, files.at(-1))
       const removed: ObsoleteFile[] = []
       for (const file of files) if (await this.#remove(this.#files.obsoletePath(file))) removed.push(file)
       if (removed.length > 0) await this.#store.files.removed(removed)
-      if (removed.length < BATCH) return
-    }
+    } while (files.length === BATCH)
   }
 
   /** Removes samples whose upload ended before their task was stored. Reads the whole samples directory. */
@@ -63,10 +64,27 @@ export class Janitor {
     for (const shard of await readdir(this.#files.samplesDirectory, { withFileTypes: true })) {
       if (!shard.isDirectory() || !/^[0-9a-f]{2}$/.test(shard.name)) continue
       const names = await readdir(join(this.#files.samplesDirectory, shard.name))
-      const paths = names.map(name => `${shard.name}/${name}`)
-      const inUse = await this.#store.tasks.samplesInUse(paths)
-      for (const path of paths) if (!inUse.has(path)) await this.#removeOrphan(this.#files.samplePath(path), now)
+      const old = await this.#olderThan(
+        now - ORPHAN_AGE_MS,
+        names.map(name => `${shard.name}/${name}`),
+      )
+      // Asked after the look at their age: whatever becomes a task from now on is younger.
+      const inUse = await this.#store.tasks.samplesInUse(old)
+      for (const path of old) if (!inUse.has(path)) await this.#remove(this.#files.samplePath(path))
     }
+  }
+
+  async #olderThan(time: number, paths: readonly string[]): Promise<string[]> {
+    const old: string[] = []
+    for (const path of paths) {
+      try {
+        if ((await stat(this.#files.samplePath(path))).mtimeMs < time) old.push(path)
+      } catch (error: unknown) {
+        // One that has vanished needs no removing; whatever else is wrong with one file must not keep the others.
+        if (!hasCode(error, 'ENOENT')) this.#warn(path, error)
+      }
+    }
+    return old
   }
 
   /** What cannot be tidied up now is tidied up later; nothing waits for it. */
@@ -80,18 +98,25 @@ export class Janitor {
     }
   }
 
-  async #removeOrphan(path: string, now: number): Promise<void> {
-    const { mtimeMs } = await stat(path)
-    if (now - mtimeMs > ORPHAN_AGE_MS) await this.#remove(path)
-  }
-
   async #remove(path: string): Promise<boolean> {
     try {
       await rm(path, { recursive: true, force: true })
+      this.#stuck.delete(path)
       return true
     } catch (error: unknown) {
-      this.#log.warn({ err: error }, 'a file that is not needed any more cannot be removed')
+      this.#warn(path, error)
       return false
     }
   }
+
+  /** Once for each file, as it is tried again every second. */
+  #warn(path: string, error: unknown): void {
+    if (this.#stuck.has(path)) return
+    this.#stuck.add(path)
+    this.#log.warn({ err: error }, 'a file that is not needed any more cannot be removed')
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
 }

@@ -168,8 +168,8 @@ export class NodeWorker {
     this.#given += 1
     this.#wantsTrial = false
     try {
-      const machine = this.#machines.choose(task, this.#node.machines, this.#health.version)
-      const submission = await send(this.#session, { task, machine }, signal)
+      const chooseMachine = () => this.#machines.choose(task, this.#node.machines, this.#health.version)
+      const submission = await send(this.#session, { task, chooseMachine }, signal)
       if (submission === undefined) this.#given -= 1
       else {
         this.#copies.added(submission)

@@ -17,8 +17,8 @@ const MAX_REASON = 1000
 
 export interface Order {
   readonly task: Task
-  /** Named to the node in place of platform and tags; null = the node is to choose. */
-  readonly machine: string | null
+  /** The machine to name to the node in place of platform and tags; null = the node is to choose. */
+  chooseMachine(): string | null
 }
 
 /**
@@ -49,9 +49,14 @@ export async function send(session: NodeSession, order: Order, signal: AbortSign
   return store.dispatch.accepted(submission.id, nodeTaskId, Date.now())
 }
 
-async function create(session: NodeSession, { task, machine }: Order, submission: Submission, signal: AbortSignal) {
+async function create(
+  session: NodeSession,
+  { task, chooseMachine }: Order,
+  submission: Submission,
+  signal: AbortSignal,
+) {
   const { client, files, patience } = session
-  const options = nodeOptions(task, submission.custom, machine)
+  const options = nodeOptions(task, submission.custom, chooseMachine())
   if (task.url !== null) return client.createUrlTask({ url: task.url, options }, signal)
   const path = files.samplePath(task.samplePath ?? '')
   using linked = linkedController(signal)

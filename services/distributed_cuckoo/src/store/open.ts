@@ -1,5 +1,5 @@
 import { describeError, type Logger } from '@cuckoo-distributed/core'
-import { Migrator } from 'kysely'
+import { expressionBuilder, Migrator } from 'kysely'
 import { SqlDispatchStore } from './dispatch-store.js'
 import { StoreError } from './errors.js'
 import type { Dialect } from './migrations/columns.js'
@@ -8,7 +8,7 @@ import { SqlNodeStore } from './node-store.js'
 import { leadPostgres, openPostgres } from './postgres.js'
 import { openSqlite, sqlitePath } from './sqlite.js'
 import type { Leadership, ObsoleteFile, ObsoleteFiles, Store } from './store.js'
-import type { Db } from './tables.js'
+import type { Db, Tables } from './tables.js'
 import { SqlTaskStore } from './task-store.js'
 
 export interface StoreOptions {
@@ -78,7 +78,15 @@ async function leadAlone(signal: AbortSignal): Promise<Leadership> {
 
 function obsoleteFiles(db: Db): ObsoleteFiles {
   return {
-    obsolete: limit => db.selectFrom('obsolete_file').selectAll().orderBy('kind').limit(limit).execute(),
+    obsolete(limit, after) {
+      let query = db.selectFrom('obsolete_file').selectAll().orderBy('kind').orderBy('path').limit(limit)
+      if (after !== undefined) {
+        const { kind, path } = after
+        const { or, and, eb } = expressionBuilder<Tables, 'obsolete_file'>()
+        query = query.where(or([eb('kind', '>', kind), and([eb('kind', '=', kind), eb('path', '>', path)])]))
+      }
+      return query.execute()
+    },
     async removed(files: readonly ObsoleteFile[]) {
       await db.transaction().execute(async tx => {
         for (const { kind, path } of files) {

@@ -154,7 +154,8 @@ export interface DispatchStore {
 
 /** Files that no task needs any more: written down with the transition that made them so, until they are removed. */
 export interface ObsoleteFiles {
-  obsolete(limit: number): Promise<ObsoleteFile[]>
+  /** In a fixed order, behind `after` when that is given. */
+  obsolete(limit: number, after?: ObsoleteFile): Promise<ObsoleteFile[]>
   removed(files: readonly ObsoleteFile[]): Promise<void>
 }
 
