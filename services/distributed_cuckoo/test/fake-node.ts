@@ -36,6 +36,10 @@ export class FakeNode {
   ])
   /** Overrides the answer to a path; `hang` never answers. */
   readonly answers = new Map<string, Answer | 'hang'>()
+  /** Called when a task was deleted. */
+  onDelete: (() => void) | undefined
+  /** Open at this moment. */
+  connections = 0
   /** Called when a task was made. */
   afterCreate: (() => void) | undefined
   /** The next task that is made is answered with 500. */
@@ -56,6 +60,12 @@ export class FakeNode {
   /** @internal Use `startFakeNode`. */
   constructor() {
     this.#server = createServer((request, response) => void this.#serve(request, response))
+    this.#server.on('connection', socket => {
+      this.connections += 1
+      socket.on('close', () => {
+        this.connections -= 1
+      })
+    })
   }
 
   get url(): string {
@@ -121,6 +131,7 @@ export class FakeNode {
       return [500, '{"message": "The task is currently being processed, cannot delete"}']
     }
     this.tasks.delete(id)
+    this.onDelete?.()
     return json({ status: 'OK' })
   }
 
