@@ -138,18 +138,11 @@ export const NO_OPTIONS: NewTask = {
   owner: null,
 }
 
-/** Where scenes get their databases from: memory, unless the file with the tests says otherwise. */
-export const sceneDatabase = {
-  async makeUrl(): Promise<string> {
-    return 'sqlite://'
-  },
-}
-
 /** A scene whose scheduler is not started yet. It ends with the test. */
 export async function makeScene(t: TestContext, given: Partial<DistributedConfig> = {}): Promise<Scene> {
   const folder = await mkdtemp(join(tmpdir(), 'dispatch-'))
   const config = configWith(folder, given)
-  const store = await openStore({ url: await sceneDatabase.makeUrl(), keepSamples: config.KeepSamples, log })
+  const store = await openStore({ url: 'sqlite://', keepSamples: config.KeepSamples, log })
   const scene = new Scene({ store, files: await openFiles(config, store.id), folder, config })
   t.after(async () => {
     await scene.stop()

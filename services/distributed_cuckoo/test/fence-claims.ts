@@ -6,7 +6,7 @@ import type { Report } from '../src/store/model.js'
 import type { Store } from '../src/store/store.js'
 import { type MakeUrl, must, NOW, openerOf, REQUEUE, stateOf, TASK } from './store-scene.js'
 
-const ROUNDS = 25
+const ROUNDS = 12
 const KEPT: Report = { format: 'json', size: 3, reason: null, retry: false }
 const MISSING: Report = { format: 'html', size: null, reason: 'HTTP 500', retry: true }
 
@@ -140,6 +140,45 @@ export function testFences(makeUrl: MakeUrl): void {
       assert.equal(await store.dispatch.failedOnNode(old.id, 'x', NOW), false)
       assert.deepEqual(stateOf(await store.tasks.get(id)), ['submitting', 'n2', null])
       assert.equal((await store.tasks.get(id))?.submissionId, current.id)
+    })
+
+    test('a stale copy that is accepted while the current one is being sent is not taken for that', async t => {
+      const { store, first, second } = await withNodes(t)
+      const id = await store.tasks.create(TASK, NOW)
+      const stale = must(await store.dispatch.begin(id, first.id, NOW))
+      await store.dispatch.abandoned(stale.id, REQUEUE)
+      await store.dispatch.begin(id, second.id, NOW)
+      await store.dispatch.accepted(stale.id, 7, NOW)
+      assert.deepEqual(stateOf(await store.tasks.get(id)), ['submitting', 'n2', null])
+    })
+
+    test('the loss of the copy that a task was finished or failed with does not begin it anew', async t => {
+      const { store, first } = await withNodes(t)
+      for (const end of ['finished', 'failed'] as const) {
+        const { id, copy } = await fetching(store, first.id)
+        if (end === 'finished') await store.dispatch.finish(copy, [KEPT, MISSING], NOW)
+        else await store.dispatch.fail(id, 'x', NOW)
+        await store.dispatch.abandoned(copy, REQUEUE)
+        assert.equal((await store.tasks.get(id))?.state, end)
+        await store.dispatch.vanished(copy, REQUEUE)
+        assert.equal((await store.tasks.get(id))?.state, end)
+      }
+    })
+
+    test('the loss of the last copy of a deleted task ends it', async t => {
+      const { store, first, second } = await withNodes(t)
+      const id = await store.tasks.create(TASK, NOW)
+      const one = must(await store.dispatch.begin(id, first.id, NOW))
+      await store.dispatch.abandoned(one.id, REQUEUE)
+      const two = must(await store.dispatch.begin(id, second.id, NOW))
+      await store.tasks.remove(id)
+      const states = (await store.dispatch.submissionsOf(id)).map(({ state }) => state)
+      assert.deepEqual(states, ['sending', 'sending'], 'what a node may have is still to be looked for')
+      const left = async () => (await store.tasks.list({ states: ['deleted'] })).length
+      await store.dispatch.vanished(one.id, REQUEUE)
+      assert.equal(await left(), 1)
+      await store.dispatch.vanished(two.id, REQUEUE)
+      assert.equal(await left(), 0)
     })
 
     test('a stale copy that is accepted, lost, or given up by its node leaves the current one alone', async t => {

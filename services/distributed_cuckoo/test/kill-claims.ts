@@ -12,17 +12,16 @@ function asked(node: CuckooStandIn, path: string): boolean {
   return node.journal.some(request => request.path.startsWith(path))
 }
 
-const TASKS = 1000
-const KILLS = 8
-const OUTAGES = 12
+export interface Chaos {
+  readonly tasks: number
+  readonly kills: number
+  readonly outages: number
+}
 
-export function testKills(makeUrl: MakeUrl): void {
-  const makeServer = async (t: TestContext): Promise<Front> => {
-    const url = await makeUrl()
-    return makeFront(t, url === undefined ? {} : { Database: url })
-  }
+/** What a kill at each of the moments that matter leaves. It is the store that decides, whose promises hold on either database. */
+export function testMoments(makeUrl: MakeUrl): void {
   const serverWithNode = async (t: TestContext) => {
-    const front = await makeServer(t)
+    const front = await makeServer(t, makeUrl)
     const node = await makeNode(t)
     await front.start()
     await front.addNode('n1', node.url)
@@ -92,13 +91,21 @@ export function testKills(makeUrl: MakeUrl): void {
     await front.start()
     await front.reaches(id, 'finished')
   })
+}
 
+async function makeServer(t: TestContext, makeUrl: MakeUrl): Promise<Front> {
+  const url = await makeUrl()
+  return makeFront(t, url === undefined ? {} : { Database: url })
+}
+
+/** Kills and outages at random moments. */
+export function testChaos(makeUrl: MakeUrl, { tasks: TASKS, kills: KILLS, outages: OUTAGES }: Chaos): void {
   test(`${TASKS} tasks on three nodes, with kills of the server and outages of nodes, end with each report stored once`, async t => {
-    const front = await makeServer(t)
+    const front = await makeServer(t, makeUrl)
     const nodes = [await makeNode(t), await makeNode(t, { version: '1.3' }), await makeNode(t, { version: '2.0' })]
     await front.start()
     for (const [i, node] of nodes.entries()) await front.addNode(`n${i}`, node.url)
-    const chaos = makeChaos(front, nodes)
+    const chaos = makeChaos(front, nodes, { kills: KILLS, outages: OUTAGES })
     const samples = new Map<number, string>()
     for (let i = 0; i < TASKS; i += 1) samples.set(await submitSurely(front, i), contentOf(i))
     await chaos
@@ -129,8 +136,12 @@ export function testKills(makeUrl: MakeUrl): void {
 }
 
 /** Kills and outages, one after the other, at random moments. */
-async function makeChaos(front: Front, nodes: readonly CuckooStandIn[]): Promise<void> {
-  for (let i = 0; i < KILLS + OUTAGES; i += 1) {
+async function makeChaos(
+  front: Front,
+  nodes: readonly CuckooStandIn[],
+  { kills, outages }: Pick<Chaos, 'kills' | 'outages'>,
+): Promise<void> {
+  for (let i = 0; i < kills + outages; i += 1) {
     await pause(300 + Math.random() * 1500)
     if (i % 5 < 2) {
       await front.kill()

@@ -1,4 +1,7 @@
 import { describe } from 'node:test'
-import { testKills } from './kill-claims.js'
+import { testChaos, testMoments } from './kill-claims.js'
 
-describe('on SQLite', () => testKills(async () => undefined))
+describe('on SQLite', () => {
+  testMoments(async () => undefined)
+  testChaos(async () => undefined, { tasks: 600, kills: 6, outages: 9 })
+})
