@@ -54,10 +54,10 @@ function setUp(options: { places?: number; placeMs?: number; silentMs?: number; 
   })
   const controller = new AbortController()
   let count = 0
-  const publish = (bytes = 1, queue = 'q') => {
+  const publish = (bytes = 1, signal = controller.signal) => {
     count += 1
-    const message = { queue, body: Buffer.alloc(bytes), headers: {}, messageId: `m${count}` }
-    const outcome = channel.publish(message, controller.signal)
+    const message = { queue: 'q', body: Buffer.alloc(bytes), headers: {}, messageId: `m${count}` }
+    const outcome = channel.publish(message, signal)
     outcome.catch(() => undefined)
     return outcome
   }
@@ -104,6 +104,19 @@ test('a wait that ends before the channel is open sends nothing', async () => {
   assert.deepEqual(sent(), [])
 })
 
+test('whenever a wait ends, nothing is sent from then on', async () => {
+  for (let steps = 0; steps < 40; steps += 1) {
+    const { publish, sent, controller } = setUp()
+    const outcome = publish()
+    for (let step = 0; step < steps; step += 1) await Promise.resolve()
+    const before = sent().length
+    controller.abort(new Error('HoldLimit'))
+    await assert.rejects(outcome, /HoldLimit/)
+    await turns()
+    assert.equal(sent().length, before, `after ${steps} steps`)
+  }
+})
+
 test('a wait that ends while the channel opens ends at once', async () => {
   const { publish, controller, holdOpening } = setUp()
   holdOpening(new Promise(() => undefined))
@@ -135,17 +148,24 @@ test('a wait that ends frees its place at once, and its bytes when the answer co
   sent()[0]?.answer(null)
 })
 
-test('bytes that nobody waits for any more count until they are answered or their channel is lost', async () => {
-  const { publish, sent, untilSent, controller, channels } = setUp({ maxBytes: 10 })
-  const first = publish(10)
-  await untilSent(1)
-  controller.abort(new Error('HoldLimit'))
-  await assert.rejects(first, /HoldLimit/)
-  await assert.rejects(publish(1), /HoldLimit/)
-  assert.equal(sent().length, 1)
-  channels[0]?.fail(new Error('connection lost'))
-  await turns()
-})
+for (const end of ['answered', 'lost with their channel']) {
+  test(`bytes that nobody waits for any more count until they are ${end}`, async () => {
+    const { publish, sent, untilSent, controller, channels } = setUp({ maxBytes: 10 })
+    const first = publish(10)
+    await untilSent(1)
+    controller.abort(new Error('HoldLimit'))
+    await assert.rejects(first, /HoldLimit/)
+    const second = publish(1, new AbortController().signal)
+    await turns()
+    assert.equal(sent().length, 1)
+    if (end === 'answered') sent()[0]?.answer(null)
+    else channels[0]?.fail(new Error('connection lost'))
+    const index = end === 'answered' ? 0 : 1
+    await untilSent(2 - index, index)
+    sent(index).at(-1)?.answer(null)
+    assert.equal(await second, 'confirmed')
+  })
+}
 
 test('a publish without an answer is named, leaves its place, and its late answer counts', async () => {
   const { publish, sent, untilSent, lines } = setUp({ places: 1, silentMs: 5, placeMs: 20 })

@@ -116,6 +116,7 @@ test('consuming and cancelling that are not answered are named, and do not hold 
   await waitFor(() => ended, { describe: 'the end', deadlineMs: 5000 })
   await ending
   assert.deepEqual(named(), [WAITING])
+  assert.ok(!lines.some(line => /lost the connection/.test(String(line.msg))), 'the end is no loss')
   await resume()
   await waitFor(async () => (await broker.consumers(queues.in)) === 0, { describe: 'the consumer to be gone' })
 })

@@ -15,15 +15,15 @@ export class ReadingTime {
     this.#unblockedAt = performance.now()
   }
 
-  /** Calls `then` after `ms` milliseconds of reading in a row. Returns what calls it off. */
+  /** Calls `then` after `ms` milliseconds of reading in a row; keeps no process alive. Returns what calls it off. */
   after(ms: number, then: () => void): () => void {
     const from = performance.now()
     const check = () => {
       const left = this.#blocked ? ms : Math.max(from, this.#unblockedAt) + ms - performance.now()
       if (left <= 0) then()
-      else timer = setTimeout(check, left)
+      else timer = setTimeout(check, left).unref()
     }
-    let timer = setTimeout(check, ms)
+    let timer = setTimeout(check, ms).unref()
     return () => clearTimeout(timer)
   }
 }
