@@ -107,7 +107,7 @@ describe('a wait of fifty times HoldLimit', { concurrency: true }, () => {
     const services = await startPipeline(scene, cuckoo, { AnalysisDeadline: 5 * HOLD_SECONDS })
     const emitted = await emitAll(scene)
     await scene.allAre('error', emitted)
-    const names = await readdir(scene.dumpDir)
+    const names = (await readdir(scene.dumpDir)).filter(file => !file.startsWith('.'))
     const dumps = await Promise.all(names.map(name => readFile(join(scene.dumpDir, name), 'utf8')))
     const ids = dumps.map(text => {
       const { Service, Desc, Attempts, Msg } = JSON.parse(text)

@@ -118,7 +118,7 @@ test('what fails four times is dumped and shown as an error in CRITs; --resubmit
   const stored = scene.crits.analyses.get(analysis.analysisId)
   assert.deepEqual(stored?.results, [])
   assert.match(stored?.log.at(-1)?.message ?? '', /^Given up \(failed 4 times\).* feed_cuckoo: .*status 413/)
-  const [name = '', ...others] = await readdir(scene.dumpDir)
+  const [name = '', ...others] = (await readdir(scene.dumpDir)).filter(file => !file.startsWith('.'))
   assert.deepEqual(others, [])
   const dump = JSON.parse(await readFile(join(scene.dumpDir, name), 'utf8'))
   assert.deepEqual([dump.Queue, dump.Attempts, dump.Msg], [scene.queues.feed, 4, analysis.body.toString()])
