@@ -5,23 +5,42 @@ import { asRecord, filesIn, read, readJson } from './project.js'
 
 const SCOPE = '@cuckoo-distributed/'
 
-/** What each package may be built on. Services may be built on any package, and never on each other. */
-const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  wait: [],
-  'json-scanner': [],
-  'report-scanner': ['json-scanner', 'wait'],
-  staging: ['wait'],
-  archive: ['staging'],
-  testing: [],
-  demo: ['testing'],
-  core: ['wait'],
-  http: ['json-scanner', 'wait'],
-  'sandbox-client': ['http', 'wait'],
-  'crits-client': ['http', 'json-scanner', 'wait'],
+/** What each package and each service imports, no more and no less. The arrows run one way: see docs/architecture.md. */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  'packages/wait': [],
+  'packages/json-scanner': [],
+  'packages/testing': [],
+  'packages/demo': ['testing'],
+  'packages/staging': ['wait'],
+  'packages/archive': ['staging'],
+  'packages/report-scanner': ['json-scanner', 'wait'],
+  'packages/http': ['json-scanner', 'wait'],
+  'packages/sandbox-client': ['http', 'wait'],
+  'packages/crits-client': ['http', 'json-scanner', 'wait'],
+  'packages/core': ['wait'],
+  'services/feed_cuckoo': ['core', 'crits-client', 'http', 'json-scanner', 'sandbox-client', 'staging', 'wait'],
+  'services/check_results': ['core', 'http', 'sandbox-client', 'wait'],
+  'services/parse_and_submit': [
+    'archive',
+    'core',
+    'crits-client',
+    'http',
+    'report-scanner',
+    'sandbox-client',
+    'staging',
+    'wait',
+  ],
+  'services/overseer': ['core', 'crits-client', 'http', 'json-scanner', 'staging', 'wait'],
+  'services/distributed_cuckoo': [
+    'core',
+    'http',
+    'json-scanner',
+    'report-scanner',
+    'sandbox-client',
+    'staging',
+    'wait',
+  ],
 }
-
-/** What services may be built on. */
-const PRODUCT = Object.keys(LAYERS).filter(name => name !== 'testing' && name !== 'demo')
 
 interface Project {
   readonly folder: string
@@ -51,22 +70,30 @@ test('tsc builds every package and every service', () => {
   assert.deepEqual(built.sort(), [...projects.map(({ folder }) => folder), 'test', 'bench'].sort())
 })
 
-test('dependencies point one way: services, clients, http; core knows no HTTP', () => {
-  for (const { folder, name, dependencies, devDependencies } of projects) {
-    const allowed = folder.startsWith('services/') ? PRODUCT : LAYERS[name.slice(SCOPE.length)]
-    assert.ok(allowed, `${name} has no place in the layers`)
+test('the arrows between packages are those that are drawn, and run one way', () => {
+  const drawn = projects.map(({ folder, dependencies }) => {
     const ours = dependencies.filter(isOurs).map(dependency => dependency.slice(SCOPE.length))
-    assert.deepEqual(
-      ours.filter(dependency => !allowed.includes(dependency)),
-      [],
-      name,
-    )
-    assert.deepEqual(
-      devDependencies.filter(isOurs).filter(dependency => dependency !== `${SCOPE}testing`),
-      [],
-      name,
-    )
+    return [folder, ours.sort()]
+  })
+  assert.deepEqual(Object.fromEntries(drawn.sort()), Object.fromEntries(Object.entries(ARROWS).sort()))
+  assert.deepEqual(circlesIn(new Map(Object.entries(ARROWS).map(([name, to]) => [posix.basename(name), to]))), [])
+  for (const { devDependencies, name } of projects) {
+    const others = devDependencies.filter(isOurs).filter(dependency => dependency !== `${SCOPE}testing`)
+    assert.deepEqual(others, [], name)
   }
+})
+
+test('no file imports itself by way of others', () => {
+  const code = projects
+    .flatMap(({ sources }) => sources)
+    .concat(files.filter(path => /^(test|bench)\/.*\.ts$/.test(path)))
+  const imports = new Map(
+    code.map(path => {
+      const local = importsOf(path).filter(specifier => specifier.startsWith('.'))
+      return [path, local.map(to => posix.join(posix.dirname(path), to).replace(/\.js$/, '.ts'))]
+    }),
+  )
+  assert.deepEqual(circlesIn(imports), [])
 })
 
 test('code imports what its package declares, by name and not by path', () => {
@@ -172,4 +199,19 @@ function importsOf(path: string): string[] {
   const code = read(path)
   const found = code.matchAll(/^(?:import|export|\})[^'\n]*?\bfrom '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm)
   return [...found].map(([, from, bare, dynamic]) => from ?? bare ?? dynamic ?? '')
+}
+
+/** Each circle once, as the names on the way round. */
+function circlesIn(arrows: ReadonlyMap<string, readonly string[]>): string[] {
+  const circles: string[] = []
+  const finished = new Set<string>()
+  const follow = (name: string, way: readonly string[]): void => {
+    const at = way.indexOf(name)
+    if (at >= 0) circles.push([...way.slice(at), name].join(' → '))
+    if (at >= 0 || finished.has(name)) return
+    for (const next of arrows.get(name) ?? []) follow(next, [...way, name])
+    finished.add(name)
+  }
+  for (const name of arrows.keys()) follow(name, [])
+  return circles
 }

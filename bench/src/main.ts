@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { startRabbitMq } from '@cuckoo-distributed/testing'
+import type { Suite } from './bench.js'
 import { bundleChildren } from './bundle.js'
 import { type Curve, toSvg } from './chart.js'
 import { renewed } from './document.js'
@@ -16,17 +17,7 @@ import { overseer } from './suites/overseer.js'
 import { pipeline } from './suites/pipeline.js'
 import { report } from './suites/report.js'
 import { watch } from './suites/watch.js'
-import { type Table, toMarkdown } from './table.js'
-
-/** What a benchmark gets, and what it gives. */
-export interface Bench {
-  /** URL of a broker that nobody else uses. */
-  readonly amqp: string
-  /** Curves for docs/growth.svg. */
-  readonly curves: Curve[]
-}
-
-type Suite = (bench: Bench) => Promise<Table[]>
+import { toMarkdown } from './table.js'
 
 const SUITES: Readonly<Record<string, Suite>> = {
   report,

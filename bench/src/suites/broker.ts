@@ -1,6 +1,6 @@
 // The way through the broker: consume, forward, confirm, ack.
 import { randomFillSync } from 'node:crypto'
-import type { Bench } from '../main.js'
+import type { Bench } from '../bench.js'
 import { child, movingRate, type Rate } from '../queues.js'
 import { median } from '../statistics.js'
 import { atLeast, short, type Table } from '../table.js'

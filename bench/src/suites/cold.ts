@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { builtService, startCuckoo, startService, TestBroker } from '@cuckoo-distributed/testing'
-import type { Bench } from '../main.js'
+import type { Bench } from '../bench.js'
 import { median } from '../statistics.js'
 import { atMost, short, type Table } from '../table.js'
 

@@ -1,8 +1,8 @@
 // feed_cuckoo: one large sample inside a message, and the rate for small ones.
 import { randomBytes } from 'node:crypto'
 import { runCritsService, startCrits, startCuckoo } from '@cuckoo-distributed/testing'
+import type { Bench } from '../bench.js'
 import type { Decoded } from '../children/decode.js'
-import type { Bench } from '../main.js'
 import { child, movingRate } from '../queues.js'
 import { median } from '../statistics.js'
 import { atLeast, atMost, short, type Table } from '../table.js'

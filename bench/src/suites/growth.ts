@@ -1,6 +1,6 @@
 // How the cost grows with what there is to do: larger reports, more tasks, longer queues.
 import { bigReport, spool } from '@cuckoo-distributed/testing'
-import type { Bench } from '../main.js'
+import type { Bench } from '../bench.js'
 import { child, movingRate } from '../queues.js'
 import { serve } from '../serve.js'
 import { median } from '../statistics.js'

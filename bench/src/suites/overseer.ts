@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { encodeFailedMessage, type HeaderTable } from '@cuckoo-distributed/core'
 import { startCrits, startService, TestBroker, waitFor } from '@cuckoo-distributed/testing'
-import type { Bench } from '../main.js'
+import type { Bench } from '../bench.js'
 import { atMost, short, type Table } from '../table.js'
 
 const MIB = 1024 ** 2

@@ -12,7 +12,7 @@ import {
   TestBroker,
   waitFor,
 } from '@cuckoo-distributed/testing'
-import type { Bench } from '../main.js'
+import type { Bench } from '../bench.js'
 import { type Measured, measured } from '../services.js'
 import { atLeast, atMost, short, type Table } from '../table.js'
 

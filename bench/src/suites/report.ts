@@ -1,7 +1,7 @@
 // Reports: the product's extraction against downloading alone, JSON.parse and two streaming parsers.
 import { type BigReportOptions, bigReport, spool } from '@cuckoo-distributed/testing'
+import type { Bench } from '../bench.js'
 import type { WarmRounds } from '../children/warm.js'
-import type { Bench } from '../main.js'
 import { serve } from '../serve.js'
 import { median } from '../statistics.js'
 import { atLeast, atMost, short, type Table } from '../table.js'

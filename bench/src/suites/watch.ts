@@ -1,7 +1,7 @@
 // check_results: how long after "reported" the next message comes, and how many requests that takes.
 import { randomUUID } from 'node:crypto'
 import { type CuckooStandIn, startCuckoo, TestBroker, waitFor } from '@cuckoo-distributed/testing'
-import type { Bench } from '../main.js'
+import type { Bench } from '../bench.js'
 import { measured } from '../services.js'
 import { median, quantile } from '../statistics.js'
 import { atMost, short, type Table } from '../table.js'

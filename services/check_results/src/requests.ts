@@ -1,15 +1,30 @@
 // What is asked of one Cuckoo, one request after another, and what its answers mean for the tasks that are watched.
-import { describeError } from '@cuckoo-distributed/core'
+import { describeError, type Logger } from '@cuckoo-distributed/core'
+import type { Availability } from '@cuckoo-distributed/http'
 import {
   believedStatus,
   ListWindow,
   MarkIndex,
+  type SandboxClient,
   type TaskMark,
   type TaskSummary,
 } from '@cuckoo-distributed/sandbox-client'
 import { isTroubled, lastSeen, untroubled, type WatchClocks, watchedMs } from './clocks.js'
 import { overdue, successorMissing, TaskVanishedError, taskFailed } from './verdicts.js'
-import type { WatcherOptions } from './watcher.js'
+
+/** What is known of the Cuckoo that is watched. */
+export interface WatcherOptions {
+  readonly client: Pick<SandboxClient, 'baseUrl' | 'status' | 'listTasks' | 'viewTask'>
+  readonly availability: Availability
+  /** Names the Cuckoo. */
+  readonly log: Logger
+  /** Ends everything. */
+  readonly stop: AbortSignal
+  /** Milliseconds between an answer and the next request. */
+  readonly intervalMs: number
+  /** Milliseconds from the start of a watch, times when Cuckoo was away left out. */
+  readonly deadlineMs: number
+}
 
 /** One message's task. */
 export interface Watch {

@@ -1,23 +1,10 @@
 // Watches all tasks of one Cuckoo: one request at a time, each of which may tell of many tasks.
-import { isSharedCause, type Logger, type Reachable, toError } from '@cuckoo-distributed/core'
-import { type Availability, ServerAwayError } from '@cuckoo-distributed/http'
-import { noteAway, noteReached, type SandboxClient } from '@cuckoo-distributed/sandbox-client'
+import { isSharedCause, type Reachable, toError } from '@cuckoo-distributed/core'
+import { ServerAwayError } from '@cuckoo-distributed/http'
+import { noteAway, noteReached } from '@cuckoo-distributed/sandbox-client'
 import { delay } from '@cuckoo-distributed/wait'
 import { clear, type WatchClocks } from './clocks.js'
-import { Requests, type Watch } from './requests.js'
-
-export interface WatcherOptions {
-  readonly client: Pick<SandboxClient, 'baseUrl' | 'status' | 'listTasks' | 'viewTask'>
-  readonly availability: Availability
-  /** Names the Cuckoo. */
-  readonly log: Logger
-  /** Ends everything. */
-  readonly stop: AbortSignal
-  /** Milliseconds between an answer and the next request. */
-  readonly intervalMs: number
-  /** Milliseconds from the start of a watch, times when Cuckoo was away left out. */
-  readonly deadlineMs: number
-}
+import { Requests, type Watch, type WatcherOptions } from './requests.js'
 
 /** One request at a time, and none while nothing is watched. */
 export class Watcher implements Reachable {

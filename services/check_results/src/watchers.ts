@@ -1,7 +1,8 @@
 // One watcher for each Cuckoo that messages name.
 import { logAvailability } from '@cuckoo-distributed/core'
 import { type CuckooServer, CuckooServers } from '@cuckoo-distributed/sandbox-client'
-import { Watcher, type WatcherOptions } from './watcher.js'
+import type { WatcherOptions } from './requests.js'
+import { Watcher } from './watcher.js'
 
 export interface WatchersOptions extends Omit<WatcherOptions, 'client' | 'availability'> {
   readonly verifySsl: boolean
