@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { DistributedConfig } from '../src/config.js'
-import { serveScene } from './api-scene.js'
+import { sendRaw, serveScene } from './api-scene.js'
 import { samplesIn } from './contract-scene.js'
 import { makeScene } from './dispatch-scene.js'
 
@@ -31,14 +31,19 @@ function multipart(parts: readonly Part[]): string {
 
 async function formScene(t: TestContext, config: Partial<DistributedConfig> = {}) {
   const scene = await makeScene(t, config)
-  const { app } = await serveScene(t, scene)
+  const { app, url } = await serveScene(t, scene)
   const send = async (url: string, parts: readonly Part[]) => {
     const headers = { 'content-type': 'multipart/form-data; boundary=b' }
     const answer = await app.inject({ method: 'POST', url, headers, payload: multipart(parts) })
     const { message, task_id: id }: { message?: string; task_id?: number } = answer.json()
     return { status: answer.statusCode, message, id: id ?? 0 }
   }
-  return { scene, send }
+  const post = async (payload: string, type: string) => {
+    const answer = await app.inject({ method: 'POST', url: '/task', headers: { 'content-type': type }, payload })
+    const { message }: { message?: string } = answer.json()
+    return { status: answer.statusCode, message }
+  }
+  return { scene, send, post, url }
 }
 
 const fields = (count: number, value = '') => Array.from({ length: count }, (_, i) => ({ name: `f${i}`, value }))
@@ -156,6 +161,73 @@ test('dates that do not exist are refused', async t => {
     assert.equal(await statusOf(clock), 400, clock)
 })
 
+test('a form that ends too early, or has no boundary, is refused and leaves nothing', async t => {
+  const { scene, post } = await formScene(t)
+  const whole = multipart([SAMPLE, { name: 'custom', value: 'c' }])
+  const end = whole.indexOf('--b--')
+  // The line break before the boundary belongs to it.
+  for (const length of [
+    0,
+    3,
+    40,
+    whole.indexOf('MZ'),
+    whole.indexOf('MZ') + 1,
+    whole.indexOf('custom') + 9,
+    end - 2,
+    end,
+  ]) {
+    const { status, message } = await post(whole.slice(0, length), 'multipart/form-data; boundary=b')
+    assert.deepEqual([status, message], [400, 'The form cannot be read'], `${length} bytes`)
+  }
+  for (const type of ['multipart/form-data', 'multipart/form-data; boundary=', 'multipart/form-data; boundary=other']) {
+    assert.equal((await post(whole, type)).status, 400, type)
+  }
+  assert.deepEqual([await scene.store.tasks.list({}), await samplesIn(scene.folder)], [[], []])
+})
+
+test('a text that no database keeps is refused in every kind of form, with the sample', async t => {
+  const { scene, send, post } = await formScene(t)
+  const custom = { name: 'custom', value: 'a\0b' }
+  assert.deepEqual((await send('/task', [SAMPLE, custom])).message, 'Parameter custom holds a null character')
+  const encoded = await post('url=http://h/&custom=a%00b', 'application/x-www-form-urlencoded')
+  assert.deepEqual([encoded.status, encoded.message], [400, 'Parameter custom holds a null character'])
+  assert.deepEqual([await scene.store.tasks.list({}), await samplesIn(scene.folder)], [[], []])
+})
+
+test('what a client says it will send is held against the limits before it is read', async t => {
+  const { scene, url } = await formScene(t, { MaxUpload: 1000, MinFreeSpace: 5000 })
+  const announce = (length: number) => {
+    const head = `Host: localhost\r\nConnection: close\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: ${length}`
+    return sendRaw(url, `POST /task HTTP/1.1\r\n${head}\r\n\r\n`)
+  }
+  t.mock.method(scene.files, 'freeBytes', async () => 2 ** 40)
+  // A hundred fields with their heads beside the sample.
+  assert.equal((await announce(1000 + 100 * 65 * 1024 + 1)).status, 413)
+  t.mock.method(scene.files, 'freeBytes', async () => 5999)
+  assert.equal((await announce(1000)).status, 507)
+})
+
+test('a sample is taken as long as its bytes and the free space to keep fit', async t => {
+  const { scene, send } = await formScene(t, { MinFreeSpace: 5000 })
+  const { length } = multipart([SAMPLE])
+  t.mock.method(scene.files, 'freeBytes', async () => 5000 + length)
+  assert.equal((await send('/task', [SAMPLE])).status, 200)
+  t.mock.method(scene.files, 'freeBytes', async () => 5000 + length - 1)
+  assert.equal((await send('/task', [SAMPLE])).status, 507)
+})
+
+test('of a file name the last part is kept, without control characters, up to 255 of them', async t => {
+  const { scene, send } = await formScene(t)
+  const nameOf = async (filename: string) => {
+    const { id } = await send('/task', [{ ...SAMPLE, filename }])
+    return (await scene.store.tasks.get(id))?.filename
+  }
+  assert.equal(await nameOf('../../a/b\u0007c\u007f.exe'), 'bc.exe')
+  assert.equal(await nameOf('C:\\dir\\x.exe'), 'x.exe')
+  assert.equal(await nameOf('x'.repeat(255)), 'x'.repeat(255))
+  assert.equal(await nameOf('x'.repeat(256)), 'x'.repeat(255))
+})
+
 test('a disk that fills while a sample is received refuses it, and nothing of it is left', async t => {
   const disk = await mkdtemp(join(tmpdir(), 'small-'))
   try {
@@ -164,7 +236,7 @@ test('a disk that fills while a sample is received refuses it, and nothing of it
     await rm(disk, { recursive: true })
     return t.skip('a small disk needs the right to mount one')
   }
-  const { scene, send } = await formScene(t, { SamplesDirectory: join(disk, 'samples') })
+  const { scene, send, url } = await formScene(t, { SamplesDirectory: join(disk, 'samples') })
   // Hooks run in the order they were set: after the scene has let go of the disk.
   t.after(async () => {
     execFileSync('umount', [disk])
@@ -175,6 +247,19 @@ test('a disk that fills while a sample is received refuses it, and nothing of it
     assert.deepEqual([status, message], [507, 'Insufficient Storage'], String(size))
     assert.deepEqual(await samplesIn(disk), [])
   }
+  // A client that does not say how much comes is still sending when the disk is full.
+  const content = multipart([{ ...SAMPLE, value: 'x'.repeat(3_000_000) }])
+  const pieces = async function* () {
+    for (let at = 0; at < content.length; at += 2 ** 16) yield Buffer.from(content.slice(at, at + 2 ** 16))
+  }
+  const answer = await fetch(`${url}/task`, {
+    method: 'POST',
+    headers: { 'content-type': 'multipart/form-data; boundary=b' },
+    body: ReadableStream.from(pieces()),
+    duplex: 'half',
+  })
+  assert.deepEqual([answer.status, await answer.json()], [507, { status: 507, message: 'Insufficient Storage' }])
+  assert.deepEqual(await samplesIn(disk), [])
   assert.equal((await send('/task', [SAMPLE])).status, 200)
   assert.equal((await scene.store.tasks.list({})).length, 1)
 })
