@@ -145,6 +145,20 @@ test('a sample that there is a task of is refused with `unique`, and stored once
   assert.equal((await send('/tasks/create/file', [SAMPLE, unique])).status, 200)
 })
 
+test('a switch that is none is refused, and kept as it was written otherwise', async t => {
+  const { scene, send } = await formScene(t)
+  for (const [name, value] of [
+    ['memory', 'maybe'],
+    ['enforce_timeout', '2'],
+  ] as const) {
+    for (const path of ['/task', '/tasks/create/file']) {
+      assert.equal((await send(path, [SAMPLE, { name, value }])).status, 400, `${path} ${name}`)
+    }
+  }
+  const { id } = await send('/task', [SAMPLE, { name: 'memory', value: 'Yes' }])
+  assert.equal((await scene.store.tasks.get(id))?.memory, 'Yes')
+})
+
 test('dates that do not exist are refused', async t => {
   const { send } = await formScene(t)
   const statusOf = async (value: string) => (await send('/task', [SAMPLE, { name: 'clock', value }])).status

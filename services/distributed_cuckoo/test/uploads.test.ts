@@ -7,6 +7,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
+import { sendRaw } from './api-scene.js'
 import { sampleFile, samplesIn } from './contract-scene.js'
 import { curl, member } from './curl.js'
 import { type Front, makeFront } from './front.js'
@@ -33,14 +34,17 @@ test('a sample of whatever size is stored as it was sent, and its digests are ri
   }
 })
 
+function headOf(body: string): string {
+  const type = 'Content-Type: multipart/form-data; boundary=b'
+  return `POST /task HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${type}\r\nContent-Length: ${body.length}\r\n\r\n`
+}
+
 /** Sends the beginning of an upload and closes the connection. */
 async function sendPart(front: Front, body: string, bytes: number): Promise<void> {
   const { hostname, port } = new URL(front.url)
   const socket = connect(Number(port), hostname)
   await once(socket, 'connect')
-  socket.write(
-    `POST /task HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: ${body.length}\r\n\r\n`,
-  )
+  socket.write(headOf(body))
   await new Promise(resolve => socket.write(body.slice(0, bytes), resolve))
   socket.destroy()
 }
@@ -49,6 +53,8 @@ test('an upload that is broken off, wherever, leaves neither a task nor a file',
   const front = await makeFront(t)
   await front.start()
   const body = HEAD + 'x'.repeat(2_000_000) + END
+  assert.equal((await sendRaw(front.url, headOf(body) + body)).status, 200)
+  await front.request('/task/1', { method: 'DELETE' })
   const stages = [0, 1, HEAD.length - 1, HEAD.length, HEAD.length + 1, 2 ** 19, 2 ** 20, 1_999_000, body.length - 3]
   for (let round = 0; round < 3; round += 1) {
     for (const bytes of stages) await sendPart(front, body, bytes)
