@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { brokerForTests, TcpProxy, type TestBroker, waitFor } from '@cuckoo-distributed/testing'
-import { forward } from '../src/index.js'
+import { done, forward } from '../src/index.js'
 import { type Harness, startHarness, stepsOf } from './harness.js'
 
 test('publishing connection cut between publish and confirm: the same bytes again, on the same delivery', async t => {
@@ -78,6 +78,31 @@ test('publishing connection that hangs while no channel is open yet: the end of 
   assert.equal((await broker.expectMessage(queues.in)).redelivered, true)
   proxy.resume() // a stalled proxy does not see that its client has gone
   await waitFor(() => proxy.open === 0, { describe: 'the hanging socket to be closed' })
+})
+
+test('consuming connection that hangs after the ack: what was to follow it is given up at the end of work', async t => {
+  const shared = await brokerForTests(t)
+  const proxy = await TcpProxy.start({ port: Number(new URL(shared.url).port) })
+  t.after(() => proxy.close())
+  let handled = false
+  const { broker, queues, lines, stop, force, end } = await startHarness(t, {
+    consumeUrl: proxy.through(shared.url),
+    handle: async () => {
+      proxy.stall()
+      handled = true
+      return done(() => Promise.reject(new Error('it ran')))
+    },
+  })
+  await broker.publish(queues.in, 'one')
+  await waitFor(() => handled, { describe: 'the message to be handled' })
+  stop.abort()
+  force.abort()
+  let ended = false
+  end().then(() => {
+    ended = true
+  })
+  await waitFor(() => ended, { describe: 'the end' })
+  assert.ok(!lines.some(line => /it ran/.test(JSON.stringify(line))))
 })
 
 interface Passes {

@@ -142,6 +142,22 @@ test('forward: a full queue (nack) is a failure of the message, and orElse may s
   await broker.delete(full)
 })
 
+test('forward: a body of our own above MaxMessageSize is a failure, one that goes on as it came is not', async t => {
+  const large = Buffer.alloc(1001, 'x')
+  const { broker, queues } = await startHarness(t, {
+    maxMessageSize: 1000,
+    handle: async ({ delivery }, { out }) => {
+      return forward(out, large, { carry: delivery.body.toString() === 'as it came' ? 'all' : 'next-stage' })
+    },
+  })
+  await broker.publish(queues.in, 'as it came')
+  assert.equal((await broker.expectMessage(queues.out)).body.length, 1001)
+  await broker.publish(queues.in, 'our own')
+  const failed = decodeFailedMessage((await broker.expectMessage(queues.failed)).body)
+  assert.equal(failed.desc, 'MESSAGE_TOO_LARGE')
+  assert.match(failed.error, /1001 bytes .* is above MaxMessageSize \(1000 bytes\)/)
+})
+
 test('done: the message is gone, and nothing else has changed', async t => {
   let handled = 0
   const { broker, queues, end } = await startHarness(t, {
