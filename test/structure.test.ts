@@ -141,6 +141,19 @@ test('what product code opens is disposed of, and there is no other word for it'
   assert.deepEqual(closing, [])
 })
 
+test('only sandbox-client knows the words of a sandbox; everybody else asks for phases', () => {
+  const words =
+    /['"`/^(|](recovered|banned|failed_\w*)|\bstatus:? *(===|!==)? *'(pending|running|completed|reported|distributed)'/
+  // distributed_cuckoo answers Cuckoo's own API, and CRITs ends an analysis as `completed`.
+  const speaks =
+    /^(packages\/(sandbox-client|testing|demo|crits-client)|services\/distributed_cuckoo\/src\/cuckoo-api)\//
+  const places = projects
+    .flatMap(({ folder, sources }) => sources.filter(path => path.startsWith(`${folder}/src/`)))
+    .filter(path => !speaks.test(path))
+    .filter(path => words.test(read(path).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')))
+  assert.deepEqual(places, [])
+})
+
 test('source files have at most 250 lines', () => {
   const sources = files.filter(path => /^(packages|services)\/[^/]+\/src\/.*\.ts$|^scripts\/.*\.mjs$/.test(path))
   assert.ok(sources.length > 0)
