@@ -58,11 +58,24 @@ describe('status', () => {
     assert.deepEqual(known, [false, false, true, true])
   })
 
+  test('without a version has none', async t => {
+    const { client, url } = await stub(t, { body: { tasks } }, { body: { tasks, version: 7 } })
+    assert.deepEqual([(await client.status(signal)).version, (await client.status(signal)).version], ['', ''])
+    assert.equal(client.baseUrl, url)
+  })
+
   test('is refused when it is that of another API', async t => {
-    const { client } = await stub(t, { body: { error: false } }, { body: [] }, { body: { tasks: { pending: 'many' } } })
+    const { client } = await stub(
+      t,
+      { body: { error: false } },
+      { body: [] },
+      { body: { tasks: { pending: 'many' } } },
+      { body: { tasks: { running: -1 } } },
+    )
     await assert.rejects(client.status(signal), { code: 'CUCKOO_UNEXPECTED_ANSWER', message: /"tasks" of the answer/ })
     await assert.rejects(client.status(signal), { code: 'CUCKOO_UNEXPECTED_ANSWER' })
     await assert.rejects(client.status(signal), { code: 'CUCKOO_UNEXPECTED_ANSWER', message: /"tasks\.pending"/ })
+    await assert.rejects(client.status(signal), { code: 'CUCKOO_UNEXPECTED_ANSWER', message: /"tasks\.running"/ })
   })
 
   test('that is a page of a proxy is an error with its text', async t => {
@@ -145,6 +158,11 @@ describe('a list of tasks', () => {
     await assert.rejects(client.listTasks({}, signal), { code: 'HTTP_NOT_JSON' })
   })
 
+  test('has at most 256 MiB', async t => {
+    const { client } = await stub(t, { body: '{}', length: 256 * 2 ** 20 + 1 })
+    await assert.rejects(client.listTasks({}, signal), { code: 'HTTP_BODY_TOO_LARGE' })
+  })
+
   test('that has NaN in it is read', async t => {
     const { client } = await stub(t, {
       body: '{"tasks": [{"id": 3, "status": "running", "duration": NaN}], "x": -Infinity}',
@@ -165,6 +183,15 @@ describe('a single task', () => {
     assert.equal(task?.completedOn, 'Sat, 21 Nov 2026 18:43:49 GMT')
     assert.equal(serverTime(task.completedOn), serverTime('2026-11-21 18:43:49'))
     assert.equal(received[0]?.line, 'GET /tasks/view/31')
+  })
+
+  test('that does not exist keeps no connection, however long the page is that says so', async t => {
+    const long = { status: 404, body: 'x'.repeat(2 ** 20) }
+    const { client } = await stub(t, long, long, { ...long, status: 400 }, { body: { task: task12 } })
+    assert.equal(await client.viewTask(31, signal), undefined)
+    assert.equal(await client.report(31, signal), undefined)
+    assert.equal(await client.reportAs(31, 'html', signal), undefined)
+    assert.equal((await client.viewTask(31, signal))?.id, 31)
   })
 
   test('that does not exist is undefined', async t => {
@@ -232,6 +259,12 @@ describe('a download', () => {
     assert.equal(await client.dropped(7, {}, signal), undefined)
   })
 
+  test('of dropped files that fails otherwise says nothing about the task', async t => {
+    const { client, received } = await stub(t, flaskPage(502, 'Bad Gateway'))
+    await assert.rejects(client.dropped(31, {}, signal), { status: 502 })
+    assert.equal(received.length, 1)
+  })
+
   test('of dropped files of a task that lost its folder is an error', async t => {
     const { client } = await stub(t, flaskPage(500, 'Internal Server Error'), { body: { task: task12 } })
     await assert.rejects(client.dropped(31, {}, signal), { code: 'HTTP_STATUS', status: 500 })
@@ -280,9 +313,11 @@ describe('deleting', () => {
 
   test('that fails is an error', async t => {
     const message = 'An error occurred while trying to delete the task'
-    const { client } = await stub(t, found, { status: 500, body: { message } }, found, { body: { error: true } })
+    const failed = { status: 500, body: { message } }
+    const { client } = await stub(t, found, failed, found, { body: { error: true } }, found, { cut: true })
     await assert.rejects(client.deleteTask(29, signal), { status: 500 })
     await assert.rejects(client.deleteTask(29, signal), { code: 'CUCKOO_UNEXPECTED_ANSWER' })
+    await assert.rejects(client.deleteTask(29, signal), { code: 'HTTP_NETWORK' })
   })
 })
 

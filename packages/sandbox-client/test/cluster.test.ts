@@ -32,6 +32,11 @@ test('an answer without a list of named machines is not that of a Cuckoo', async
   await assert.rejects(client.listMachines(signal), UnexpectedAnswerError)
 })
 
+test('a list of machines has at most 1 MiB', async t => {
+  const { client } = await stub(t, { body: { machines: [{ name: 'x'.repeat(2 ** 20) }] } })
+  await assert.rejects(client.listMachines(signal), { code: 'HTTP_BODY_TOO_LARGE' })
+})
+
 test('a URL becomes a task of its own, with the options that are not empty', async t => {
   const { client, received } = await stub(t, { body: { task_id: 8 } }, { body: { task_id: null } })
   const url = 'http://example.com/?q=ä&r=1'

@@ -79,6 +79,19 @@ test('what was answered is shown, up to a point', async t => {
   assert.match(await failure(), /\{ task_id: 'seven' \}/)
 })
 
+test('an answer of 200 characters is shown whole', async t => {
+  const answer = { task_id: null, a: 'x'.repeat(90), b: 'y'.repeat(79) }
+  const { client } = await stub(t, { body: answer }, { body: { ...answer, b: 'y'.repeat(80) } })
+  await assert.rejects(client.createTask(sample(), signal), { message: /'y{79}' \}$/ })
+  await assert.rejects(client.createTask(sample(), signal), { message: /'y{80}' …$/ })
+})
+
+test('an unknown outcome has the fault of what went wrong', async t => {
+  const { client } = await stub(t, { status: 503 }, { body: {} })
+  await assert.rejects(client.createTask(sample(), signal), { code: 'CUCKOO_UNKNOWN_OUTCOME', fault: 'doubtful' })
+  await assert.rejects(client.createTask(sample(), signal), { code: 'CUCKOO_UNKNOWN_OUTCOME', fault: 'own' })
+})
+
 for (const status of [401, 403]) {
   test(`${status} is no refusal of the task: it lies in the place`, async t => {
     const { client } = await stub(t, { status }, { status })

@@ -123,6 +123,15 @@ describe('a mark', () => {
     assert.equal(await findIn(new FakeCuckoo(task(7, 'running')), { custom: 'mine', sha256: 'aaaa' }), 7)
   })
 
+  test('is looked at only where the lists show the same file', async () => {
+    const cuckoo = new FakeCuckoo(...Array.from({ length: 20 }, (_, i) => task(i + 1, 'running', 'mine', `b${i}`)))
+    assert.equal(await findIn(cuckoo), undefined)
+    assert.deepEqual(
+      cuckoo.asked.filter(asked => asked.startsWith('view')),
+      [],
+    )
+  })
+
   test('of several tasks gives the newest that is accepted', async () => {
     const cuckoo = new FakeCuckoo(task(7, 'running'), task(9, 'running'), task(8, 'running'))
     const index = indexOf(cuckoo)
@@ -162,6 +171,58 @@ describe('a task that a view does not show', () => {
     Object.assign(cuckoo, { viewsFail: false, tasksKnown: true })
     assert.equal(await found, 7)
   })
+})
+
+test('a task of days ago is not given up while the database fails, since lists show it no more', async () => {
+  const old = Array.from({ length: 150 }, (_, i) => task(i + 1, 'reported', `c${i}`, 'aa', Date.now() - i * HOUR))
+  const cuckoo = new FakeCuckoo(...old)
+  const index = indexOf(cuckoo)
+  for (let i = 0; i < 3; i += 1) await find(index)
+  Object.assign(cuckoo, { viewsFail: true, tasksKnown: false })
+  const before = cuckoo.looks
+  const found = find(index, { custom: 'c100' })
+  await waitFor(() => cuckoo.looks > before + 6, { describe: 'six looks' })
+  Object.assign(cuckoo, { viewsFail: false, tasksKnown: true })
+  assert.equal(await found, 101)
+})
+
+test('an index that has grown by 100,000 marks is filled anew, so that those of deleted tasks go', async () => {
+  const cuckoo = new FakeCuckoo(task(1, 'running', 'other'))
+  const index = indexOf(cuckoo)
+  const week = () => Date.now() / 1000 - (cuckoo.lists.at(-1)?.completedAfter ?? 0) > 7 * 24 * 3600
+  await find(index)
+  cuckoo.tasks = Array.from({ length: 100_001 }, (_, i) => task(i + 1, 'reported', `c${i}`))
+  await find(index)
+  cuckoo.tasks.push(task(200_000, 'reported', 'new'))
+  await find(index)
+  await find(index)
+  assert.equal(week(), false)
+  cuckoo.tasks.push(task(200_001, 'reported', 'new'))
+  await find(index)
+  cuckoo.tasks = cuckoo.tasks.slice(-2)
+  await find(index)
+  assert.equal(week(), true)
+  assert.equal(await find(index, { custom: 'c7' }), undefined)
+  assert.ok(!cuckoo.asked.includes('view 8'))
+})
+
+test('lists that are not believed are read again at once, and then after a pause', async t => {
+  const cuckoo = new FakeCuckoo(task(7, 'running'))
+  cuckoo.lying = ['running']
+  const never = () => backOff({ initialMs: 1e9, maxMs: 1e9 })
+  const onDoubt = () => {
+    cuckoo.lying = []
+  }
+  assert.equal(await find(indexOf(cuckoo, { pause: never, onDoubt })), 7)
+  cuckoo.lying = ['running']
+  const stop = new AbortController()
+  t.after(() => stop.abort())
+  const waiting = find(indexOf(cuckoo, { pause: never }), mark, stop.signal)
+  await waitFor(() => cuckoo.looks === 4, { describe: 'two more looks' })
+  await new Promise(resolve => setTimeout(resolve, 20))
+  assert.equal(cuckoo.looks, 4)
+  stop.abort(new Error('enough'))
+  await assert.rejects(waiting, /enough/)
 })
 
 describe('lists that are empty', () => {

@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { startCuckoo } from '@cuckoo-distributed/testing'
 import { backOff } from '@cuckoo-distributed/wait'
-import { CuckooServer, CuckooServers } from '../src/index.js'
+import { CuckooAwayLimit, CuckooServer, CuckooServers } from '../src/index.js'
 import { stub } from './stub.js'
 
 const { signal } = new AbortController()
@@ -71,4 +71,8 @@ test('the JSON of another API is an answer', async t => {
   const { url } = await stub(t, { status: 503 }, { body: {} }, { status: 503 }, { body: {} })
   await using server = serverAt(url)
   await assert.rejects(server.patient.viewTask(3, signal), { status: 503 })
+})
+
+test('a Cuckoo may be away for a week', () => {
+  assert.equal(Object(CuckooAwayLimit).default, 7 * 24 * 3600)
 })

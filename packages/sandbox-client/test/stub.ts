@@ -8,6 +8,8 @@ export interface Answer {
   readonly status?: number
   readonly type?: string
   readonly body?: string | Buffer | object
+  /** What is announced in place of the length of the body. */
+  readonly length?: number
   /** Breaks the connection instead of answering. */
   readonly cut?: true
 }
@@ -40,9 +42,10 @@ export async function stub(t: TestContext, ...answers: readonly Answer[]) {
     )
     response.writeHead(answer.status ?? 200, {
       'content-type': answer.type ?? 'application/json',
-      'content-length': content.length,
+      'content-length': answer.length ?? content.length,
     })
-    response.end(content)
+    if (answer.length === undefined) response.end(content)
+    else response.write(content)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
