@@ -98,6 +98,7 @@ test('forward: a next queue of our own that was deleted is declared again and ge
   await broker.delete(queues.out)
   await broker.publish(queues.in, 'one')
   await waitFor(async () => (await broker.depth(queues.out)) === 1, { describe: 'the message in the queue' })
+  assert.deepEqual((await broker.expectMessage(queues.out)).headers, {}, 'what went nowhere cannot be there twice')
   await end()
   assert.equal(await broker.depth(queues.failed), 0)
 })
