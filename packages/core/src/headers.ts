@@ -1,5 +1,6 @@
 // The suite's own message headers: what each means, and which of them travel where. Foreign headers never travel.
 import { errorCode, isPermanent, isSharedCause } from './errors.js'
+import { type FailedFields, failedFromHeaders, failedToHeaders } from './failed-fields.js'
 import { Notes, parseHeader } from './notes.js'
 
 /** One entry of a message's history. `at` is ISO 8601 UTC. */
@@ -22,15 +23,6 @@ export interface SharedCause {
   readonly tries: number
 }
 
-/** The envelope of a failed message whose body could not be wrapped in JSON: the five fields of `FailedMsg` but `Msg`. */
-export interface FailedFields {
-  readonly service: string
-  readonly queue: string
-  readonly error: string
-  readonly desc: string
-  readonly failedAt: string
-}
-
 /** A message's own headers, decoded. A stage may change them; `settle` decides which travel on. */
 export interface MessageHeaders {
   /** Failures so far in the present stage. */
@@ -42,6 +34,7 @@ export interface MessageHeaders {
   permanent: boolean
   /** The last failure lay in the place and not in the message. */
   cause?: SharedCause | undefined
+  /** Of a failed message whose body could not be wrapped in JSON. */
   failed?: FailedFields | undefined
   /** What stages know of the message. */
   readonly notes: Notes
@@ -60,7 +53,7 @@ export function readHeaders(raw: Readonly<Record<string, unknown>> = {}): Messag
     seen: count(raw['x-seen']) > 0,
     permanent: count(raw['x-permanent']) > 0,
     cause: sharedCause(raw['x-cause']),
-    failed: failedFields(raw),
+    failed: failedFromHeaders(raw),
     notes: new Notes(raw),
   }
 }
@@ -73,7 +66,7 @@ export function writeHeaders(headers: MessageHeaders): HeaderTable {
   if (headers.seen) Object.assign(table, SEEN)
   if (headers.permanent) table['x-permanent'] = 1
   if (headers.cause) table['x-cause'] = JSON.stringify(headers.cause)
-  if (headers.failed) Object.assign(table, writeFailedFields(headers.failed))
+  if (headers.failed) Object.assign(table, failedToHeaders(headers.failed))
   return table
 }
 
@@ -99,32 +92,6 @@ function boundedFailures(failures: readonly FailureEntry[]): string {
     const encoded = JSON.stringify(failures.slice(from))
     if (Buffer.byteLength(encoded) <= MAX_FAILURES_BYTES || from >= failures.length) return encoded
   }
-}
-
-function writeFailedFields(failed: FailedFields): HeaderTable {
-  return {
-    'x-failed-service': failed.service,
-    'x-failed-queue': failed.queue,
-    'x-failed-error': failed.error,
-    'x-failed-desc': failed.desc,
-    'x-failed-at': failed.failedAt,
-  }
-}
-
-function failedFields(raw: Readonly<Record<string, unknown>>): FailedFields | undefined {
-  const queue = text(raw['x-failed-queue'])
-  if (queue === undefined) return undefined
-  return {
-    queue,
-    service: text(raw['x-failed-service']) ?? '',
-    error: text(raw['x-failed-error']) ?? '',
-    desc: text(raw['x-failed-desc']) ?? '',
-    failedAt: text(raw['x-failed-at']) ?? '',
-  }
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined
 }
 
 function count(value: unknown): number {

@@ -18,8 +18,8 @@ export {
   StopRequested,
   toError,
 } from './errors.js'
+export { type FailedFields, failedToWire } from './failed-fields.js'
 export {
-  type FailedFields,
   type FailureEntry,
   type HeaderTable,
   type MessageHeaders,

@@ -1,7 +1,7 @@
 // The messages on the wire, in the Go suite's exact spelling; nothing else in the suite knows these names.
 import Type, { type Static } from 'typebox'
 import { InvalidMessageError } from './errors.js'
-import type { FailedFields } from './headers.js'
+import { type FailedFields, failedFromWire, failedToWire } from './failed-fields.js'
 import { JsonError, parseJsonText } from './json.js'
 import { firstProblem, validator } from './schema.js'
 
@@ -111,27 +111,13 @@ export function encodeTask(task: TaskMessage): Buffer {
 export function decodeFailedMessage(body: Buffer): FailedMessage {
   const wire = parseJson(body)
   if (!isFailed(wire)) throw invalid(isFailed)
-  return {
-    service: wire.Service,
-    queue: wire.Queue,
-    error: wire.Error,
-    desc: wire.Desc,
-    failedAt: wire.FailedAt ?? '',
-    body: Buffer.from(wire.FailedAt == null ? unquote(wire.Msg) : wire.Msg),
-  }
+  const hasTime = typeof wire.FailedAt === 'string'
+  return { ...failedFromWire(wire), body: Buffer.from(hasTime ? wire.Msg : unquote(wire.Msg)) }
 }
 
 export function encodeFailedMessage(failed: FailedFields, message: string): Buffer {
-  return Buffer.from(
-    JSON.stringify({
-      Service: failed.service,
-      Queue: failed.queue,
-      Error: failed.error,
-      Desc: failed.desc,
-      Msg: message,
-      FailedAt: failed.failedAt,
-    }),
-  )
+  const { FailedAt, ...fields } = failedToWire(failed)
+  return Buffer.from(JSON.stringify({ ...fields, Msg: message, FailedAt }))
 }
 
 /** What the value of `CritsData` or `crits_data` says, in whatever message it is; undefined when too little. */

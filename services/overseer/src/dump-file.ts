@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import {
   decodeFailedMessage,
   type FailureEntry,
+  failedToWire,
   type HeaderTable,
   InvalidMessageError,
   type MessageHeaders,
@@ -57,11 +58,7 @@ export function isDumpName(name: string): boolean {
  */
 export function encodeDump(failed: Failed, headers: MessageHeaders): Content {
   const dump = {
-    Service: failed.service,
-    Queue: failed.queue,
-    Error: failed.error,
-    Desc: failed.desc,
-    FailedAt: failed.failedAt,
+    ...failedToWire(failed),
     Attempts: headers.attempts,
     History: toHistory(headers.failures),
     Headers: revivedHeaders({ ...headers, failures: [] }),

@@ -1,14 +1,8 @@
 // How a message that failed travels to FailedQueue: wrapped as the Go suite's FailedMsg, or raw with its fields in headers.
 import { isUtf8 } from 'node:buffer'
 import { describeError, errorCode } from '../errors.js'
-import {
-  type FailedFields,
-  type HeaderTable,
-  type MessageHeaders,
-  withFailure,
-  withSeen,
-  writeHeaders,
-} from '../headers.js'
+import type { FailedFields } from '../failed-fields.js'
+import { type HeaderTable, type MessageHeaders, withFailure, withSeen, writeHeaders } from '../headers.js'
 import { encodeFailedMessage } from '../messages.js'
 import type { Delivery } from '../stage.js'
 
