@@ -13,6 +13,7 @@ import { cold } from './suites/cold.js'
 import { dropped } from './suites/dropped.js'
 import { feed } from './suites/feed.js'
 import { growth } from './suites/growth.js'
+import { halfBroken } from './suites/half-broken.js'
 import { overseer } from './suites/overseer.js'
 import { pipeline } from './suites/pipeline.js'
 import { report } from './suites/report.js'
@@ -30,6 +31,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   broker,
   cold,
   growth,
+  'half-broken': halfBroken,
 }
 
 const DOCS = new URL('../../../docs/', import.meta.url)
