@@ -18,6 +18,8 @@ export interface CallOptions extends RequestOptions {
   readonly call: string
   /** What no other call to this CRITs may be working on, see `CritsGate.acquire`. */
   readonly keys: readonly string[]
+  /** Of the answer to a GET. Default: JSON. */
+  readonly contentType?: RegExp
 }
 
 /** CRITs redirects, or fails, without the trailing slash. */
@@ -46,7 +48,8 @@ export async function* streamFromCrits(
   const release = await server.acquire(options.keys, options.signal)
   try {
     const response = await send(server, user, options)
-    if (response.status !== 200 || !isJson(response)) await readAnswer(options.call, response, user.apiKey)
+    const isWanted = options.contentType?.test(response.contentType) ?? isJson(response)
+    if (response.status !== 200 || !isWanted) await readAnswer(options.call, response, user.apiKey)
     yield* response.stream(maxBytes)
   } finally {
     release()
@@ -54,7 +57,7 @@ export async function* streamFromCrits(
 }
 
 async function send(server: CritsGate, { username, apiKey }: Credentials, options: CallOptions): Promise<HttpResponse> {
-  const { call, keys: _keys, ...request } = options
+  const { call, keys: _keys, contentType: _contentType, ...request } = options
   let response: HttpResponse
   try {
     response = await server.http.request({

@@ -8,7 +8,6 @@ import { AnalysisGoneError, CritsError } from './errors.js'
 import { encodeForm } from './form.js'
 import { type KnownSample, readKnownSample } from './known-sample.js'
 import { cutText } from './row-writer.js'
-import { filedata } from './sample-json.js'
 import type { CritsTarget } from './target.js'
 import {
   isTooLarge,
@@ -30,8 +29,6 @@ const CONTROL_LINE = 'a call has failed; does CRITs take log lines?'
 const LOG_CHARS_MAX = 4000
 /** What the sources of a sample may take: each upload leaves an instance of one. */
 const LIST_BYTES_MAX = 16 * 1024 * 1024
-/** What a sample's JSON may hold besides its content: MongoDB stores 16 MB, which grow when written as JSON. */
-const DOCUMENT_BYTES_MAX = 64 * 1024 * 1024
 /** Longer than the 600 s that CRITs' example configuration of nginx gives a request. */
 const UPLOAD_TIMEOUT_MS = 660_000
 
@@ -150,20 +147,6 @@ export class CritsClient {
     requireSuccess(call, answer)
   }
 
-  /**
-   * The content of the analysed sample, decoded from its JSON as it arrives. Neither its length nor its MD5 is known here.
-   *
-   * @param maxBytes limit of the decoded content
-   * @throws SampleError SAMPLE_NOT_FOUND when it does not exist or the user may not see it, SAMPLE_EMPTY,
-   *   SAMPLE_TOO_LARGE, SAMPLE_UNREADABLE
-   */
-  async *readSample(maxBytes: number, signal: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
-    const { objectId } = this.#target
-    const request = { call: 'reading the sample', method: 'GET', path: samplePath(objectId), keys: [], signal } as const
-    const limit = base64Bytes(maxBytes) + DOCUMENT_BYTES_MAX
-    yield* filedata(streamFromCrits(this.#server, this.#target, request, limit), maxBytes)
-  }
-
   #ids(): Record<string, string> {
     const { objectType, objectId, analysisId } = this.#target
     return { object_type: objectType, object_id: objectId, analysis_id: analysisId }
@@ -202,10 +185,6 @@ export class CritsClient {
 
 function samplePath(id: string): string {
   return `${SAMPLES_PATH}${encodeURIComponent(id)}/`
-}
-
-function base64Bytes(bytes: number): number {
-  return Math.ceil(bytes / 3) * 4
 }
 
 function requireSuccess(call: string, { returnCode, message }: Answer): void {

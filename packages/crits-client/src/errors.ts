@@ -88,7 +88,12 @@ export class ResultsRefusedError extends Error {
   }
 }
 
-export type SampleErrorCode = 'SAMPLE_NOT_FOUND' | 'SAMPLE_EMPTY' | 'SAMPLE_TOO_LARGE' | 'SAMPLE_UNREADABLE'
+export type SampleErrorCode =
+  | 'SAMPLE_NOT_FOUND'
+  | 'SAMPLE_EMPTY'
+  | 'SAMPLE_TOO_LARGE'
+  | 'SAMPLE_UNREADABLE'
+  | 'SAMPLE_ELSEWHERE'
 
 /** A sample cannot be seen or read. `SAMPLE_UNREADABLE` may be a matter of the moment, the others are not. */
 export class SampleError extends Error {

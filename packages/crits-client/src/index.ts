@@ -12,6 +12,7 @@ export {
   type SampleErrorCode,
 } from './errors.js'
 export type { KnownSample } from './known-sample.js'
+export { type ReadSampleOptions, readSample } from './read-sample.js'
 export {
   POSTING_ORDER,
   type ResultRow,

@@ -12,14 +12,20 @@ interface Piece {
  * Reading stops behind the field.
  *
  * @param maxBytes limit of the decoded content
- * @throws SampleError when the content is empty, too large, missing or not base64
+ * @throws SampleError when the content is empty, too large, missing or not base64; SAMPLE_ELSEWHERE for the id of a file
  */
 export async function* filedata(chunks: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Buffer> {
   const decoder = new Base64Decoder(maxBytes)
+  // Held back until it is surely no id of a file.
+  let held: Buffer = Buffer.alloc(0)
   for await (const { base64, isLast } of pieces(chunks)) {
     const bytes = decoder.decode(base64)
-    if (bytes.length > 0) yield bytes
-    if (isLast) return decoder.end()
+    if (isLast) decoder.end()
+    held = held.length === 0 ? bytes : Buffer.concat([held, bytes])
+    if (!isLast && held.length <= ID_BYTES) continue
+    if (held.length > 0) yield held
+    held = Buffer.alloc(0)
+    if (isLast) return
   }
   throw new SampleError('SAMPLE_UNREADABLE', 'the JSON of the sample has no text in "filedata"')
 }
@@ -58,9 +64,8 @@ class Base64Decoder {
     const expected = (whole / 4) * 3 - (this.#pending === '' ? padding : 0)
     if (bytes.length !== expected) throw new SampleError('SAMPLE_UNREADABLE', '"filedata" is not base64')
     this.#bytes += bytes.length
-    if (this.#bytes > this.#maxBytes) {
-      throw new SampleError('SAMPLE_TOO_LARGE', `the sample is larger than the limit of ${this.#maxBytes} bytes`)
-    }
+    // So few may be the id of a file.
+    if (this.#bytes > ID_BYTES) this.#requireWithinLimit()
     return bytes
   }
 
@@ -69,13 +74,18 @@ class Base64Decoder {
     if (this.#bytes === 0) throw new SampleError('SAMPLE_EMPTY', 'CRITs has no content for the sample')
     // Seen with CRITs of 2015, where the field can hold the file's id in GridFS: 24 hex digits, which are base64, too.
     if (OBJECT_ID.test(this.#first)) {
-      throw new SampleError(
-        'SAMPLE_UNREADABLE',
-        'this CRITs answers with a file id, not with the content, in "filedata"',
-      )
+      throw new SampleError('SAMPLE_ELSEWHERE', '"filedata" holds the id of a file, not the content')
     }
+    this.#requireWithinLimit()
+  }
+
+  #requireWithinLimit(): void {
+    if (this.#bytes <= this.#maxBytes) return
+    throw new SampleError('SAMPLE_TOO_LARGE', `the sample is larger than the limit of ${this.#maxBytes} bytes`)
   }
 }
 
 const OBJECT_ID_CHARS = 24
+/** So many bytes those characters mean as base64. */
+const ID_BYTES = 18
 const OBJECT_ID = /^[0-9a-f]{24}$/

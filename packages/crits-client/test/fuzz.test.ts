@@ -62,7 +62,7 @@ const CALLS: Readonly<Record<string, (client: CritsClient) => Promise<unknown>>>
   finish: client => client.finish('completed', signal),
   addSample: client => client.addSample(file, signal),
   forgeRelationship: client => client.forgeRelationship('56686f0e1d41c8731f5e8a02', 'Dropped', signal),
-  readSample: client => allOf(client.readSample(1000, signal)),
+  findSample: client => client.findSample(file.md5, signal),
 }
 
 async function* oneByte() {

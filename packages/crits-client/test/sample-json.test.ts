@@ -41,7 +41,7 @@ describe('filedata', () => {
   it('of an impossible length is an error', () => fails('SAMPLE_UNREADABLE', '{"filedata": "aaaaa"}'))
   it('with anything but base64 is an error', () => fails('SAMPLE_UNREADABLE', '{"filedata": "aa\\naaa"}'))
   it('padded in the middle is an error', () => fails('SAMPLE_UNREADABLE', '{"filedata": "aa==aaaa"}'))
-  it('holding a GridFS id is an error', () => fails('SAMPLE_UNREADABLE', '{"filedata": "6b01ecb1686c82120001245a"}'))
+  it('holding a GridFS id is an error', () => fails('SAMPLE_ELSEWHERE', '{"filedata": "6b01ecb1686c82120001245a"}'))
 })
 
 async function read(chunks: readonly Buffer[], maxBytes = 1000): Promise<Buffer> {

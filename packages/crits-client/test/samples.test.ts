@@ -3,7 +3,9 @@ import { describe, it } from 'node:test'
 import {
   type CritsClient,
   CritsError,
+  type CritsServer,
   CritsUrlError,
+  readSample,
   SampleError,
   type SampleFile,
   type UploadResult,
@@ -186,38 +188,39 @@ describe('forgeRelationship', () => {
 describe('readSample', () => {
   it('yields the decoded content, without a body in the request', async t => {
     const content = Buffer.alloc(3_000_000, 'sample')
-    const { client, requests } = await startStub(t, () => ({
+    const { server, requests } = await startStub(t, () => ({
       body: { _id: 'x', filedata: content.toString('base64') },
     }))
-    assert.ok((await readAll(client, 3_000_000)).equals(content))
+    assert.ok((await readAll(server, 3_000_000)).equals(content))
     assert.equal(`${requests[0]?.method} ${requests[0]?.path}`, `GET /api/v1/samples/${TARGET.objectId}/`)
     assert.equal(requests[0]?.body.length, 0)
     assert.equal(requests[0]?.headers['transfer-encoding'], undefined)
   })
 
   it('stops at the limit', async t => {
-    const { client } = await startStub(t, () => ({ body: { filedata: Buffer.alloc(1000).toString('base64') } }))
-    await assert.rejects(readAll(client, 999), { code: 'SAMPLE_TOO_LARGE' })
+    const { server } = await startStub(t, () => ({ body: { filedata: Buffer.alloc(1000).toString('base64') } }))
+    await assert.rejects(readAll(server, 999), { code: 'SAMPLE_TOO_LARGE' })
   })
 
   it('of a sample that is not visible is an error', async t => {
-    const { client } = await startStub(t, () => ({ status: 404 }))
+    const { server } = await startStub(t, () => ({ status: 404 }))
     await assert.rejects(
-      readAll(client, 10),
+      readAll(server, 10),
       (error: unknown) => error instanceof SampleError && error.code === 'SAMPLE_NOT_FOUND',
     )
   })
 
   it('of a wrong URL is an error', async t => {
-    const { client } = await startStub(t, () => ({ body: '<html>' }))
-    await assert.rejects(readAll(client, 10), CritsUrlError)
+    const { server } = await startStub(t, () => ({ body: '<html>' }))
+    await assert.rejects(readAll(server, 10), CritsUrlError)
   })
 
   it('given up early leaves room for the next call', async t => {
-    const { client } = await startStub(t, ({ method }) =>
+    const { server, client } = await startStub(t, ({ method }) =>
       method === 'GET' ? { body: { filedata: Buffer.alloc(9_000_000).toString('base64') } } : OK,
     )
-    for (let n = 0; n < 3; n += 1) for await (const _chunk of client.readSample(9_000_000, signal)) break
+    for (let n = 0; n < 3; n += 1)
+      for await (const _chunk of readSample(server, TARGET, { maxBytes: 9_000_000, tmpDir: '', signal })) break
     await client.log('info', 'x', signal)
   })
 })
@@ -235,8 +238,8 @@ async function* stream(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes
 }
 
-async function readAll(client: CritsClient, maxBytes: number): Promise<Buffer> {
+async function readAll(server: CritsServer, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = []
-  for await (const chunk of client.readSample(maxBytes, signal)) chunks.push(chunk)
+  for await (const chunk of readSample(server, TARGET, { maxBytes, tmpDir: '', signal })) chunks.push(chunk)
   return Buffer.concat(chunks)
 }

@@ -6,9 +6,11 @@ import {
   AnalysisGoneError,
   type CritsClient,
   CritsServer,
+  type CritsTarget,
   type ResultRow,
   ResultsUnknownError,
   RowStore,
+  readSample,
   STORED_BYTES_MAX,
   submitRows,
   type UploadResult,
@@ -153,16 +155,28 @@ describe('against a strict CRITs', () => {
 
   it('a sample is read back byte for byte', async t => {
     const bytes = randomBytes(1_000_003)
-    const { client } = await open(t, {}, bytes)
-    const chunks: Buffer[] = []
-    for await (const chunk of client.readSample(bytes.length, signal)) chunks.push(chunk)
-    assert.ok(Buffer.concat(chunks).equals(bytes))
+    const { server, target } = await open(t, {}, bytes)
+    assert.ok((await readAll(server, target, bytes.length)).equals(bytes))
+  })
+
+  for (const size of [1, 18, 1_000_003]) {
+    it(`a sample of ${size} bytes is read out of a ZIP where the JSON has only the id of a file`, async t => {
+      const bytes = randomBytes(size)
+      const { crits, server, target } = await open(t, { filedata: 'id', zipWait: 1 }, bytes)
+      assert.ok((await readAll(server, target, size)).equals(bytes))
+      await assert.rejects(readAll(server, target, size - 1), { code: 'SAMPLE_TOO_LARGE' })
+      assert.deepEqual(crits.violations, [])
+    })
+  }
+
+  it('a sample without content is called so by a CRITs that makes ZIPs', async t => {
+    const { server, target } = await open(t, { filedata: 'id', zipWait: 1 }, Buffer.alloc(0))
+    await assert.rejects(readAll(server, target, 10), { code: 'SAMPLE_EMPTY' })
   })
 
   it('a sample that does not exist is an error', async t => {
-    const { crits, server } = await open(t)
-    const client = server.client({ ...credentials(crits), analysisId: 'x', objectId: '0'.repeat(24) })
-    await assert.rejects(client.readSample(10, signal).next(), { code: 'SAMPLE_NOT_FOUND' })
+    const { server, target } = await open(t)
+    await assert.rejects(readAll(server, { ...target, objectId: '0'.repeat(24) }, 10), { code: 'SAMPLE_NOT_FOUND' })
   })
 
   it('a wrong key, a wrong path and a redirect are told apart', async t => {
@@ -217,14 +231,20 @@ async function open(t: TestContext, options: CritsOptions = {}, bytes = Buffer.f
   })
   const sample = crits.addSample({ bytes })
   const analysis = crits.startAnalysis({ objectId: sample.id })
-  const client = server.client({ ...credentials(crits), objectId: sample.id, analysisId: analysis.id })
-  return { crits, server, client, sample, analysis }
+  const target = { ...credentials(crits), objectId: sample.id, analysisId: analysis.id }
+  return { crits, server, client: server.client(target), target, sample, analysis }
 }
 
 function credentials({ users }: Awaited<ReturnType<typeof startCrits>>) {
   const user = users[0] ?? assert.fail('no user')
   const apiKey = user.keys[0] ?? assert.fail('no key')
   return { username: user.name, apiKey, objectType: 'Sample', source: 'Internal' }
+}
+
+async function readAll(server: CritsServer, target: CritsTarget, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of readSample(server, target, { maxBytes, tmpDir: '', signal })) chunks.push(chunk)
+  return Buffer.concat(chunks)
 }
 
 function upload(client: CritsClient, name: string, bytes: Buffer): Promise<UploadResult> {

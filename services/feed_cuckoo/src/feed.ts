@@ -13,7 +13,7 @@ import {
   PermanentError,
   type StageContext,
 } from '@cuckoo-distributed/core'
-import type { CritsServers } from '@cuckoo-distributed/crits-client'
+import { type CritsServers, readSample } from '@cuckoo-distributed/crits-client'
 import { faultOf, ServerAwayError } from '@cuckoo-distributed/http'
 import {
   type CuckooServer,
@@ -108,10 +108,12 @@ export class Feeder {
 
   async #fromCrits(crits: CritsData, { waiting, log }: StageContext): Promise<Sample> {
     const { maxSampleSize, tmpDir } = this.#options
-    const client = this.#options.crits.forMessage(crits.critsUrl).client(crits)
-    const sample = await client.attempt(waiting, signal =>
-      storeSample(client.readSample(maxSampleSize, signal), tmpDir),
-    )
+    const server = this.#options.crits.forMessage(crits.critsUrl)
+    const sample = await server
+      .client(crits)
+      .attempt(waiting, signal =>
+        storeSample(readSample(server, crits, { maxBytes: maxSampleSize, tmpDir, signal }), tmpDir),
+      )
     log.debug({ size: sample.size }, 'sample read from CRITs')
     return sample
   }

@@ -62,27 +62,30 @@ test('a feeder that is killed after the upload leaves the task to the next one',
   assert.equal(sent.TaskId, cuckoo.submissions[0]?.id)
 })
 
-test('a sample that is not in the message is read from CRITs', async t => {
-  const { broker, queues, cuckoo: start, feeder } = await scene(t)
-  const cuckoo = await start()
-  const crits = await startCrits()
-  t.after(() => crits.close())
-  const content = randomBytes(200_000)
-  const sample = crits.addSample({ bytes: content })
-  crits.startAnalysis({ objectId: sample.id, id: 'analysis-1' })
-  const md5 = createHash('md5').update(content).digest('hex')
-  const [user] = crits.users
-  await feeder(cuckoo.url, { AllowedCritsURLs: [crits.url] })
-  const change = { md5, object_id: sample.id, username: user?.name, api_key: user?.keys[0], crits_url: crits.url }
-  await broker.publish(queues.feed, message('analysis-1', null, change))
-  await broker.expectMessage(queues.check)
-  assert.equal(cuckoo.submissions[0]?.sample.md5, md5)
-  assert.deepEqual(
-    crits.analyses.get('analysis-1')?.log.map(({ message }) => message),
-    ['received by feed_cuckoo', 'submitted as Cuckoo task 1'],
-  )
-  assert.deepEqual(crits.violations, [])
-})
+const CRITS = { 'out of its JSON': {}, 'out of a ZIP, before June 2016': { filedata: 'id', zipWait: 1 } } as const
+for (const [title, options] of Object.entries(CRITS)) {
+  test(`a sample that is not in the message is read from CRITs (${title})`, async t => {
+    const { broker, queues, cuckoo: start, feeder } = await scene(t)
+    const cuckoo = await start()
+    const crits = await startCrits(options)
+    t.after(() => crits.close())
+    const content = randomBytes(200_000)
+    const sample = crits.addSample({ bytes: content })
+    crits.startAnalysis({ objectId: sample.id, id: 'analysis-1' })
+    const md5 = createHash('md5').update(content).digest('hex')
+    const [user] = crits.users
+    await feeder(cuckoo.url, { AllowedCritsURLs: [crits.url] })
+    const change = { md5, object_id: sample.id, username: user?.name, api_key: user?.keys[0], crits_url: crits.url }
+    await broker.publish(queues.feed, message('analysis-1', null, change))
+    await broker.expectMessage(queues.check)
+    assert.equal(cuckoo.submissions[0]?.sample.md5, md5)
+    assert.deepEqual(
+      crits.analyses.get('analysis-1')?.log.map(({ message }) => message),
+      ['received by feed_cuckoo', 'submitted as Cuckoo task 1'],
+    )
+    assert.deepEqual(crits.violations, [])
+  })
+}
 
 test('a message that cannot be used goes to FailedQueue as it was, not to be tried again', async t => {
   const { broker, queues, cuckoo: start, feeder } = await scene(t)

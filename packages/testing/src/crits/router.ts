@@ -28,6 +28,7 @@ export interface Site {
   readonly profile: Profile
   readonly debug: boolean
   readonly httpsRedirect: boolean
+  readonly filedata: 'content' | 'id'
   readonly failingUploads: ReadonlyMap<string, number>
   readonly keepLimit: number
   readonly uploadRace: boolean
@@ -184,7 +185,9 @@ function getSample(call: Call): Answer | Promise<Answer> {
   if (sample === undefined) return emptyAnswer(404)
   const { query, site } = call
   if (query.get('file')) return sampleZip(sample, query.get('file_format'), site.zipWait, site.signal)
-  return sampleDocument(sample)
+  return site.filedata === 'id'
+    ? jsonAnswer({ _id: sample.id, md5: sample.md5, filedata: 'f0'.repeat(12) })
+    : sampleDocument(sample)
 }
 
 /** The only action served is forge_relationship. */

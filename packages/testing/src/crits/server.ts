@@ -29,6 +29,8 @@ export interface CritsOptions {
   keepLimit?: number
   /** Largest AnalysisResult document in bytes. Default 16 MiB, MongoDB's limit. */
   documentLimit?: number
+  /** What the JSON of a sample holds: its content, or the id of a file, as before June 2016. Default `content`. */
+  filedata?: 'content' | 'id'
   /** Milliseconds that `?file=1` takes. Default 1000. */
   zipWait?: number
   /** Lets parallel uploads of one new file make two samples. Default false. */
@@ -131,6 +133,7 @@ function makeSite(
     debug: options.debug ?? false,
     httpsRedirect: options.httpsRedirect ?? false,
     failingUploads: options.failingUploads,
+    filedata: options.filedata ?? 'content',
     keepLimit: options.keepLimit ?? 1024 * 1024,
     uploadRace: options.uploadRace ?? false,
     zipWait: options.zipWait ?? 1000,
