@@ -148,8 +148,7 @@ function invalid(check: { readonly errors?: Parameters<typeof firstProblem>[0] }
 function unquote(message: string): string {
   if (!message.startsWith('"')) return message
   try {
-    const inner: unknown = JSON.parse(message)
-    return typeof inner === 'string' ? inner : message
+    return String(JSON.parse(message))
   } catch {
     return message // starts with a quote without being a quoted string: it is the message itself
   }

@@ -6,7 +6,6 @@ import { BrokerRefusedError } from './broker/connection.js'
 import { findConfigFile, loadConfig, noConfigFile } from './config.js'
 import { ConfigError, describeError } from './errors.js'
 import { createLogger, type LogConfig, type LogFile, type Logger, openLogFile } from './logger.js'
-import { redactText } from './redact.js'
 import { Shutdown } from './shutdown.js'
 import { fileProblems, placeholders } from './usable.js'
 
@@ -60,7 +59,7 @@ export async function runProcess<C extends object>(definition: ProcessDefinition
     process.exitCode = await start(definition)
   } catch (error: unknown) {
     const message = error instanceof ConfigError ? error.message : describeError(error)
-    process.stderr.write(`${definition.name}: ${redactText(message)}\n`)
+    process.stderr.write(`${definition.name}: ${message}\n`)
     process.exitCode = error instanceof ConfigError || error instanceof BrokerRefusedError ? EXIT.unusable : EXIT.failed
   }
 }

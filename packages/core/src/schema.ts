@@ -40,7 +40,8 @@ export function problemsOf(errors: readonly ErrorObject[] | null | undefined): P
 
 /** Puts one ajv error into words. Shows the shape of a value, never the value: it may be a secret. */
 function describeProblem(error: ErrorObject): Problem {
-  const at = error.instancePath.slice(1).replaceAll('/', '.')
+  // A JSON pointer: `~1` is a slash in a name, `~0` a tilde.
+  const at = error.instancePath.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~')
   const field = at === '' ? 'body' : at
   switch (error.keyword) {
     case 'required': {

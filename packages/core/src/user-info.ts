@@ -23,7 +23,7 @@ export function fillVariables(text: string, lookUp: (name: string) => string | u
   return text.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (variable, name: string, at: number) => {
     const value = lookUp(name)
     if (value === undefined) return variable
-    return scheme !== '' && at < endOfUserInfo ? encodeURIComponent(value) : value
+    return at < endOfUserInfo ? encodeURIComponent(value) : value
   })
 }
 

@@ -12,6 +12,7 @@ const schema = Type.Object(
     VerifySSL: Type.Boolean({ default: true }),
     PrefetchCount: prefetchKey(5, 'messages at a time'),
     Lists: Type.Array(Type.String(), { default: [] }),
+    Tokens: Type.Record(Type.String(), Type.String(), { default: {} }),
   },
   { additionalProperties: false },
 )
@@ -53,6 +54,7 @@ test('all problems are told at once, each with its key', async () => {
   assert.match(problems, /"FailedQueue" is missing/)
   assert.match(problems, /"PrefetchCount" must be >= 1/)
   assert.match(problems, /"VerifySSL" must be true or false, not a text of 3 characters/)
+  assert.equal(problems.split('\n').length, 5, 'one line for each')
   assert.match(problems, /"LogLevel" must be "debug" or "info" or "warning", not a text of 4 characters/)
 })
 
@@ -100,7 +102,7 @@ for (const [what, text, place] of [
 
 test('JSON whose fault cannot be found is refused all the same', async () => {
   assert.equal(await problemsOf('['.repeat(200_000)), 'is not JSON')
-  assert.match(await problemsOf(`{"a": "${'x'.repeat(1_100_000)}" oops}`), /^is not JSON/)
+  assert.equal(await problemsOf(`{"a": oops, "b": "${'x'.repeat(1_100_000)}"}`), 'is not JSON')
 })
 
 test('a byte order mark is no fault', async () => {
@@ -171,6 +173,18 @@ test('user info that can be told from the rest is fine, and so is an @ in what i
   ]) {
     assert.equal((await load({ ...good, Amqp: url })).Amqp, url)
   }
+})
+
+test('a file must hold one object, not too deep', async () => {
+  for (const text of ['[]', 'null', '5', '"x"']) assert.equal(await problemsOf(text), 'must hold one JSON object')
+  const nested = (depth: number) => `${'['.repeat(depth)}"x"${']'.repeat(depth)}`
+  assert.match(await problemsOf(`{"Lists": ${nested(8)}}`), /^(?!.*too deep)/s)
+  assert.match(await problemsOf(`{"Lists": ${nested(9)}}`), /"Lists[.0]*" is nested too deep/)
+})
+
+test('a name that holds a password is not shown', async () => {
+  const problems = await problemsOf({ ...good, Tokens: { 'http://u:s3cret@h': 5 } })
+  assert.match(problems, /^"Tokens\.http:\/\/\[hidden\]@h" must be a text, not a number$/)
 })
 
 test('a missing file says so', async () => {

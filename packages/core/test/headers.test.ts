@@ -69,6 +69,14 @@ test('a note is carried as it is, whoever has the message in hand, and read by t
   assert.equal(notes.get({ header: 'x-due', read: asNumber }), undefined)
 })
 
+test('headers are bounded as they are read', () => {
+  const failures = Array.from({ length: 20 }, (_, i) => ({ at: `${i}`, service: 's', error: 'e' }))
+  const kept = readHeaders({ 'x-failures': JSON.stringify(failures) }).failures.map(({ at }) => at)
+  assert.deepEqual(kept, ['12', '13', '14', '15', '16', '17', '18', '19'])
+  const longest = 'x'.repeat(8192)
+  assert.deepEqual(readHeaders({ 'x-since': longest }).notes.toHeaders('message'), { 'x-since': longest })
+})
+
 test('a note that is set is written as an integer or JSON text, and one that is taken off is gone', () => {
   const due = { header: 'x-due', read: asNumber } as const
   const visited = { header: 'x-visited', read: asTexts } as const

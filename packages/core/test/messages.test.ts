@@ -85,6 +85,13 @@ test('a failed message without a queue is refused: it could only be lost', () =>
   assert.throws(() => decodeFailedMessage(Buffer.from(JSON.stringify(go))), /Queue is empty/)
 })
 
+test('an MD5 is compared in lower case', () => {
+  assert.equal(
+    decodeTask(Buffer.from(goTask.replace('9e107d', '9E107D'))).crits.md5,
+    '9e107d9d372bb6826bd81d3542a419d6',
+  )
+})
+
 test('a byte order mark is no fault', () => {
   assert.equal(decodeTask(Buffer.from(`\ufeff${goTask}`)).taskId, 7)
 })

@@ -1,6 +1,6 @@
 // What an operator sees of a process: its exit code, its output, its log file, and what it does at signals.
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, readlink, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -45,6 +45,13 @@ test('--check-config and a start refuse the same, with exit code 2', async t => 
   }
 })
 
+test('a value that nobody has filled in is told as such, and nothing else about it', async t => {
+  const { code, output } = await run(t, { Refused: '/folder/to/dump/failed/messages' }, '--check-config')
+  assert.equal(code, 2)
+  assert.match(output, /^ {2}"Refused" is still the placeholder of the example$/m)
+  assert.equal(output.match(/"Refused"/g)?.length, 1)
+})
+
 test('a check makes no log file', async t => {
   const LogFile = join(await folder(t), 'a', 'log')
   assert.equal((await run(t, { LogFile }, '--check-config')).code, 0)
@@ -82,6 +89,14 @@ test('SIGHUP opens the log file anew, as often as it comes, and SIGUSR1 opens no
       },
     )
     assert.equal((await stat(LogFile)).mode & 0o777, 0o600)
+    const open = await Promise.all(
+      (await readdir(`/proc/${service.pid}/fd`)).map(fd => readlink(`/proc/${service.pid}/fd/${fd}`).catch(() => '')),
+    )
+    assert.deepEqual(
+      open.filter(path => path.startsWith(dir)),
+      [LogFile],
+      'the old file is closed',
+    )
     assert.doesNotMatch(await readFile(join(dir, old), 'utf8'), old === 'log.1' ? /anew/ : /stopped/)
   }
   service.signal('SIGUSR1')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { checkUrl, parseBaseUrl, UrlNotAllowedError } from '../src/index.js'
+import { checkUrl, parseBaseUrl, UrlNotAllowedError, urlProblems } from '../src/index.js'
 
 describe('an allow-list', () => {
   for (const [url, entry] of [
@@ -71,4 +71,28 @@ describe('an empty list', () => {
       )
     })
   }
+})
+
+describe('the URLs of a configuration', () => {
+  test('are fine when empty or usable', () => {
+    assert.deepEqual(urlProblems({ A: '', B: [], C: ['', 'http://u:p@h/a/'], D: 'https://h' }), [])
+    assert.deepEqual(urlProblems({ A: 'http://h' }, { userInfo: 'refused' }), [])
+  })
+
+  test('are named by their key when they are not, and not shown', () => {
+    const problems = urlProblems({
+      A: 'ftp://u:pw@h',
+      B: ['http://h', 'http://u:1/pw@h', 'http://h/?pw', 'http://h/#pw'],
+    })
+    assert.deepEqual(
+      problems.map(problem => problem.slice(0, 4)),
+      ['"A":', '"B":', '"B":', '"B":'],
+    )
+    assert.doesNotMatch(problems.join(), /pw/)
+  })
+
+  test('have no user info where it would have no effect', () => {
+    for (const url of ['http://u@h', 'http://:pw@h', 'http://u:pw@h'])
+      assert.deepEqual(urlProblems({ A: url }, { userInfo: 'refused' }), ['"A": user and password have no effect here'])
+  })
 })
