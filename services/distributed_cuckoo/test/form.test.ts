@@ -74,7 +74,9 @@ test('a sample may be as large as MaxUpload, and a requirement 2,000 bytes long'
   const tag = (length: number) => ({ name: 'tags', value: 'x'.repeat(length - 19) })
   assert.equal((await send('/task', [SAMPLE, tag(2000)])).status, 200)
   assert.equal((await send('/task', [SAMPLE, tag(2001)])).status, 400)
-  assert.equal((await samplesIn(scene.folder)).length, 2)
+  assert.equal((await send('/task', [SAMPLE, { name: 'tags', value: `${'ä'.repeat(990)}x` }])).status, 200)
+  assert.equal((await send('/task', [SAMPLE, { name: 'tags', value: 'ä'.repeat(991) }])).status, 400)
+  assert.equal((await samplesIn(scene.folder)).length, 3)
 })
 
 test('a part with an empty file name is a field, but for the sample', async t => {

@@ -41,12 +41,15 @@ export function isOutOfSpace(error: unknown): boolean {
   return error instanceof Error && 'code' in error && NO_SPACE.has(String(error.code))
 }
 
+/** What is wrong with the place, and not with one request. */
+const PLACE = new Set([503, 507])
+
 /** A full disk and a lost database fail every request there is; they are logged no more often. */
 const REPEAT_MS = 60_000
 
 /** Answers with the error, and logs those that are not the client's. */
 export function errorHandler(log: Logger) {
-  const logged = new Map<number, number>()
+  const logged = new Map<string, number>()
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const body = errorBody(error)
     // As bytes, since to a text the framework adds a charset, also where no hook runs.
@@ -54,11 +57,11 @@ export function errorHandler(log: Logger) {
       .code(body.status)
       .header('content-type', 'application/json')
       .send(Buffer.from(JSON.stringify(body)))
-    // With 500 Cuckoo's API also says what is no fault at all.
-    if (body.status < 500 || (body.status === 500 && error instanceof ApiError)) return
+    // With 500 and 501 Cuckoo's API also says what is no fault at all.
+    if (body.status < 500 || (error instanceof ApiError && !PLACE.has(body.status))) return
     const now = performance.now()
-    if (body.status !== 500 && now - (logged.get(body.status) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return
-    logged.set(body.status, now)
+    if (body.status !== 500 && now - (logged.get(body.message) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return
+    logged.set(body.message, now)
     log.error({ method: request.method, url: request.url, err: error }, 'a request failed')
   }
 }

@@ -33,15 +33,10 @@ export async function sendReport(
 }
 
 /** The caller closes it. Throws as `sendReport` does. */
-export async function openReport(
-  { store, files, log }: ServerContext,
-  task: Task,
-  format: string,
-): Promise<FileHandle> {
+export async function openReport({ store, files }: ServerContext, task: Task, format: string): Promise<FileHandle> {
   const stored = (await store.tasks.reports(task.id)).find(report => report.format === format && report.size !== null)
   if (stored === undefined) throw formatNotFound()
   return open(files.reportPath(task.id, format)).catch((error: unknown) => {
-    log.error({ task: task.id, format, err: error }, 'a stored report cannot be read')
     // Not 404: to Cuckoo's clients that means that there will never be one.
     throw new ApiError(503, 'The report cannot be read', { cause: error })
   })
