@@ -7,6 +7,8 @@ import { Readable } from 'node:stream'
 import { describe, test } from 'node:test'
 import { spyOnFiles, waitFor } from '@cuckoo-distributed/testing'
 import { openFiles } from '../src/files/files.js'
+import { storeReport } from '../src/files/report-file.js'
+import { connectNode } from '../src/nodes/inspect-node.js'
 import { fakeNode, folderOf } from './contract-scene.js'
 import { configWith, makeNode, makeScene } from './dispatch-scene.js'
 
@@ -171,5 +173,17 @@ describe('reports', () => {
     )
     await waitFor(() => node.connections === 0, { describe: 'no connection to be left' })
     await nothingOpen(scene.folder)
+  })
+
+  test('that cannot be written leave no connection', async t => {
+    const node = await fakeNode(t)
+    node.reports.set('json', Buffer.alloc(2 ** 24))
+    node.tasks.set(1, { status: 'reported', custom: '', sample: null, errors: [] })
+    await using client = connectNode(configWith(await folderOf(t)), node.url)
+    const response = await client.reportAs(1, 'json', signal)
+    assert(response)
+    const expected = { format: 'json', limit: 2 ** 30, sha256: null, patienceMs: 1000, onPiece() {} }
+    await assert.rejects(storeReport(response, join(await folderOf(t), 'missing'), expected), { code: 'ENOENT' })
+    await waitFor(() => node.connections === 0, { describe: 'no connection to be left' })
   })
 })

@@ -93,6 +93,24 @@ describe('a node whose reports all fail', () => {
   })
 })
 
+test('a node in quarantine is asked for no more reports, and what it has goes elsewhere after NodeTimeout', async t => {
+  const scene = await makeScene(t, { NodeTimeout: 1 })
+  const broken = await fakeNode(t)
+  for (let i = 1; i < 40; i += 1) broken.answers.set(`/tasks/report/${i}/json`, [500, '<html>'])
+  await scene.addNode('broken', broken.url)
+  const ids = await scene.addTasks(24)
+  scene.start()
+  await scene.allReach(ids, 'processing')
+  for (const task of broken.tasks.values()) task.status = 'reported'
+  await isQuarantined(scene, 'broken', /json: .*500/)
+  await scene.addNode('healthy', (await makeNode(t)).url)
+  const tasks = await scene.allReach(ids, 'finished')
+  assert(tasks.every(({ nodeName }) => nodeName === 'healthy'))
+  const asked = new Set(broken.paths().filter(path => /report.*json$/.test(path)))
+  // Three, and one for each trial.
+  assert(asked.size <= 12, `${[...asked]}`)
+})
+
 describe('a task of which one report fails', () => {
   const unusable = async (t: TestContext) => {
     const scene = await makeScene(t, { ReportFormats: ['html'], Interval: 0.05 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type CuckooStandIn, startCuckoo, waitFor } from '@cuckoo-distributed/testing'
+import { fakeNode } from './contract-scene.js'
 import { isEmptied, isSettled, makeNode, makeScene, sceneAtWork } from './dispatch-scene.js'
 
 describe('a node that hangs', () => {
@@ -112,6 +113,30 @@ describe('a node that goes away', () => {
     await waitFor(() => node.tasks.size === 1, { describe: 'our copy to be removed' })
     assert.equal(node.tasks.get(1)?.custom, 'stranger')
   })
+})
+
+test('a task that a node does not find twice is not lost yet', async t => {
+  const { scene, node, id } = await sceneAtWork(t)
+  node.faults.next({ kind: 'status', status: 404, times: 2, match: { path: '/tasks/view/1' } })
+  await waitFor(() => node.faults.pending === 0, { describe: 'both answers' })
+  node.move(1, 'reported')
+  assert.equal((await scene.reaches(id, 'finished')).attempt, 1)
+})
+
+test('a stranger’s task that has got the number of one that is to be deleted is left alone', async t => {
+  const scene = await makeScene(t)
+  const node = await fakeNode(t)
+  node.newStatus = 'reported'
+  node.answers.set('/tasks/delete/1', [500, '<html>'])
+  await scene.addNode('n1', node.url)
+  const id = await scene.addTask('MZ')
+  scene.start()
+  await scene.reaches(id, 'finished')
+  await waitFor(() => node.paths().includes('GET /tasks/delete/1'), { describe: 'the first try' })
+  node.tasks.set(1, { status: 'reported', custom: 'stranger', sample: null, errors: [] })
+  node.answers.clear()
+  await waitFor(async () => (await scene.store.dispatch.submissionsOf(id)).length === 0, { describe: 'the end' })
+  assert.equal(node.tasks.get(1)?.custom, 'stranger')
 })
 
 test('a result that a former leader stores in the meantime is kept', async t => {

@@ -44,6 +44,19 @@ describe('an upload without a clear answer', () => {
     await isSettled(scene, [node], { submissions: 4 })
   })
 
+  test('is never answered by the copy of another task with the same custom and sample', async t => {
+    const scene = await makeScene(t)
+    const node = await makeNode(t, { analysisTime: Number.POSITIVE_INFINITY })
+    await scene.addNode('n1', node.url)
+    scene.start()
+    const first = await scene.addTask('MZ twin', { custom: 'same' })
+    await scene.reaches(first, 'processing')
+    node.faults.next({ kind: 'status', status: 500, match: { path: '/tasks/create/file' } })
+    const second = await scene.addTask('MZ twin', { custom: 'same' })
+    const { nodeTaskId } = await scene.reaches(second, 'processing')
+    assert.equal(nodeTaskId, 2)
+  })
+
   test('that turns up on the node later is removed there', async t => {
     const scene = await makeScene(t)
     // With several threads the lists are answered while the upload is still being stored.

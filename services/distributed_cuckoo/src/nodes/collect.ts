@@ -16,9 +16,9 @@ export const ALWAYS_FETCHED: readonly string[] = ['json', 'dropped']
 
 /**
  * How it went: `settled` when the node's copy is of no more use, `later` when another copy or another process is at it, otherwise
- * why something is missing that may come yet; `finished` tells whether the task is.
+ * why something is missing that may come yet.
  */
-export type Collected = 'settled' | 'later' | { readonly problem: string; readonly finished: boolean }
+export type Collected = 'settled' | 'later' | { readonly problem: string }
 
 const ABSENT = 'the node does not have it'
 const LOOK_MS = 1000
@@ -95,11 +95,11 @@ async function fetchAndStore(session: NodeSession, job: Job, signal: AbortSignal
     const isEnough = problem === undefined || (hasReport(reports, fetch) && (last || fetch.late))
     if (!isEnough) {
       if (!fetch.late) await store.dispatch.fetchFailed(copy.id, `node ${node.name}: ${problem}`)
-      return { problem: problem ?? '', finished: false }
+      return { problem: problem ?? '' }
     }
     await syncDirectory(folder)
     if (!(await keep(session, job, reports))) return abandon(session, copy)
-    return problem === undefined ? 'settled' : { problem, finished: true }
+    return problem === undefined ? 'settled' : { problem }
   } catch (error: unknown) {
     if (signal.reason === UNWANTED) await abandon(session, copy)
     else if (!signal.aborted && !fetch.late) {

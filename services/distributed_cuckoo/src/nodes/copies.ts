@@ -120,9 +120,7 @@ export class Copies {
     this.#watches.muchLater(copy)
     // What fails once more says nothing new of the node, and must not prolong a trial that another task is to decide.
     if (watch.fetches === 1) quarantine.failed('reports', copy.id, collected.problem)
-    if (!collected.finished && watch.fetches >= FETCHES) {
-      await this.#abandon(copy, `node ${node.name}: ${collected.problem}`)
-    }
+    if (watch.fetches >= FETCHES) await this.#abandon(copy, `node ${node.name}: ${collected.problem}`)
   }
 
   async #isFull(): Promise<boolean> {
