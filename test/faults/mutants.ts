@@ -27,10 +27,11 @@ const DELIVERY = 'packages/core/src/broker/delivery.ts'
 
 const PUBLISH = 'await options.publisher.publish(result.queue, result.body, headers, signal, maxBytes)'
 const ACK = 'return this.#onChannel(channel => channel.ack(this.#message))'
-const WRITE_DUMP =
-  'if (!(await options.dumps.write(file, encodeDump(failed, headers), context.waiting))) return later()'
+const WRITE_DUMP = `if (!(await options.dumps.write(file, encodeDump(failed, headers), context.waiting, delivery.body.length)))
+    return later()`
 const ANY_SAMPLE = "if (!md5 || wanted === '' || md5.toLowerCase() === wanted) return"
-const LOOK_FIRST = 'let mayExist = delivery.mayBeRepeat || context.headers.attempts > 0'
+const LOOK_FIRST =
+  'let doubtedAt = delivery.mayBeRepeat || headers.seen || headers.attempts > 0 ? performance.now() : undefined'
 
 const ASK_CONTROL = "if (fault === 'doubtful' && (await this.#answers(control, signal))) return false"
 const ASK_FIRST = 'for (const { availability } of [crits, cuckoo]) {'
@@ -76,7 +77,7 @@ export const MUTATIONS: readonly Mutation[] = [
       [
         'services/overseer/src/oversee.ts',
         WRITE_DUMP,
-        'return done(() => options.dumps.write(file, encodeDump(failed, headers), context.waiting))',
+        'return done(async () => { await options.dumps.write(file, encodeDump(failed, headers), context.waiting, delivery.body.length) })',
       ],
     ],
     cell: dumpDirFails('gone', 'SIGKILL'),
@@ -85,7 +86,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'upload without looking for its mark',
     service: 'feed_cuckoo',
-    changes: [['services/feed_cuckoo/src/feed.ts', LOOK_FIRST, 'let mayExist = false']],
+    changes: [['services/feed_cuckoo/src/feed.ts', LOOK_FIRST, 'let doubtedAt: number | undefined']],
     cell: afterUpload('SIGKILL'),
     finds: /analysed twice/,
   },
