@@ -90,12 +90,9 @@ export class JsonValues {
   }
 
   #beyondAscii(text: string, { texts }: Escapes): number {
-    const whole = text.toWellFormed()
-    this.#end += this.#bytes.write(
-      whole.replace(SPECIAL, char => texts[char.charCodeAt(0)] ?? char),
-      this.#end,
-    )
-    return Buffer.byteLength(whole)
+    const escaped = text.replace(SPECIAL, char => texts[char.charCodeAt(0)] ?? char)
+    this.#end += this.#bytes.write(escaped, this.#end) // UTF-8 of Node has U+FFFD for a lone surrogate
+    return Buffer.byteLength(text)
   }
 
   #reserve(bytes: number): void {

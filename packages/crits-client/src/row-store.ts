@@ -81,17 +81,17 @@ export class RowStore {
   cutCalls = 0
   /** Strings and lists that were shortened. */
   cutValues = 0
+  readonly #tables: ReadonlyMap<Subtype, Table>
   readonly #writer = new RowWriter()
-  readonly #earlierBytes: number
   readonly #maxStoredBytes: number
   readonly #maxValueChars: number
-  #tables: ReadonlyMap<Subtype, Table> = newTables()
   #storedBytes: number
 
   constructor({ storedBytes = 0, maxStoredBytes, maxValueChars }: RowStoreOptions = {}) {
-    this.#storedBytes = this.#earlierBytes = storedBytes
+    this.#storedBytes = storedBytes
     this.#maxStoredBytes = maxStoredBytes ?? STORED_BYTES_MAX
     this.#maxValueChars = maxValueChars ?? VALUE_CHARS_MAX
+    this.#tables = new Map(POSTING_ORDER.map(subtype => [subtype, { log: new RowLog() }]))
   }
 
   /** Bytes of the analysis in CRITs' database once all rows are posted, those of earlier stages included. */
@@ -135,13 +135,6 @@ export class RowStore {
     return true
   }
 
-  /** Forgets all rows, as when a report is read anew. */
-  clear(): void {
-    this.#tables = newTables()
-    this.#storedBytes = this.#earlierBytes
-    this.cutCalls = this.cutValues = 0
-  }
-
   /** The rows numbered `from` (included) to `to` (excluded), in posting order. */
   *ranges(from: number, to: number = this.rowCount): Generator<RowRange> {
     let before = 0
@@ -174,10 +167,6 @@ export class RowStore {
     }
     return true
   }
-}
-
-function newTables(): ReadonlyMap<Subtype, Table> {
-  return new Map(POSTING_ORDER.map(subtype => [subtype, { log: new RowLog() }]))
 }
 
 function columnsOf(table: Table, { subtype, fields = {} }: ResultRow): readonly string[] {

@@ -52,7 +52,7 @@ export class RowWriter {
       this.#maxChars = limit
       this.#result(log.results, row.result)
       this.#columns(log.literals, row)
-      if (log.results.written + log.literals.written <= ROW_BYTES_MAX || limit <= 1) {
+      if (log.results.written + log.literals.written <= ROW_BYTES_MAX) {
         return { storedBytes: this.#storedBytes, cuts: this.#cuts }
       }
     }

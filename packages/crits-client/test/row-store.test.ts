@@ -84,18 +84,6 @@ describe('RowStore', () => {
     }
   })
 
-  it('forgets all rows, their columns and bytes, when it is cleared, but not those of earlier stages', () => {
-    const store = new RowStore({ storedBytes: 1000, maxStoredBytes: 1300 })
-    store.add({ subtype: 'file', result: 'gone', fields: { a: 1 } })
-    store.add({ subtype: 'api_call', result: 'too long'.repeat(50) })
-    assert.deepEqual([store.rowCount, store.cutCalls], [1, 1])
-    store.clear()
-    assert.deepEqual([store.storedBytes, store.rowCount, store.cutCalls, store.cutValues], [1000, 0, 0, 0])
-    assert.equal(store.add({ subtype: 'api_call', result: 'fits' }), true)
-    store.add({ subtype: 'file', result: 'new', fields: { b: 2 } })
-    assert.deepEqual(contents(store), ['file new {"b": 2}', 'api_call fits {}'])
-  })
-
   it('cuts long values visibly and counts them', () => {
     const store = filled([{ subtype: 'file', result: 'abcdef', fields: { a: 'ghijkl' } }], { maxValueChars: 4 })
     assert.deepEqual(contents(store), ['file abcd… (cut, 6 characters) {"a": "ghij… (cut, 6 characters)"}'])

@@ -67,6 +67,7 @@ describe('RowWriter', () => {
 
   it('counts UTF-8 bytes of keys and values, 16 for each column or element, 8 for each number', () => {
     assert.equal(write({}, 'é').storedBytes, 2)
+    assert.equal(write({}, 'ab"é\n').storedBytes, 6)
     assert.equal(write({ ab: 'é€😀\ud800x' }, '').storedBytes, 16 + 2 + 2 + 3 + 4 + 3 + 1)
     assert.equal(write({ a: 123456, b: 2 ** 60 }, '').storedBytes, 16 + 1 + 8 + 16 + 1 + String(2 ** 60).length)
     assert.equal(write({ a: [{ n: 'xy' }, {}] }, '').storedBytes, 16 + 1 + 2 * 16 + 16 + 1 + 2)

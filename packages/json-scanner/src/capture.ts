@@ -112,7 +112,6 @@ class StringCutter {
         this.#pass(piece.subarray(from, pos))
         this.#cutting = true
         this.cuts++
-        this.#stringEnd.begin()
         from = pos = this.#skipRest(piece, pos)
       } else {
         this.#step(byte)

@@ -3,16 +3,11 @@ import { BACKSLASH, QUOTE } from './bytes.js'
 /** Bytes that are looked at one by one before a search for the next quote is worth the call. */
 const SHORT_STRING = 64
 
-/** Finds the end of a string that may begin in one chunk and end in another. */
+/** Finds the end of one string after the other, each of which may begin in one chunk and end in another. */
 export class StringEnd {
   #escaped = false
 
-  /** A string begins: the next byte is the one behind its opening quote. */
-  begin(): void {
-    this.#escaped = false
-  }
-
-  /** Goes on at `from`. Returns the position after the closing quote, or -1 if it is not in this chunk. */
+  /** Begins behind an opening quote, or goes on, at `from`. Returns the position after the closing quote, or -1 if it is not in this chunk. */
   run(chunk: Buffer, from: number): number {
     let pos = from
     let near = from + SHORT_STRING

@@ -78,7 +78,6 @@ export class ValueReader {
       this.#maxBytes = 0
       this.#start = pos + 1
     }
-    this.#stringEnd.begin()
     return pos + 1
   }
 

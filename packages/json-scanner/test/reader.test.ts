@@ -40,7 +40,7 @@ test('white space and a byte-order mark may come first, nothing else', () => {
 })
 
 test('what follows the document is counted, white space before it is not', () => {
-  for (const cuts of [[], [2], [3], [4], [6]]) assert.equal(read('{} \n{"a":1}\n', {}, { cuts }).trailing, 8)
+  for (const cuts of [[], [2], [3], [4], [6], [11]]) assert.equal(read('{} \n{"a":1}\n', {}, { cuts }).trailing, 8)
   assert.equal(read('{} \r\n\t', {}).trailing, 0)
 })
 
@@ -94,7 +94,7 @@ test('values of exactly the limits are read, of one byte more they are not', () 
 })
 
 test('a key of 256 bytes can be wanted, a number of 1,024 bytes be read, longer ones are passed over', () => {
-  for (const cuts of [[], [100], [1, 2, 3, 200, 257, 258, 259]]) {
+  for (const cuts of [[], [100], [250], [1, 2, 3, 200, 257, 258, 259]]) {
     const key = '\\u0061'.repeat(42)
     assert.deepEqual(read(`{"${key}":1}`, { ['a'.repeat(42)]: 'all' }, { cuts }).found, { ['a'.repeat(42)]: 1 })
     assert.deepEqual(read(`{"${'k'.repeat(10_000)}":1,"a":2}`, { a: 'all' }, { cuts }).found, { a: 2 })
@@ -188,6 +188,31 @@ test('an error tells what was expected and where, never what was there', () => {
       )
     }
   }
+})
+
+test('an escape at any place of a long string belongs to it', () => {
+  for (let length = 0; length < 150; length += 1) {
+    for (const escapes of ['\\"', '\\\\', '\\\\\\"']) {
+      const text = `{"a":"${'x'.repeat(length)}${escapes}${'y'.repeat(70)}","b":[1]}`
+      assert.deepEqual(read(text, { a: 'all', b: 'all' }, { cuts: [length + 7, length + 9] }).found, JSON.parse(text))
+      assert.deepEqual(read(text, { a: 'bytes', b: 'all' }).found, JSON.parse(text))
+      assert.deepEqual(read(text, { b: 'all' }).found, { b: [1] })
+    }
+  }
+})
+
+test('an input that ends early says so, and where; one that is empty says that', () => {
+  const ended = (text: string) => {
+    try {
+      read(text, {}, { document: 'list' })
+    } catch (thrown: unknown) {
+      return thrown instanceof JsonError && `${thrown.name} ${thrown.message} = ${thrown.problem}`
+    }
+    return assert.fail('it was read')
+  }
+  const open = 'it ends before its top-level object is closed'
+  assert.equal(ended(' \n'), 'JsonError list: it is empty (byte 2) = it is empty')
+  assert.equal(ended('{"a":1'), `JsonError list: ${open} (byte 6) = ${open}`)
 })
 
 test('what a node throws ends the reading', () => {

@@ -3,9 +3,11 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Skipper } from '../src/skipper.js'
 
+/** One for all, as in a reader: a container that did not end leaves nothing behind. */
+const skipper = new Skipper()
+
 /** The length of the container at the beginning of `bytes`, read in pieces that end at `cuts`; undefined if it does not end. */
 function containerLength(bytes: Uint8Array, cuts: readonly number[]): number | undefined {
-  const skipper = new Skipper()
   skipper.begin(0)
   let from = 0
   for (const to of [...cuts, bytes.length]) {
@@ -71,7 +73,6 @@ test('a list is read up to its end, or up to the last object or list that is com
   })
   const closing = text.length
   text += ']'
-  const skipper = new Skipper()
   for (let length = 0; length <= text.length; length++) {
     skipper.load(Buffer.from(text.slice(0, length)))
     const expected = length > closing ? closing : (ends.findLast(end => end <= length) ?? 0)

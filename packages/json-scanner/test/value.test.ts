@@ -65,6 +65,7 @@ test('integers that a double cannot hold keep their digits', () => {
     1234567890123456.5,
   ])
   assert.equal(parseJson('18446744073709551615'), '18446744073709551615')
+  assert.equal(parseJson('-9007199254740993'), '-9007199254740993')
 })
 
 test('a syntax error tells the position of the first wrong character', () => {
@@ -92,7 +93,10 @@ test('a key that is repeated has its last value, and __proto__ is a key like any
 
 test('containers may stand in each other up to the limit, and no deeper', () => {
   const nested = (depth: number, inner: string): string => '['.repeat(depth) + inner + ']'.repeat(depth)
+  const inObjects = (depth: number, inner: string): string => '{"a":'.repeat(depth) + inner + '}'.repeat(depth)
   for (const inner of ['1', 'NaN']) {
+    assert.ok(parseJson(inObjects(MAX_DEPTH, inner)))
+    assert.throws(() => parseJson(inObjects(MAX_DEPTH + 1, inner)), { code: 'too-deep' })
     assert.ok(Array.isArray(parseJson(nested(MAX_DEPTH, inner))))
     assert.throws(() => parseJson(nested(MAX_DEPTH + 1, inner)), { code: 'too-deep' })
     assert.throws(() => parseJson(nested(100_000, inner)), { code: 'too-deep' })

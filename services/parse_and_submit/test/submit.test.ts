@@ -58,3 +58,23 @@ test('CRITs is told how many calls could not be read, and which limit they excee
   const held = 'more than 8388608 bytes of a process that is named behind its calls'
   assert.ok(log?.includes(`61 API calls could not be read: ${held}`), log?.join('\n'))
 })
+
+test('of a report that is cut short, and whole the next time, each row is stored once', async t => {
+  const process = { process_name: 'p', process_id: 1, calls: [{ api: 'NtClose' }] }
+  const sections = { info: { id: 1 }, signatures: [{ name: 's' }], behavior: { processes: [process] } }
+  const report = JSON.stringify({ ...sections, network: {} })
+  let sent = 0
+  const body = {
+    bytes: report.length,
+    async *stream() {
+      sent += 1
+      yield Buffer.from(sent === 1 ? report.slice(0, -5).padEnd(report.length) : report)
+    },
+  }
+  const scene = { standIns: { cuckoo: { report: () => body } } }
+  const { crits, running, deliver } = await submitterScene(t, { EnabledParsers: [...REPORT], HoldLimit: 10 }, scene)
+  assert.equal((await deliver({}).outcome).kind, 'done')
+  assert.equal(sent, 2)
+  const subtypes = crits.analyses.get(running.analysisId)?.results.map(row => row.subtype)
+  assert.deepEqual(subtypes, ['info', 'signature', 'process', 'api_call'])
+})
