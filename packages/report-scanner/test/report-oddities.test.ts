@@ -259,6 +259,8 @@ test('calls whose process is named behind them are held only up to a limit', () 
   const [[what, count] = []] = summary.unreadCalls
   assert.equal(count, 161)
   assert.equal(what, 'more than 8388608 bytes of a process that is named behind its calls')
+  const few = scan(`{"behavior":{"processes":[{"calls":${calls},"process_name":"p","pid":1}]}}`, { maxCalls: 200 })
+  assert.deepEqual([few.rows.calls.length, few.unread], [139, 161])
   const hundred = `{"calls":[${Array.from({ length: 100 }, () => call).join()}],"process_name":"p","pid":1}`
   assert.equal(scan(`{"behavior":{"processes":[${hundred},${hundred}]}}`).rows.calls.length, 200)
 })
