@@ -344,6 +344,16 @@ test('a sample in CRITs is read once there is room in Cuckoo, and not before', a
   await Promise.all(others)
 })
 
+test('a sample that CRITs did not give because it went away is asked for again, and no place is held meanwhile', async t => {
+  const { standIn, feeder, crits, read, body } = await withCrits(t)
+  crits.faults.next({ kind: 'refuse', match: { method: 'GET', path: /samples/ } })
+  crits.faults.next({ kind: 'refuse', match: { method: 'POST', nth: 2 } })
+  taskOf(await deliver(feeder, body()).outcome)
+  assert.equal(read(), 2)
+  assert.equal(crits.faults.pending, 0)
+  assert.equal(standIn.submissions[0]?.sample.md5, md5)
+})
+
 test('a message that has its task already is passed on without its sample', async t => {
   const { standIn, feeder, read, body } = await withCrits(t)
   const { task } = taskOf(await deliver(feeder, body()).outcome)
