@@ -26,6 +26,8 @@ export class ListWindow {
   /** Of the last list that showed anything: its start less its oldest date, and its newest date. */
   #shown: { readonly offset: number; readonly newest: number } | undefined
   #wanted = Number.POSITIVE_INFINITY
+  #lastWasEmpty = true
+  /** Tasks that views have found since a list showed anything. */
   #misses = 0
 
   /** Whether lists stay empty however far they reach back, as those of Cuckoo 1.2 with a limit do. */
@@ -47,6 +49,7 @@ export class ListWindow {
     this.#lastStart = start
     this.#wanted = Number.POSITIVE_INFINITY
     const dates = tasks.flatMap(({ completedOn }) => serverTime(completedOn ?? '') ?? [])
+    this.#lastWasEmpty = dates.length === 0
     if (dates.length === 0) return
     const oldest = dates.reduce((low, date) => Math.min(low, date))
     const newest = dates.reduce((high, date) => Math.max(high, date))
@@ -58,10 +61,8 @@ export class ListWindow {
   missed(task: TaskSummary): void {
     const date = serverTime(task.completedOn ?? '')
     if (date === undefined) return // such a task is in no list with a start
-    if (this.#shown === undefined) {
-      this.#misses += 1
-      return
-    }
+    if (this.#lastWasEmpty) this.#misses += 1
+    if (this.#shown === undefined) return
     const finished = date + this.#shown.offset
     // Later than the start of the last list: the report was only finished after that list.
     if (finished < this.#lastStart) this.#wanted = Math.min(this.#wanted, finished - HOUR)

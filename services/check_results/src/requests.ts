@@ -188,7 +188,6 @@ export class Requests {
   }
 
   async #successorOf(task: TaskSummary, signal: AbortSignal): Promise<number | undefined> {
-    if (task.custom === '') return undefined
     const mark: TaskMark = { custom: task.custom, md5: task.md5?.toLowerCase(), sha256: task.sha256?.toLowerCase() }
     const others = new Set(this.#successors.values())
     const accept = ({ id }: TaskSummary) => id > task.id && !others.has(id)

@@ -1,7 +1,7 @@
 // Watches all tasks of one Cuckoo: one request at a time, each of which may tell of many tasks.
 import { isSharedCause, type Reachable, toError } from '@cuckoo-distributed/core'
 import { ServerAwayError } from '@cuckoo-distributed/http'
-import { noteAway, noteReached } from '@cuckoo-distributed/sandbox-client'
+import { noteReached } from '@cuckoo-distributed/sandbox-client'
 import { delay } from '@cuckoo-distributed/wait'
 import { clear, type WatchClocks } from './clocks.js'
 import { Requests, type Watch, type WatcherOptions } from './requests.js'
@@ -93,14 +93,13 @@ export class Watcher implements Reachable {
     const { availability, stop } = this.#options
     const request = this.#requests.next()
     if (request === undefined) return
-    const askedAt = Date.now()
     try {
       await availability.attempt(stop, request.ask)
       this.#reached()
     } catch (error: unknown) {
       stop.throwIfAborted()
-      if (error instanceof ServerAwayError) this.#notReached(askedAt, error)
-      else this.#refused(error, request.refused)
+      if (!(error instanceof ServerAwayError)) this.#refused(error, request.refused)
+      else for (const watch of this.#watches) watch.interrupted(error)
     }
   }
 
@@ -113,12 +112,5 @@ export class Watcher implements Reachable {
   #reached(): void {
     this.#answeredAt = performance.now()
     for (const { clocks } of this.#watches) noteReached(clocks, Date.now())
-  }
-
-  #notReached(since: number, error: ServerAwayError): void {
-    for (const watch of this.#watches) {
-      noteAway(watch.clocks, Math.max(since, watch.clocks.watchedSince ?? 0))
-      watch.interrupted(error)
-    }
   }
 }

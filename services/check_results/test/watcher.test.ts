@@ -300,6 +300,15 @@ test('the deadline counts from the first watch of the message', async t => {
   assert.equal(one.state, 'failed')
 })
 
+test('overdue tasks are looked at before all others, and at each request', async t => {
+  const { cuckoo, watch, pass } = setUp(t, { deadlineMs: 60 * MINUTE })
+  for (let id = 1; id <= 40; id += 1) cuckoo.set(id, 'running')
+  for (let id = 21; id <= 40; id += 1) watch(id)
+  const late = Array.from({ length: 20 }, (_, i) => watch(i + 1, { watchedSince: Date.now() - 61 * MINUTE }))
+  await pass(22 * 5 * SECOND)
+  assert.deepEqual(new Set(late.map(({ state }) => state)), new Set(['failed']))
+})
+
 test('a task that was reported before its overdue message comes back is no failure', async t => {
   const { cuckoo, watch, pass } = setUp(t, { deadlineMs: 10 * MINUTE })
   cuckoo.set(1, 'reported')
@@ -353,7 +362,7 @@ test('an outage of hours is waited for', async t => {
   cuckoo.error = away
   await pass(3 * 60 * MINUTE)
   assert.equal(one.state, 'watching')
-  assert.ok(cuckoo.requests.length < 200)
+  assert.ok(cuckoo.requests.length < 240)
   cuckoo.error = undefined
   cuckoo.set(1, 'reported')
   await pass(2 * MINUTE)
@@ -476,6 +485,9 @@ for (const [name, wrong] of [
 ] as const) {
   test(`while lists ${name} each task is seen within (number of tasks) x interval`, async t => {
     const { cuckoo, watch, pass } = setUp(t)
+    cuckoo.set(500, 'reported')
+    watch(500)
+    await pass(10 * SECOND)
     Object.assign(cuckoo, wrong)
     // Until it is known that lists are of no use.
     for (let id = 101; id <= 110; id += 1) {
