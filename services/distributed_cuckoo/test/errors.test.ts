@@ -62,6 +62,20 @@ test('JSON has one type on all routes', async t => {
   assert.equal((await app.inject({ method: 'DELETE', url: `/task/${id}` })).headers['content-type'], 'application/json')
 })
 
+test('a method that a resource does not have is refused with those that it has', async t => {
+  const { app } = await serveScene(t, await makeScene(t))
+  for (const [method, url, allow] of [
+    ['PATCH', '/node', 'GET, HEAD, POST, OPTIONS'],
+    ['HEAD', '/tasks/delete/1', 'GET, OPTIONS'],
+    ['GET', '/tasks/create/file', 'POST, OPTIONS'],
+  ] as const) {
+    const refused = await app.inject({ method, url })
+    assert.deepEqual([refused.statusCode, refused.headers.allow], [405, allow], url)
+    const asked = await app.inject({ method: 'OPTIONS', url })
+    assert.deepEqual([asked.statusCode, asked.headers.allow], [200, allow], url)
+  }
+})
+
 test('a request without a body may name any type of it', async t => {
   const scene = await makeScene(t)
   const { app } = await serveScene(t, scene)

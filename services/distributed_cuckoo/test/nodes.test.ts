@@ -140,3 +140,39 @@ test('the status shows no more than a hundred reasons, and how many there are', 
   assert.deepEqual([waiting.length, waiting_total], [100, 3000])
   assert(answer.body.length < 100_000, `${answer.body.length} bytes`)
 })
+
+test('names and urls that are none are refused before anybody is asked', async t => {
+  const node = await startNode(t)
+  const { url } = await serveScene(t, await makeScene(t))
+  const register = async (name: string, at: string) => (await send('POST', `${url}/node`, { name, url: at })).status
+  for (const name of ['', '.', '..', 'a/b', 'a b', 'ä']) assert.equal(await register(name, node.url), 400, name)
+  const address = node.url.slice(7)
+  for (const at of [
+    '',
+    'x',
+    `ftp://${address}`,
+    `http://u@${address}`,
+    `http://u:p@${address}`,
+    `${node.url}?a=1`,
+    `${node.url}#a`,
+  ]) {
+    assert.equal(await register('n1', at), 400, at)
+  }
+  assert.deepEqual(node.calls, [])
+})
+
+test('a disabled node drains as long as it has a task of ours, and is listed only when asked for', async t => {
+  const scene = await makeScene(t)
+  const { app } = await serveScene(t, scene)
+  await scene.addNode('n1', 'http://127.0.0.1:1/')
+  const shown = async (path: string) => {
+    const nodes: Record<string, { status: string }> = (await app.inject(path)).json().nodes
+    return Object.entries(nodes).map(([name, { status }]) => `${name} ${status}`)
+  }
+  assert.deepEqual([await shown('/node'), await shown('/node?all=1')], [['n1 new'], ['n1 new']])
+  await app.inject({ method: 'DELETE', url: '/node/n1' })
+  assert.deepEqual([await shown('/node'), await shown('/node?all=1')], [[], ['n1 disabled']])
+  const { id = 0 } = (await scene.store.nodes.get('n1')) ?? {}
+  await scene.store.dispatch.begin(await scene.addTask('MZ'), id, Date.now())
+  assert.deepEqual([await shown('/node?all=0'), await shown('/node?all=1')], [[], ['n1 draining']])
+})
