@@ -153,6 +153,7 @@ test('names and urls that are none are refused before anybody is asked', async t
     `ftp://${address}`,
     `http://u@${address}`,
     `http://u:p@${address}`,
+    `http://:p@${address}`,
     `${node.url}?a=1`,
     `${node.url}#a`,
   ]) {
