@@ -8,14 +8,16 @@ const SOURCES = join(import.meta.dirname, '../../src')
 
 /** The rooms that each of these may look into. */
 const DOORS: Readonly<Record<string, readonly string[]>> = {
-  server: ['store'],
-  'distributed-api': ['server', 'store', 'dispatch'],
-  'cuckoo-api': ['server', 'store', 'dispatch'],
-  dispatch: ['store'],
+  server: ['store', 'files'],
+  'distributed-api': ['server', 'store', 'files', 'nodes'],
+  'cuckoo-api': ['server', 'store', 'files', 'nodes'],
+  dispatch: ['nodes', 'files', 'store'],
+  nodes: ['files', 'store'],
+  files: ['store'],
   store: [],
 }
 
-test('the HTTP server knows no API, and no API the other', async () => {
+test('the HTTP server knows no API, no API the other, and a node nothing of who dispatches', async () => {
   const paths = await readdir(SOURCES, { recursive: true })
   const wrong: string[] = []
   for (const path of paths.filter(name => name.endsWith('.ts'))) {
