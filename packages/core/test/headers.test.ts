@@ -134,3 +134,27 @@ test('any other failure ends the wait for a shared cause and is an attempt', () 
     assert.deepEqual([failed.attempts, failed.cause], [1, undefined])
   }
 })
+
+test('eight failures are kept, and of nine the last eight', () => {
+  const entries = (count: number) => Array.from({ length: count }, (_, i) => ({ ...entry, error: `${i}` }))
+  for (const [count, first] of [
+    [8, '0'],
+    [9, '1'],
+  ] as const) {
+    const written = writeHeaders({ ...readHeaders(), failures: entries(count) })
+    const kept = readHeaders(written).failures
+    assert.deepEqual([kept.length, kept[0]?.error], [8, first])
+  }
+})
+
+test('8 KiB of failures are kept, and of one byte more the last that fit', () => {
+  const base = JSON.stringify([entry, { ...entry, error: '' }]).length
+  for (const [bytes, kept] of [
+    [8192, 2],
+    [8193, 1],
+  ] as const) {
+    const failures = [entry, { ...entry, error: 'x'.repeat(bytes - base) }]
+    assert.equal(JSON.stringify(failures).length, bytes)
+    assert.equal(readHeaders(writeHeaders({ ...readHeaders(), failures })).failures.length, kept)
+  }
+})

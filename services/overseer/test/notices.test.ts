@@ -71,6 +71,17 @@ test('CRITs gets the line and the end of the analysis, and the notice is gone', 
   assert.deepEqual([crits.violations, warned], [[], []])
 })
 
+test('one notice after another is told', async t => {
+  const { crits, start, put, empty } = await scene(t)
+  const notices = start()
+  for (let i = 0; i < 4; i += 1) {
+    const { analysis, notice } = noticeFor(crits)
+    notices.tell(await put(notice))
+    await empty()
+    assert.equal(analysis.status, 'error')
+  }
+})
+
 test('a CRITs that is away holds up its own analyses only, and gets them when it is back', async t => {
   const { crits, start, put, empty, dir } = await scene(t)
   const other = await startCrits()
@@ -122,7 +133,7 @@ test('what CRITs can never be told is dropped with a warning', async t => {
 test('a key that is refused may be accepted again, for SharedCauseLimit', async t => {
   const { crits, start, put, empty, warned, dir } = await scene(t)
   const { notice } = noticeFor(crits, { apiKey: 'wrong' })
-  const file = await put(notice)
+  const file = await put({ ...notice, at: Date.now() - 30_000 })
   const patient = start()
   await patient.tellAll()
   await waitFor(() => warned.length === 1, { describe: 'the refusal' })

@@ -171,7 +171,12 @@ test('a signal leaves the rest in place, the dump in hand included', async t => 
     [TWO]: dump('worker/check', Buffer.from('{}')),
   })
   const stop = new AbortController()
-  const publisher = new FakePublisher(async () => stop.abort(new Error('stopping')))
+  let tries = 0
+  const publisher = new FakePublisher(async () => {
+    tries += 1
+    stop.abort(new Error('stopping'))
+  })
   assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, stop.signal), { resubmitted: 0, left: 2 })
+  assert.equal(tries, 1)
   assert.deepEqual(await readdir(dir), [ONE, TWO])
 })

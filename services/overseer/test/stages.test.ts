@@ -200,3 +200,36 @@ test('a wait for the next try ends with the reason of the signal', async () => {
   const context = contextOf(wrapped('worker/check', 'm'), {}, AbortSignal.abort(new Error('stopping')))
   await assert.rejects(releaseStage(600).run(context), /stopping/)
 })
+
+test('a message that waits for a shared cause has not failed yet', async () => {
+  const cause = JSON.stringify({ code: 'CRITS_AUTH', since: Date.now(), tries: 2 })
+  const context = contextOf(wrapped('worker/check', taskBody('a-1')), { 'x-cause': cause }, never)
+  assert.equal(target(await overseer().stage.run(context)).queue, 'worker/failed.delay.10')
+  const { 'x-due': _due, ...headers } = headersOf(context)
+  assert.deepEqual(headers, { 'x-cause': cause })
+})
+
+test('large bodies are copied one at a time, until the publish has ended, however it does', async () => {
+  const [first, second] = releaseStages('worker/failed', [1, 10])
+  assert.ok(first && second)
+  const large = wrapped('worker/check', 'x'.repeat(16 * 1024 * 1024))
+  const lost = new AbortController()
+  const ends: ((outcome: Outcome) => unknown)[] = [
+    outcome => outcome.kind === 'forward' && outcome.carriedOut?.(),
+    outcome => refuse(outcome, new UndeliverableError('worker/check', 'returned')),
+    () => lost.abort(new Error('the channel is gone')),
+  ]
+  for (const end of ends) {
+    const outcome = await first.run({ ...contextOf(large, due, never), working: lost.signal })
+    let isNext = false
+    const next = second.run(contextOf(large, due, never)).then(result => {
+      isNext = true
+      return result
+    })
+    await new Promise(setImmediate)
+    assert.equal(isNext, false)
+    end(outcome)
+    const result = await next
+    if (result.kind === 'forward') result.carriedOut?.()
+  }
+})
