@@ -143,7 +143,7 @@ export class Feeder {
     // What is in the message is checked at once.
     if (submission.sample) await sample.get()
     /** When all that may have made the task was over: its delivery to someone else, the last upload. */
-    let doubtedAt = delivery.mayBeRepeat || headers.seen || headers.attempts > 0 ? performance.now() : undefined
+    let doubtedAt = delivery.mayBeRepeat || headers.attempts > 0 ? performance.now() : undefined
     for (let failed = 0; ; ) {
       const found = doubtedAt === undefined ? undefined : await find(doubtedAt)
       if (found !== undefined) return found

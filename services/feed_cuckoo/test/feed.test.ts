@@ -214,6 +214,13 @@ for (const status of [429, 503]) {
   })
 }
 
+test('however often Cuckoo asks for patience, that is no failure of the message', async t => {
+  const { standIn, feeder } = await setUp(t)
+  standIn.faults.next({ kind: 'status', status: 429, match: { path: '/tasks/create/file' }, times: 4 })
+  taskOf(await deliver(feeder, message()).outcome)
+  assert.equal(standIn.submissions.length, 1)
+})
+
 test('a status that is answered with 503 is waited for', async t => {
   const { standIn, feeder } = await setUp(t)
   standIn.faults.next({ kind: 'status', status: 503, match: { path: '/cuckoo/status' } })
