@@ -44,8 +44,11 @@ async function noServer(isSilent: boolean): Promise<Broken> {
   }
 }
 
-async function failing<T extends CuckooStandIn | CritsStandIn>(server: T, path: RegExp): Promise<T> {
-  const fault = { kind: 'status', status: 500, times: Number.POSITIVE_INFINITY, match: { path } } as const
+async function failing<T extends CuckooStandIn | CritsStandIn>(
+  server: T,
+  match: { path?: RegExp; method?: string },
+): Promise<T> {
+  const fault = { kind: 'status', status: 500, times: Number.POSITIVE_INFINITY, match } as const
   server.faults.next(fault)
   return server
 }
@@ -53,10 +56,10 @@ async function failing<T extends CuckooStandIn | CritsStandIn>(server: T, path: 
 const KINDS: readonly (readonly [title: string, kind: 'cuckoo' | 'crits', start: () => Promise<Broken>])[] = [
   ['Cuckoo, nobody listens', 'cuckoo', () => noServer(false)],
   ['Cuckoo, never answers', 'cuckoo', () => noServer(true)],
-  ['Cuckoo, 500 but for its status', 'cuckoo', async () => failing(await startCuckoo(), /^\/tasks/)],
+  ['Cuckoo, 500 but for its status', 'cuckoo', async () => failing(await startCuckoo(), { path: /^\/tasks/ })],
   ['CRITs, nobody listens', 'crits', () => noServer(false)],
   ['CRITs, never answers', 'crits', () => noServer(true)],
-  ['CRITs, 500 but for its probe', 'crits', async () => failing(await startCrits(), /samples|services/)],
+  ['CRITs, 500 but for its probe', 'crits', async () => failing(await startCrits(), { method: 'POST' })],
 ]
 
 interface Scene {
