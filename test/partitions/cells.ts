@@ -63,6 +63,12 @@ export function partitionCells(network: Network): Cell[] {
       }
       await delay(6000)
     }),
+    cell('services stopped during the cut', async (net, rig) => {
+      await net.cut(0, [1, 2])
+      await delay(5000)
+      for (const name of SERVICES) await rig.services[name].end('SIGTERM')
+      await delay(6000)
+    }),
     cell('second node killed while the third is cut', async (net, rig) => {
       await net.cut(2, [0, 1, SERVICES_HOST])
       await delay(6000)
