@@ -96,7 +96,7 @@ describe('the command line', () => {
 
   test('names a database that cannot be used', async t => {
     const { code, output } = await run(t, ...REQUIRED, '--db', 'mysql://user:secret@host/x')
-    assert.equal(code, 1)
+    assert.equal(code, 2)
     assert.match(output, /mysql:\/\/ is not supported/)
     assert.doesNotMatch(output, /secret/)
   })
