@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { readCoverage } from './mutation/coverage.mjs'
 import { mutantsOf } from './mutation/mutants.mjs'
 import { runTest } from './mutation/run-test.mjs'
+import { withBroker } from './with-broker.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const SLOWEST_TEST_MS = 5 * 60_000
@@ -35,7 +36,10 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 const rows = []
-for (const name of wanted) rows.push(await withBroker(() => examine(name, known.get(name))))
+const examineAll = async () => {
+  for (const name of wanted) rows.push(await examine(name, known.get(name)))
+}
+await (values.integration ? withBroker(examineAll) : examineAll())
 console.log(
   '\n| package | mutants | noticed | survived | equivalent | noticed of the rest |\n|---|---:|---:|---:|---:|---:|',
 )
@@ -148,18 +152,4 @@ function projectFolders() {
     readdirSync(join(root, kind)).map(name => [name, join(root, kind, name)]),
   )
   return new Map(folders.filter(([name]) => name !== 'testing' && name !== 'demo'))
-}
-
-/** The integration tests share one broker. */
-async function withBroker(use) {
-  if (!values.integration || process.env.RABBITMQ_URL) return use()
-  const { startRabbitMq } = await import('@cuckoo-distributed/testing')
-  const node = await startRabbitMq()
-  process.env.RABBITMQ_URL = node.url
-  try {
-    return await use()
-  } finally {
-    delete process.env.RABBITMQ_URL
-    await node.stop()
-  }
 }

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runTest } from './mutation/run-test.mjs'
+import { withBroker } from './with-broker.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const TIMEOUT_MS = 10 * 60_000
@@ -22,13 +23,14 @@ if (file === undefined || !Number.isSafeInteger(times) || times < 1) {
 const burners = Array.from({ length: availableParallelism() }, () => fork(fileURLToPath(import.meta.url), ['--busy']))
 let failed = 0
 try {
-  await withBroker(async () => {
+  const runAll = async () => {
     for (let run = 1; run <= times; run += 1) {
       const { passed, ms, firstFailure } = await runTest(file, { timeoutMs: TIMEOUT_MS })
       if (!passed) failed += 1
       console.log(`${run}  ${passed ? 'passed' : `FAILED: ${firstFailure}`}  ${(ms / 1000).toFixed(1)} s`)
     }
-  })
+  }
+  await (file.endsWith('.integration.js') ? withBroker(runAll) : runAll())
 } finally {
   for (const burner of burners) burner.kill('SIGKILL')
 }
@@ -41,16 +43,4 @@ function compiled(source) {
   const path = relative(root, resolve(source)).replace(/\.ts$/, '.js')
   const file = path.startsWith('test/') ? path.replace('test/', 'test/build/') : path.replace('/test/', '/build/test/')
   return existsSync(join(root, file)) ? join(root, file) : undefined
-}
-
-async function withBroker(use) {
-  if (!file.endsWith('.integration.js') || process.env.RABBITMQ_URL) return use()
-  const { startRabbitMq } = await import('@cuckoo-distributed/testing')
-  const node = await startRabbitMq()
-  process.env.RABBITMQ_URL = node.url
-  try {
-    await use()
-  } finally {
-    await node.stop()
-  }
 }

@@ -7,6 +7,7 @@ import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { fileURLToPath } from 'node:url'
 import { SetupError, setUp } from './setup.mjs'
+import { withBroker } from './with-broker.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const kinds = {
@@ -56,20 +57,6 @@ function succeeds(script) {
   console.log(`${script.padEnd(11)} ${status === 0 ? 'ok' : 'FAILED'}  ${seconds} s`)
   if (status !== 0) console.log(stdout + stderr)
   return status === 0
-}
-
-/** Sets RABBITMQ_URL for `use`, to a broker that lives as long as it runs, unless it names one already. */
-async function withBroker(use) {
-  if (process.env.RABBITMQ_URL) return use()
-  const { startRabbitMq } = await import('@cuckoo-distributed/testing')
-  const node = await startRabbitMq()
-  process.env.RABBITMQ_URL = node.url
-  try {
-    return await use()
-  } finally {
-    delete process.env.RABBITMQ_URL
-    await node.stop()
-  }
 }
 
 /** Runs all test files of one kind, two or more at a time, and counts. */
