@@ -30,6 +30,14 @@ const PROGRAMS = {
     isThere: () => process.env.CHROMIUM || isProgram('chromium'),
     instead: 'set CHROMIUM to the program of another Chromium',
   },
+  /** For the CRITs service: its tests run under Debian's Python. */
+  python: {
+    name: 'python3-kombu python3-django',
+    isThere: () =>
+      spawnSync(process.env.PYTHON ?? '/usr/bin/python3', ['-c', 'import kombu, django'], { stdio: 'ignore' })
+        .status === 0,
+    instead: 'set PYTHON to a Python 3 that has kombu and Django',
+  },
 }
 
 /** Makes everything ready, with those of `PROGRAMS` that are asked for. Throws SetupError. */
@@ -65,7 +73,7 @@ function isInstalled() {
     .every(([path, entry]) => installed[path]?.version === entry.version && installed[path] !== undefined)
 }
 
-/** Installs a package of the system; says what it does before it does it. */
+/** Installs packages of the system; says what it does before it does it. */
 function install({ name, isThere, instead }) {
   const asRoot = rootPrefix()
   if (asRoot === undefined) {
@@ -73,15 +81,15 @@ function install({ name, isThere, instead }) {
       `${name} is not installed: run \`apt-get update && apt-get install --no-install-recommends ${name}\` as root, or ${instead}`,
     )
   }
-  console.log(`installing the package ${name} with apt-get; system services of it are neither started nor enabled`)
-  const [command, ...args] = [...asRoot, '/bin/sh', '-c', installPackage, 'install', name]
+  console.log(`installing ${name} with apt-get; system services of them are neither started nor enabled`)
+  const [command, ...args] = [...asRoot, '/bin/sh', '-c', installPackages, 'install', ...name.split(' ')]
   if (run(command, args).status !== 0 || !isThere()) {
     throw new SetupError(`${name} could not be installed, see the messages above; alternatively ${instead}`)
   }
 }
 
 // policy-rc.d is how Debian is told not to start the services of the packages being installed (`man 8 invoke-rc.d`).
-const installPackage = `
+const installPackages = `
 set -e
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
@@ -91,8 +99,10 @@ if [ ! -e "$policy" ]; then
   chmod 755 "$policy"
 fi
 apt-get update
-DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$1"
-if [ -d /run/systemd/system ] && systemctl cat "$1" >/dev/null 2>&1; then systemctl disable "$1"; fi
+DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+for package in "$@"; do
+  if [ -d /run/systemd/system ] && systemctl cat "$package" >/dev/null 2>&1; then systemctl disable "$package"; fi
+done
 `
 
 /** What to put before a command to run it as root; undefined where that is not possible, or where there is no apt-get. */

@@ -31,7 +31,8 @@ process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1
 async function testAll(wanted) {
   const total = { passed: 0, failed: 0 }
   try {
-    if (wanted.some(kind => kinds[kind].needsBroker)) setUp({ rabbitMq: true, postgres: true, chromium: true })
+    if (wanted.some(kind => kinds[kind].needsBroker))
+      setUp({ rabbitMq: true, postgres: true, chromium: true, python: true })
     else setUp({})
   } catch (error) {
     if (!(error instanceof SetupError)) throw error

@@ -1,0 +1,2 @@
+class settings(object):
+    INSTANCE_URL = ''
