@@ -104,16 +104,18 @@ function allMutants(folder) {
     const map = new SourceMap(JSON.parse(readFileSync(`${file}.map`, 'utf8')))
     const lines = lineStarts(source)
     const counts = new Map()
-    return mutantsOf(source).map(mutant => {
+    return mutantsOf(source).flatMap(mutant => {
       const { start, end, replacement, kind } = mutant
       const line = lines.findLastIndex(from => from <= start)
       const original = map.findEntry(line, start - lines[line])
-      const path = relative(root, join(dirname(file), original.originalSource ?? ''))
+      // What the compiler has added is not ours to test.
+      if (original.originalSource === undefined) return []
+      const path = relative(root, join(dirname(file), original.originalSource))
       const shown = source.slice(start, end).replace(/\s+/g, ' ').slice(0, 80)
       const same = `${path}\n${kind}\n${shown}`
       const nth = counts.get(same) ?? 0
       counts.set(same, nth + 1)
-      const place = `${path}:${(original.originalLine ?? line) + 1}`
+      const place = `${path}:${original.originalLine + 1}`
       const key = keyOf({ file: path, kind, code: shown, nth })
       return { url: pathToFileURL(file).href, start, end, replacement, kind, place, shown, key }
     })

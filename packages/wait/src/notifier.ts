@@ -29,7 +29,6 @@ export class Notifier {
       if (!this.#notified) throw error
     } finally {
       this.#notified = false
-      this.#sleeper = undefined
     }
   }
 }

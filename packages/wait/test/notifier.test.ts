@@ -33,6 +33,18 @@ test('a sleep ends with the signal, and rejects with its reason even when somebo
   notifier.notify()
   await assert.rejects(sleeping, /enough/)
   await assert.rejects(notifier.sleep(0, stop.signal), /enough/)
+  notifier.notify()
+  await assert.rejects(notifier.sleep(0, stop.signal), /enough/)
+})
+
+test('a sleep of no possible length is refused', async () => {
+  await assert.rejects(new Notifier().sleep(-1, new AbortController().signal), RangeError)
+})
+
+test('work in parallel resolves when all items are done', async () => {
+  const taken: number[] = []
+  await inParallel([1, 2, 3], 2, async item => void taken.push(item))
+  assert.deepEqual(taken, [1, 2, 3])
 })
 
 test('work in parallel has at most so many items in hand, and takes none after a failure', async () => {

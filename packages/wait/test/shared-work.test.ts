@@ -43,6 +43,21 @@ test('it is aborted when the last one has gone, and not before', async () => {
   await late
 })
 
+test('a run that ends late does not end the next one', async () => {
+  const { runs, shared } = gated()
+  const stop = new AbortController()
+  const first = shared.join(stop.signal)
+  stop.abort(new Error('gone'))
+  await assert.rejects(first, /gone/)
+  const second = shared.join(never)
+  runs[0]?.end()
+  await new Promise(resolve => setImmediate(resolve))
+  const third = shared.join(never)
+  assert.equal(runs.length, 2)
+  runs[1]?.end()
+  await Promise.all([second, third])
+})
+
 test('whoever has given up already begins nothing', async () => {
   const { runs, shared } = gated()
   await assert.rejects(shared.join(AbortSignal.abort(new Error('gone'))), /gone/)
