@@ -30,9 +30,9 @@ const PROGRAMS = {
     isThere: () => process.env.CHROMIUM || isProgram('chromium'),
     instead: 'set CHROMIUM to the program of another Chromium',
   },
-  /** For the CRITs service: its tests run under Debian's Python. */
+  /** For the tests of the CRITs service, which run under Debian's Python. */
   python: {
-    name: 'python3-kombu python3-django',
+    name: 'python3-kombu python3-django openssl',
     isThere: () =>
       spawnSync(process.env.PYTHON ?? '/usr/bin/python3', ['-c', 'import kombu, django'], { stdio: 'ignore' })
         .status === 0,

@@ -47,7 +47,8 @@ class ConfigForm(_Form):
         super(ConfigForm, self).__init__(*args, **kwargs)
 
     def clean_rabbit_pw(self):
-        return self.cleaned_data['rabbit_pw'] or self._stored_password
+        # As it was typed: newer Djangos strip a CharField.
+        return self.data.get('rabbit_pw') or self._stored_password
 
 
 class RunForm(_Form):

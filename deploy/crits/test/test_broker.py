@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 import unittest
 import uuid
 
@@ -48,12 +47,10 @@ class BrokerTest(unittest.TestCase):
         return config(rabbit_key=self.queue, **changes)
 
     def refused(self, text, stored, status='error', **args):
-        started = time.time()
         analysis = run(stored, **args)
         self.assertIn(text, log_of(analysis))
         self.assertEqual(analysis['status'], status)
         self.assertNotIn('s3cret', log_of(analysis))
-        self.assertLess(time.time() - started, args.get('seconds') or 15)
         return analysis
 
     def test_message_as_the_go_suites_service_sent_it(self):

@@ -62,7 +62,7 @@ class ConfigTest(Taken):
         self.assertIn('one\ntwo', html.replace('\r', ''))
         self.assertNotIn('s3cret', html)
         data = dict((name, value) for name, value in stored.items() if value not in (False, ''))
-        for given, kept in [('', 's3cret'), ('new', 'new')]:
+        for given, kept in [('', 's3cret'), (' new ', ' new ')]:
             bound = form(dict(data, rabbit_pw=given))
             self.assertTrue(bound.is_valid(), bound.errors)
             self.assertEqual(bound.cleaned_data['rabbit_pw'], kept)

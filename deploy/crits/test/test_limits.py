@@ -29,9 +29,9 @@ class AlarmTest(unittest.TestCase):
 
     def test_broker_under_an_alarm(self):
         for content in [b'small', os.urandom(20000000)]:
-            analysis = run(config(rabbit_key=QUEUE, inline_mib=100), Sample(content=content), seconds=2)
+            analysis = run(config(rabbit_key=QUEUE, inline_mib=100), Sample(content=content), seconds=5)
             self.assertEqual(analysis['status'], 'error')
-            self.assertIn('Unknown whether it was sent: RabbitMQ did not confirm the message within 2 seconds',
+            self.assertIn('Unknown whether it was sent: RabbitMQ did not confirm the message within 5 seconds',
                           log_of(analysis))
 
 
