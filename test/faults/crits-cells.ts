@@ -25,6 +25,7 @@ const REFUSAL = '{"message": "The sample is not wanted here.", "return_code": 1,
 export const FILES_REJECTED: Cell = {
   fault: 'file rejected by CRITs',
   moment: 'CRITs upload',
+  mayMiss: 'file_added',
   async arm(rig) {
     const headers = { 'content-type': 'application/json' }
     script(rig, ENDPOINTS['CRITs upload'], { kind: 'status', status: 200, headers, body: REFUSAL }, Infinity)
