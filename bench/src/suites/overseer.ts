@@ -44,7 +44,7 @@ export async function overseer({ amqp }: Bench): Promise<Table[]> {
   return [
     {
       title: 'The memory of the overseer',
-      text: `Resident memory in MiB: with empty queues, and at most while ${COUNT} failed messages come that hold a sample, and ${WAITING} more lie in each of the five delay queues, which hold one in hand each. CRITs does not answer.`,
+      text: `Resident memory in MiB: with empty queues, and at most while ${COUNT} failed messages come that hold a sample, and ${WAITING} more lie in each of the five delay queues. CRITs does not answer.`,
       head: ['messages', 'idle', 'peak', 'above idle', '÷ message', 'met'],
       rows,
     },

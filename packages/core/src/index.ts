@@ -48,6 +48,7 @@ export { firstProblem, shapeOf, validator } from './schema.js'
 export { type OpenService, runService, type ServiceDefinition, type ServiceDependencies } from './service.js'
 export {
   type Afterwards,
+  again,
   type BoundStage,
   bindStage,
   type CarriedOut,

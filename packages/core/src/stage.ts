@@ -28,6 +28,8 @@ export type OrElse = (refusal: Error) => Promise<Outcome>
  *   message has failed.
  * - `done`: ack.
  * - `later`: back to the end of its own queue; no failure is counted.
+ * - `again`: its body is let go of at once. When `when` has resolved the message goes back to its place in the queue, which
+ *   delivers it anew, without a failure. For a stage of prefetch 1 whose large messages wait long. `when` ends as `waiting` does.
  */
 export type Outcome =
   | {
@@ -46,6 +48,7 @@ export type Outcome =
       readonly carriedOut?: CarriedOut | undefined
     }
   | { readonly kind: 'later' }
+  | { readonly kind: 'again'; readonly when: () => Promise<void> }
 
 export function forward(
   queue: string,
@@ -61,6 +64,11 @@ export function done(afterwards?: Afterwards, carriedOut?: CarriedOut): Outcome 
 
 export function later(): Outcome {
   return { kind: 'later' }
+}
+
+/** `when` must not hold on to the body. */
+export function again(when: () => Promise<void>): Outcome {
+  return { kind: 'again', when }
 }
 
 /** A message as it arrived. */

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
 import { delay } from '@cuckoo-distributed/wait'
 import {
+  again,
   asNumber,
   asNumbers,
   asTexts,
@@ -423,6 +424,56 @@ test('a throw: a FailedQueue that was deleted is declared again', async t => {
   await broker.delete(queues.failed)
   await broker.publish(queues.in, 'one')
   await waitFor(async () => (await broker.depth(queues.failed)) === 1, { describe: 'the message in FailedQueue' })
+})
+
+test('again: the body is let go of until the message is sent for, and nobody overtakes it', async t => {
+  const asked = gate()
+  const sentFor = gate()
+  const passes: string[] = []
+  const held: number[] = []
+  const { broker, queues, end } = await startHarness(t, {
+    prefetch: 1,
+    handle: async ({ delivery }, { out }) => {
+      passes.push(delivery.body.toString())
+      if (passes.length > 1) return forward(out, delivery.body)
+      return again(() => {
+        held.push(delivery.body.length)
+        asked.open()
+        return sentFor.opened
+      })
+    },
+  })
+  await broker.publish(queues.in, 'one', { headers: { 'x-attempts': 1 } })
+  await broker.publish(queues.in, 'two')
+  await asked.opened
+  assert.deepEqual([passes, held], [['one'], [0]])
+  sentFor.open()
+  await waitFor(async () => (await broker.depth(queues.out)) === 2, { describe: 'both messages' })
+  assert.deepEqual(passes, ['one', 'one', 'two'])
+  assert.equal((await broker.expectMessage(queues.out)).body.toString(), 'one')
+  await end()
+  assert.deepEqual([await broker.depth(queues.in), await broker.depth(queues.failed)], [0, 0])
+})
+
+test('again: what is not sent for because the process stops or the wait fails is in its queue as it was', async t => {
+  const waits = [gate(), gate()]
+  let passes = 0
+  const { broker, queues, end } = await startHarness(t, {
+    prefetch: 1,
+    handle: async context =>
+      again(async () => {
+        passes += 1
+        waits[passes - 1]?.open()
+        if (passes === 1) throw new Error('cannot wait')
+        await delay(60_000, context.waiting)
+      }),
+  })
+  await broker.publish(queues.in, 'one', { headers: { 'x-attempts': 1 } })
+  for (const { opened } of waits) await opened
+  await end()
+  const { body, headers } = await broker.expectMessage(queues.in)
+  assert.deepEqual([body.toString(), headers], ['one', { 'x-attempts': 1 }])
+  assert.equal(await broker.depth(queues.failed), 0)
 })
 
 test('a throw while the process stops is no failure: the broker gives the message back', async t => {

@@ -1,5 +1,6 @@
 // release: a message waits in its delay queue until its next try is due, then goes back to the queue where it failed.
 import {
+  again,
   type BoundStage,
   describeError,
   forward,
@@ -11,31 +12,38 @@ import {
 import { delay, Semaphore } from '@cuckoo-distributed/wait'
 import { DELAY_LADDER, delayQueue } from './config.js'
 import { DUE, type Failed, passOn, readFailed } from './failed-message.js'
+import { Reservation } from './reservation.js'
 
 /** Bytes of bodies that are copied to be published, for all delay queues together; a larger one is alone. */
 const COPIES_BYTES = 16 * 1024 * 1024
+/** A larger body is not held while its message waits; it costs a second delivery, which is little beside the work on it. */
+const HELD_BYTES = 1024 * 1024
 
 /**
  * The stages of the delay queues. Each holds one message at a time, longer than `HoldLimit` if need be: all messages of a
- * queue wait equally long, so the first is always the first to be due.
+ * queue wait equally long, so the first is always the first to be due. Of a large one it holds no more than the claim: the
+ * body is sent for when it is due and its copy has room.
  */
 export function releaseStages(failedQueue: string, ladder: readonly number[] = DELAY_LADDER): BoundStage[] {
   const copies = new Semaphore(COPIES_BYTES)
-  return ladder.map(delaySeconds => ({
-    queue: delayQueue(failedQueue, delaySeconds),
-    prefetch: 1,
-    holdLimitMs: Number.POSITIVE_INFINITY,
-    run: context => release(context, { failedQueue, copies, delayMs: delaySeconds * 1000 }),
-  }))
+  return ladder.map(delaySeconds => {
+    const options = { failedQueue, room: new Reservation(copies), delayMs: delaySeconds * 1000 }
+    return {
+      queue: delayQueue(failedQueue, delaySeconds),
+      prefetch: 1,
+      holdLimitMs: Number.POSITIVE_INFINITY,
+      run: context => release(context, options),
+    }
+  })
 }
 
 interface ReleaseOptions {
   readonly failedQueue: string
-  readonly copies: Semaphore
+  readonly room: Reservation
   readonly delayMs: number
 }
 
-async function release(context: StageContext, { failedQueue, copies, delayMs }: ReleaseOptions): Promise<Outcome> {
+async function release(context: StageContext, { failedQueue, room, delayMs }: ReleaseOptions): Promise<Outcome> {
   const { headers, delivery } = context
   let failed: Failed
   try {
@@ -44,8 +52,14 @@ async function release(context: StageContext, { failedQueue, copies, delayMs }: 
     return toOverseer(context, failedQueue, error)
   }
   context.describe({ target: failed.queue, attempts: headers.attempts })
-  await delay(leftMs(headers.notes.get(DUE), delayMs), context.waiting)
-  const drop = await copies.acquire(context.waiting, Math.max(1, delivery.body.length))
+  const due = headers.notes.get(DUE)
+  const claim = { due, bytes: Math.max(1, delivery.body.length) }
+  if (!room.isFor(claim)) {
+    const left = leftMs(due, delayMs)
+    if (claim.bytes > HELD_BYTES) return again(() => room.make(claim, left, context.waiting))
+    await delay(left, context.waiting)
+  }
+  const drop = await room.use(claim.bytes, context.waiting)
   context.working.addEventListener('abort', drop, { once: true }) // nobody is told of the end of the publish then
   let body: Buffer
   try {

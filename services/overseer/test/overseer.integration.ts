@@ -142,6 +142,50 @@ test('messages in a delay queue that is no longer configured are released', asyn
   assert.equal((await broker.expectMessage(work)).body.toString(), 'm')
 })
 
+for (const QueueType of ['classic', 'quorum']) {
+  test(`large messages of all ${QueueType} delay queues come back as they were, those of each in order`, async t => {
+    const { broker, failed, work, start } = await scene(t)
+    const filler = `${'x'.repeat(1000)}"\\`.repeat(1100)
+    const queues = [1, 10, 60, 300, 600].map(seconds => `${failed}.delay.${seconds}`)
+    if (QueueType === 'quorum') await broker.delete(failed)
+    const first = await start({ QueueType })
+    await first.stop()
+    for (const queue of queues) {
+      for (const [i, size] of [filler, 'small', filler].entries()) {
+        const headers = { 'x-due': 1, 'x-attempts': 1 }
+        await broker.publish(queue, wrapped(work, `${queue} ${i} ${size}`), { headers })
+      }
+    }
+    const overseer = await start({ QueueType })
+    await waitFor(async () => (await broker.depth(work)) === 15, {
+      deadlineMs: 30_000,
+      describe: 'all messages',
+    })
+    const back = (await broker.takeAll(work)).map(({ body }) => body.toString())
+    for (const queue of queues) {
+      const expected = [filler, 'small', filler].map((size, i) => `${queue} ${i} ${size}`)
+      assert.ok(
+        back.filter(body => body.startsWith(`${queue} `)).every((body, i) => body === expected[i]),
+        queue,
+      )
+      assert.equal(await broker.depth(queue), 0)
+    }
+    assert.equal((await overseer.stop()).code, 0)
+  })
+}
+
+test('a large message that waits is in its delay queue again once the overseer has stopped', async t => {
+  const { broker, failed, work, start } = await scene(t)
+  const overseer = await start({ RetryDelays: [600] })
+  const large = wrapped(work, 'x'.repeat(2 * 1024 * 1024))
+  await broker.publish(failed, large, { headers: { 'x-attempts': 1 } })
+  await waitFor(() => overseer.output.some(line => line.includes('received') && line.includes('delay.600')), {
+    describe: 'the message in its delay queue',
+  })
+  assert.equal((await overseer.stop()).code, 0)
+  assert.deepEqual((await broker.expectMessage(`${failed}.delay.600`)).body, large)
+})
+
 test('quorum queues do the same, with a place for what exceeds their delivery limit', async t => {
   const { broker, failed, work, start } = await scene(t)
   await broker.delete(failed)

@@ -209,10 +209,20 @@ test('a message that waits for a shared cause has not failed yet', async () => {
   assert.deepEqual(headers, { 'x-cause': cause })
 })
 
-test('large bodies are copied one at a time, until the publish has ended, however it does', async () => {
+const MIB = 1024 * 1024
+
+/** Lets a stage have the body of a large message: when it is due, and there is room. */
+async function sentFor(stage: BoundStage, context: StageContext): Promise<Outcome> {
+  const outcome = await stage.run(context)
+  assert.equal(outcome.kind, 'again')
+  await outcome.when()
+  return stage.run(context)
+}
+
+test('large bodies are in hand one at a time, until the publish has ended, however it does', async () => {
   const [first, second] = releaseStages('worker/failed', [1, 10])
   assert.ok(first && second)
-  const large = wrapped('worker/check', 'x'.repeat(16 * 1024 * 1024))
+  const large = wrapped('worker/check', 'x'.repeat(16 * MIB))
   const lost = new AbortController()
   const ends: ((outcome: Outcome) => unknown)[] = [
     outcome => outcome.kind === 'forward' && outcome.carriedOut?.(),
@@ -220,9 +230,10 @@ test('large bodies are copied one at a time, until the publish has ended, howeve
     () => lost.abort(new Error('the channel is gone')),
   ]
   for (const end of ends) {
-    const outcome = await first.run({ ...contextOf(large, due, never), working: lost.signal })
+    const outcome = await sentFor(first, { ...contextOf(large, due, never), working: lost.signal })
+    assert.equal(target(outcome).queue, 'worker/check')
     let isNext = false
-    const next = second.run(contextOf(large, due, never)).then(result => {
+    const next = sentFor(second, contextOf(large, due, never)).then(result => {
       isNext = true
       return result
     })
@@ -232,4 +243,37 @@ test('large bodies are copied one at a time, until the publish has ended, howeve
     const result = await next
     if (result.kind === 'forward') result.carriedOut?.()
   }
+})
+
+test('a large body is not held while its message waits, which ends with the reason of the signal', async () => {
+  const stop = new AbortController()
+  const large = wrapped('worker/check', 'x'.repeat(2 * MIB))
+  const outcome = await releaseStage(600).run(contextOf(large, { 'x-attempts': 1 }, stop.signal))
+  assert.equal(outcome.kind, 'again')
+  const waiting = outcome.when()
+  stop.abort(new Error('stopping'))
+  await assert.rejects(waiting, /stopping/)
+})
+
+test('a large message that was sent for does not wait once more, though the clock was set back', async () => {
+  const [stage] = releaseStages('worker/failed', [0.001])
+  const large = contextOf(wrapped('worker/check', 'x'.repeat(2 * MIB)), { 'x-due': 2 ** 52 }, never)
+  const outcome = await sentFor(stage ?? assert.fail('no stage'), large)
+  assert.equal(target(outcome).queue, 'worker/check')
+})
+
+test('what comes in place of the large message that was sent for waits until it is due itself', async () => {
+  const [stage] = releaseStages('worker/failed', [600])
+  assert.ok(stage)
+  const text = 'x'.repeat(2 * MIB)
+  const outcome = await stage.run(contextOf(wrapped('worker/check', text), due, never))
+  assert.equal(outcome.kind, 'again')
+  await outcome.when()
+  const other = contextOf(wrapped('worker/check', text), { 'x-due': Date.now() + 500_000 }, never)
+  assert.equal((await stage.run(other)).kind, 'again')
+})
+
+test('a large stranger in a delay queue goes to the overseer at once', async () => {
+  const context = contextOf(Buffer.alloc(2 * MIB, 'no JSON'), {}, never)
+  assert.equal(target(await releaseStage(600).run(context)).queue, 'worker/failed')
 })

@@ -72,9 +72,9 @@ export class Submitter {
     } finally {
       work.left(outcome !== undefined && outcome.kind !== 'later')
     }
-    if (outcome.kind === 'later') return outcome
     const carriedOut = () => work.carriedOut()
     if (outcome.kind === 'done') return { ...outcome, carriedOut }
+    if (outcome.kind !== 'forward') return outcome
     const orElse = async (refusal: Error) => {
       work.left(false)
       throw refusal

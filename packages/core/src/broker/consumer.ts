@@ -156,6 +156,7 @@ export class Consumer {
 
   async #work(session: Session, message: ConsumeMessage): Promise<void> {
     const { queue } = this.#stage
+    const bytes = message.content.length
     using delivery = new LiveDelivery(session, message, {
       queue,
       holdLimitMs: this.#stage.holdLimitMs ?? this.#options.holdLimitMs,
@@ -163,11 +164,11 @@ export class Consumer {
     })
     this.#inWork.add(delivery)
     try {
-      delivery.log.debug({ bytes: delivery.body.length, redelivered: delivery.redelivered }, 'received')
+      delivery.log.debug({ bytes, redelivered: delivery.redelivered }, 'received')
       await settle(delivery, await this.#handle(delivery), this.#options)
     } finally {
       this.#inWork.delete(delivery)
-      this.#window.leave(message.content.length)
+      this.#window.leave(bytes)
       this.#adapt()
       if (this.#inWork.size === 0) this.#announceIdle()
     }

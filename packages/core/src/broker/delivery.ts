@@ -6,6 +6,8 @@ import type { Logger } from '../logger.js'
 import { redactFields } from '../redact.js'
 import type { Delivery, StageContext } from '../stage.js'
 
+const NOTHING = Buffer.alloc(0)
+
 /** One channel with a consumer, from its opening to its loss. A delivery may only be acknowledged on its own session. */
 export class Session {
   readonly channel: Channel
@@ -49,7 +51,6 @@ export class Session {
 
 export class LiveDelivery implements Disposable, Delivery, StageContext {
   readonly queue: string
-  readonly body: Buffer
   readonly redelivered: boolean
   readonly mayBeRepeat: boolean
   readonly headers: MessageHeaders
@@ -63,7 +64,6 @@ export class LiveDelivery implements Disposable, Delivery, StageContext {
 
   constructor(session: Session, message: ConsumeMessage, options: { queue: string; holdLimitMs: number; log: Logger }) {
     this.queue = options.queue
-    this.body = message.content
     this.redelivered = message.fields.redelivered
     this.headers = readHeaders(message.properties.headers)
     this.mayBeRepeat = this.redelivered || this.headers.seen
@@ -75,6 +75,16 @@ export class LiveDelivery implements Disposable, Delivery, StageContext {
       this.#holdTimer = setTimeout(() => this.endWaiting(new HoldLimitReached()), options.holdLimitMs)
     }
     session.add(this)
+  }
+
+  /** Empty once it was let go of. */
+  get body(): Buffer {
+    return this.#message.content
+  }
+
+  /** For a message that will be given back: nothing else may be done with it any more. */
+  letGoOfBody(): void {
+    this.#message.content = NOTHING
   }
 
   /** Itself, as a stage sees it. */

@@ -74,6 +74,8 @@ async function carryOut(
       return ackThen(delivery, result.afterwards)
     case 'later':
       return backToItsQueue(delivery, options, signal)
+    case 'again':
+      return backToItsPlace(delivery, result.when, options)
     case 'threw':
       if (result.error instanceof HoldLimitReached) return backToItsQueue(delivery, options, signal)
       if (options.stop.aborted) return delivery.log.info('given back: the process is stopping')
@@ -110,6 +112,22 @@ async function backToItsQueue(
   await options.publisher.publish(delivery.queue, delivery.body, headers, signal, Number.POSITIVE_INFINITY)
   delivery.ack()
   delivery.log.debug('back to the end of its queue')
+}
+
+/** Never throws: without its body it can only be given back. */
+async function backToItsPlace(
+  delivery: LiveDelivery,
+  when: () => Promise<void>,
+  { stop }: SettleOptions,
+): Promise<void> {
+  delivery.letGoOfBody()
+  try {
+    await when()
+  } catch (why: unknown) {
+    if (stop.aborted) return delivery.log.info('given back: the process is stopping')
+    delivery.log.debug({ cause: describeError(why) }, 'sent for before its time')
+  }
+  if (delivery.giveBack()) delivery.log.debug('back to its place in its queue')
 }
 
 async function fail(
