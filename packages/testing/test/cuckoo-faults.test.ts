@@ -7,18 +7,15 @@ import { create, FORM_TYPE, form, getJson, open, readAll, reported, send, start,
 test('a locked database answers 404, an empty list, zero counters and task_id null, once', async t => {
   const cuckoo = await start(t)
   await create(cuckoo.url)
-  for (const path of ['/tasks/view/1', '/tasks/list', '/cuckoo/status', '/tasks/create/file']) {
+  for (const path of ['/tasks/view/1', '/tasks/list', '/machines/list', '/cuckoo/status', '/tasks/create/file']) {
     cuckoo.faults.next({ kind: 'databaseError', match: { path } })
   }
   assert.equal((await send(`${cuckoo.url}/tasks/view/1`)).status, 404)
   assert.deepEqual(await getJson(`${cuckoo.url}/tasks/list`), { tasks: [] })
-  assert.deepEqual((await getJson(`${cuckoo.url}/cuckoo/status`)).tasks, {
-    reported: 0,
-    completed: 0,
-    total: 0,
-    running: 0,
-    pending: 0,
-  })
+  assert.deepEqual(await getJson(`${cuckoo.url}/machines/list`), { machines: [] })
+  const { tasks, machines } = await getJson(`${cuckoo.url}/cuckoo/status`)
+  assert.deepEqual(tasks, { reported: 0, completed: 0, total: 0, running: 0, pending: 0 })
+  assert.deepEqual(machines, { available: 0, total: 0 })
   assert.match((await upload(cuckoo.url)).body.toString(), /"task_id": null/)
   assert.equal(cuckoo.faults.pending, 0)
   assert.equal((await send(`${cuckoo.url}/tasks/view/1`)).status, 200)
@@ -91,6 +88,20 @@ test('a cut answer announces its length and ends before it', async t => {
   const text = await readAll(await open(cuckoo.url, 'GET /tasks/report/1 HTTP/1.1\r\nHost: x\r\n\r\n'))
   assert.match(text, /Content-Length: 50000\r\n/)
   assert.equal(text.split('\r\n\r\n')[1]?.length, 20_000)
+})
+
+test('an answer that drips comes byte by byte, and ends with its client', async t => {
+  const cuckoo = await start(t, { report: () => '{"info": {}}' })
+  await create(cuckoo.url)
+  await reported(cuckoo, 1)
+  cuckoo.faults.next({ kind: 'drip', everyMs: 1, match: { path: /report/ } })
+  assert.equal((await send(`${cuckoo.url}/tasks/report/1`)).body.toString(), '{"info": {}}')
+  cuckoo.faults.next({ kind: 'drip', everyMs: 10, match: { path: /report/ } })
+  const client = await open(cuckoo.url, 'GET /tasks/report/1 HTTP/1.1\r\nHost: x\r\n\r\n')
+  await waitFor(() => (cuckoo.journal.at(-1)?.sent ?? 0) > 2, { describe: 'the third byte' })
+  client.destroy()
+  assert.equal((await send(`${cuckoo.url}/cuckoo/status`)).status, 200)
+  assert((cuckoo.journal.at(-2)?.sent ?? 0) < '{"info": {}}'.length)
 })
 
 test('down refuses connections while analyses go on, and up answers on the same port', async t => {

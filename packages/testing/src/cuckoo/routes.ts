@@ -68,20 +68,21 @@ function internalError({ flavour, url }: RouteContext): Answer {
 }
 
 function status({ flavour, sandbox, diskspace, fault }: RouteContext): Answer {
-  // The counters are 0 when the database fails, with a 200 all the same.
-  const count = (state: Parameters<Sandbox['count']>[0]): number =>
-    fault === 'databaseError' ? 0 : sandbox.count(state)
+  // All counters are 0 when the database fails, with a 200 all the same (`cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`,
+  // `count_tasks`, `list_machines`).
+  const counted = (value: number): number => (fault === 'databaseError' ? 0 : value)
+  const count = (state: Parameters<Sandbox['count']>[0]): number => counted(sandbox.count(state))
   return json(flavour, {
     tasks: {
       reported: count('reported'),
       completed: count('completed'),
-      total: fault === 'databaseError' ? 0 : sandbox.tasks.size,
+      total: counted(sandbox.tasks.size),
       running: count('running'),
       pending: count('pending'),
     },
     version: flavour.version,
     hostname: 'sandbox',
-    machines: { available: sandbox.freeMachines, total: sandbox.machines.length },
+    machines: { available: counted(sandbox.freeMachines), total: counted(sandbox.machines.length) },
     ...(diskspace === undefined ? {} : { diskspace }),
     ...(flavour.diskspace ? { cpuload: [] } : {}),
     ...(flavour.framework === 'flask' ? { memory: 42 } : {}),
@@ -197,9 +198,10 @@ function viewFile({ flavour, sandbox, url, fault }: RouteContext, kind: string, 
   return json(flavour, { sample: flavour.newTaskFields ? { ...sample, tasks } : sample })
 }
 
-function listMachines({ flavour, sandbox }: RouteContext): Answer {
+function listMachines({ flavour, sandbox, fault }: RouteContext): Answer {
+  const machines = fault === 'databaseError' ? [] : sandbox.machines
   return json(flavour, {
-    machines: sandbox.machines.map(({ id, name, tags }) => ({
+    machines: machines.map(({ id, name, tags }) => ({
       id,
       name,
       label: name,

@@ -1,5 +1,6 @@
 /** Sends answers as HTTP/1.0, and notes in the journal what went over the wire. */
 import type { IncomingMessage } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Answer, reasonOf } from './answer.js'
 import type { Body } from './body.js'
 import type { Flavour } from './flavour.js'
@@ -21,6 +22,8 @@ export interface SendOptions {
   readonly entry: CuckooRequest
   /** Bytes of the body after which the connection is cut; Infinity sends it all. */
   readonly limit: number
+  /** Milliseconds after each single byte of the body; 0 sends it as it is. */
+  readonly everyMs: number
 }
 
 /**
@@ -31,7 +34,7 @@ export async function sendAnswer(
   request: IncomingMessage,
   answer: Answer,
   flavour: Flavour,
-  { entry, limit }: SendOptions,
+  { entry, limit, everyMs }: SendOptions,
 ): Promise<void> {
   const { socket } = request
   const lines = [
@@ -43,7 +46,8 @@ export async function sendAnswer(
   entry.status = answer.status
   await write(socket, Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'))
   if (request.method !== 'HEAD') {
-    for await (const chunk of firstBytes(answer.body, limit)) {
+    const body = firstBytes(answer.body, limit)
+    for await (const chunk of everyMs > 0 ? dripping(body, everyMs) : body) {
       entry.sent += chunk.length
       await write(socket, chunk)
     }
@@ -60,6 +64,15 @@ async function* firstBytes(body: Body, limit: number): AsyncGenerator<Buffer> {
     }
     left -= chunk.length
     yield chunk
+  }
+}
+
+async function* dripping(chunks: AsyncIterable<Buffer>, everyMs: number): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    for (const byte of chunk) {
+      yield Buffer.of(byte)
+      await delay(everyMs)
+    }
   }
 }
 

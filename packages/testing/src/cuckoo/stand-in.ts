@@ -21,12 +21,14 @@ export interface Diskspace {
 /** Faults that only a Cuckoo has; they are scripted like the others. */
 export type CuckooFault =
   | HttpFault
-  /** The database is locked: a view answers 404, a list is empty, the counters are 0, a create gives `task_id: null`. */
+  /** The database is locked: a view answers 404, lists are empty, all counters are 0, a create gives `task_id: null`. */
   | { kind: 'databaseError' }
   /** A create answers 200 with `task_id: null` and stores nothing. */
   | { kind: 'nullTask' }
   /** The answer's headers and this many bytes of its body are sent, then the connection is cut. */
   | { kind: 'cutAnswer'; afterBytes: number }
+  /** The body of the answer comes a byte at a time, `everyMs` milliseconds apart. */
+  | { kind: 'drip'; everyMs: number }
 
 export interface CuckooOptions extends Partial<Omit<SandboxOptions, 'version'>> {
   /** Default `1.2`. */
@@ -209,7 +211,8 @@ export class CuckooStandIn implements AsyncDisposable {
       return
     }
     const limit = fault?.kind === 'cutAnswer' ? fault.afterBytes : Number.POSITIVE_INFINITY
-    await sendAnswer(request, answer, this.#flavour, { entry, limit })
+    const everyMs = fault?.kind === 'drip' ? fault.everyMs : 0
+    await sendAnswer(request, answer, this.#flavour, { entry, limit, everyMs })
   }
 
   async #route(
