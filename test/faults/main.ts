@@ -1,13 +1,14 @@
 // npm run test:faults [-- --only TEXT] [--seed N] [--random N] [--cleanup] [--write]: the whole matrix, and what became of it.
 import { parseArgs } from 'node:util'
+import { CLUSTER_CELLS } from './cluster-cells.js'
+import { type ClusterCell, runClusterCell } from './cluster-run.js'
 import { canMount } from './dump-dir.js'
 import { allCells } from './matrix.js'
-import { MUTATIONS, unseenBy } from './mutants.js'
+import { MUTATIONS, type Mutation, unseenBy } from './mutants.js'
 import { randomCell, seeded } from './random-run.js'
-import { type Rig, startRig } from './rig.js'
-import { type Cell, describe, type Outcome, problemsOf, runCell, undisturbedRows } from './run-cell.js'
+import { startRig } from './rig.js'
+import { type Cell, type CellTerms, describe, type Outcome, problemsOf, runCell, undisturbedRows } from './run-cell.js'
 import { tableOf, writeProof } from './table.js'
-import type { RowCounts } from './verdict.js'
 
 const { values } = parseArgs({
   options: {
@@ -30,14 +31,19 @@ if (isPart && values.write) {
 const seed = Number(values.seed)
 const started = performance.now()
 const outcomes: Outcome[] = []
-const mutations: string[] = []
+const seen: string[] = []
 const problems: string[] = []
 
-await runAll(await cellsToRun())
+console.log(`seed ${seed}`)
+await runPipeline(
+  await cellsToRun(),
+  MUTATIONS.filter(({ name }) => name.includes(values.only)),
+)
+await runClusters(CLUSTER_CELLS.filter(isWanted))
 console.log(`\n${tableOf(outcomes)}`)
 console.log(problems.length === 0 ? `${outcomes.length} cells, nothing lost` : problems.join('\n'))
 if (problems.length === 0 && values.write) {
-  await writeProof({ seed, minutes: (performance.now() - started) / 60_000, outcomes, mutations })
+  await writeProof({ seed, minutes: (performance.now() - started) / 60_000, outcomes, mutations: seen })
 }
 process.exitCode = problems.length === 0 ? 0 : 1
 
@@ -47,30 +53,41 @@ async function cellsToRun(): Promise<Cell[]> {
   const runs = Array.from({ length: Number(values.random) }, (_, run) =>
     randomCell({ samples: 200, faults: 40, pauseMs: 1500, brokerFaults: 2 }, `random moments, seed ${seed + run}`),
   )
-  return [...allCells({ mounts }), ...runs].filter(cell => `${cell.fault}, ${cell.moment}`.includes(values.only))
+  return [...allCells({ mounts }), ...runs].filter(isWanted)
 }
 
-async function runAll(cells: readonly Cell[]): Promise<void> {
-  console.log(`seed ${seed}`)
+function isWanted({ fault, moment }: CellTerms): boolean {
+  return `${fault}, ${moment}`.includes(values.only)
+}
+
+async function runPipeline(cells: readonly Cell[], mutations: readonly Mutation[]): Promise<void> {
+  if (cells.length + mutations.length === 0) return
   const rig = await startRig()
   try {
     if (values.cleanup) await rig.services.parse_and_submit.replace({ config: { CuckooCleanup: true } })
     const rows = await undisturbedRows(rig)
     for (const [index, cell] of cells.entries()) {
       const name = `${index + 1}/${cells.length} ${cell.fault}, ${cell.moment}`
-      await tell(name, 'ok', () => problemsIn(rig, cell, rows, seeded(seed + index)))
+      await tell(name, 'ok', () => problemsIn(runCell(rig, cell, rows, seeded(seed + index))))
     }
-    for (const mutation of MUTATIONS.filter(({ name }) => name.includes(values.only))) {
-      const seen = await tell(`mutation: ${mutation.name}`, 'seen', () => unseenBy(rig, mutation, rows))
-      if (seen) mutations.push(mutation.name)
+    for (const mutation of mutations) {
+      const isSeen = await tell(`mutation: ${mutation.name}`, 'seen', () => unseenBy(rig, mutation, rows))
+      if (isSeen) seen.push(mutation.name)
     }
   } finally {
     await rig.close()
   }
 }
 
-async function problemsIn(rig: Rig, cell: Cell, rows: RowCounts, random: () => number): Promise<string[]> {
-  const outcome = await runCell(rig, cell, rows, random)
+async function runClusters(cells: readonly ClusterCell[]): Promise<void> {
+  for (const [index, cell] of cells.entries()) {
+    const name = `cluster ${index + 1}/${cells.length} ${cell.fault}, ${cell.moment}`
+    await tell(name, 'ok', () => problemsIn(runClusterCell(cell)))
+  }
+}
+
+async function problemsIn(run: Promise<Outcome>): Promise<string[]> {
+  const outcome = await run
   outcomes.push(outcome)
   return problemsOf(outcome)
 }

@@ -16,17 +16,12 @@ export interface Run {
 /** The fault itself. It is called when all samples are there, resolves when the fault is over, and repairs what it broke. */
 export type Strike = (samples: readonly RunningAnalysis[]) => Promise<void>
 
-export interface Cell {
+/** What a cell is called, and what its run may show. */
+export interface CellTerms {
   readonly fault: string
   readonly moment: string
   /** The moment of its row in the table, which all cells of this fault with the same one share. Default `moment`. */
   readonly row?: string
-  /** Samples of the run. Default 4. */
-  readonly samples?: number
-  /** How often the message of each sample is published. Default 1. */
-  readonly copies?: number
-  /** Bytes of a sample at least. */
-  readonly sampleBytes?: number
   /** Rows may be doubled: an answer is lost, or a process or channel dies between a stored batch and its settling. */
   readonly mayDouble?: boolean
   /** Each sample may end in DumpDir. Default false: all must be finished in CRITs. */
@@ -35,6 +30,15 @@ export interface Cell {
   readonly mayRepeat?: boolean
   /** A subtype that has fewer rows: those of files that CRITs does not have. */
   readonly mayMiss?: string
+}
+
+export interface Cell extends CellTerms {
+  /** Samples of the run. Default 4. */
+  readonly samples?: number
+  /** How often the message of each sample is published. Default 1. */
+  readonly copies?: number
+  /** Bytes of a sample at least. */
+  readonly sampleBytes?: number
   /** How long the run may take, in milliseconds. Default 90,000. */
   readonly deadlineMs?: number
   /** Arms the fault before any sample is there. */
@@ -44,7 +48,7 @@ export interface Cell {
 }
 
 export interface Outcome extends Verdict {
-  readonly cell: Cell
+  readonly cell: CellTerms
   /** From the end of the fault to the end of each sample that was open then, in milliseconds, ascending. */
   readonly recovery: readonly number[]
   /** What was to happen and did not: the fault itself, or what the cell demands beside the verdict. */
