@@ -1,6 +1,7 @@
 // A TCP proxy that reads AMQP frames as they pass, and stops a connection at the very frame that a test names.
 import { once } from 'node:events'
 import { type AddressInfo, createConnection, createServer, type Server, type Socket } from 'node:net'
+import { reset } from '@cuckoo-distributed/testing'
 
 /** What a client or the broker is about to say: basic.publish, its confirm, or the client's basic.ack. */
 export type Moment = 'publish' | 'confirm' | 'ack'
@@ -97,8 +98,8 @@ export class AmqpTap {
     for (const { client, server, held } of this.#pairs) {
       const holds = held.up !== undefined || held.down !== undefined
       if (which !== 'all' && holds !== (which === 'held')) continue
-      client.resetAndDestroy()
-      server.resetAndDestroy()
+      reset(client)
+      reset(server)
     }
   }
 
@@ -109,7 +110,7 @@ export class AmqpTap {
       // Nothing that was held, or comes from now on, is ever passed on.
       pair.held.up = []
       pair.held.down = []
-      pair.server.removeAllListeners('close').resetAndDestroy()
+      reset(pair.server.removeAllListeners('close'))
     }
   }
 
@@ -125,8 +126,8 @@ export class AmqpTap {
     this.#pairs.add(pair)
     const end = () => {
       this.#pairs.delete(pair)
-      client.resetAndDestroy()
-      server.resetAndDestroy()
+      reset(client)
+      reset(server)
     }
     for (const socket of [client, server]) socket.on('error', () => {}).on('close', end)
     this.#forward(pair, 'up', PREFACE_BYTES)

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { reset } from './reset.js'
 
 /** What happens to a request instead of, before or after its normal answer. */
 export type HttpFault =
@@ -101,7 +102,7 @@ export async function playFault(
       return 'over'
     case 'resetMidUpload':
       await skip(request, fault.afterBytes ?? 1)
-      request.socket.resetAndDestroy()
+      reset(request.socket)
       return 'over'
     case 'hang':
       await skip(request, Number.POSITIVE_INFINITY)

@@ -48,5 +48,6 @@ export {
   startRabbitMq,
 } from './rabbitmq.js'
 export { freePort, RabbitMqMissingError } from './rabbitmq-setup.js'
+export { reset } from './reset.js'
 export { type ProxyTarget, TcpProxy } from './tcp-proxy.js'
 export { WaitError, type WaitOptions, waitFor } from './wait-for.js'

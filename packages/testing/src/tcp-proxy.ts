@@ -1,6 +1,7 @@
 /** A TCP proxy between a client and a server that fails on command: cut, stalled, refusing, half open. */
 import { once } from 'node:events'
 import { type AddressInfo, createConnection, createServer, type Server, type Socket } from 'node:net'
+import { reset } from './reset.js'
 
 interface Pair {
   client: Socket
@@ -55,8 +56,8 @@ export class TcpProxy {
   /** Resets every open connection, on both sides; new ones are accepted. */
   cut(): void {
     for (const { client, server } of this.#pairs) {
-      client.resetAndDestroy()
-      server.resetAndDestroy()
+      reset(client)
+      reset(server)
     }
   }
 
@@ -82,7 +83,7 @@ export class TcpProxy {
   halfOpen(): void {
     for (const pair of this.#pairs) {
       pair.server.removeAllListeners('close')
-      pair.server.resetAndDestroy()
+      reset(pair.server)
     }
   }
 
@@ -133,9 +134,9 @@ export class TcpProxy {
     server.on('error', () => {})
     client.once('close', () => {
       this.#pairs.delete(pair)
-      server.resetAndDestroy()
+      reset(server)
     })
-    server.once('close', hadError => (hadError ? client.resetAndDestroy() : client.end()))
+    server.once('close', hadError => (hadError ? reset(client) : client.end()))
     if (this.#stalled) server.pause()
     else client.resume()
   }

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { finished } from 'node:stream/promises'
 import { type FaultRule, FaultScript, type HttpFault, Outage, playFault } from '../faults.js'
+import { reset } from '../reset.js'
 import { AcceptQueue } from './accept-queue.js'
 import { type Answer, apiError } from './answer.js'
 import { type CuckooVersion, FLAVOURS, type Flavour } from './flavour.js'
@@ -207,7 +208,7 @@ export class CuckooStandIn implements AsyncDisposable {
       await finished(request)
     }
     if (fault?.kind === 'lostAfterStore') {
-      request.socket.resetAndDestroy()
+      reset(request.socket)
       return
     }
     const limit = fault?.kind === 'cutAnswer' ? fault.afterBytes : Number.POSITIVE_INFINITY
