@@ -30,8 +30,7 @@ const ACK = 'return this.#onChannel(channel => channel.ack(this.#message))'
 const WRITE_DUMP = `if (!(await options.dumps.write(file, encodeDump(failed, headers), context.waiting, delivery.body.length)))
     return later()`
 const ANY_SAMPLE = "if (!md5 || wanted === '' || md5.toLowerCase() === wanted) return"
-const LOOK_FIRST =
-  'let doubtedAt = delivery.mayBeRepeat || headers.seen || headers.attempts > 0 ? performance.now() : undefined'
+const LOOK_FIRST = 'let doubtedAt = delivery.mayBeRepeat || headers.attempts > 0 ? performance.now() : undefined'
 
 const ASK_CONTROL = "if (fault === 'doubtful' && (await this.#answers(control, signal))) return false"
 const ASK_FIRST = 'for (const { availability } of [crits, cuckoo]) {'
