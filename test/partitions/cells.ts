@@ -1,6 +1,6 @@
 // Ways in which a cluster of three comes to pieces. Hosts 0 to 2 are its nodes, host 3 is that of the services.
 import { setTimeout as delay } from 'node:timers/promises'
-import { type RunningAnalysis, waitFor } from '@cuckoo-distributed/testing'
+import { type RunningAnalysis, TestBroker, waitFor } from '@cuckoo-distributed/testing'
 import { type Rig, SERVICES } from '../faults/rig.js'
 import type { Cell } from '../faults/run-cell.js'
 import type { Network } from './network.js'
@@ -128,6 +128,9 @@ function partitionCell(network: Network, moment: string, breaks: Break): Cell {
     mayDouble: true,
     deadlineMs: 240_000,
     async arm(rig, { after }) {
+      // A node that was in the minority takes a while to come back.
+      for (const { url } of rig.nodes)
+        await waitFor(() => isUp(url), { deadlineMs: 90_000, describe: `a broker at ${url}` })
       const { analysisMs } = rig.pace
       rig.pace.analysisMs = PACE.analysisMs
       after(() => {
@@ -143,6 +146,16 @@ function partitionCell(network: Network, moment: string, breaks: Break): Cell {
       }
     },
     unmet: async (rig, samples) => tooManyRows(rig, samples),
+  }
+}
+
+async function isUp(url: string): Promise<boolean> {
+  try {
+    const broker = await TestBroker.connect(url)
+    await broker.close()
+    return true
+  } catch {
+    return false // refused, or it does not answer yet
   }
 }
 
