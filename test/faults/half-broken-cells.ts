@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import {
   type CritsStandIn,
   type CuckooStandIn,
+  type FaultMatch,
   type HttpFault,
   type RunningAnalysis,
   runCritsService,
@@ -25,8 +26,11 @@ const STUCK = 30
 /** Healthy work may take this times what it takes alone, and what a busy machine adds. */
 const TIMES_ALONE = 1.5
 const SLACK_MS = 1500
-/** Of a CRITs a log line is the control call, which needs its database like all else. */
-const CONTROL = { cuckoo: /^\/cuckoo\/status/, crits: /^$/ } as const
+/** All requests but the one that tells whether the server is there: its status, or what needs neither credentials nor database. */
+const ALL_BUT_CONTROL: Readonly<Record<'cuckoo' | 'crits', readonly FaultMatch[]>> = {
+  cuckoo: [{ path: /^(?!\/cuckoo\/status)/ }],
+  crits: [{ method: 'POST' }, { method: 'PATCH' }, { method: 'GET', path: /^(?!\/api\/v1\/services\/)/ }],
+}
 
 /** Messages of a broken server, queued before healthy ones. When those are through, it is mended. */
 export function besideBroken(server: 'cuckoo' | 'crits', breakage: Breakage): Cell {
@@ -146,7 +150,7 @@ async function brokenCuckoo(rig: Rig, breakage: Breakage): Promise<BrokenServer>
     stuck.push(running)
     bodies.push(taskMessage(other.url, taskId, running))
   }
-  const repair = await break_(other, breakage, CONTROL.cuckoo)
+  const repair = await breakServer(other, breakage, ALL_BUT_CONTROL.cuckoo)
   const half = bodies.length >> 1
   await publishConfirmed(rig, QUEUES.check, bodies.slice(0, half))
   await publishConfirmed(rig, QUEUES.parse, bodies.slice(half))
@@ -163,25 +167,31 @@ async function brokenCrits(rig: Rig, breakage: Breakage): Promise<BrokenServer> 
     stuck.push(running)
     bodies.push(taskMessage(rig.cuckoo.url, taskId, running))
   }
-  const repair = await break_(other, breakage, CONTROL.crits)
+  const repair = await breakServer(other, breakage, ALL_BUT_CONTROL.crits)
   await publishConfirmed(rig, QUEUES.parse, bodies)
   return { mend: repair, ended: () => allEnded(rig, other, stuck), close: () => other.close() }
 }
 
-async function break_(
-  server: Pick<CuckooStandIn | CritsStandIn, 'down' | 'up'> & {
-    readonly faults: { clear(): void; next(rule: HttpFault & { times: number; match?: { path: RegExp } }): void }
-  },
+interface Breakable {
+  readonly faults: { next(rule: HttpFault & { times: number; match: FaultMatch }): void; clear(): void }
+  down(): Promise<void>
+  up(): Promise<void>
+}
+
+/** Resolves with what mends it. */
+async function breakServer(
+  server: Breakable,
   breakage: Breakage,
-  control: RegExp,
+  allButControl: readonly FaultMatch[],
 ): Promise<() => Promise<unknown>> {
   if (breakage === 'dead') {
     await server.down()
     return () => server.up()
   }
-  const all = breakage === 'hanging' ? /^/ : new RegExp(`^(?!${control.source.slice(1)})`)
   const fault: HttpFault = breakage === 'hanging' ? { kind: 'hang' } : { kind: 'status', status: 500 }
-  server.faults.next({ ...fault, times: Number.POSITIVE_INFINITY, match: { path: all } })
+  for (const match of breakage === 'hanging' ? [{}] : allButControl) {
+    server.faults.next({ ...fault, times: Number.POSITIVE_INFINITY, match })
+  }
   return async () => {
     server.faults.clear()
     // What hangs is answered by nobody any more.
