@@ -10,10 +10,11 @@ import {
   record,
   type TaskSummary,
 } from './answers.js'
+import { cascadesTags } from './cascade.js'
 import { createTask, createUrlTask, type NewTask, type NewUrlTask } from './create-task.js'
 import { TokenRefusedError, UnexpectedAnswerError } from './errors.js'
 import { wordsOf } from './phase.js'
-import type { Deletion, ListOptions, SandboxClient } from './sandbox.js'
+import type { Artifact, Deletion, ListOptions, SandboxClient } from './sandbox.js'
 
 const ANSWER_LIMIT = 16 * 2 ** 20
 const MACHINES_LIMIT = 2 ** 20
@@ -126,11 +127,7 @@ export class CuckooClient implements SandboxClient {
 
   /** The report in a format such as `html` or `maec`; undefined when there is none (404) or no such format (400). */
   async reportAs(id: number, format: string, signal: AbortSignal): Promise<HttpResponse | undefined> {
-    const path = `/tasks/report/${checkedId(id)}/${encodeURIComponent(format)}`
-    const response = await this.#download(path, signal, { expectStatus: [400, 404] })
-    if (response.status < 400) return response
-    response.discard()
-    return undefined
+    return this.#ifThere(`/tasks/report/${checkedId(id)}/${encodeURIComponent(format)}`, signal)
   }
 
   /**
@@ -152,6 +149,14 @@ export class CuckooClient implements SandboxClient {
       if (folderMissing && (await this.viewTask(id, signal)) === undefined) return undefined
       throw error
     }
+  }
+
+  /**
+   * An artifact, or `none` for 404, which Cuckoo answers for a task that is gone as well. Cuckoo itself has neither payloads nor
+   * dumps of processes (400); a distributed_cuckoo has them as formats of the report.
+   */
+  async artifact(id: number, artifact: Artifact, signal: AbortSignal): Promise<HttpResponse | 'none'> {
+    return (await this.#ifThere(artifactPath(checkedId(id), artifact), signal)) ?? 'none'
   }
 
   /**
@@ -199,6 +204,13 @@ export class CuckooClient implements SandboxClient {
     return this.#get(path, signal, { ...options, headersTimeoutMs: SLOW_ANSWER_MS })
   }
 
+  async #ifThere(path: string, signal: AbortSignal): Promise<HttpResponse | undefined> {
+    const response = await this.#download(path, signal, { expectStatus: [400, 404] })
+    if (response.status < 400) return response
+    response.discard()
+    return undefined
+  }
+
   async #getJsonOr404(path: string, signal: AbortSignal): Promise<unknown> {
     const response = this.#unless404(await this.#get(path, signal, { expectStatus: [404] }))
     return response?.json(ANSWER_LIMIT)
@@ -223,12 +235,9 @@ function readableTask(row: unknown, url: string): TaskSummary | undefined {
   }
 }
 
-/**
- * Whether deleting a task with tags would delete others with it, so that a client had better name a machine than tags.
- * Whatever does not call itself 2.0 or later may be a 1.x: forks write what they like.
- */
-export function cascadesTags({ version }: Pick<CuckooStatus, 'version'>): boolean {
-  return !/^[2-9]\./.test(version)
+function artifactPath(id: number, artifact: Artifact): string {
+  if (artifact === 'pcap') return `/pcap/get/${id}`
+  return artifact === 'screenshots' ? `/tasks/screenshots/${id}` : `/tasks/report/${id}/${artifact}`
 }
 
 function checkedId(id: number): number {

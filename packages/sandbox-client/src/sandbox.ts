@@ -16,6 +16,15 @@ export interface ListOptions {
 
 export type Deletion = 'deleted' | 'gone' | 'busy' | 'kept'
 
+/**
+ * What a task may have besides its report and its dropped files: the capture of its traffic, a file as it is; and as archives,
+ * of any format, the files that were unpacked or injected, dumps of processes, and pictures of the screen.
+ */
+export type Artifact = 'pcap' | 'payloads' | 'procdump' | 'screenshots'
+
+/** An archive or a file, to be streamed or discarded. */
+export type Download = HttpResponse | 'none' | undefined
+
 /** What is asked about tasks. */
 export interface TaskQueries {
   /** See `CuckooClient.status`. */
@@ -34,6 +43,9 @@ export interface SandboxClient extends TaskQueries, AsyncDisposable {
   listMachines(signal: AbortSignal): Promise<CuckooMachine[]>
   report(id: number, signal: AbortSignal): Promise<HttpResponse | undefined>
   reportAs(id: number, format: string, signal: AbortSignal): Promise<HttpResponse | undefined>
-  dropped(id: number, options: { readonly compression?: 'gz' }, signal: AbortSignal): Promise<HttpResponse | undefined>
+  /** The archive of dropped files, of any format. `none`: it is known that nothing was dropped; undefined: the task is gone. */
+  dropped(id: number, options: { readonly compression?: 'gz' }, signal: AbortSignal): Promise<Download>
+  /** `none`: the task has nothing of that kind, or this kind of sandbox cannot tell; undefined: the task is gone. */
+  artifact(id: number, artifact: Artifact, signal: AbortSignal): Promise<Download>
   deleteTask(id: number, signal: AbortSignal): Promise<Deletion>
 }

@@ -259,6 +259,34 @@ describe('a download', () => {
     assert.equal(await client.dropped(7, {}, signal), undefined)
   })
 
+  test('of a capture or of pictures goes to their own routes, of what only other sandboxes have to a format of the report', async t => {
+    const pcap = { type: 'application/vnd.tcpdump.pcap', body: Buffer.from('d4c3b2a1', 'hex') }
+    const zip = { type: 'application/zip', body: 'PK' }
+    const { client, received } = await stub(t, pcap, zip, zip, zip)
+    for (const artifact of ['pcap', 'screenshots', 'payloads', 'procdump'] as const) {
+      const response = await client.artifact(7, artifact, signal)
+      assert.ok(response !== 'none')
+      response.discard()
+    }
+    assert.deepEqual(
+      received.map(({ line }) => line),
+      ['GET /pcap/get/7', 'GET /tasks/screenshots/7', 'GET /tasks/report/7/payloads', 'GET /tasks/report/7/procdump'],
+    )
+  })
+
+  test('of an artifact that the task has not is none: 404, or 400 for a format that Cuckoo does not know', async t => {
+    const { client } = await stub(
+      t,
+      bottlePage('404 Not Found', 'File not found'),
+      { status: 400, body: { message: 'Invalid report format' } },
+      flaskPage(500, 'Internal Server Error'),
+    )
+    assert.equal(await client.artifact(7, 'pcap', signal), 'none')
+    assert.equal(await client.artifact(7, 'payloads', signal), 'none')
+    await assert.rejects(client.artifact(7, 'pcap', signal), { code: 'HTTP_STATUS', status: 500 })
+    await assert.rejects(client.artifact(0, 'pcap', signal), RangeError)
+  })
+
   test('of dropped files that fails otherwise says nothing about the task', async t => {
     const { client, received } = await stub(t, flaskPage(502, 'Bad Gateway'))
     await assert.rejects(client.dropped(31, {}, signal), { status: 502 })

@@ -30,8 +30,10 @@ const MISSING_MAX = 900
  */
 export async function submitDropped(round: Round): Promise<boolean> {
   await requireTask(round)
-  await using archive = await downloadArchive(round)
+  const downloaded = await downloadArchive(round)
   const pass = new DroppedPass(round)
+  if (downloaded === 'none') return pass.end()
+  await using archive = downloaded
   const memory = Buffer.allocUnsafeSlow(MEMORY_BYTES)
   for await (const entry of openArchive(archive, { signal: round.context.working })) {
     if (entry.secondNameOf !== undefined) {
@@ -51,15 +53,16 @@ async function requireTask(analysis: Analysis): Promise<void> {
   if (view) requireSameSample(analysis, view.md5)
 }
 
-async function downloadArchive(analysis: Analysis): Promise<StagedFile> {
+async function downloadArchive(analysis: Analysis): Promise<StagedFile | 'none'> {
   const { task, context, cuckoo, tmpDir } = analysis
   const signal = context.working
   for (let attempt = 1; ; attempt += 1) {
     try {
       const staged = await download(analysis, async () => {
         const response = await cuckoo.client.dropped(task.taskId, { compression: 'gz' }, signal)
+        if (response === undefined || response === 'none') return response
         const limits = { maxBytes: ARCHIVE_BYTES_MAX, signal }
-        return response && stageArchive(response.stream(ARCHIVE_BYTES_MAX), tmpDir, limits)
+        return stageArchive(response.stream(ARCHIVE_BYTES_MAX), tmpDir, limits)
       })
       if (staged) return staged
       throw await whyMissing(analysis, 'archive of dropped files')
