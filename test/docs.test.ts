@@ -19,6 +19,7 @@ import {
 
 const readme = read('README.md')
 const configuration = sectionOf(readme, '## Configuration')
+const MEANINGS = 'services/overseer/src/failure-codes.ts'
 
 for (const service of PIPELINE) {
   test(`README lists every key of ${service} with its default and its meaning`, async () => {
@@ -83,7 +84,7 @@ test('docs/message-format.md lists every header that is written', () => {
 test('every log message and every code that docs/operations.md explains is in the code', async () => {
   const sources = (await Promise.all(['packages', 'services'].map(filesIn))).flat()
   const code = sources
-    .filter(path => /\/src\/.*\.ts$/.test(path))
+    .filter(path => /\/src\/.*\.ts$/.test(path) && path !== MEANINGS)
     .map(read)
     .join('\n')
   for (const heading of ['## What to watch in the log', '## Codes of failures']) {
@@ -94,6 +95,19 @@ test('every log message and every code that docs/operations.md explains is in th
       [],
     )
   }
+})
+
+test('docs/operations.md shows the codes of failures as the overseer explains them', async () => {
+  const module: Record<string, unknown> = await import(
+    new URL(`../../${MEANINGS.replace('/src/', '/build/src/').replace(/ts$/, 'js')}`, import.meta.url).href
+  )
+  assert.ok(Array.isArray(module.FAILURE_MEANINGS))
+  const explained = module.FAILURE_MEANINGS.map(meaning => {
+    const { codes, isShared, text } = asRecord(meaning, MEANINGS)
+    assert.ok(Array.isArray(codes))
+    return [`${codes.map(code => `\`${code}\``).join(', ')}${isShared === true ? ' *' : ''}`, text]
+  })
+  assert.deepEqual(tableIn(sectionOf(read('docs/operations.md'), '## Codes of failures')), explained)
 })
 
 test('decisions have numbers of their own and say context, decision and consequence', async () => {
