@@ -2,6 +2,7 @@ export { Publisher, UndeliverableError } from './broker/publisher.js'
 export { declareQueue, type OwnQueue, QueueMismatchError, stageQueues } from './broker/queues.js'
 export { SharedCauses } from './broker/shared-causes.js'
 export { Bulkhead, type BulkheadOptions, type Reachable } from './bulkhead.js'
+export type { Arguments, Command, CommandGroup } from './command-line.js'
 export { loadConfig } from './config.js'
 export { laterWithSpace } from './disk-full.js'
 export {
@@ -43,9 +44,16 @@ export {
   type TaskMessage,
 } from './messages.js'
 export { asNumber, asNumbers, asTexts, NOTE_HEADERS, type Note, type NoteHeader, Notes } from './notes.js'
-export { type Arguments, type ProcessDefinition, type ProcessEnvironment, runProcess } from './process.js'
+export { type ProcessDefinition, type ProcessEnvironment, runProcess } from './process.js'
 export { firstProblem, shapeOf, validator } from './schema.js'
-export { type OpenService, runService, type ServiceDefinition, type ServiceDependencies } from './service.js'
+export {
+  type OpenService,
+  type RunCommand,
+  runService,
+  type ServiceCommands,
+  type ServiceDefinition,
+  type ServiceDependencies,
+} from './service.js'
 export {
   type Afterwards,
   again,

@@ -44,12 +44,18 @@ export class LogFile {
 }
 
 /**
- * Makes the process's logger. Secrets are hidden in whatever is logged; bindings of child loggers are ours to keep clean.
+ * Makes the process's logger; on `stderr` only warnings and errors, beside what a command says. Secrets are hidden in whatever is logged; bindings of child loggers are ours to keep clean.
  * Throws ConfigError when the file cannot be opened.
  */
-export function createLogger(service: string, config: LogConfig, file = openLogFile(config)): Logger {
+export function createLogger(
+  service: string,
+  config: LogConfig,
+  file = openLogFile(config),
+  output: 'stdout' | 'stderr' = 'stdout',
+): Logger {
   const level = config.LogLevel === 'warning' ? 'warn' : config.LogLevel
-  const streams = [{ level, stream: enduring(destination({ fd: 1, sync: true }), 'stdout') }]
+  const screen = destination({ fd: output === 'stdout' ? 1 : 2, sync: true })
+  const streams = [{ level: output === 'stdout' ? level : ('warn' as const), stream: enduring(screen, output) }]
   if (file) streams.push({ level, stream: enduring(file, file.path) })
   return pino(
     {

@@ -1,15 +1,14 @@
 // From the command line to the exit code: arguments, configuration, logger, signals. The only file that sets the code.
 import { realpathSync } from 'node:fs'
 import type { TObject, TSchema } from 'typebox'
-import yargs, { type Options, type PositionalOptions } from 'yargs'
+import type { Options, PositionalOptions } from 'yargs'
 import { BrokerRefusedError } from './broker/connection.js'
+import { type Arguments, type Commands, parseCommandLine } from './command-line.js'
 import { findConfigFile, loadConfig, noConfigFile } from './config.js'
 import { ConfigError, describeError } from './errors.js'
 import { createLogger, type LogConfig, type LogFile, type Logger, openLogFile } from './logger.js'
 import { Shutdown } from './shutdown.js'
 import { fileProblems, placeholders } from './usable.js'
-
-export type Arguments = Readonly<Record<string, unknown>>
 
 /** The schema of a configuration of this type. */
 export type SchemaOf<C> = TObject<{ [K in keyof C]-?: TSchema }>
@@ -24,6 +23,8 @@ export interface ProcessDefinition<C extends object> {
   readonly options?: Readonly<Record<string, Options>>
   /** Command-line arguments without a name, in their order; each may be left out. */
   readonly positionals?: Readonly<Record<string, PositionalOptions>>
+  /** To be done in place of `run`. Their log lines go to standard error, since standard output is for what they say. */
+  readonly commands?: Commands<ProcessDefinition<C>['run']>
   /** Rewrites the command line before it is parsed. */
   rewrite?(argv: readonly string[]): string[]
   /**
@@ -67,12 +68,15 @@ export async function runProcess<C extends object>(definition: ProcessDefinition
 function ignore(): void {}
 
 async function start<C extends object>(definition: ProcessDefinition<C>): Promise<number> {
-  const args = await parseArguments(definition)
+  const { args, command } = await parseCommandLine(definition)
   const isCheck = args['check-config'] === true
   const { source, config, advice, unusable } = await configure(definition, args)
   if (isCheck) for (const warning of advice) process.stdout.write(`warning: ${warning}\n`)
   if (unusable.length > 0) throw new ConfigError(source, unusable)
-  if (!isCheck) return run(definition, { config, args, advice })
+  if (!isCheck) {
+    const output = command ? 'stderr' : 'stdout'
+    return run(definition.name, { config, args, advice, output, work: command?.run ?? definition.run })
+  }
   process.stdout.write(`${source}: ok\n`)
   return EXIT.ok
 }
@@ -100,11 +104,13 @@ interface Start<C extends object> {
   readonly config: Readonly<C>
   readonly args: Arguments
   readonly advice: readonly string[]
+  readonly output: 'stdout' | 'stderr'
+  readonly work: ProcessDefinition<C>['run']
 }
 
-async function run<C extends object>(definition: ProcessDefinition<C>, { config, args, advice }: Start<C>) {
+async function run<C extends object>(name: string, { config, args, advice, output, work }: Start<C>) {
   const file = openLogFile(logConfig(config))
-  const log = createLogger(definition.name, logConfig(config), file)
+  const log = createLogger(name, logConfig(config), file, output)
   for (const warning of advice) log.warn({ warning }, 'the configuration should be looked at')
   using shutdown = new Shutdown(
     () => drainMs(config),
@@ -119,7 +125,7 @@ async function run<C extends object>(definition: ProcessDefinition<C>, { config,
   process.on('SIGHUP', hangUp)
   process.on('uncaughtException', crash)
   try {
-    return await definition.run(config, { log, shutdown, args })
+    return await work(config, { log, shutdown, args })
   } catch (error: unknown) {
     log.fatal({ err: error }, 'ended by an error')
     throw error
@@ -137,36 +143,6 @@ function reopen(file: LogFile | undefined, log: Logger): void {
   } catch (error: unknown) {
     log.warn({ err: error }, 'LogFile cannot be opened anew; going on in the old one')
   }
-}
-
-async function parseArguments<C extends object>(definition: ProcessDefinition<C>): Promise<Arguments> {
-  const argv = process.argv.slice(2)
-  const positionals = Object.entries(definition.positionals ?? {})
-  const parser = yargs(definition.rewrite?.(argv) ?? argv)
-    .scriptName(definition.name)
-    // The Go suite's flags have one dash: `-config` is not `-c -o -n …`.
-    .parserConfiguration({ 'short-option-groups': false, 'camel-case-expansion': false })
-    .usage(`$0 [options]${positionals.map(([name]) => ` [${name}]`).join('')}\n\n${definition.summary}`)
-    .option('config', {
-      type: 'string',
-      requiresArg: true,
-      describe: `Configuration file; default ${definition.name}.conf.json here, then beside the executable`,
-    })
-    .option('check-config', { type: 'boolean', describe: 'Check the configuration file and end' })
-    .options(definition.options ?? {})
-    .alias('help', 'h')
-    .version(process.env.SERVICE_VERSION ?? 'development')
-    .strict()
-    .fail((message, error) => {
-      throw error ?? new ConfigError('arguments', [`${message}; see ${definition.name} --help`])
-    })
-  if (positionals.length === 0) return parser.parseAsync()
-  const usage = ['$0', ...positionals.map(([name]) => `[${name}]`)].join(' ')
-  return parser
-    .command(usage, definition.summary, command => {
-      for (const [name, options] of positionals) command.positional(name, options)
-    })
-    .parseAsync()
 }
 
 function configFile<C extends object>(definition: ProcessDefinition<C>, args: Arguments): string | undefined {

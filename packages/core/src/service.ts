@@ -10,9 +10,10 @@ import { declareQueues, type OwnQueue } from './broker/queues.js'
 import { SharedCauses } from './broker/shared-causes.js'
 import { Silence } from './broker/silence.js'
 import { tlsFiles, tlsProblems } from './broker/tls.js'
+import type { Arguments, Command, CommandGroup } from './command-line.js'
 import { describeError } from './errors.js'
 import type { Logger } from './logger.js'
-import { type Arguments, type ProcessEnvironment, runProcess, type SchemaOf } from './process.js'
+import { type ProcessDefinition, type ProcessEnvironment, runProcess, type SchemaOf } from './process.js'
 import type { BoundStage } from './stage.js'
 import type { BrokerConfig } from './stage-config.js'
 
@@ -28,6 +29,10 @@ export interface ServiceDependencies {
   readonly publisher: Publisher
 }
 
+/** Carries out a command; resolves with the exit code. Its publisher is not open yet. */
+export type RunCommand<C> = (config: Readonly<C>, dependencies: ServiceDependencies, args: Arguments) => Promise<number>
+export type ServiceCommands<C> = readonly (Command<RunCommand<C>> | CommandGroup<RunCommand<C>>)[]
+
 export interface ServiceDefinition<C extends BrokerConfig> {
   readonly name: string
   readonly summary: string
@@ -42,7 +47,9 @@ export interface ServiceDefinition<C extends BrokerConfig> {
   advise?(config: Readonly<C>): string[]
   /** Makes clients and stages. Opens no connection that disposing does not end. */
   open(config: Readonly<C>, dependencies: ServiceDependencies): Promise<OpenService>
-  /** Something to do in place of consuming, when the arguments ask for it; resolves with the exit code. */
+  /** To be done in place of consuming. */
+  readonly commands?: ServiceCommands<C>
+  /** Something to do in place of consuming, when the options of the plain start ask for it; resolves with the exit code. */
   command?(config: Readonly<C>, args: Arguments): ((dependencies: ServiceDependencies) => Promise<number>) | undefined
 }
 
@@ -56,10 +63,43 @@ export async function runService<C extends BrokerConfig>(definition: ServiceDefi
     summary: definition.summary,
     schema: definition.schema,
     ...(definition.options && { options: definition.options }),
+    commands: (definition.commands ?? []).map(command => asProcessCommand(definition, command)),
     check: config => [...checkBroker(config), ...(definition.check?.(config) ?? [])],
     advise: config => definition.advise?.(config) ?? [],
     run: (config, environment) => serve(definition, config, environment),
   })
+}
+
+type ProcessRun<C extends object> = ProcessDefinition<C>['run']
+
+function asProcessCommand<C extends BrokerConfig>(
+  definition: ServiceDefinition<C>,
+  command: ServiceCommands<C>[number],
+): Command<ProcessRun<C>> | CommandGroup<ProcessRun<C>> {
+  const convert = (each: Command<RunCommand<C>>): Command<ProcessRun<C>> => ({
+    ...each,
+    async run(config, { log, shutdown, args }) {
+      const shared = sharedBy(definition, config)
+      await using publisher = publisherOf(definition, config, { ...shared, log })
+      return await each.run(config, { log, stop: shutdown.stop, publisher }, args)
+    },
+  })
+  return 'run' in command ? convert(command) : { ...command, commands: command.commands.map(convert) }
+}
+
+/** What all connections of the process have in common. */
+function sharedBy<C extends BrokerConfig>({ name }: ServiceDefinition<C>, config: Readonly<C>) {
+  const addresses = parseBrokers(config.Amqp)
+  return { addresses, tls: tlsFiles(config), name: `${name}@${hostname()}:${process.pid}` }
+}
+
+function publisherOf<C extends BrokerConfig>(
+  definition: ServiceDefinition<C>,
+  config: Readonly<C>,
+  shared: ReturnType<typeof sharedBy> & { readonly log: Logger },
+): Publisher {
+  const { QueueType: queueType, MaxMessageSize: maxMessageSize } = config
+  return new Publisher({ ...shared, queues: definition.queues(config), queueType, maxMessageSize })
 }
 
 async function serve<C extends BrokerConfig>(
@@ -69,11 +109,10 @@ async function serve<C extends BrokerConfig>(
 ): Promise<number> {
   const { log, shutdown, args } = environment
   const queues = definition.queues(config)
-  const addresses = parseBrokers(config.Amqp)
-  const shared = { addresses, tls: tlsFiles(config), name: `${definition.name}@${hostname()}:${process.pid}` }
+  const shared = sharedBy(definition, config)
+  const { addresses } = shared
   log.info({ broker: showBrokers(addresses), version: process.env.SERVICE_VERSION ?? 'development' }, 'starting')
-  const { QueueType: queueType, MaxMessageSize: maxMessageSize } = config
-  await using publisher = new Publisher({ ...shared, log, queues, queueType, maxMessageSize })
+  await using publisher = publisherOf(definition, config, { ...shared, log })
   const dependencies = { log, stop: shutdown.stop, publisher }
   const command = definition.command?.(config, args)
   if (command) return await command(dependencies)
@@ -85,7 +124,7 @@ async function serve<C extends BrokerConfig>(
     return new Consumer(stage, {
       service: definition.name,
       failedQueue: definition.failedQueue(config),
-      maxMessageSize,
+      maxMessageSize: config.MaxMessageSize,
       publisher,
       causes,
       log,
@@ -100,7 +139,7 @@ async function serve<C extends BrokerConfig>(
     ...shared,
     log: consuming,
     setUp: async model => {
-      await declareQueues(model, queues, { type: queueType, silence })
+      await declareQueues(model, queues, { type: config.QueueType, silence })
       await Promise.all(consumers.map(consumer => consumer.setUp(model)))
     },
     onLost: cause => {

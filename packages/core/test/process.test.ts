@@ -128,3 +128,25 @@ test('SIGHUP without a log file, and before the process runs, does no harm', asy
   service.signal('SIGTERM')
   assert.equal((await service.exit).code, 0)
 })
+
+test('a command says what it says on standard output, and nothing but warnings beside it', async t => {
+  const { code, output } = await run(t, {}, 'say', 'a', 'b', '--to', 'you')
+  assert.equal(code, 0)
+  assert.match(output, /^\[\["a","b"\],"you"\]$/m)
+  assert.match(output, /"msg":"saying"/)
+  assert.doesNotMatch(output, /not shown/)
+  assert.equal((await run(t, {}, 'count', 'up')).code, 1)
+})
+
+test('what is no command, or too little of one, is refused with exit code 2', async t => {
+  for (const [args, problem] of [
+    [['tell'], /Unknown argument: tell/],
+    [['say'], /Not enough non-option arguments/],
+    [['say', 'a', '--fast'], /Unknown argument: fast/],
+    [['count'], /name one of: up/],
+  ] as const) {
+    const { code, output } = await run(t, {}, ...args)
+    assert.equal(code, 2, output)
+    assert.match(output, problem)
+  }
+})

@@ -1,0 +1,118 @@
+// The command line: options of the plain start, and commands to do in its place.
+import yargs, { type Argv, type Options, type PositionalOptions } from 'yargs'
+import { ConfigError } from './errors.js'
+
+export type Arguments = Readonly<Record<string, unknown>>
+
+/** `Run` is what the command is carried out by: another type for each kind of process. */
+export interface Command<Run> {
+  /** As yargs spells it: a word and its arguments, e.g. `where <what..>`. */
+  readonly usage: string
+  /** One sentence for `--help`. */
+  readonly summary: string
+  readonly positionals?: Readonly<Record<string, PositionalOptions>>
+  /** Of this command alone; `--config` is there for all. */
+  readonly options?: Readonly<Record<string, Options>>
+  readonly run: Run
+}
+
+/** A word before other words, e.g. `dumps list`. */
+export interface CommandGroup<Run> {
+  readonly usage: string
+  readonly summary: string
+  readonly commands: readonly Command<Run>[]
+}
+
+export type Commands<Run> = readonly (Command<Run> | CommandGroup<Run>)[]
+
+export interface CommandLine<Run> {
+  /** Name of the executable. */
+  readonly name: string
+  readonly summary: string
+  /** Of the plain start. */
+  readonly options?: Readonly<Record<string, Options>>
+  /** Arguments of the plain start without a name, in their order; each may be left out. */
+  readonly positionals?: Readonly<Record<string, PositionalOptions>>
+  readonly commands?: Commands<Run>
+  /** Rewrites the command line before it is parsed. */
+  rewrite?(argv: readonly string[]): string[]
+}
+
+export interface Parsed<Run> {
+  readonly args: Arguments
+  /** Undefined for a plain start. */
+  readonly command: Command<Run> | undefined
+}
+
+/** Parses the arguments of this process. Throws ConfigError; `--help` and `--version` end the process. */
+export async function parseCommandLine<Run>(line: CommandLine<Run>): Promise<Parsed<Run>> {
+  const { name, summary, positionals = {}, options = {}, commands = [] } = line
+  const argv = process.argv.slice(2)
+  let command: Command<Run> | undefined
+  const parser = yargs(line.rewrite?.(argv) ?? argv)
+    .scriptName(name)
+    // The Go suite's flags have one dash: `-config` is not `-c -o -n …`.
+    .parserConfiguration({ 'short-option-groups': false, 'camel-case-expansion': false })
+    .usage(`${usageOf(positionals)}\n\n${summary}`)
+    .option('config', {
+      type: 'string',
+      requiresArg: true,
+      describe: `Configuration file; default ${name}.conf.json here, then beside the executable`,
+    })
+    .option('check-config', { type: 'boolean', describe: 'Check the configuration file and end', global: false })
+    .options(ofPlainStart(options))
+    .alias('help', 'h')
+    .version(process.env.SERVICE_VERSION ?? 'development')
+    .strict()
+    .fail((message, error) => {
+      throw error ?? new ConfigError('arguments', [`${message}; see ${name} --help`])
+    })
+  if (Object.keys(positionals).length > 0) {
+    const usage = ['$0', ...Object.keys(positionals).map(each => `[${each}]`)].join(' ')
+    parser.command(usage, summary, builder => withArguments(builder, { positionals }))
+  }
+  for (const each of commands) {
+    add(parser, each, chosen => {
+      command = chosen
+    })
+  }
+  return { args: await parser.parseAsync(), command }
+}
+
+function usageOf(positionals: object): string {
+  return ['$0 [options]', ...Object.keys(positionals).map(name => `[${name}]`)].join(' ')
+}
+
+/** What a command has no use for is unknown there. */
+function ofPlainStart(options: Readonly<Record<string, Options>>): Record<string, Options> {
+  return Object.fromEntries(Object.entries(options).map(([name, option]) => [name, { ...option, global: false }]))
+}
+
+function add<Run>(parser: Argv, command: Commands<Run>[number], choose: (command: Command<Run>) => void): void {
+  const { usage, summary } = command
+  if ('run' in command) {
+    parser.command(
+      usage,
+      summary,
+      builder => withArguments(builder, command),
+      () => choose(command),
+    )
+    return
+  }
+  parser.command(usage, summary, builder => {
+    for (const inner of command.commands) add(builder, inner, choose)
+    return builder.demandCommand(1, 1, `name one of: ${command.commands.map(inner => wordOf(inner.usage)).join(', ')}`)
+  })
+}
+
+function wordOf(usage: string): string {
+  return usage.split(' ', 1)[0] ?? usage
+}
+
+function withArguments(
+  builder: Argv,
+  { positionals = {}, options = {} }: Pick<Command<unknown>, 'positionals' | 'options'>,
+): Argv {
+  for (const [name, option] of Object.entries(positionals)) builder.positional(name, option)
+  return builder.options(options)
+}
