@@ -1,5 +1,6 @@
 export { brokerForTests, NoTestBrokerError, type TakenMessage, TestBroker, testQueues } from './amqp.js'
 export * from './archive/index.js'
+export * from './cape/index.js'
 export {
   type BsonValue,
   bsonFromPython,

@@ -11,12 +11,16 @@ export interface SandboxOptions {
   readonly version: CuckooVersion
   /** Analyses that run at the same time. */
   readonly machines: number
+  /** Default false: machines take tasks by themselves. */
+  readonly idle?: boolean
   /** The tags of the machines, first to last. Default: none has any. */
   readonly machineTags: readonly (readonly string[])[]
   /** Milliseconds from `running` to `completed`; Infinity never ends. */
   readonly analysisTime: number | ((task: CuckooTask) => number)
   /** Milliseconds from `completed` to `reported`; Infinity leaves the task `completed`. */
   readonly processingTime: number | ((task: CuckooTask) => number)
+  /** Default false: the id of the newest task comes back after it was deleted, as on SQLite. */
+  readonly idsNeverReturn?: boolean
   /** What `report.json` holds; null: there is none although the task is reported. */
   readonly report: ((task: CuckooTask) => Report | string | Buffer | Body | null) | undefined
   /** The dropped files, a ready archive, or null for no `files` folder at all. */
@@ -36,12 +40,13 @@ export interface Storage {
 }
 
 /** The states after which a task never runs again. */
-const ENDED: ReadonlySet<TaskStatus> = new Set([
+export const ENDED_STATUSES: ReadonlySet<TaskStatus> = new Set([
   'reported',
   'failed_analysis',
   'failed_processing',
   'failed_reporting',
   'recovered',
+  'banned',
 ])
 
 /** Tasks, samples and folders. Its timers end with `stop`. */
@@ -131,7 +136,8 @@ export class Sandbox {
     if (status === 'running') this.#start(task)
     if (status === 'completed') this.#complete(task)
     if (status === 'reported') this.#write(task)
-    if (ENDED.has(status) && !this.#storage.has(task.id)) this.#storage.set(task.id, this.#leftovers(task, false))
+    if (ENDED_STATUSES.has(status) && !this.#storage.has(task.id))
+      this.#storage.set(task.id, this.#leftovers(task, false))
     this.#fillMachines()
   }
 
@@ -165,11 +171,12 @@ export class Sandbox {
     if (!this.tasks.delete(task.id)) return
     task.history.push({ status: 'deleted', at: new Date() })
     this.#counts.set(task.status, this.count(task.status) - 1)
+    if (this.#options.idsNeverReturn === true) return
     if (task.id === this.#newest) this.#newest = Math.max(0, ...this.tasks.keys())
   }
 
   #fillMachines(): void {
-    if (this.freeMachines === 0 || this.count('pending') === 0) return
+    if (this.#options.idle === true || this.freeMachines === 0 || this.count('pending') === 0) return
     const waiting = [...this.tasks.values()].filter(task => task.status === 'pending')
     const urgency = (task: CuckooTask): number => Number(task.priority) || 0
     const next = waiting.sort((a, b) => urgency(b) - urgency(a) || a.id - b.id)[0]

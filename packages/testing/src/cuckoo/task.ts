@@ -3,7 +3,7 @@ import { type Flavour, localAsUtc, localStamp } from './flavour.js'
 import type { PythonValue } from './python-json.js'
 import type { SampleFacts } from './sample.js'
 
-/** `cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`. */
+/** `cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`; the last two only in CAPE (`kevoreilly/CAPEv2:lib/cuckoo/core/data/task.py`). */
 export type TaskStatus =
   | 'pending'
   | 'running'
@@ -13,6 +13,8 @@ export type TaskStatus =
   | 'failed_analysis'
   | 'failed_processing'
   | 'failed_reporting'
+  | 'banned'
+  | 'distributed'
 
 /** The form fields of a submission, as Cuckoo keeps them. */
 export interface Submission {
