@@ -1,3 +1,5 @@
+export { BrokerConnection } from './broker/connection.js'
+export { declareEventQueue, isDeclarationRefused } from './broker/event-sender.js'
 export { Publisher, UndeliverableError } from './broker/publisher.js'
 export { declareQueue, type OwnQueue, QueueMismatchError, stageQueues } from './broker/queues.js'
 export { SharedCauses } from './broker/shared-causes.js'
@@ -19,6 +21,7 @@ export {
   StopRequested,
   toError,
 } from './errors.js'
+export { decodeEvent, encodeEvent, eventQueue, type Origin, type PipelineEvent } from './events.js'
 export { type FailedFields, failedToWire } from './failed-fields.js'
 export {
   type FailureEntry,
@@ -47,6 +50,7 @@ export { asNumber, asNumbers, asTexts, NOTE_HEADERS, type Note, type NoteHeader,
 export { type ProcessDefinition, type ProcessEnvironment, runProcess } from './process.js'
 export { firstProblem, shapeOf, validator } from './schema.js'
 export {
+  type BrokerAccess,
   type OpenService,
   type RunCommand,
   runService,
@@ -75,4 +79,5 @@ export {
   type StageConfig,
   StageKeys,
 } from './stage-config.js'
+export { type EventName, type Happening, NO_TELEMETRY, type Subject, type Telemetry, waitingFor } from './telemetry.js'
 export { directoryProblems, existingPart } from './usable.js'

@@ -3,8 +3,9 @@ import { hostname } from 'node:os'
 import { delay, orAbort } from '@cuckoo-distributed/wait'
 import type { Options } from 'yargs'
 import { parseBrokers, showBrokers } from './broker/address.js'
-import { BrokerConnection } from './broker/connection.js'
+import { BrokerConnection, type BrokerConnectionOptions } from './broker/connection.js'
 import { Consumer } from './broker/consumer.js'
+import { EventSender, instanceName } from './broker/event-sender.js'
 import { Publisher } from './broker/publisher.js'
 import { declareQueues, type OwnQueue } from './broker/queues.js'
 import { SharedCauses } from './broker/shared-causes.js'
@@ -16,6 +17,7 @@ import type { Logger } from './logger.js'
 import { type ProcessDefinition, type ProcessEnvironment, runProcess, type SchemaOf } from './process.js'
 import type { BoundStage } from './stage.js'
 import type { BrokerConfig } from './stage-config.js'
+import { NO_TELEMETRY, type Telemetry } from './telemetry.js'
 
 /** What a service has opened: its stages, and how to close what they use. */
 export interface OpenService extends AsyncDisposable {
@@ -27,7 +29,15 @@ export interface ServiceDependencies {
   /** Ends waiting, for what lives as long as the process. */
   readonly stop: AbortSignal
   readonly publisher: Publisher
+  readonly telemetry: Telemetry
+  /** Of this process: `host:pid.` and something random. */
+  readonly instance: string
+  /** For connections beside those of the pipeline. */
+  readonly broker: BrokerAccess
 }
+
+/** What all connections of a process have in common. */
+export type BrokerAccess = Pick<BrokerConnectionOptions, 'addresses' | 'tls' | 'name'>
 
 /** Carries out a command; resolves with the exit code. Its publisher is not open yet. */
 export type RunCommand<C> = (config: Readonly<C>, dependencies: ServiceDependencies, args: Arguments) => Promise<number>
@@ -78,28 +88,40 @@ function asProcessCommand<C extends BrokerConfig>(
 ): Command<ProcessRun<C>> | CommandGroup<ProcessRun<C>> {
   const convert = (each: Command<RunCommand<C>>): Command<ProcessRun<C>> => ({
     ...each,
-    async run(config, { log, shutdown, args }) {
-      const shared = sharedBy(definition, config)
-      await using publisher = publisherOf(definition, config, { ...shared, log })
-      return await each.run(config, { log, stop: shutdown.stop, publisher }, args)
+    async run(config, environment) {
+      await using dependencies = dependenciesOf(definition, config, environment)
+      return await each.run(config, dependencies, environment.args)
     },
   })
   return 'run' in command ? convert(command) : { ...command, commands: command.commands.map(convert) }
 }
 
-/** What all connections of the process have in common. */
-function sharedBy<C extends BrokerConfig>({ name }: ServiceDefinition<C>, config: Readonly<C>) {
-  const addresses = parseBrokers(config.Amqp)
-  return { addresses, tls: tlsFiles(config), name: `${name}@${hostname()}:${process.pid}` }
-}
-
-function publisherOf<C extends BrokerConfig>(
+function dependenciesOf<C extends BrokerConfig>(
   definition: ServiceDefinition<C>,
   config: Readonly<C>,
-  shared: ReturnType<typeof sharedBy> & { readonly log: Logger },
-): Publisher {
+  { log: ofProcess, shutdown }: ProcessEnvironment,
+): ServiceDependencies & AsyncDisposable {
+  const { name: service } = definition
+  const instance = instanceName(hostname(), process.pid)
+  const log = ofProcess.child({ instance })
+  const addresses = parseBrokers(config.Amqp)
+  const broker = { addresses, tls: tlsFiles(config), name: `${service}@${hostname()}:${process.pid}` }
   const { QueueType: queueType, MaxMessageSize: maxMessageSize } = config
-  return new Publisher({ ...shared, queues: definition.queues(config), queueType, maxMessageSize })
+  const publisher = new Publisher({ ...broker, log, queues: definition.queues(config), queueType, maxMessageSize })
+  const failedQueue = definition.failedQueue(config)
+  const events = config.Events ? new EventSender({ ...broker, log, service, instance, failedQueue }) : undefined
+  return {
+    log,
+    stop: shutdown.stop,
+    publisher,
+    telemetry: events ?? NO_TELEMETRY,
+    instance,
+    broker,
+    async [Symbol.asyncDispose]() {
+      await publisher[Symbol.asyncDispose]()
+      await events?.[Symbol.asyncDispose]()
+    },
+  }
 }
 
 async function serve<C extends BrokerConfig>(
@@ -107,13 +129,11 @@ async function serve<C extends BrokerConfig>(
   config: Readonly<C>,
   environment: ProcessEnvironment,
 ): Promise<number> {
-  const { log, shutdown, args } = environment
+  await using dependencies = dependenciesOf(definition, config, environment)
+  const { log, publisher, telemetry, broker } = dependencies
+  const { shutdown, args } = environment
   const queues = definition.queues(config)
-  const shared = sharedBy(definition, config)
-  const { addresses } = shared
-  log.info({ broker: showBrokers(addresses), version: process.env.SERVICE_VERSION ?? 'development' }, 'starting')
-  await using publisher = publisherOf(definition, config, { ...shared, log })
-  const dependencies = { log, stop: shutdown.stop, publisher }
+  log.info({ broker: showBrokers(broker.addresses), version: process.env.SERVICE_VERSION ?? 'development' }, 'starting')
   const command = definition.command?.(config, args)
   if (command) return await command(dependencies)
   await using service = await definition.open(config, dependencies)
@@ -129,6 +149,7 @@ async function serve<C extends BrokerConfig>(
       causes,
       log,
       silence,
+      telemetry,
       holdLimitMs: config.HoldLimit * 1000,
       stop: shutdown.stop,
       force: shutdown.force,
@@ -136,7 +157,7 @@ async function serve<C extends BrokerConfig>(
     })
   })
   await using connection = new BrokerConnection({
-    ...shared,
+    ...broker,
     log: consuming,
     setUp: async model => {
       await declareQueues(model, queues, { type: config.QueueType, silence })
@@ -146,7 +167,7 @@ async function serve<C extends BrokerConfig>(
       for (const consumer of consumers) consumer.lose(cause)
     },
   })
-  return await consumeUntilStopped({ connection, publisher, consumers, service }, environment)
+  return await consumeUntilStopped({ connection, publisher, consumers, service, telemetry }, { log, shutdown })
 }
 
 interface Running {
@@ -154,18 +175,26 @@ interface Running {
   readonly publisher: Publisher
   readonly consumers: readonly Consumer[]
   readonly service: OpenService
+  readonly telemetry: Telemetry
 }
 
-async function consumeUntilStopped(running: Running, { log, shutdown }: ProcessEnvironment): Promise<number> {
+async function consumeUntilStopped(
+  running: Running,
+  { log, shutdown }: Pick<ProcessEnvironment, 'log' | 'shutdown'>,
+): Promise<number> {
   try {
     await Promise.all([running.publisher.open(shutdown.stop), running.connection.open(shutdown.stop)])
   } catch (error: unknown) {
     if (shutdown.stop.aborted) return 0
     throw error
   }
-  log.info({ queues: running.service.stages.map(stage => stage.queue) }, 'consuming')
+  const queues = running.service.stages.map(stage => stage.queue)
+  log.info({ queues }, 'consuming')
+  for (const queue of queues) running.telemetry.happened({ queue }, { event: 'started' })
   await untilAborted(shutdown.stop)
-  return (await drainInTime(running.consumers, shutdown.force, log)) ? 0 : 1
+  const isDrained = await drainInTime(running.consumers, shutdown.force, log)
+  for (const queue of queues) running.telemetry.happened({ queue }, { event: 'stopped' })
+  return isDrained ? 0 : 1
 }
 
 /** True when every delivery was settled or given back before the end of the drain time, plus a moment to notice it. */

@@ -24,6 +24,11 @@ export const BrokerKeys = {
     default: 'info',
     description: '`debug`, `info` or `warning`',
   }),
+  Events: Type.Boolean({
+    default: true,
+    description:
+      "Tell the overseer's journal what becomes of each message, through the queue `<FailedQueue>.events`; nothing else depends on that",
+  }),
   HoldLimit: Type.Integer({
     default: 600,
     minimum: 1,

@@ -3,6 +3,7 @@ import type { MessageHeaders } from './headers.js'
 import type { Intake } from './intake.js'
 import type { Logger } from './logger.js'
 import type { Notes } from './notes.js'
+import type { Happening, Subject } from './telemetry.js'
 
 /** Work that may only be done once the broker has surely read the ack; its failure is logged and harms nothing. */
 export type Afterwards = (signal: AbortSignal) => Promise<void>
@@ -25,7 +26,7 @@ export type OrElse = (refusal: Error) => Promise<Outcome>
  *   stage (default), or all of them (the overseer, whose hops are not stages of the message's way). `onward` are the
  *   notes for the next stage, if others than those of the message: a message that cannot be passed on keeps its own.
  *   `orElse` says what to do when the publish is refused for good (no such queue, a nack, too large); without it the
- *   message has failed.
+ *   message has failed. `told` is what telemetry hears when it is so, in place of `forwarded` or `done`.
  * - `done`: ack.
  * - `later`: back to the end of its own queue; no failure is counted.
  * - `again`: its body is let go of at once. When `when` has resolved the message goes back to its place in the queue, which
@@ -41,11 +42,13 @@ export type Outcome =
       readonly afterwards?: Afterwards | undefined
       readonly carriedOut?: CarriedOut | undefined
       readonly orElse?: OrElse | undefined
+      readonly told?: Happening | undefined
     }
   | {
       readonly kind: 'done'
       readonly afterwards?: Afterwards | undefined
       readonly carriedOut?: CarriedOut | undefined
+      readonly told?: Happening | undefined
     }
   | { readonly kind: 'later' }
   | { readonly kind: 'again'; readonly when: () => Promise<void> }
@@ -58,8 +61,8 @@ export function forward(
   return { kind: 'forward', queue, body, carry: 'next-stage', ...options }
 }
 
-export function done(afterwards?: Afterwards, carriedOut?: CarriedOut): Outcome {
-  return { kind: 'done', afterwards, carriedOut }
+export function done(options: Omit<Extract<Outcome, { kind: 'done' }>, 'kind'> = {}): Outcome {
+  return { kind: 'done', ...options }
 }
 
 export function later(): Outcome {
@@ -97,13 +100,15 @@ export interface StageContext {
   readonly waiting: AbortSignal
   /** Ends *working*: the drain time is over or the channel is gone. Uploads and submissions obey this one. */
   readonly working: AbortSignal
-  /** Adds to what every further line of `log`, and those of settling, name. Never secrets. */
-  describe(bindings: Record<string, unknown>): void
+  /** Adds to what every further line of `log`, those of settling, and events name. Never secrets. */
+  describe(bindings: Subject & Record<string, unknown>): void
   /**
    * To be called before the first byte of what must not be done twice leaves: from now on the message may have been
    * worked on, and it says so (`x-seen`) wherever it goes unless it is passed on, a failure included.
    */
   markBegun(): void
+  /** Tells telemetry what becomes of the message. What the outcome says need not be told. */
+  tell(happening: Happening): void
 }
 
 /** A stage bound to the queue it consumes. `prefetch` is the number of messages that are worked on at a time. */
@@ -127,7 +132,7 @@ export interface StageDefinition<M> {
   /** Bytes to message. Throws InvalidMessageError. */
   decode(body: Buffer): M
   /** What every log line about this message names, e.g. the analysis id. Never secrets. */
-  bindings?(message: M): Record<string, unknown>
+  bindings?(message: M): Subject & Record<string, unknown>
   handle(message: M, context: StageContext): Promise<Outcome>
 }
 
@@ -140,7 +145,7 @@ export function bindStage<M>(stage: StageDefinition<M>): BoundStage {
     holdLimitMs: stage.holdLimitMs,
     async run(context) {
       const message = stage.decode(context.delivery.body)
-      if (stage.bindings) context.describe(stage.bindings(message))
+      context.describe({ ...stage.bindings?.(message), attempt: context.headers.attempts + 1 })
       return stage.handle(message, context)
     },
   }

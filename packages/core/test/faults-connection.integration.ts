@@ -90,7 +90,7 @@ test('consuming connection that hangs after the ack: what was to follow it is gi
     handle: async () => {
       proxy.stall()
       handled = true
-      return done(() => Promise.reject(new Error('it ran')))
+      return done({ afterwards: () => Promise.reject(new Error('it ran')) })
     },
   })
   await broker.publish(queues.in, 'one')

@@ -187,7 +187,7 @@ test('a stage hears of what it has carried out even when the ack is lost, and no
       if (seen.length === 3) begun.open()
       await goOn.opened
       if (body === 'passed on') return forward(out, delivery.body, { carriedOut: note })
-      if (body === 'finished') return done(undefined, note)
+      if (body === 'finished') return done({ carriedOut: note })
       throw new Error('no')
     },
   })

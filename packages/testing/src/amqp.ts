@@ -63,7 +63,7 @@ export async function testQueues<Role extends string>(
   return Object.fromEntries(names) as Record<Role, string>
 }
 
-const derived = ['', '.lost', ...[1, 10, 60, 300, 600].map(seconds => `.delay.${seconds}`)]
+const derived = ['', '.lost', '.events', ...[1, 10, 60, 300, 600].map(seconds => `.delay.${seconds}`)]
 
 export class TestBroker {
   readonly url: string

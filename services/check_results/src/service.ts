@@ -48,11 +48,17 @@ export const checkResults: ServiceDefinition<CheckResultsConfig> = {
         const task = decodeTask(body)
         return { ...task, cuckooUrl: checkUrl(task.cuckooUrl, allowed) }
       },
-      bindings: ({ taskId, crits }) => ({ taskId, analysisId: crits.analysisId }),
-      async handle(task, { delivery, log, headers, waiting }) {
+      bindings: ({ taskId, cuckooUrl, crits: { analysisId, md5 } }) => ({
+        analysisId,
+        md5,
+        taskId,
+        cuckoo: displayUrl(cuckooUrl),
+      }),
+      async handle(task, context) {
+        const { delivery, log, headers } = context
         const clocks = headers.notes.get(CLOCKS) ?? {}
         const { taskId } = task
-        const outcome = await check(watchers.at(task.cuckooUrl), { taskId, clocks, signal: waiting }, patience)
+        const outcome = await check(watchers.at(task.cuckooUrl), { taskId, clocks, context }, patience)
           .catch((error: unknown) => {
             if (error instanceof TaskVanishedError && delivery.mayBeRepeat) return error
             throw error
@@ -65,10 +71,12 @@ export const checkResults: ServiceDefinition<CheckResultsConfig> = {
           return forward(config.ProducerQueue, delivery.body)
         }
         log.info('reported')
+        if (outcome !== taskId) context.describe({ taskId: outcome })
         const isSame = outcome === taskId
         return forward(
           config.ProducerQueue,
           isSame ? delivery.body : encodeTask({ ...task, taskId: outcome, cuckooUrl: displayUrl(task.cuckooUrl) }),
+          { told: { event: 'reported' } },
         )
       },
     })

@@ -105,7 +105,7 @@ function setUp(
   const forever = new AbortController().signal
   const watch = (id: number, clocks: WatchClocks = {}, signal = forever): Watched => {
     const watched: Watched = { state: 'watching', clocks }
-    check(watcher, { taskId: id, clocks, signal }, patience).then(
+    check(watcher, { taskId: id, clocks, context: { waiting: signal, tell: () => undefined } }, patience).then(
       id => {
         watched.state = id === undefined ? 'later' : 'reported'
         watched.id = id

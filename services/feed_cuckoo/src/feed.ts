@@ -12,6 +12,7 @@ import {
   type Outcome,
   PermanentError,
   type StageContext,
+  waitingFor,
 } from '@cuckoo-distributed/core'
 import { type CritsServers, readSample } from '@cuckoo-distributed/crits-client'
 import { faultOf, ServerAwayError } from '@cuckoo-distributed/http'
@@ -61,10 +62,12 @@ export class Feeder {
     try {
       const taskId = await this.#taskPatiently(submission, sample, context)
       if (taskId === undefined) return later()
+      context.describe({ taskId, cuckoo: cuckoo.client.baseUrl })
       await this.#tellSubmitted(submission, taskId, context)
       return forward(
         producerQueue,
         encodeTask({ taskId, cuckooUrl: cuckoo.client.baseUrl, crits: { ...crits, critsUrl } }),
+        { told: { event: 'submitted' } },
       )
     } catch (error: unknown) {
       if (error instanceof StagingError && error.code === 'no-space') return laterWithSpace(context)
@@ -124,7 +127,8 @@ export class Feeder {
     for (;;) {
       // Read when there is room in Cuckoo, which is not kept for a CRITs that is away.
       const source = submission.sample ? undefined : crits.forMessage(submission.crits.critsUrl).availability
-      if (source && !(await bulkhead.ready(source, context.waiting))) return undefined
+      if (source && !(await waitingFor('CRITs, which is away', context, bulkhead.ready(source, context.waiting))))
+        return undefined
       try {
         return await this.#task(submission, sample, context)
       } catch (error: unknown) {
@@ -148,7 +152,7 @@ export class Feeder {
       const found = doubtedAt === undefined ? undefined : await find(doubtedAt)
       if (found !== undefined) return found
       await this.#tellReceived(submission, context)
-      const place = await room.enter(waiting)
+      const place = await waitingFor('room in Cuckoo', context, room.enter(waiting))
       if (place === undefined) return undefined
       try {
         return await this.#upload(submission, await sample.get(), context)
@@ -158,7 +162,7 @@ export class Feeder {
         const endedAt = performance.now()
         place.leave()
         room.expire()
-        const isAway = await cuckoo.availability.isAway(error, waiting)
+        const isAway = await waitingFor('Cuckoo, which is away', context, cuckoo.availability.isAway(error, waiting))
         if (!isAway) failed += 1
         if (faultOf(error) === 'own' || failed >= TRIES) return await findOrThrow(() => find(endedAt), error)
         if (error instanceof UnknownOutcomeError) doubtedAt = endedAt

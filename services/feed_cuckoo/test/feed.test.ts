@@ -106,6 +106,7 @@ function deliver(feeder: Feeder, body: Buffer, change: DeliveryChange = {}) {
     waiting: change.waiting ?? forever,
     working: forever,
     describe: () => undefined,
+    tell: () => undefined,
     markBegun: () => {
       headers.seen = true
     },

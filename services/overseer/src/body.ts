@@ -11,6 +11,18 @@ const BACKSLASH = 0x5c
 /** `\ud83d\ude00`: no escape, nor the two that make one character, is longer. */
 const LONGEST_ESCAPE = 12
 
+/** Whom a message is about. */
+export interface BodySubject {
+  /** Undefined when too little is said. */
+  readonly crits: CritsData | undefined
+  readonly taskId: number | undefined
+}
+
+/** As a log line names them. */
+export function idsOf({ crits, taskId }: BodySubject) {
+  return { analysisId: crits?.analysisId, md5: crits?.md5 || undefined, taskId }
+}
+
 export class Body {
   readonly #bytes: Buffer
   readonly #isEscaped: boolean
@@ -54,11 +66,14 @@ export class Body {
     yield Buffer.from('"')
   }
 
-  /** What it says about its analysis, valid or not; undefined when too little. Reads all of it: throws InvalidMessageError. */
-  findCrits(): CritsData | undefined {
+  /** What it says about its analysis, valid or not. Reads all of it: throws InvalidMessageError. */
+  findSubject(): BodySubject {
     const found = new Map<string, unknown>()
-    const field = (key: string) => [key, { container: (value: unknown) => void found.set(key, value) }] as const
-    const keys = ['CritsData', 'crits_data'] as const
+    const field = (key: string) => {
+      const take = (value: unknown) => void found.set(key, value)
+      return [key, key === 'TaskId' ? { scalar: take } : { container: take }] as const
+    }
+    const keys = ['CritsData', 'crits_data', 'TaskId'] as const
     let reader: JsonReader | undefined = new JsonReader({ fields: new Map(keys.map(field)) })
     for (const piece of this.pieces()) {
       try {
@@ -68,7 +83,11 @@ export class Body {
         reader = undefined // no message of ours; what was found before may do
       }
     }
-    return critsDataOf(found.get('CritsData') ?? found.get('crits_data'))
+    const taskId = found.get('TaskId')
+    return {
+      crits: critsDataOf(found.get('CritsData') ?? found.get('crits_data')),
+      taskId: typeof taskId === 'number' ? taskId : undefined,
+    }
   }
 }
 

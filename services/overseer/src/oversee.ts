@@ -1,17 +1,17 @@
 // oversee: a failed message is either put into a delay queue for its next try, or dumped.
 import {
   type BoundStage,
-  type CritsData,
   describeError,
   done,
   forward,
+  type Happening,
   later,
   type MessageHeaders,
   type Outcome,
   type SharedCauses,
   type StageContext,
 } from '@cuckoo-distributed/core'
-import { Body } from './body.js'
+import { Body, type BodySubject, idsOf } from './body.js'
 import { DELAY_LADDER, delayQueue, LONGEST_DELAY } from './config.js'
 import type { DumpWriter } from './dump.js'
 import { dumpName, encodeDump } from './dump-file.js'
@@ -47,24 +47,33 @@ async function oversee(context: StageContext, options: OverseeOptions): Promise<
   let subject: Subject
   try {
     const failed = readFailed(delivery.body, headers)
-    subject = { failed, crits: failed.body.findCrits() }
+    subject = { failed, ...failed.body.findSubject() }
   } catch (error: unknown) {
     return dumpAsItIs(context, describeError(error), options)
   }
-  const { failed, crits } = subject
+  const { failed } = subject
   // A Go stage counts no attempts; that the message is here is the first.
   if (!headers.cause) headers.attempts = Math.max(1, headers.attempts)
-  context.describe({ from: failed.service, target: failed.queue, analysisId: crits?.analysisId })
+  context.describe({ from: failed.service, target: failed.queue, ...idsOf(subject), attempt: headers.attempts })
   const step = nextStep(headers, options)
   if ('giveUp' in step) return dump(context, { ...subject, why: step.giveUp }, options)
-  headers.notes.set(DUE, Date.now() + step.delaySeconds * 1000)
+  const due = Date.now() + step.delaySeconds * 1000
+  headers.notes.set(DUE, due)
   const { attempts, cause } = headers
   if (cause && options.causes.begins(`${cause.code} ${failed.queue}`)) {
     context.log.error({ code: cause.code }, 'messages wait for the end of a cause that they share')
   }
   const count = cause ? { code: cause.code, tries: cause.tries } : { attempts }
   context.log.info({ ...count, delaySeconds: step.delaySeconds }, 'will be tried again')
-  return intoDelayQueue(context, subject, delayQueue(options.queue, step.delaySeconds), options)
+  const reason = lastFailure(failed, headers)
+  const told: Happening = cause
+    ? { event: 'waits for its cause', due, code: cause.code, reason }
+    : { event: 'retry due', due, code: failed.desc, reason }
+  return forward(delayQueue(options.queue, step.delaySeconds), delivery.body, {
+    carry: 'all',
+    told,
+    orElse: refusal => dump(context, { ...subject, why: describeError(refusal) }, options),
+  })
 }
 
 /** How long the next try has to wait, or why there is none. */
@@ -84,21 +93,13 @@ export function nextStep(
   return { giveUp: attempts === 1 ? 'failed once' : `failed ${attempts} times` }
 }
 
-interface Subject {
+interface Subject extends BodySubject {
   readonly failed: Failed
-  readonly crits: CritsData | undefined
-}
-
-function intoDelayQueue(context: StageContext, subject: Subject, queue: string, options: OverseeOptions): Outcome {
-  return forward(queue, context.delivery.body, {
-    carry: 'all',
-    orElse: refusal => dump(context, { ...subject, why: describeError(refusal) }, options),
-  })
 }
 
 async function dump(
   context: StageContext,
-  { failed, crits, why }: Subject & { readonly why: string },
+  { failed, crits, why }: Omit<Subject, 'taskId'> & { readonly why: string },
   options: OverseeOptions,
 ): Promise<Outcome> {
   const { headers, delivery } = context
@@ -107,9 +108,10 @@ async function dump(
     return later()
   const cause = lastFailure(failed, headers)
   context.log.error({ file, why, cause, attempts: headers.attempts }, 'dumped')
-  if (!crits) return done()
+  const told: Happening = { event: 'dumped', file, code: failed.desc, reason: `${why}: ${cause}` }
+  if (!crits) return done({ told })
   const line = `Given up (${why}); the overseer keeps the message as ${file}. ${cause}`
-  return doneWhenNoted(context, file, { crits, line, isError: failed.desc !== TASK_GONE_AFTER_CLEANUP }, options)
+  return doneWhenNoted(context, file, { crits, line, isError: failed.desc !== TASK_GONE_AFTER_CLEANUP }, told, options)
 }
 
 /** What is no failed message is kept byte for byte; nobody but an administrator can know where it belongs. */
@@ -118,10 +120,13 @@ async function dumpAsItIs(context: StageContext, why: string, options: OverseeOp
   const file = dumpName('', body, 'bin')
   if (!(await options.dumps.write(file, [body], context.waiting, body.length))) return later()
   context.log.error({ file, why }, 'not a failed message; dumped as it is')
-  const crits = Body.plain(body).findCrits()
-  if (!crits) return done()
+  const subject = Body.plain(body).findSubject()
+  const { crits } = subject
+  context.describe(idsOf(subject))
+  const told: Happening = { event: 'dumped', file, reason: why }
+  if (!crits) return done({ told })
   const line = `Given up (${why}); the overseer keeps the message as ${file}.`
-  return doneWhenNoted(context, file, { crits, line, isError: true }, options)
+  return doneWhenNoted(context, file, { crits, line, isError: true }, told, options)
 }
 
 /** CRITs is told from the disk: a message in hand must not wait for it, and a restart forgets nothing. */
@@ -129,13 +134,14 @@ async function doneWhenNoted(
   context: StageContext,
   dumpFile: string,
   notice: Omit<Notice, 'at'>,
+  told: Happening,
   options: OverseeOptions,
 ): Promise<Outcome> {
   const file = noticeName(dumpFile, notice.crits)
   const content = Buffer.from(JSON.stringify({ ...notice, at: Date.now() } satisfies Notice))
   if (!(await options.dumps.write(file, [content], context.waiting, context.delivery.body.length))) return later()
   options.notices.tell(file)
-  return done()
+  return done({ told })
 }
 
 /** One line of at most 1000 characters: a FailedMsg of another origin may hold any text. */

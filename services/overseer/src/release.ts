@@ -10,6 +10,7 @@ import {
   UndeliverableError,
 } from '@cuckoo-distributed/core'
 import { delay, Semaphore } from '@cuckoo-distributed/wait'
+import { idsOf } from './body.js'
 import { DELAY_LADDER, delayQueue } from './config.js'
 import { DUE, type Failed, passOn, readFailed } from './failed-message.js'
 import { Reservation } from './reservation.js'
@@ -51,7 +52,7 @@ async function release(context: StageContext, { failedQueue, room, delayMs }: Re
   } catch (error: unknown) {
     return toOverseer(context, failedQueue, error)
   }
-  context.describe({ target: failed.queue, attempts: headers.attempts })
+  context.describe({ target: failed.queue, attempt: headers.attempts })
   const due = headers.notes.get(DUE)
   const claim = { due, bytes: Math.max(1, delivery.body.length) }
   if (!room.isFor(claim)) {
@@ -64,6 +65,7 @@ async function release(context: StageContext, { failedQueue, room, delayMs }: Re
   let body: Buffer
   try {
     body = failed.body.toBuffer()
+    context.describe(idsOf(failed.body.findSubject()))
   } catch (error: unknown) {
     drop()
     return toOverseer(context, failedQueue, error)
@@ -74,6 +76,7 @@ async function release(context: StageContext, { failedQueue, room, delayMs }: Re
   context.log.info('trying again')
   return forward(failed.queue, body, {
     carry: 'all',
+    told: { event: 'retried' },
     carriedOut: drop,
     async orElse(refusal) {
       drop()

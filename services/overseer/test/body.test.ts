@@ -6,7 +6,7 @@ import { readFailed } from '../src/failed-message.js'
 import { taskBody, wrapped } from './support.js'
 
 const { CritsData } = JSON.parse(taskBody('a-1'))
-const findIn = (text: string) => readFailed(wrapped('q', text), {}).body.findCrits()
+const findIn = (text: string) => readFailed(wrapped('q', text), {}).body.findSubject().crits
 
 test('the analysis is found in either spelling of a message, before and behind a sample, and not invented', () => {
   const file = { name: 'a', data: 'A'.repeat(300_000) }
@@ -53,7 +53,7 @@ for (const [name, text] of [
 ] as const) {
   test(`a Msg with ${name} is no failed message`, () => {
     const message = Buffer.from(JSON.stringify({ ...broken, Msg: '@' }).replace('@', () => text))
-    assert.throws(() => readFailed(message, {}).body.findCrits(), InvalidMessageError)
+    assert.throws(() => readFailed(message, {}).body.findSubject().crits, InvalidMessageError)
   })
 }
 

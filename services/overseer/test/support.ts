@@ -59,6 +59,7 @@ export function contextOf(body: Buffer, headers: HeaderTable, signal: AbortSigna
     working: signal,
     describe: () => undefined,
     markBegun: () => undefined,
+    tell: () => undefined,
   }
 }
 

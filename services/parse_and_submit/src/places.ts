@@ -1,5 +1,5 @@
 // Who may hold report data. Nobody does while a server is away, and no server takes the places of another.
-import type { Bulkhead } from '@cuckoo-distributed/core'
+import { type Bulkhead, waitingFor } from '@cuckoo-distributed/core'
 import { Semaphore, timeLimit } from '@cuckoo-distributed/wait'
 import type { Analysis } from './analysis.js'
 
@@ -26,9 +26,13 @@ export class Places {
   }
 
   /** Waits until both servers of the analysis are well. False: the message is to make room. */
-  async ready({ cuckoo, crits, context: { waiting } }: Analysis): Promise<boolean> {
-    for (const { availability } of [crits, cuckoo]) {
-      if (!(await this.#bulkhead.ready(availability, waiting))) return false
+  async ready({ cuckoo, crits, context }: Analysis): Promise<boolean> {
+    for (const [name, { availability }] of [
+      ['CRITs', crits],
+      ['Cuckoo', cuckoo],
+    ] as const) {
+      const ready = this.#bulkhead.ready(availability, context.waiting)
+      if (!(await waitingFor(`${name}, which is away`, context, ready))) return false
     }
     return true
   }
@@ -43,7 +47,8 @@ export class Places {
       if (!(await this.ready(analysis))) return undefined
       using patience = timeLimit(context.waiting, PATIENCE_MS, LOOK_AGAIN)
       try {
-        return await this.#acquire(this.#placesOf(cuckoo), patience.signal)
+        const place = this.#acquire(this.#placesOf(cuckoo), patience.signal)
+        return await waitingFor('a place to read its report', context, place)
       } catch (error: unknown) {
         if (error !== LOOK_AGAIN) throw error
       }

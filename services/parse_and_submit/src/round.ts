@@ -54,11 +54,14 @@ async function passOn(round: Round): Promise<Outcome> {
   const next = nextQueue(config, visited)
   if (next !== undefined) {
     const onward = notes.with(VISITED, [...visited, config.ConsumerQueue])
-    return forward(next, context.delivery.body, { onward: onward.with(STORED_BYTES, store.storedBytes || undefined) })
+    return forward(next, context.delivery.body, {
+      onward: onward.with(STORED_BYTES, store.storedBytes || undefined),
+      told: { event: 'stored' },
+    })
   }
   await crits.attempt(context.working, signal => crits.finish('completed', signal))
   context.log.info({ rows: store.rowCount }, 'the analysis is complete in CRITs')
-  return done(afterwardsOf(round))
+  return done({ afterwards: afterwardsOf(round), told: { event: 'complete' } })
 }
 
 /**
@@ -74,7 +77,7 @@ async function gone(analysis: Analysis, error: TaskGoneError | WrongSampleError)
   }
   await tell(analysis, 'warning', `${error.message}; taken as done before`)
   context.log.warn('the task is gone from Cuckoo; taken as done before')
-  return done()
+  return done({ told: { event: 'complete', reason: 'the task is gone; taken as done before' } })
 }
 
 /** What is left to do once the message of a last instance is settled. */

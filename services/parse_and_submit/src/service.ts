@@ -53,6 +53,7 @@ export const parseAndSubmit: ServiceDefinition<Config> = {
       },
       bindings: task => ({
         analysisId: task.crits.analysisId,
+        md5: task.crits.md5,
         taskId: task.taskId,
         cuckoo: displayUrl(task.cuckooUrl),
       }),

@@ -11,6 +11,7 @@ import {
   type StageContext,
   StopRequested,
   type TaskMessage,
+  waitingFor,
 } from '@cuckoo-distributed/core'
 import type { CritsServers } from '@cuckoo-distributed/crits-client'
 import { ServerAwayError } from '@cuckoo-distributed/http'
@@ -56,11 +57,12 @@ export class Submitter {
       const work = this.#repeats.begin(key)
       if (work === 'carried-out') {
         context.log.info('a repeat of what was carried out within the last hour')
-        return done(afterwardsOf(analysis))
+        return done({ afterwards: afterwardsOf(analysis), told: { event: 'done', reason: 'a repeat' } })
       }
       if (!('ended' in work)) return this.#carryOut(analysis, work)
       const ended = (signal: AbortSignal) => orAbort(work.ended, signal)
-      if (!(await this.#options.bulkhead.until(ended, context.waiting))) return later()
+      const until = this.#options.bulkhead.until(ended, context.waiting)
+      if (!(await waitingFor('the same work on another delivery', context, until))) return later()
     }
   }
 
@@ -143,7 +145,9 @@ export class Submitter {
     // However the clock was set since, no wait is longer than the one that was meant.
     const pauseMs = Math.min(due - Date.now(), analysis.uploadPauseMs)
     if (pauseMs <= 0) return true
-    return this.#options.bulkhead.until(signal => delay(pauseMs, signal), analysis.context.waiting)
+    const { context } = analysis
+    const until = this.#options.bulkhead.until(signal => delay(pauseMs, signal), context.waiting)
+    return waitingFor('the next try of files that CRITs did not take', context, until)
   }
 }
 

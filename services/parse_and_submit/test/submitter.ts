@@ -90,7 +90,7 @@ export async function submitterScene(t: TestContext, change: Partial<Config> = {
     onProbe = probed
     const headers = readHeaders(table)
     const delivery = { queue: 'parse', body: message, redelivered: false, mayBeRepeat: false }
-    const operations = { describe: () => undefined, markBegun: () => undefined }
+    const operations = { describe: () => undefined, markBegun: () => undefined, tell: () => undefined }
     const context: StageContext = { delivery, log, headers, waiting, working: forever, ...operations }
     const task = decodeTask(message)
     return { headers, outcome: submitter.handle({ ...task, cuckooUrl: new URL(task.cuckooUrl) }, context) }

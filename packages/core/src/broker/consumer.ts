@@ -4,6 +4,7 @@ import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib'
 import { StopRequested, toError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import type { BoundStage } from '../stage.js'
+import type { Telemetry } from '../telemetry.js'
 import { LiveDelivery, Session } from './delivery.js'
 import { type Result, type SettleOptions, settle } from './settle.js'
 import type { Silence } from './silence.js'
@@ -15,6 +16,7 @@ const LAST_ANSWER_MS = 1_000
 export interface ConsumerOptions extends SettleOptions {
   readonly log: Logger
   readonly silence: Silence
+  readonly telemetry?: Telemetry | undefined
   readonly holdLimitMs: number
   /** Ends working on every delivery. */
   readonly force: AbortSignal
@@ -161,10 +163,10 @@ export class Consumer {
       queue,
       holdLimitMs: this.#stage.holdLimitMs ?? this.#options.holdLimitMs,
       log: this.#log,
+      telemetry: this.#options.telemetry,
     })
     this.#inWork.add(delivery)
     try {
-      delivery.log.debug({ bytes, redelivered: delivery.redelivered }, 'received')
       await settle(delivery, await this.#handle(delivery), this.#options)
     } finally {
       this.#inWork.delete(delivery)
@@ -179,6 +181,8 @@ export class Consumer {
       return await this.#stage.run(delivery)
     } catch (error: unknown) {
       return { kind: 'threw', error }
+    } finally {
+      delivery.announce()
     }
   }
 
@@ -190,6 +194,7 @@ export class Consumer {
   #force(): void {
     for (const delivery of this.#inWork) {
       delivery.log.warn('the drain time is over; the message is given back')
+      delivery.tell({ event: 'given back', reason: 'the drain time is over' })
       delivery.end(new StopRequested())
     }
   }

@@ -5,6 +5,7 @@ import { type MessageHeaders, readHeaders } from '../headers.js'
 import type { Logger } from '../logger.js'
 import { redactFields } from '../redact.js'
 import type { Delivery, StageContext } from '../stage.js'
+import { type Happening, NO_TELEMETRY, type Subject, type Telemetry } from '../telemetry.js'
 
 const NOTHING = Buffer.alloc(0)
 
@@ -49,6 +50,13 @@ export class Session {
   }
 }
 
+export interface DeliveryOptions {
+  readonly queue: string
+  readonly holdLimitMs: number
+  readonly log: Logger
+  readonly telemetry?: Telemetry | undefined
+}
+
 export class LiveDelivery implements Disposable, Delivery, StageContext {
   readonly queue: string
   readonly redelivered: boolean
@@ -60,14 +68,19 @@ export class LiveDelivery implements Disposable, Delivery, StageContext {
   readonly #working = new AbortController()
   readonly #holdEnds: number
   readonly #holdTimer: NodeJS.Timeout | undefined
+  readonly #telemetry: Telemetry
   #log: Logger
+  #subject: Subject
+  #isAnnounced = false
 
-  constructor(session: Session, message: ConsumeMessage, options: { queue: string; holdLimitMs: number; log: Logger }) {
+  constructor(session: Session, message: ConsumeMessage, options: DeliveryOptions) {
     this.queue = options.queue
     this.redelivered = message.fields.redelivered
     this.headers = readHeaders(message.properties.headers)
     this.mayBeRepeat = this.redelivered || this.headers.seen
     this.#log = options.log
+    this.#telemetry = options.telemetry ?? NO_TELEMETRY
+    this.#subject = { queue: options.queue }
     this.#session = session
     this.#message = message
     this.#holdEnds = performance.now() + options.holdLimitMs
@@ -96,8 +109,26 @@ export class LiveDelivery implements Disposable, Delivery, StageContext {
     return this.#log
   }
 
-  describe(bindings: Record<string, unknown>): void {
+  describe(bindings: Subject & Record<string, unknown>): void {
+    const { analysisId, md5, taskId, cuckoo, attempt } = bindings
+    const known = Object.entries({ analysisId, md5, taskId, cuckoo, attempt }).filter(
+      ([, value]) => value !== undefined,
+    )
+    this.#subject = { ...this.#subject, ...Object.fromEntries(known) }
     this.#log = this.#log.child(redactFields(bindings))
+    this.announce()
+  }
+
+  /** Says once that it was received: as soon as it is known what it is about, or that this will not be known. */
+  announce(): void {
+    if (this.#isAnnounced) return
+    this.#isAnnounced = true
+    this.#log.info({ bytes: this.body.length, redelivered: this.redelivered }, 'received')
+    this.tell({ event: 'received' })
+  }
+
+  tell(happening: Happening): void {
+    this.#telemetry.happened(this.#subject, happening)
   }
 
   markBegun(): void {

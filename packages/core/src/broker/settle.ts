@@ -1,6 +1,6 @@
 // The only code that acknowledges. What became of a message decides what the broker is told, and in which order.
 import { backOff, delay, orAbort, type TimeLimit, timeLimit } from '@cuckoo-distributed/wait'
-import { describeError, HoldLimitReached, toError } from '../errors.js'
+import { describeError, errorCode, HoldLimitReached, toError } from '../errors.js'
 import { type HeaderTable, SEEN, withSeen, writeHeaders } from '../headers.js'
 import type { Notes } from '../notes.js'
 import type { Afterwards, Outcome } from '../stage.js'
@@ -33,6 +33,7 @@ export async function settle(delivery: LiveDelivery, result: Result, options: Se
   if (delivery.lost) {
     if (result.kind === 'done') result.carriedOut?.()
     delivery.log.warn({ outcome: result.kind }, 'finished after its channel was lost; the broker delivers it again')
+    delivery.tell({ event: 'given back', reason: 'its channel was lost' })
     return
   }
   using limit = publishLimit(delivery, options.leastPublishMs ?? LEAST_PUBLISH_MS)
@@ -58,6 +59,8 @@ async function carryOut(
       const onward = result.onward ?? delivery.headers.notes
       const headers = asItCame ? writeHeaders(delivery.headers) : onwardHeaders(onward, delivery.mayBeRepeat)
       const maxBytes = asItCame ? Number.POSITIVE_INFINITY : options.maxMessageSize
+      // The next stage may tell of it before its confirm is here.
+      const at = Date.now()
       try {
         await options.publisher.publish(result.queue, result.body, headers, signal, maxBytes)
       } catch (refusal: unknown) {
@@ -66,11 +69,13 @@ async function carryOut(
       }
       result.carriedOut?.()
       options.causes.passed(delivery)
+      delivery.tell({ at, to: result.queue, ...(result.told ?? { event: 'forwarded' }) })
       return ackThen(delivery, result.afterwards)
     }
     case 'done':
       result.carriedOut?.()
       options.causes.passed(delivery)
+      delivery.tell(result.told ?? { event: 'done' })
       return ackThen(delivery, result.afterwards)
     case 'later':
       return backToItsQueue(delivery, options, signal)
@@ -78,7 +83,7 @@ async function carryOut(
       return backToItsPlace(delivery, result.when, options)
     case 'threw':
       if (result.error instanceof HoldLimitReached) return backToItsQueue(delivery, options, signal)
-      if (options.stop.aborted) return delivery.log.info('given back: the process is stopping')
+      if (options.stop.aborted) return givenBackAtStop(delivery)
       return fail(delivery, result.error, options, signal)
   }
 }
@@ -109,8 +114,10 @@ async function backToItsQueue(
   seen = delivery.redelivered,
 ): Promise<void> {
   const headers = writeHeaders(withSeen(delivery.headers, seen))
+  const at = Date.now()
   await options.publisher.publish(delivery.queue, delivery.body, headers, signal, Number.POSITIVE_INFINITY)
   delivery.ack()
+  delivery.tell({ event: 'later', at, to: delivery.queue })
   delivery.log.debug('back to the end of its queue')
 }
 
@@ -124,10 +131,15 @@ async function backToItsPlace(
   try {
     await when()
   } catch (why: unknown) {
-    if (stop.aborted) return delivery.log.info('given back: the process is stopping')
+    if (stop.aborted) return givenBackAtStop(delivery)
     delivery.log.debug({ cause: describeError(why) }, 'sent for before its time')
   }
   if (delivery.giveBack()) delivery.log.debug('back to its place in its queue')
+}
+
+function givenBackAtStop(delivery: LiveDelivery): void {
+  delivery.log.info('given back: the process is stopping')
+  delivery.tell({ event: 'given back', reason: 'the process is stopping' })
 }
 
 async function fail(
@@ -140,6 +152,7 @@ async function fail(
   options.causes.failed(delivery, error)
   let failed = failedPublish(delivery, error, options)
   const pause = backOff({ initialMs: 500, maxMs: 15_000 })
+  let at = Date.now()
   for (;;) {
     try {
       await options.publisher.publish(
@@ -160,7 +173,10 @@ async function fail(
       delivery.log.warn({ cause: describeError(refusal) }, 'FailedQueue does not take the message; trying again')
     }
     await delay(pause.next(), signal)
+    at = Date.now()
   }
+  const code = errorCode(error)
+  delivery.tell({ event: 'failed', at, code, reason: describeError(error), to: options.failedQueue })
   delivery.ack()
 }
 
@@ -177,6 +193,7 @@ async function handBack(delivery: LiveDelivery, why: unknown, options: SettleOpt
   } catch (error: unknown) {
     const given = delivery.working.aborted || delivery.giveBack()
     const causes = [...new Set([describeError(why), describeError(error)])]
+    delivery.tell({ event: 'given back', reason: causes.join('; ') })
     delivery.log.warn({ cause: causes.join('; ') }, given ? 'given back to its queue' : 'the broker delivers it again')
   }
 }

@@ -1,0 +1,83 @@
+// An event on its way to the journal: one small JSON object, without secrets.
+import Type, { type Static } from 'typebox'
+import { describeError } from './errors.js'
+import { validator } from './schema.js'
+import type { Happening, Subject } from './telemetry.js'
+
+/** Bytes of one event. */
+const MAX_BYTES = 1024
+const optionalText = Type.Optional(Type.String())
+const optionalNumber = Type.Optional(Type.Number())
+
+const EventWire = Type.Object({
+  /** Milliseconds since 1970. */
+  at: Type.Number(),
+  service: Type.String(),
+  instance: Type.String(),
+  /** Counts the events of the instance, from 1 on, those included that it had to drop. */
+  seq: Type.Integer({ minimum: 1 }),
+  event: Type.String(),
+  queue: optionalText,
+  analysis: optionalText,
+  md5: optionalText,
+  task: optionalNumber,
+  sandbox: optionalText,
+  attempt: optionalNumber,
+  code: optionalText,
+  reason: optionalText,
+  for: optionalText,
+  to: optionalText,
+  due: optionalNumber,
+  file: optionalText,
+})
+export type PipelineEvent = Readonly<Static<typeof EventWire>>
+const isEvent = validator(EventWire)
+
+/** What an event says beside what happened. */
+export type Origin = Pick<PipelineEvent, 'at' | 'service' | 'instance' | 'seq'>
+
+/** The queue of events that belongs to a failed queue. */
+export function eventQueue(failedQueue: string): string {
+  return `${failedQueue}.events`
+}
+
+/** At most 1 KiB: what is long is cut, the reason first. */
+export function encodeEvent(origin: Origin, subject: Subject, happening: Happening): Buffer {
+  for (const characters of [400, 100, 20]) {
+    const bytes = Buffer.from(JSON.stringify(toWire(origin, subject, happening, characters)))
+    if (bytes.length <= MAX_BYTES) return bytes
+  }
+  return Buffer.from(JSON.stringify({ ...origin, event: happening.event }))
+}
+
+function toWire(origin: Origin, subject: Subject, happening: Happening, characters: number): object {
+  const cut = (text: string | undefined, most: number) => (text ? text.slice(0, most) : undefined)
+  const { reason, event, due } = happening
+  const name = Math.min(200, 2 * characters)
+  return {
+    ...origin,
+    event,
+    queue: cut(subject.queue, name),
+    analysis: cut(subject.analysisId, 64),
+    md5: cut(subject.md5, 32),
+    task: subject.taskId,
+    sandbox: cut(subject.cuckoo, name),
+    attempt: subject.attempt,
+    code: cut(happening.code, 64),
+    reason: reason === undefined ? undefined : describeError(reason, characters),
+    for: cut(happening.for, name),
+    to: cut(happening.to, name),
+    due,
+    file: cut(happening.file, 100),
+  }
+}
+
+/** Undefined for what is no event. */
+export function decodeEvent(text: string): PipelineEvent | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isEvent(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
