@@ -4,7 +4,7 @@ import { type ReportSink, type ScanOptions, scanReport } from '@cuckoo-distribut
 import { MAX_CALLS } from './max-calls.js'
 
 export const OPTIONS: ScanOptions = {
-  sections: { info: true, signatures: true, behavior: true },
+  sections: { signatures: true, behavior: true },
   maxCalls: MAX_CALLS,
   maxValueBytes: 65_536,
 }
@@ -20,6 +20,15 @@ export class Counter implements Required<ReportSink> {
   readonly onFile = () => this.#add()
   readonly onKey = () => this.#add()
   readonly onMutex = () => this.#add()
+  readonly onError = () => this.#add()
+  readonly onVerdict = () => this.#add()
+  readonly onDetection = () => this.#add()
+  readonly onTechnique = () => this.#add()
+  readonly onConfig = () => this.#add()
+  readonly onHost = () => this.#add()
+  readonly onDomain = () => this.#add()
+  readonly onHttp = () => this.#add()
+  readonly onStoredFile = () => this.#add()
   readonly reset = () => undefined
 
   #add(): void {

@@ -23,7 +23,7 @@ export {
   type Subtype,
   VALUE_CHARS_MAX,
 } from './row-store.js'
-export { type Cell, ENCODER_VERSION } from './row-writer.js'
+export { type Cell, cutText, ENCODER_VERSION } from './row-writer.js'
 export {
   CritsServer,
   type CritsServerOptions,

@@ -9,11 +9,21 @@ import { type Cell, RowWriter } from './row-writer.js'
  */
 export const POSTING_ORDER = [
   'info',
+  'score',
+  'detection',
+  'config',
   'signature',
+  'ttp',
   'process',
   'file',
   'registry_key',
   'mutex',
+  // The names and the order of crits/crits_services:cuckoo_service/__init__.py.
+  'Host',
+  'Domain',
+  'Resolved IP',
+  'HTTP Request',
+  'User-Agent',
   'file_added',
   'api_call',
 ] as const

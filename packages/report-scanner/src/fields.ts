@@ -1,5 +1,6 @@
 // The scalar fields of one object of the report.
 import type { Node, Scalar } from '@cuckoo-distributed/json-scanner'
+import { toText } from './normalise.js'
 
 /** Collects the named fields of an object while it is read. */
 export class Fields<K extends string> {
@@ -22,5 +23,10 @@ export class Fields<K extends string> {
   /** The field's value; undefined if it was not there, or is an object or a list. */
   get(name: K): Scalar | undefined {
     return this.#values[name]
+  }
+
+  /** The field's value as text; empty if it was not there, or is an object or a list. */
+  text(name: K): string {
+    return toText(this.#values[name])
   }
 }

@@ -53,7 +53,7 @@ export function toMachine(machine: Scalar | undefined, name: Scalar | undefined,
   return toText(name) || toText(label) || toText(machine) || 'FAILED'
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
+export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function toArguments(value: unknown, cut: (text: string) => string): CallArgument[] {

@@ -3,6 +3,7 @@ import type { Node } from '@cuckoo-distributed/json-scanner'
 import { Fields } from './fields.js'
 import { type ApiCall, toCall, toText, toTime } from './normalise.js'
 import type { ReportSink } from './sink.js'
+import type { Unread } from './unread.js'
 
 /** How much of calls is held while the name of their process is not known (Cuckoo 2.0 writes it behind them): about as many bytes of memory. */
 const MAX_HELD = 8_388_608
@@ -10,14 +11,18 @@ const MAX_HELD = 8_388_608
 const CALL_SIZE = 256
 const ARGUMENT_SIZE = 64
 
+/** What calls are called where they could not be read. */
+const CALLS = 'API calls'
+
 /** Reads the list of processes and passes each on at its end, its calls as they come. */
 export class ProcessReader {
   readonly node: Node
   /** Calls passed on. */
   calls = 0
-  /** Calls that could not be read, by what they are: the second half of a sentence about them. */
-  readonly unread = new Map<string, number>()
+  /** Whether there was a list of processes. */
+  isThere = false
   readonly #sink: ReportSink
+  readonly #unread: Unread
   readonly #maxCalls: number
   readonly #cut: (text: string) => string
   readonly #fields = new Fields(['process_name', 'process_id', 'pid', 'parent_id', 'ppid', 'first_seen'])
@@ -25,8 +30,9 @@ export class ProcessReader {
   #held: ApiCall[] = []
   #heldSize = 0
 
-  constructor(sink: ReportSink, maxCalls: number, cut: (text: string) => string) {
+  constructor(sink: ReportSink, unread: Unread, maxCalls: number, cut: (text: string) => string) {
     this.#sink = sink
+    this.#unread = unread
     this.#maxCalls = maxCalls
     this.#cut = cut
     const calls: Node = {
@@ -34,20 +40,21 @@ export class ProcessReader {
         item: {
           scalar: () => this.#leaveOut('no objects'),
           container: value => this.#take(value),
-          unreadable: error => {
-            if (error.code === 'syntax') throw error
-            this.#leaveOut(error.problem)
-          },
+          ...unread.counting(CALLS),
         },
         wanted: () => this.#maxCalls - this.#taken,
       },
     }
     const fields = new Map(this.#fields.nodes).set('calls', calls)
-    this.node = { array: { item: { object: { fields, open: () => this.#open(), close: () => this.#close() } } } }
+    const item: Node = { object: { fields, open: () => this.#open(), close: () => this.#close() } }
+    const open = (): void => {
+      this.isThere = true
+    }
+    this.node = { array: { item, open } }
   }
 
   #leaveOut(what: string): void {
-    this.unread.set(what, (this.unread.get(what) ?? 0) + 1)
+    this.#unread.add(CALLS, what)
   }
 
   #open(): void {

@@ -4,10 +4,11 @@ import { abortable } from '@cuckoo-distributed/wait'
 import { ProcessReader } from './processes.js'
 import { reportSchema, type WantedSections } from './report-schema.js'
 import type { ReportSink } from './sink.js'
+import { Unread } from './unread.js'
 
 /** What is read of a report. */
 export interface ScanOptions {
-  /** The sections that are wanted. `target` always is. */
+  /** The sections that are wanted. Who and what the report is about, how it ended and what went wrong always is. */
   readonly sections: WantedSections
   /** API calls that are passed on, over all processes; the others are skipped. */
   readonly maxCalls: number
@@ -28,8 +29,8 @@ export interface ScanSummary {
   readonly sections: readonly string[]
   /** API calls passed on. */
   readonly calls: number
-  /** How many API calls could not be used, by what they are: `no objects`, or the limit that they exceed. */
-  readonly unreadCalls: ReadonlyMap<string, number>
+  /** How many values were left out, by a sentence about them: `API calls could not be read: no objects`, or the limit that they exceed. */
+  readonly unread: ReadonlyMap<string, number>
   /** Values that were cut to `maxValueBytes`. */
   readonly cutValues: number
 }
@@ -44,6 +45,7 @@ const NOTE = 32
 export class ReportScanner {
   readonly #reader: JsonReader
   readonly #processes: ProcessReader
+  readonly #unread = new Unread()
   readonly #sections: string[] = []
   readonly #maxValueBytes: number
   #textCuts = 0
@@ -54,8 +56,10 @@ export class ReportScanner {
       throw new RangeError(`maxValueBytes must be at least ${MIN_VALUE_BYTES}, not ${maxValueBytes}`)
     }
     this.#maxValueBytes = maxValueBytes
-    this.#processes = new ProcessReader(sink, maxCalls, text => this.#cut(text))
-    const schema = reportSchema(sections, sink, this.#processes, name => this.#sections.push(name))
+    const unread = this.#unread
+    this.#processes = new ProcessReader(sink, unread, maxCalls, text => this.#cut(text))
+    const onSection = (name: string): void => void this.#sections.push(name)
+    const schema = reportSchema(sections, { sink, unread, processes: this.#processes, onSection })
     const limits = { maxStringBytes: maxValueBytes, maxValueBytes: Math.max(4 * maxValueBytes, MIB) }
     this.#reader = new JsonReader(schema, { ...limits, document: 'report' })
   }
@@ -83,9 +87,9 @@ export class ReportScanner {
   end(): ScanSummary {
     this.#reader.end()
     const { bytes, trailingBytes, cuts } = this.#reader
-    const { calls, unread } = this.#processes
+    const { calls } = this.#processes
     const cutValues = cuts + this.#textCuts
-    return { bytes, trailingBytes, sections: this.#sections, calls, unreadCalls: unread, cutValues }
+    return { bytes, trailingBytes, sections: this.#sections, calls, unread: this.#unread.counts, cutValues }
   }
 
   /** Shortens text that only became too long after parsing: a list written as JSON. */

@@ -1,101 +1,123 @@
 // The wanted parts of a report, as a schema for the reader.
 import type { Node, ObjectNode } from '@cuckoo-distributed/json-scanner'
+import { behaviorNode } from './behavior.js'
+import { configsNode } from './configs.js'
+import { detectionsNode, Techniques } from './detections.js'
 import { Fields } from './fields.js'
+import { networkNode } from './network.js'
 import { toMachine, toText, toTime } from './normalise.js'
 import type { ProcessReader } from './processes.js'
 import type { ReportSink } from './sink.js'
-import { UniqueValues } from './unique-values.js'
-
-// What Cuckoo 1.x and CAPE keep in one list each, Cuckoo 2.0 keeps in one list for each kind of use:
-// cuckoosandbox/cuckoo:cuckoo/processing/platform/windows.py. `file_moved` and `file_copied` are lists of [old, new].
-const FILE_LISTS = [
-  'files',
-  ...['file_created', 'file_recreated', 'file_opened', 'file_written', 'file_read', 'file_deleted', 'file_exists'],
-  ...['file_failed', 'file_moved', 'file_copied', 'directory_created', 'directory_removed', 'directory_enumerated'],
-]
-const KEY_LISTS = ['keys', 'regkey_opened', 'regkey_written', 'regkey_read', 'regkey_deleted']
-const MUTEX_LISTS = ['mutexes', 'mutex']
+import { storedFilesNode } from './stored-files.js'
+import type { Unread } from './unread.js'
 
 /** Sections that tell a report from another JSON object; which of them there are depends on the sandbox and its modules. */
-const KNOWN = ['info', 'target', 'signatures', 'behavior', 'network', 'static', 'dropped', 'strings', 'debug', 'CAPE']
+const KNOWN = [
+  ...['info', 'target', 'signatures', 'behavior', 'network', 'static', 'dropped', 'strings', 'debug'],
+  ...['CAPE', 'procdump', 'statistics', 'ttps', 'malscore'],
+]
 
-/** Sections whose contents are wanted. */
-export interface WantedSections {
-  readonly info: boolean
-  readonly signatures: boolean
-  readonly behavior: boolean
+/**
+ * Parts that are wanted besides what is always read: `detections` are families, techniques and the techniques of signatures; `files` is what the
+ * report says about stored files.
+ */
+export type WantedSections = Readonly<
+  Partial<Record<'signatures' | 'behavior' | 'network' | 'configs' | 'detections' | 'files', boolean>>
+>
+
+export interface Reading {
+  readonly sink: ReportSink
+  readonly unread: Unread
+  readonly processes: ProcessReader
+  /** Called with the name of each known section that is there. */
+  readonly onSection: (name: string) => void
 }
 
-/** The whole report. `onSection` is called with the name of each known section that is there. */
-export function reportSchema(
-  wanted: WantedSections,
-  sink: ReportSink,
-  processes: ProcessReader,
-  onSection: (name: string) => void,
-): ObjectNode {
-  const contents: Record<string, Node> = {
-    target: targetNode(sink),
-    ...(wanted.info && { info: infoNode(sink) }),
-    ...(wanted.signatures && { signatures: signaturesNode(sink) }),
-    ...(wanted.behavior && { behavior: behaviorNode(sink, processes) }),
+/** The whole report. */
+export function reportSchema(wanted: WantedSections, { sink, unread, processes, onSection }: Reading): ObjectNode {
+  const techniques = new Techniques(sink, unread)
+  const info = new Fields(['id', 'started', 'ended', 'machine', 'package', 'score'])
+  const verdict = new Fields(['malscore', 'malstatus'])
+  const fields = new Map<string, Node>([
+    ...KNOWN.map(name => [name, {}] as const),
+    ...verdict.nodes,
+    ['info', infoNode(info, sink)],
+    ['target', targetNode(sink)],
+    ['debug', debugNode(sink)],
+    ['CAPE', capeNode(wanted, sink, unread)],
+  ])
+  if (wanted.signatures || wanted.detections) fields.set('signatures', signaturesNode(wanted, sink, techniques))
+  if (wanted.behavior) fields.set('behavior', behaviorNode(sink, processes, unread))
+  if (wanted.network) fields.set('network', networkNode(sink))
+  if (wanted.detections) fields.set('detections', detectionsNode(sink, unread)).set('ttps', techniques.node)
+  if (wanted.files) {
+    fields.set('dropped', storedFilesNode('dropped', sink)).set('procdump', storedFilesNode('procdump', sink))
   }
-  return { fields: new Map(KNOWN.map(name => [name, { ...contents[name], begin: () => onSection(name) }])) }
+  for (const name of KNOWN) fields.set(name, { ...fields.get(name), begin: () => onSection(name) })
+  const close = (): void => {
+    const [score, status] = [verdict.text('malscore') || info.text('score'), verdict.text('malstatus')]
+    if (score !== '' || status !== '') sink.onVerdict?.({ score, status })
+  }
+  return { fields, close }
 }
 
-function infoNode(sink: ReportSink): Node {
-  const info = new Fields(['id', 'started', 'ended', 'machine'])
+function infoNode(info: Fields<'id' | 'started' | 'ended' | 'machine' | 'package' | 'score'>, sink: ReportSink): Node {
   const machine = new Fields(['name', 'label'])
+  const parent = new Fields(['md5', 'sha256'])
   const machineNode: Node = { ...info.nodes.get('machine'), object: { fields: machine.nodes } }
-  const close = (): void =>
+  const parentNode: Node = { object: { fields: parent.nodes } }
+  const close = (): void => {
+    const [md5, sha256] = [parent.text('md5'), parent.text('sha256')]
     sink.onInfo?.({
-      id: toText(info.get('id')),
+      id: info.text('id'),
       started: toTime(info.get('started'), false),
       ended: toTime(info.get('ended'), false),
       machine: toMachine(info.get('machine'), machine.get('name'), machine.get('label')),
+      package: info.text('package'),
+      parent: md5 !== '' || sha256 !== '' ? { md5, sha256 } : undefined,
     })
-  return { object: { fields: new Map(info.nodes).set('machine', machineNode), close } }
+  }
+  const fields = new Map(info.nodes).set('machine', machineNode).set('parent_sample', parentNode)
+  return { object: { fields, close } }
 }
 
 function targetNode(sink: ReportSink): Node {
   const file = new Fields(['md5', 'sha256'])
   const close = (): void => {
-    const [md5, sha256] = [toText(file.get('md5')), toText(file.get('sha256'))]
+    const [md5, sha256] = [file.text('md5'), file.text('sha256')]
     if (md5 !== '' || sha256 !== '') sink.onTarget?.({ md5, sha256 })
   }
   return { object: { fields: new Map([['file', { object: { fields: file.nodes, close } }]]) } }
 }
 
-function signaturesNode(sink: ReportSink): Node {
-  const fields = new Fields(['name', 'description', 'severity'])
-  const close = (): void =>
-    sink.onSignature?.({
-      name: toText(fields.get('name')),
-      description: toText(fields.get('description')),
-      severity: toText(fields.get('severity')),
-    })
-  return { array: { item: { object: { fields: fields.nodes, open: () => fields.clear(), close } } } }
+function debugNode(sink: ReportSink): Node {
+  const scalar = (value: unknown): void => {
+    const text = toText(value).trim()
+    if (text !== '') sink.onError?.(text)
+  }
+  return { object: { fields: new Map([['errors', { array: { item: { scalar } } }]]) } }
 }
 
-function behaviorNode(sink: ReportSink, processes: ProcessReader): Node {
-  const lists = new Map([
-    ...listNodes(FILE_LISTS, value => sink.onFile?.(value)),
-    ...listNodes(KEY_LISTS, value => sink.onKey?.(value)),
-    ...listNodes(MUTEX_LISTS, value => sink.onMutex?.(value)),
-  ])
-  const fields = new Map<string, Node>([
-    ['processes', processes.node],
-    ['summary', { object: { fields: lists } }],
-  ])
+function capeNode(wanted: WantedSections, sink: ReportSink, unread: Unread): Node {
+  const fields = new Map<string, Node>()
+  if (wanted.configs) fields.set('configs', configsNode(sink, unread))
+  if (wanted.files) fields.set('payloads', storedFilesNode('payload', sink))
   return { object: { fields } }
 }
 
-/** Lists with these names, whose values go to `emit`, each once. */
-function listNodes(names: readonly string[], emit: (value: string) => void): [string, Node][] {
-  const values = new UniqueValues(emit)
-  const value: Node = {
-    scalar: scalar => {
-      if (scalar !== null) values.add(toText(scalar))
-    },
+function signaturesNode(wanted: WantedSections, sink: ReportSink, techniques: Techniques): Node {
+  const fields = new Fields(['name', 'description', 'severity'])
+  const several = techniques.several()
+  const open = (): void => {
+    fields.clear()
+    several.clear()
   }
-  return names.map(name => [name, { array: { item: { ...value, array: { item: value } } } }])
+  const close = (): void => {
+    const [name, description, severity] = [fields.text('name'), fields.text('description'), fields.text('severity')]
+    if (wanted.signatures) sink.onSignature?.({ name, description, severity })
+    several.emit(name)
+  }
+  const nodes = new Map(fields.nodes)
+  if (wanted.detections) nodes.set('ttp', several.node)
+  return { array: { item: { object: { fields: nodes, open, close } } } }
 }

@@ -1,13 +1,21 @@
 // A sink that keeps everything, and scans of bytes in memory.
+import { isDeepStrictEqual } from 'node:util'
 import type {
   ApiCall,
+  ReportConfigValue,
+  ReportDetection,
+  ReportDomain,
+  ReportHttpRequest,
   ReportInfo,
   ReportProcess,
   ReportSignature,
   ReportSink,
   ReportTarget,
+  ReportTechnique,
+  ReportVerdict,
   ScanOptions,
   ScanSummary,
+  StoredFile,
 } from '../src/index.js'
 import { ReportScanner } from '../src/index.js'
 
@@ -21,6 +29,15 @@ export class Rows implements ReportSink {
   files: string[] = []
   keys: string[] = []
   mutexes: string[] = []
+  errors: string[] = []
+  verdict: ReportVerdict | undefined
+  detections: ReportDetection[] = []
+  techniques: ReportTechnique[] = []
+  configs: ReportConfigValue[] = []
+  hosts: string[] = []
+  domains: ReportDomain[] = []
+  requests: ReportHttpRequest[] = []
+  stored: StoredFile[] = []
 
   onInfo(info: ReportInfo): void {
     this.info = info
@@ -46,10 +63,45 @@ export class Rows implements ReportSink {
   onMutex(name: string): void {
     this.mutexes.push(name)
   }
+  onError(text: string): void {
+    this.errors.push(text)
+  }
+  onVerdict(verdict: ReportVerdict): void {
+    this.verdict = verdict
+  }
+  onDetection(detection: ReportDetection): void {
+    this.detections.push(detection)
+  }
+  onTechnique(technique: ReportTechnique): void {
+    this.techniques.push(technique)
+  }
+  onConfig(value: ReportConfigValue): void {
+    this.configs.push(value)
+  }
+  onHost(ip: string): void {
+    this.hosts.push(ip)
+  }
+  onDomain(domain: ReportDomain): void {
+    this.domains.push(domain)
+  }
+  onHttp(request: ReportHttpRequest): void {
+    this.requests.push(request)
+  }
+  onStoredFile(file: StoredFile): void {
+    this.stored.push(file)
+  }
+}
+
+const NOTHING: Readonly<Record<string, unknown>> = { ...new Rows() }
+
+/** What a report has been found to hold. */
+export function found(rows: Rows): Record<string, unknown> {
+  const entries = Object.entries(rows).filter(([name, value]) => !isDeepStrictEqual(value, NOTHING[name]))
+  return Object.fromEntries(entries)
 }
 
 export const OPTIONS: ScanOptions = {
-  sections: { info: true, signatures: true, behavior: true },
+  sections: { signatures: true, behavior: true, network: true, configs: true, detections: true, files: true },
   maxCalls: 1000,
   maxValueBytes: 65_536,
 }
@@ -72,6 +124,6 @@ export function scan(
   }
   const summary = scanner.end()
   let unread = 0
-  for (const count of summary.unreadCalls.values()) unread += count
+  for (const count of summary.unread.values()) unread += count
   return { rows, summary, unread }
 }

@@ -86,11 +86,11 @@ test('a call that cannot be used is dropped and counted, never the report', () =
   )
   assert.equal(unread, 6)
   assert.deepEqual(
-    [...summary.unreadCalls],
+    [...summary.unread],
     [
-      ['no objects', 4],
-      ['more than 64 containers in each other', 1],
-      ['more than 1048576 bytes in one value', 1],
+      ['API calls could not be read: no objects', 4],
+      ['API calls could not be read: more than 64 containers in each other', 1],
+      ['API calls could not be read: more than 1048576 bytes in one value', 1],
     ],
   )
 })
@@ -147,7 +147,7 @@ test('a section, or a part of it, that comes twice is an error: nobody can tell 
 })
 
 test('the summary tells which sections of a report there are, whether they are wanted or not', () => {
-  const sections = { info: false, signatures: false, behavior: false }
+  const sections = {}
   assert.deepEqual(scan('{"x":1,"behavior":{},"info":null,"network":[]}', { sections }).summary.sections, [
     'behavior',
     'info',
@@ -242,7 +242,7 @@ test('huge strings, keys, numbers and depths are read in little memory', () => {
     assert.equal(rows.info?.id, '')
     assert.equal(rows.info?.started.length, OPTIONS.maxValueBytes + ' [cut: 67108864 bytes]'.length)
     assert.equal(rows.calls[0]?.arguments[0]?.value, `${'z'.repeat(OPTIONS.maxValueBytes)} [cut: 67108864 bytes]`)
-    assert.deepEqual([summary.cutValues, [...summary.unreadCalls.values()]], [2, [1]])
+    assert.deepEqual([summary.cutValues, [...summary.unread.values()]], [2, [1]])
   }
 })
 
@@ -256,9 +256,9 @@ test('calls whose process is named behind them are held only up to a limit', () 
   const calls = `[${Array.from({ length: 300 }, () => call).join()}]`
   const { rows, summary } = scan(`{"behavior":{"processes":[{"calls":${calls},"process_name":"p","pid":1}]}}`)
   assert.equal(rows.calls.length, 139)
-  const [[what, count] = []] = summary.unreadCalls
+  const [[what, count] = []] = summary.unread
   assert.equal(count, 161)
-  assert.equal(what, 'more than 8388608 bytes of a process that is named behind its calls')
+  assert.equal(what, 'API calls could not be read: more than 8388608 bytes of a process that is named behind its calls')
   const few = scan(`{"behavior":{"processes":[{"calls":${calls},"process_name":"p","pid":1}]}}`, { maxCalls: 200 })
   assert.deepEqual([few.rows.calls.length, few.unread], [139, 161])
   const hundred = `{"calls":[${Array.from({ length: 100 }, () => call).join()}],"process_name":"p","pid":1}`

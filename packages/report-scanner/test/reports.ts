@@ -26,6 +26,28 @@ export const CUCKOO_12 = `{
         }, 
         {"severity": 3, "description": "second", "name": "two"}
     ], 
+    "network": {
+        "udp": [{"src": "10.0.0.1", "domain": "not.this"}], 
+        "http": [
+            {
+                "count": 2, 
+                "body": "", 
+                "uri": "http://evil.example/gate.php?\\u00e9", 
+                "user-agent": "Mozilla/4.0", 
+                "method": "GET", 
+                "host": "evil.example", 
+                "version": "1.1", 
+                "path": "/gate.php?\\u00e9", 
+                "data": "GET /gate.php HTTP/1.1\\r\\n\\r\\n", 
+                "port": 80
+            }, 
+            {"count": 1, "uri": "http://b/", "port": 8080, "body": "a=b", "method": "POST", "host": "b", "version": "1.0", "path": "/", "data": ""}
+        ], 
+        "hosts": ["198.51.100.5", "198.51.100.6"], 
+        "domains": [{"ip": "198.51.100.5", "domain": "evil.example"}, {"ip": "", "domain": "gone.example"}]
+    }, 
+    "dropped": [{"yara": [], "name": "a.tmp", "sha256": "89ab", "md5": "cdef", "path": "/opt/cuckoo/a.tmp"}], 
+    "debug": {"log": "text", "errors": ["The analysis hit the critical timeout\\n"]}, 
     "static": {"pe": [1, -2.5e3, true, null, "}]\\\\", {"info": {"id": 1}}], "": {}}, 
     "behavior": {
         "processtree": [{"pid": 1, "process_name": "not.exe"}], 
@@ -77,7 +99,10 @@ export const CUCKOO_12 = `{
 
 /** What CUCKOO_12 holds. */
 export const CUCKOO_12_ROWS = {
-  info: { id: '4711', started: '2015-11-03 10:16:40', ended: '2015-11-03 10:19:02', machine: 'winxp-jürgen' },
+  info: {
+    ...{ id: '4711', started: '2015-11-03 10:16:40', ended: '2015-11-03 10:19:02', machine: 'winxp-jürgen' },
+    ...{ package: '', parent: undefined },
+  },
   target: { md5: '0123', sha256: '4567' },
   signatures: [
     { name: 'creates_exe', description: 'Says "\\{[" and 中😀', severity: '2' },
@@ -119,12 +144,30 @@ export const CUCKOO_12_ROWS = {
   files: ['C:\\a', 'C:\\b'],
   keys: ['HKEY_LOCAL_MACHINE\\k'],
   mutexes: ['Local\\m', 'n'],
+  errors: ['The analysis hit the critical timeout'],
+  hosts: ['198.51.100.5', '198.51.100.6'],
+  domains: [
+    { domain: 'evil.example', ip: '198.51.100.5' },
+    { domain: 'gone.example', ip: '' },
+  ],
+  requests: [
+    {
+      ...{ count: 2, port: 80, body: '', uri: 'http://evil.example/gate.php?é', method: 'GET', host: 'evil.example' },
+      ...{ version: '1.1', path: '/gate.php?é', data: 'GET /gate.php HTTP/1.1\r\n\r\n', 'user-agent': 'Mozilla/4.0' },
+    },
+    {
+      ...{ count: 1, port: 8080, body: 'a=b', uri: 'http://b/', method: 'POST', host: 'b' },
+      ...{ version: '1.0', path: '/', data: '', 'user-agent': '' },
+    },
+  ],
+  stored: [{ kind: 'dropped', name: 'a.tmp', md5: 'cdef', sha256: '89ab', type: '', process: '', pid: '' }],
 }
 
 /** As Cuckoo 2.0.7 writes it, the name of a process behind its calls: TGLuis/TFE-Cuckoo:cuckoo/storage/analyses/1/reports/report.json. */
 export const CUCKOO_20 = `{
-  "info": {"added": 1584895300.5, "started": 1584895321.138, "ended": 1584895400, "id": 1, "machine": {}, "score": 7.2},
-  "signatures": [{"markcount": 1, "severity": 1, "marks": [{"call": {"api": "no"}, "type": "call"}], "name": "n", "description": "d"}],
+  "info": {"added": 1584895300.5, "started": 1584895321.138, "ended": 1584895400, "id": 1, "machine": {}, "score": 7.2, "package": "exe"},
+  "signatures": [{"markcount": 1, "severity": 1, "marks": [{"call": {"api": "no"}, "type": "call"}], "name": "n", "description": "d",
+    "ttp": {"T1057": {"short": "Process Discovery", "long": "x"}, "T1012": {"short": "no", "long": "y"}}}],
   "target": {"file": {"md5": "m", "sha256": null}},
   "behavior": {
     "generic": [{"pid": 1}],
@@ -151,7 +194,10 @@ export const CUCKOO_20 = `{
 
 /** What CUCKOO_20 holds. */
 export const CUCKOO_20_ROWS = {
-  info: { id: '1', started: '2020-03-22 16:42:01', ended: '2020-03-22 16:43:20', machine: 'FAILED' },
+  info: {
+    ...{ id: '1', started: '2020-03-22 16:42:01', ended: '2020-03-22 16:43:20', machine: 'FAILED' },
+    ...{ package: 'exe', parent: undefined },
+  },
   target: { md5: 'm', sha256: '' },
   signatures: [{ name: 'n', description: 'd', severity: '1' }],
   processes: [{ name: 's.exe', pid: '2104', parentPid: '2050', firstSeen: '2020-03-22 16:42:02,100' }],
@@ -191,14 +237,29 @@ export const CUCKOO_20_ROWS = {
   files: ['C:\\a', 'C:\\b', 'C:\\c', 'C:\\d'],
   keys: ['K1', 'K2'],
   mutexes: ['M'],
+  verdict: { score: '7.2', status: '' },
+  techniques: [
+    { technique: 'T1057', signature: 'n' },
+    { technique: 'T1012', signature: 'n' },
+  ],
 }
 
 /** As CAPE 2.4 writes it, UTF-8 and all: kevoreilly/CAPEv2:modules/processing/behavior.py, kevoreilly/CAPEv2:modules/reporting/jsondump.py. */
 export const CAPE = `{
   "statistics": {"processing": [{"name": "BehaviorAnalysis", "time": 0.5}]},
   "target": {"category": "file", "file": {"name": "ä.exe", "md5": "m", "sha256": "s", "strings": ["behavior", "}]"]}},
-  "CAPE": {"payloads": [{"process_name": "not.exe", "cape_yara": []}], "configs": []},
-  "info": {"version": "2.4-CAPE", "started": "2023-12-01 10:00:00", "ended": "2023-12-01 10:02:10", "id": 12,
+  "procdump": [{"name": "d1", "sha256": "d1", "md5": "d0", "cape_type": "", "pid": 4711, "process_name": "ä.exe"}],
+  "dropped": [{"name": ["b.tmp", "c.tmp"], "guest_paths": ["C:\\\\b.tmp"], "size": 0, "md5": "e0", "sha256": "e1", "pid": "4711,4712", "data": "\\u0000"}],
+  "CAPE": {
+    "payloads": [{"name": "f1", "guest_paths": "8;?C:\\\\ä.exe;?", "sha256": "f1", "md5": "f0", "cape_type_code": 8, "cape_yara": [],
+      "cape_type": "Unpacked PE Image: 32-bit executable", "process_name": "ä.exe", "pid": 4711, "pe": {"name": "not this"}}],
+    "configs": [{
+      "ExampleRAT": {"C2": ["198.51.100.5:443", "b:1", "b:1"], "campaign": 7, "a.b": {"ports": [{"tcp": 80}, {"tcp": 81}]}, "none": null, "é": true, "empty": []},
+      "_associated_config_hashes": [{"sha256": "f1"}], "_associated_analysis_hashes": {"md5": "m"}
+    }, {"ExampleRAT": {"C2": ["b:1"]}, "Other": ["plain"]}]
+  },
+  "info": {"version": "2.4-CAPE", "started": "2023-12-01 10:00:00", "ended": "2023-12-01 10:02:10", "id": 12, "package": "zip",
+    "parent_sample": {"id": 3, "md5": "pm", "sha256": "ps"}, "options": {"id": "no"},
     "machine": {"id": 12, "status": "stopped", "name": "win10", "label": "win10-ü", "platform": "windows"}},
   "behavior": {
     "processes": [{
@@ -216,12 +277,30 @@ export const CAPE = `{
     "enhanced": [], "encryptedbuffers": []
   },
   "signatures": [{"name": "n", "description": "é", "categories": [], "severity": 2, "weight": 1, "data": [{"name": "no"}], "new_data": [], "families": []}],
-  "malscore": 4.2, "ttps": []
+  "debug": {"log": "x", "errors": []},
+  "network": {
+    "hosts": [{"ip": "198.51.100.5", "country_name": "unknown", "asn": "", "hostname": "evil.example", "inaddrarpa": "", "ports": [443]}],
+    "domains": [{"domain": "evil.example", "ip": "198.51.100.5"}],
+    "http": [{"count": 1, "host": "evil.example", "port": 443, "data": "GET / HTTP/1.1\\r\\n", "uri": "http://evil.example:443/", "body": "",
+      "path": "/", "user-agent": "Ü", "version": "1.1", "method": "GET", "first_seen": 1701424803.5}],
+    "http_ex": [{"uri": "not this"}], "dns": [{"request": "evil.example", "answers": [{"data": "no"}]}]
+  },
+  "malscore": 4.2,
+  "ttps": [{"signature": "n", "ttps": ["T1057", "T1083", "T1057"], "mbcs": ["OB0001"]}, {"ttp": "T1012", "signature": "old"}],
+  "malstatus": "Suspicious",
+  "detections": [
+    {"family": "ExampleRAT", "details": [{"Yara": "f1"}, {"ClamAV": "f1"}, {"Yara": "e1"}]},
+    {"details": [{"Behavior": ""}], "family": "Other"}, {"family": "Bare"}
+  ],
+  "detections2pid": {"4711": ["ExampleRAT"]}
 }`
 
 /** What CAPE holds. */
 export const CAPE_ROWS = {
-  info: { id: '12', started: '2023-12-01 10:00:00', ended: '2023-12-01 10:02:10', machine: 'win10' },
+  info: {
+    ...{ id: '12', started: '2023-12-01 10:00:00', ended: '2023-12-01 10:02:10', machine: 'win10' },
+    ...{ package: 'zip', parent: { md5: 'pm', sha256: 'ps' } },
+  },
   target: { md5: 'm', sha256: 's' },
   signatures: [{ name: 'n', description: 'é', severity: '2' }],
   processes: [{ name: 'ä.exe', pid: '4711', parentPid: '600', firstSeen: '2023-12-01 10:00:01,125' }],
@@ -245,4 +324,41 @@ export const CAPE_ROWS = {
   files: ['C:\\ä', 'b'],
   keys: ['K'],
   mutexes: ['M'],
+  verdict: { score: '4.2', status: 'Suspicious' },
+  detections: [
+    { family: 'ExampleRAT', engine: 'Yara' },
+    { family: 'ExampleRAT', engine: 'ClamAV' },
+    { family: 'Other', engine: 'Behavior' },
+    { family: 'Bare', engine: '' },
+  ],
+  techniques: [
+    { technique: 'T1057', signature: 'n' },
+    { technique: 'T1083', signature: 'n' },
+    { technique: 'T1012', signature: 'old' },
+  ],
+  configs: [
+    { family: 'ExampleRAT', key: 'C2', value: '198.51.100.5:443' },
+    { family: 'ExampleRAT', key: 'C2', value: 'b:1' },
+    { family: 'ExampleRAT', key: 'campaign', value: '7' },
+    { family: 'ExampleRAT', key: 'a.b.ports.tcp', value: '80' },
+    { family: 'ExampleRAT', key: 'a.b.ports.tcp', value: '81' },
+    { family: 'ExampleRAT', key: 'é', value: 'true' },
+    { family: 'Other', key: '', value: 'plain' },
+  ],
+  hosts: ['198.51.100.5'],
+  domains: [{ domain: 'evil.example', ip: '198.51.100.5' }],
+  requests: [
+    {
+      ...{ count: 1, port: 443, body: '', uri: 'http://evil.example:443/', method: 'GET', host: 'evil.example' },
+      ...{ version: '1.1', path: '/', data: 'GET / HTTP/1.1\r\n', 'user-agent': 'Ü' },
+    },
+  ],
+  stored: [
+    { kind: 'procdump', name: 'd1', md5: 'd0', sha256: 'd1', type: '', process: 'ä.exe', pid: '4711' },
+    { kind: 'dropped', name: 'b.tmp', md5: 'e0', sha256: 'e1', type: '', process: '', pid: '4711,4712' },
+    {
+      ...{ kind: 'payload', name: 'f1', md5: 'f0', sha256: 'f1', type: 'Unpacked PE Image: 32-bit executable' },
+      ...{ process: 'ä.exe', pid: '4711' },
+    },
+  ],
 }

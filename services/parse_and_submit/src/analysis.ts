@@ -27,6 +27,8 @@ export interface Round extends Analysis {
   readonly store: RowStore
   /** What was confirmed before this round. */
   readonly prior: Progress
+  /** The report says that it is about the sample. */
+  readonly isSampleKnown: boolean
 }
 
 /** The task is not in Cuckoo any more: most likely an earlier try deleted it after its work was done. */
@@ -38,14 +40,12 @@ export class TaskGoneError extends PermanentError {
 
 /** Ids come back after a reset of Cuckoo, and that of the newest task after its deletion: this one is another sample's. */
 export class WrongSampleError extends PermanentError {
-  constructor(taskId: number, found: string, wanted: string) {
-    super('WRONG_SAMPLE', `task ${taskId} is about the file with MD5 ${found}, not about the sample ${wanted}`)
+  constructor({ taskId, crits }: Analysis['task'], found: string) {
+    super('WRONG_SAMPLE', `task ${taskId} is about the file with MD5 ${found}, not about the sample ${crits.md5}`)
   }
 }
 
-/** Throws WrongSampleError. */
-export function requireSameSample({ task }: Analysis, md5: string | undefined): void {
-  const wanted = task.crits.md5
-  if (!md5 || wanted === '' || md5.toLowerCase() === wanted) return
-  throw new WrongSampleError(task.taskId, md5, wanted)
+/** Whether this may be the MD5 of the sample; it may if one of the two is not known. */
+export function mayBeSample({ task }: Analysis, md5: string | undefined): boolean {
+  return !md5 || task.crits.md5 === '' || md5.toLowerCase() === task.crits.md5
 }

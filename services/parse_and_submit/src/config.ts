@@ -2,7 +2,7 @@
 import { tmpdir } from 'node:os'
 import { directoryProblems, prefetchKey, StageKeys } from '@cuckoo-distributed/core'
 import { AllowedCritsURLs, CritsURL, critsProblems } from '@cuckoo-distributed/crits-client'
-import { VerifySSL } from '@cuckoo-distributed/http'
+import { displayUrl, parseBaseUrl, urlProblems, VerifySSL } from '@cuckoo-distributed/http'
 import { AllowedCuckooURLs, CuckooAwayLimit, CuckooTokens, cuckooProblems } from '@cuckoo-distributed/sandbox-client'
 import { TmpDir } from '@cuckoo-distributed/staging'
 import Type, { type Static } from 'typebox'
@@ -30,10 +30,19 @@ export const configSchema = Type.Object(
       description: 'Delete the task from Cuckoo at the end; only the last instance of a chain does it',
     }),
     EnabledParsers: Type.Array(
-      Type.Union([Type.Literal('info'), Type.Literal('signatures'), Type.Literal('behavior'), Type.Literal('dropped')]),
+      Type.Union([
+        Type.Literal('info'),
+        Type.Literal('signatures'),
+        Type.Literal('behavior'),
+        Type.Literal('dropped'),
+        Type.Literal('network'),
+        Type.Literal('configs'),
+        Type.Literal('detections'),
+      ]),
       {
         default: ['info', 'signatures', 'behavior', 'dropped'],
-        description: 'What to send to CRITs: `info`, `signatures`, `behavior`, `dropped`',
+        description:
+          'What to send to CRITs: `info`, `signatures`, `behavior`, `dropped`, `network`, `configs`, `detections`',
       },
     ),
     CuckooConcurrency: Type.Integer({
@@ -48,6 +57,11 @@ export const configSchema = Type.Object(
     AllowedCuckooURLs,
     CuckooAwayLimit,
     CuckooTokens,
+    SandboxWebURLs: Type.Record(Type.String(), Type.String({ minLength: 1 }), {
+      default: {},
+      description:
+        'Web interfaces by base URL of the sandbox, `{"http://cuckoo:8090": "http://cuckoo:8000"}`; `info` then has an `analysis link` in place of `analysis_id`',
+    }),
     CritsPause: Type.Number({
       default: 0,
       minimum: 0,
@@ -61,11 +75,26 @@ export const configSchema = Type.Object(
 
 export type Config = Readonly<Static<typeof configSchema>>
 
+/** What is sent to CRITs. */
+export type Parser = Config['EnabledParsers'][number]
+
 /** What is well-formed and still cannot be used, in words that name the key. */
 export function unusable(config: Config): string[] {
   return [
     ...cuckooProblems(config),
     ...critsProblems(config),
+    ...urlProblems(webUrlsOf(config), { userInfo: 'refused' }),
     ...directoryProblems({ TmpDir: config.TmpDir || tmpdir() }),
   ]
+}
+
+function webUrlsOf({ SandboxWebURLs }: Config): Record<string, string[]> {
+  return { SandboxWebURLs: Object.entries(SandboxWebURLs).flat() }
+}
+
+/** Where the sandbox at this base URL shows its analyses to people, without a slash at its end; undefined if nobody says. */
+export function webUrlOf({ SandboxWebURLs }: Config, sandbox: URL): string | undefined {
+  const own = displayUrl(sandbox)
+  const entry = Object.entries(SandboxWebURLs).find(([url]) => displayUrl(parseBaseUrl(url)) === own)
+  return entry && displayUrl(parseBaseUrl(entry[1]))
 }

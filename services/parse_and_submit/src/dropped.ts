@@ -2,10 +2,10 @@
 import { openArchive } from '@cuckoo-distributed/archive'
 import { ServerAwayError } from '@cuckoo-distributed/http'
 import { type StagedEntry, type StagedFile, stageArchive, stageEntry } from '@cuckoo-distributed/staging'
-import { type Analysis, type Round, requireSameSample } from './analysis.js'
+import { type Analysis, mayBeSample, type Round } from './analysis.js'
 import { download, isDoubtful, isIncomplete, tell } from './calls.js'
 import { PROGRESS, type Progress } from './notes.js'
-import { whyMissing } from './report.js'
+import { readReport, whyMissing } from './report.js'
 import { type Uploaded, uploadFile } from './upload.js'
 import { dueAt, failed, isDue, settled } from './upload-tries.js'
 
@@ -29,7 +29,7 @@ const MISSING_MAX = 900
  *   StagingError
  */
 export async function submitDropped(round: Round): Promise<boolean> {
-  await requireTask(round)
+  if (!round.isSampleKnown) await requireTask(round)
   const downloaded = await downloadArchive(round)
   const pass = new DroppedPass(round)
   if (downloaded === 'none') return pass.end()
@@ -46,11 +46,14 @@ export async function submitDropped(round: Round): Promise<boolean> {
   return await pass.end()
 }
 
-/** An instance that parses only dropped files sees no report; whose files they are is known from the task as well. */
+/**
+ * An instance that parses only dropped files sees no report; whose files they are is known from the task as well. Of a file
+ * that CAPE took out of the sample only the report says where it comes from.
+ */
 async function requireTask(analysis: Analysis): Promise<void> {
   const { task, context, cuckoo } = analysis
   const view = await download(analysis, () => cuckoo.client.viewTask(task.taskId, context.working))
-  if (view) requireSameSample(analysis, view.md5)
+  if (view && !mayBeSample(analysis, view.md5)) await readReport(analysis)
 }
 
 async function downloadArchive(analysis: Analysis): Promise<StagedFile | 'none'> {

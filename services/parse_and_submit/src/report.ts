@@ -3,8 +3,9 @@ import { ServiceError } from '@cuckoo-distributed/core'
 import { RowStore, VALUE_CHARS_MAX } from '@cuckoo-distributed/crits-client'
 import { type ScanSummary, scanReport } from '@cuckoo-distributed/report-scanner'
 import { backOff, delay } from '@cuckoo-distributed/wait'
-import { type Analysis, requireSameSample, TaskGoneError } from './analysis.js'
+import { type Analysis, mayBeSample, TaskGoneError, WrongSampleError } from './analysis.js'
 import { download, isIncomplete } from './calls.js'
+import { type Parser, webUrlOf } from './config.js'
 import { ReportRows } from './report-rows.js'
 
 /** More than any report on record; a bound for a server that never ends. */
@@ -32,7 +33,7 @@ export async function readReport(analysis: Analysis): Promise<ReadReport> {
     try {
       const report = await download(analysis, () => readOnce(analysis))
       if (report) {
-        requireSameSample(analysis, report.rows.target?.md5)
+        requireSameSample(analysis, report.rows)
         return report
       }
       if (attempt === TRIES) throw await whyMissing(analysis, 'report')
@@ -49,10 +50,16 @@ async function readOnce(analysis: Analysis): Promise<ReadReport | undefined> {
   const response = await cuckoo.client.report(task.taskId, context.working)
   if (!response) return undefined
   const store = new RowStore({ storedBytes })
-  const wants = (parser: Analysis['config']['EnabledParsers'][number]) => config.EnabledParsers.includes(parser)
-  const rows = new ReportRows(store)
+  const wants = (parser: Parser) => config.EnabledParsers.includes(parser)
+  const rows = new ReportRows(store, { parsers: config.EnabledParsers, webUrl: webUrlOf(config, task.cuckooUrl) })
   const options = {
-    sections: { info: wants('info'), signatures: wants('signatures'), behavior: wants('behavior') },
+    sections: {
+      signatures: wants('signatures'),
+      behavior: wants('behavior'),
+      network: wants('network'),
+      configs: wants('configs'),
+      detections: wants('detections'),
+    },
     maxCalls: config.PushApiCallsMax,
     maxValueBytes: VALUE_CHARS_MAX,
     signal: context.working,
@@ -63,6 +70,13 @@ async function readOnce(analysis: Analysis): Promise<ReadReport | undefined> {
     throw new ServiceError('NOT_A_REPORT', `what Cuckoo sent for task ${task.taskId} has no section of a report`)
   }
   return { store, summary, rows }
+}
+
+/** CAPE may analyse a file that it took out of the sample: then the sample is that file's parent. */
+function requireSameSample(analysis: Analysis, { target, info }: ReportRows): void {
+  const found = target?.md5
+  if (!found || mayBeSample(analysis, found) || (info?.parent && mayBeSample(analysis, info.parent.md5))) return
+  throw new WrongSampleError(analysis.task, found)
 }
 
 /** A 404 may be a hiccup of Cuckoo's database, so the task itself has the last word. */

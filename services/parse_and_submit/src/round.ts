@@ -7,7 +7,8 @@ import { nextQueue, priorProgress } from './chain.js'
 import { cleanUp } from './clean-up.js'
 import { submitDropped } from './dropped.js'
 import { PROGRESS, STORED_BYTES, VISITED } from './notes.js'
-import { type ReadReport, readReport } from './report.js'
+import { remarks } from './remarks.js'
+import { readReport } from './report.js'
 
 /**
  * Sends what an earlier round has not sent, and passes the message on. Resolves with undefined when files are left that
@@ -28,7 +29,8 @@ async function submit(analysis: Analysis): Promise<Outcome | undefined> {
   context.headers.notes.set(PROGRESS, prior)
   const report = config.EnabledParsers.some(parser => parser !== 'dropped') ? await readReport(analysis) : undefined
   const store = report?.store ?? new RowStore({ storedBytes })
-  const round: Round = { ...analysis, store, prior }
+  const isSampleKnown = Boolean(report?.rows.target?.md5)
+  const round: Round = { ...analysis, store, prior, isSampleKnown }
   const untilFiles = store.rowsBefore('file_added')
   await postRows(round, prior.rows, untilFiles)
   if (report) for (const { level, text } of remarks(round, report)) await tell(round, level, text)
@@ -85,24 +87,4 @@ export function afterwardsOf(analysis: Analysis): Afterwards | undefined {
   const { config, context } = analysis
   const isLast = nextQueue(config, context.headers.notes.get(VISITED) ?? []) === undefined
   return isLast && config.CuckooCleanup ? signal => cleanUp(analysis, signal) : undefined
-}
-
-interface Remark {
-  readonly level: 'info' | 'warning'
-  readonly text: string
-}
-
-function remarks({ task, store }: Round, { summary, rows }: ReadReport): Remark[] {
-  const list: Remark[] = [{ level: 'info', text: `Cuckoo task ${task.taskId}: report of ${summary.bytes} bytes read` }]
-  if (!summary.sections.includes('info')) {
-    list.push({ level: 'warning', text: `Cuckoo task ${task.taskId}: the report has no "info"` })
-  }
-  const warn = (count: number, what: string) => {
-    if (count > 0) list.push({ level: 'warning', text: `Cuckoo task ${task.taskId}: ${count} ${what}` })
-  }
-  warn(summary.trailingBytes, 'bytes after the end of the report were ignored')
-  for (const [what, count] of summary.unreadCalls) warn(count, `API calls could not be read: ${what}`)
-  warn(summary.cutValues + store.cutValues, 'long values were cut')
-  for (const [subtype, count] of rows.leftOut) warn(count, `${subtype} rows left out: an analysis holds 12 MB`)
-  return list
 }

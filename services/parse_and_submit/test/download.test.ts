@@ -11,7 +11,7 @@ const forever = new AbortController().signal
 
 for (const [what, path] of Object.entries({ 'a report': REPORT, 'an archive': ARCHIVE, 'a view of the task': VIEW })) {
   test(`${what} that breaks off while Cuckoo gives its status before and after is a failure of the message`, async t => {
-    const { cuckoo, deliver } = await submitterScene(t)
+    const { cuckoo, deliver } = await submitterScene(t, path === VIEW ? { EnabledParsers: ['dropped'] } : {})
     cuckoo.faults.next({ kind: 'refuse', match: { path }, times: Number.POSITIVE_INFINITY })
     const tries = () => cuckoo.journal.filter(entry => path.test(entry.path.replace(/[?].*/, ''))).length
     await assert.rejects(deliver({}).outcome, { code: 'HTTP_NETWORK', message: /GET .*tasks/ })

@@ -4,7 +4,7 @@ import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import type { Fault, HttpResponse } from '@cuckoo-distributed/http'
-import { ReportScanner } from '@cuckoo-distributed/report-scanner'
+import { ReportScanner, type ReportSink } from '@cuckoo-distributed/report-scanner'
 import { syncDirectory } from '@cuckoo-distributed/staging'
 
 const PARTIAL = '.partial-'
@@ -101,21 +101,24 @@ async function* steady(chunks: AsyncIterable<Buffer>, ms: number): AsyncGenerato
   }
 }
 
-/** Reads nothing out of a report but whose it is. */
+/** Reads nothing out of a report but whose it is: that of the file, or of one that CAPE took out of it. */
 class JsonCheck {
+  readonly #sha256: string | null
   readonly #scanner: ReportScanner
+  #target = ''
+  #parent = ''
 
   constructor(sha256: string | null) {
-    const sections = { info: false, signatures: false, behavior: false }
-    this.#scanner = new ReportScanner(
-      { sections, maxCalls: 0, maxValueBytes: 1024 },
-      {
-        onTarget(target) {
-          if (sha256 === null || target.sha256 === '' || target.sha256.toLowerCase() === sha256) return
-          throw new ForeignReportError('the report is about another file than the one that was sent')
-        },
+    this.#sha256 = sha256
+    const sink: ReportSink = {
+      onTarget: target => {
+        this.#target = target.sha256.toLowerCase()
       },
-    )
+      onInfo: ({ parent }) => {
+        this.#parent = parent?.sha256.toLowerCase() ?? ''
+      },
+    }
+    this.#scanner = new ReportScanner({ sections: {}, maxCalls: 0, maxValueBytes: 1024 }, sink)
   }
 
   push(chunk: Buffer): void {
@@ -124,5 +127,7 @@ class JsonCheck {
 
   end(): void {
     this.#scanner.end()
+    if (this.#sha256 === null || this.#target === '' || [this.#target, this.#parent].includes(this.#sha256)) return
+    throw new ForeignReportError('the report is about another file than the one that was sent')
   }
 }
