@@ -8,7 +8,8 @@ import { HURRIED_CLUSTER } from './variant.js'
 const FOREVER = Number.POSITIVE_INFINITY
 /** Submitted when the node is known to be broken: with its share, a node that is idle would get most of them. */
 const LATER = 12
-const INTERVAL_MS = 200
+/** Seconds between two looks at a node where its trials are counted: so long that other tasks are not taken for trials. */
+const SLOW_INTERVAL = 1
 const ANALYSIS_MS = 500
 /** Uploads of which the answer is lost, all at the same time. */
 const LOST = 3
@@ -18,40 +19,48 @@ const JSON_OF = { all: /^\/tasks\/report\/\d+\/json$/, odd: /^\/tasks\/report\/\
 const UPLOAD = /^\/tasks\/create\/file$/
 const HTML = /^\/tasks\/report\/\d+\/html$/
 
+/** Point by point what a node may fail at; made worse on purpose, the service must fail in these. */
+export const REPORTS_FAIL = cellOf('every report 500', {
+  config: { Interval: SLOW_INTERVAL },
+  states: ['quarantined'],
+  mayRepeat: true,
+  breaks: node => always(node, /^\/tasks\/report\//, { kind: 'status', status: 500 }),
+  lasts: quarantined(/json: .*500/, SLOW_INTERVAL),
+})
+export const JSON_CUT_OFF = cellOf('every second JSON report cut off, beside good ones in HTML', {
+  config: { ReportFormats: ['json', 'html'] },
+  prepares: givesHtml,
+  breaks: node =>
+    always(node, JSON_OF.odd, { kind: 'status', status: 200, body: '{"info": {"id": 1}, "behavior": {"p' }),
+  lasts: finishedWithoutJson,
+})
+export const SLOW_UPLOADS = cellOf('it takes a second for each upload', {
+  breaks: node => always(node, UPLOAD, { kind: 'slow', milliseconds: 1000 }),
+  lasts: collectedBetweenUploads,
+})
+export const LISTS_EMPTY = emptyLists()
+
 export const CLUSTER_CELLS: readonly ClusterCell[] = [
-  cellOf('every report 500', {
-    states: ['quarantined'],
-    mayRepeat: true,
-    breaks: node => always(node, /^\/tasks\/report\//, { kind: 'status', status: 500 }),
-    lasts: quarantined(/json: .*500/),
-  }),
+  REPORTS_FAIL,
   cellOf('every JSON report an HTML page, beside good ones in HTML', {
-    config: { ReportFormats: ['json', 'html'] },
+    config: { ReportFormats: ['json', 'html'], Interval: SLOW_INTERVAL },
     states: ['quarantined'],
     mayRepeat: true,
     prepares: givesHtml,
     breaks: node => always(node, JSON_OF.all, { kind: 'html200' }),
-    lasts: quarantined(/json: /),
+    lasts: quarantined(/json: /, SLOW_INTERVAL),
   }),
-  cellOf('every second JSON report cut off, beside good ones in HTML', {
-    config: { ReportFormats: ['json', 'html'] },
-    prepares: givesHtml,
-    breaks: node =>
-      always(node, JSON_OF.odd, { kind: 'status', status: 200, body: '{"info": {"id": 1}, "behavior": {"p' }),
-    lasts: finishedWithoutJson,
-  }),
+  JSON_CUT_OFF,
   cellOf('its reports come with a byte a second', {
+    config: { Interval: SLOW_INTERVAL },
     changes: HURRIED_CLUSTER,
     states: ['quarantined'],
     mayRepeat: true,
     breaks: node => always(node, JSON_OF.all, { kind: 'drip', everyMs: 1000 }),
-    lasts: quarantined(/json: .*bytes of it came in/),
+    lasts: quarantined(/json: .*bytes of it came in/, SLOW_INTERVAL),
   }),
-  emptyLists(),
-  cellOf('it takes a second for each upload', {
-    breaks: node => always(node, UPLOAD, { kind: 'slow', milliseconds: 1000 }),
-    lasts: collectedBetweenUploads,
-  }),
+  LISTS_EMPTY,
+  SLOW_UPLOADS,
 ]
 
 function cellOf(what: string, cell: Omit<ClusterCell, 'fault' | 'moment'>): ClusterCell {
@@ -119,16 +128,23 @@ async function collectedBetweenUploads(cluster: Cluster): Promise<string[]> {
   return [...unsaid, ...(isCollected ? [] : ['no report of the slow node was fetched between its uploads'])]
 }
 
-/** The node is shown in quarantine with this error, is given no more than a task on trial now and then, and others do its work. */
-function quarantined(error: RegExp): ClusterCell['lasts'] {
+/**
+ * The node is shown in quarantine with this error, is given no more than a task on trial now and then, and others do its work. Its first
+ * wait may be over; those that follow are two, four, eight intervals long, less a fifth.
+ */
+function quarantined(error: RegExp, interval: number): ClusterCell['lasts'] {
   return async cluster => {
     await isShown(cluster, 'quarantined', error)
     const [since, given] = [performance.now(), cluster.broken.submissions.length]
     await cluster.submit(LATER)
     const unsaid = await allFinished(cluster)
-    const trials = 1 + Math.log2(1 + (performance.now() - since) / INTERVAL_MS)
+    const intervals = (performance.now() - since) / 1000 / interval
+    const trials = Math.floor(1 + Math.log2(1 + intervals / 1.6))
     const more = cluster.broken.submissions.length - given
-    return [...unsaid, ...(more > trials ? [`${more} tasks were given to a node in quarantine`] : [])]
+    return [
+      ...unsaid,
+      ...(more > trials ? [`${more} tasks were given to a node in quarantine, in place of ${trials}`] : []),
+    ]
   }
 }
 

@@ -4,7 +4,14 @@ import { CLUSTER_CELLS } from './cluster-cells.js'
 import { type ClusterCell, runClusterCell } from './cluster-run.js'
 import { canMount } from './dump-dir.js'
 import { allCells } from './matrix.js'
-import { MUTATIONS, type Mutation, unseenBy } from './mutants.js'
+import {
+  CLUSTER_MUTATIONS,
+  type ClusterMutation,
+  MUTATIONS,
+  type Mutation,
+  unseenBy,
+  unseenInCluster,
+} from './mutants.js'
 import { randomCell, seeded } from './random-run.js'
 import { startRig } from './rig.js'
 import { type Cell, type CellTerms, describe, type Outcome, problemsOf, runCell, undisturbedRows } from './run-cell.js'
@@ -35,11 +42,8 @@ const seen: string[] = []
 const problems: string[] = []
 
 console.log(`seed ${seed}`)
-await runPipeline(
-  await cellsToRun(),
-  MUTATIONS.filter(({ name }) => name.includes(values.only)),
-)
-await runClusters(CLUSTER_CELLS.filter(isWanted))
+await runPipeline(await cellsToRun(), MUTATIONS.filter(isNamed))
+await runClusters(CLUSTER_CELLS.filter(isWanted), CLUSTER_MUTATIONS.filter(isNamed))
 console.log(`\n${tableOf(outcomes)}`)
 console.log(problems.length === 0 ? `${outcomes.length} cells, nothing lost` : problems.join('\n'))
 if (problems.length === 0 && values.write) {
@@ -60,6 +64,10 @@ function isWanted({ fault, moment }: CellTerms): boolean {
   return `${fault}, ${moment}`.includes(values.only)
 }
 
+function isNamed({ name }: { readonly name: string }): boolean {
+  return name.includes(values.only)
+}
+
 async function runPipeline(cells: readonly Cell[], mutations: readonly Mutation[]): Promise<void> {
   if (cells.length + mutations.length === 0) return
   const rig = await startRig()
@@ -71,19 +79,23 @@ async function runPipeline(cells: readonly Cell[], mutations: readonly Mutation[
       await tell(name, 'ok', () => problemsIn(runCell(rig, cell, rows, seeded(seed + index))))
     }
     for (const mutation of mutations) {
-      const isSeen = await tell(`mutation: ${mutation.name}`, 'seen', () => unseenBy(rig, mutation, rows))
-      if (isSeen) seen.push(mutation.name)
+      await tellMutation(mutation.name, () => unseenBy(rig, mutation, rows))
     }
   } finally {
     await rig.close()
   }
 }
 
-async function runClusters(cells: readonly ClusterCell[]): Promise<void> {
+async function runClusters(cells: readonly ClusterCell[], mutations: readonly ClusterMutation[]): Promise<void> {
   for (const [index, cell] of cells.entries()) {
     const name = `cluster ${index + 1}/${cells.length} ${cell.fault}, ${cell.moment}`
     await tell(name, 'ok', () => problemsIn(runClusterCell(cell)))
   }
+  for (const mutation of mutations) await tellMutation(mutation.name, () => unseenInCluster(mutation))
+}
+
+async function tellMutation(name: string, look: () => Promise<string[]>): Promise<void> {
+  if (await tell(`mutation: ${name}`, 'seen', look)) seen.push(name)
 }
 
 async function problemsIn(run: Promise<Outcome>): Promise<string[]> {

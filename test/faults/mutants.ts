@@ -1,11 +1,13 @@
 // Services made worse on purpose: the runner must see what each of them loses. They exist in the temporary folder only.
 import { afterUpload, atBroker } from './cells.js'
+import { JSON_CUT_OFF, LISTS_EMPTY, REPORTS_FAIL, SLOW_UPLOADS } from './cluster-cells.js'
+import { type ClusterCell, runClusterCell } from './cluster-run.js'
 import { IDS_REUSED } from './cuckoo-cells.js'
 import { dumpDirFails } from './dump-dir.js'
 import { besideBroken, uploadsFail } from './half-broken-cells.js'
 import { seeded } from './random-run.js'
 import type { Rig, ServiceName } from './rig.js'
-import { type Cell, problemsOf, runCell } from './run-cell.js'
+import { type Cell, type Outcome, problemsOf, runCell } from './run-cell.js'
 import { type Change, runChanged } from './variant.js'
 import type { RowCounts } from './verdict.js'
 
@@ -122,17 +124,76 @@ export const MUTATIONS: readonly Mutation[] = [
   },
 ]
 
+/** distributed_cuckoo made worse on purpose. */
+export interface ClusterMutation extends Pick<Mutation, 'name' | 'changes' | 'finds'> {
+  readonly cell: ClusterCell
+}
+
+const NODE_WORKER = 'services/distributed_cuckoo/src/nodes/node-worker.ts'
+
+export const CLUSTER_MUTATIONS: readonly ClusterMutation[] = [
+  {
+    name: 'tasks for a node in quarantine',
+    changes: [
+      [NODE_WORKER, 'const isFree = quarantine.error === null || this.#wantsTrial', 'const isFree = true'],
+      [NODE_WORKER, ' || (this.#session.quarantine.error !== null && !this.#wantsTrial)', ''],
+      [NODE_WORKER, 'room: this.#wantsTrial ? 1 :', 'room:'],
+    ],
+    cell: REPORTS_FAIL,
+    finds: /tasks were given to a node in quarantine/,
+  },
+  {
+    name: 'a copy deleted before its JSON is stored',
+    changes: [
+      [
+        'services/distributed_cuckoo/src/nodes/collect.ts',
+        "return problem === undefined ? 'settled' : { problem }",
+        "return 'settled'",
+      ],
+    ],
+    cell: JSON_CUT_OFF,
+    finds: /the node has no copy of task/,
+  },
+  {
+    name: 'uploads without an end, and nothing collected meanwhile',
+    changes: [[NODE_WORKER, 'if (performance.now() > end) return', '']],
+    cell: SLOW_UPLOADS,
+    finds: /no report of the slow node was fetched/,
+  },
+  {
+    name: 'empty lists and counters believed',
+    changes: [
+      ['services/distributed_cuckoo/src/nodes/health.ts', '!status.tasksKnown && submissions.length > 0', 'false'],
+      ['packages/sandbox-client/src/servers.ts', '!status.tasksKnown', 'false'],
+      ['packages/sandbox-client/src/mark-index.ts', 'if (!tasksKnown) misses = 0', ''],
+      ['packages/sandbox-client/src/mark-index.ts', '!counters.tasksKnown', 'false'],
+    ],
+    cell: LISTS_EMPTY,
+    finds: /the fault failed|tasks wait for the node|has got/,
+  },
+]
+
 /** A lost sample ends a run only by its deadline. */
 const DEADLINE_MS = 10_000
 
 /** Runs the mutated service in place of the real one; what the runner says in vain, none when it has seen the mutation. */
 export async function unseenBy(rig: Rig, mutation: Mutation, rows: RowCounts): Promise<string[]> {
-  const { service, changes, cell, finds, name } = mutation
+  const { service, changes, cell } = mutation
   const undo = await runChanged(rig, service, changes)
   try {
-    const problems = problemsOf(await runCell(rig, { ...cell, deadlineMs: DEADLINE_MS }, rows, seeded(1)))
-    return problems.some(problem => finds.test(problem)) ? [] : [`the runner does not see ${name}`, ...problems]
+    return unseen(mutation, await runCell(rig, { ...cell, deadlineMs: DEADLINE_MS }, rows, seeded(1)))
   } finally {
     await undo()
   }
+}
+
+/** The same for a cluster. */
+export async function unseenInCluster(mutation: ClusterMutation): Promise<string[]> {
+  const { cell } = mutation
+  return unseen(mutation, await runClusterCell({ ...cell, changes: [...(cell.changes ?? []), ...mutation.changes] }))
+}
+
+function unseen({ name, finds }: Pick<Mutation, 'name' | 'finds'>, outcome: Outcome): string[] {
+  const problems = problemsOf(outcome)
+  return problems.some(problem => finds.test(problem)) ? [] : [`the runner does not see ${name}`, ...problems]
 }
