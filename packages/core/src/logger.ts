@@ -1,7 +1,7 @@
 // Structured log lines: JSON to stdout and, when LogFile is set, to that file as well.
 import { appendFileSync, closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { destination, type Logger, multistream, pino } from 'pino'
+import { type Bindings, type ChildLoggerOptions, destination, type Logger, multistream, pino } from 'pino'
 import { ConfigError, describeError, errorCode, toError } from './errors.js'
 import { redactFields, redactText } from './redact.js'
 
@@ -44,7 +44,8 @@ export class LogFile {
 }
 
 /**
- * Makes the process's logger; on `stderr` only warnings and errors, beside what a command says. Secrets are hidden in whatever is logged; bindings of child loggers are ours to keep clean.
+ * Makes the process's logger; on `stderr` only warnings and errors, beside what a command says. Secrets are hidden in whatever is
+ * logged, bindings of child loggers included.
  * Throws ConfigError when the file cannot be opened.
  */
 export function createLogger(
@@ -57,7 +58,7 @@ export function createLogger(
   const screen = destination({ fd: output === 'stdout' ? 1 : 2, sync: true })
   const streams = [{ level: output === 'stdout' ? level : ('warn' as const), stream: enduring(screen, output) }]
   if (file) streams.push({ level, stream: enduring(file, file.path) })
-  return pino(
+  const logger: Logger = pino(
     {
       level,
       base: { service, pid: process.pid },
@@ -70,6 +71,13 @@ export function createLogger(
     },
     multistream(streams),
   )
+  // Pino calls no formatter for these; its children inherit what is set here.
+  const { child } = logger
+  return Object.assign(logger, {
+    child(this: unknown, bindings: Bindings, options?: ChildLoggerOptions): Logger {
+      return Reflect.apply(child, this, [redactFields(bindings), options])
+    },
+  })
 }
 
 /** The file that a configuration names, if it names one. Throws ConfigError. */

@@ -66,6 +66,7 @@ test('what ends a process is in its log file, which only its user may read', asy
   assert.match(output, /^waiting: the broker amqp:\/\/\[hidden\]@h refuses$/m)
   const logged = await readFile(LogFile, 'utf8')
   assert.match(logged, /"level":"fatal".*"code":"FAILED".*"msg":"ended by an error"/)
+  assert.match(logged, /"url":"the broker amqp:\/\/\[hidden\]@h refuses","token":"\[hidden\]","msg":"failing"/)
   assert.doesNotMatch(logged, /s3cret/)
   assert.equal((await stat(LogFile)).mode & 0o777, 0o600)
 })

@@ -37,7 +37,10 @@ await runProcess<Static<typeof schema>>({
     },
   ],
   async run({ Fail }, { log, shutdown }) {
-    if (Fail !== '') throw new ServiceError('FAILED', Fail)
+    if (Fail !== '') {
+      log.child({ url: Fail }).child({ token: Fail }).warn('failing')
+      throw new ServiceError('FAILED', Fail)
+    }
     log.info('running')
     const alive = setInterval(() => {}, 60_000)
     if (!shutdown.stop.aborted) await once(shutdown.stop, 'abort')

@@ -3,7 +3,6 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 import { ChannelLost, HoldLimitReached, toError } from '../errors.js'
 import { type MessageHeaders, readHeaders } from '../headers.js'
 import type { Logger } from '../logger.js'
-import { redactFields } from '../redact.js'
 import type { Delivery, StageContext } from '../stage.js'
 import { type Happening, NO_TELEMETRY, type Subject, type Telemetry } from '../telemetry.js'
 
@@ -115,7 +114,7 @@ export class LiveDelivery implements Disposable, Delivery, StageContext {
       ([, value]) => value !== undefined,
     )
     this.#subject = { ...this.#subject, ...Object.fromEntries(known) }
-    this.#log = this.#log.child(redactFields(bindings))
+    this.#log = this.#log.child(bindings)
     this.announce()
   }
 
