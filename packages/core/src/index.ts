@@ -1,7 +1,7 @@
 export { BrokerConnection } from './broker/connection.js'
 export { declareEventQueue, isDeclarationRefused } from './broker/event-sender.js'
 export { Publisher, UndeliverableError } from './broker/publisher.js'
-export { declareQueue, type OwnQueue, QueueMismatchError, stageQueues } from './broker/queues.js'
+export { declareQueue, type OwnQueue, stageQueues } from './broker/queues.js'
 export { SharedCauses } from './broker/shared-causes.js'
 export { Bulkhead, type BulkheadOptions, type Reachable } from './bulkhead.js'
 export type { Arguments, Command, CommandGroup } from './command-line.js'

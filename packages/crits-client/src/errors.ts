@@ -68,23 +68,17 @@ export class CritsStatusError extends Error {
   }
 }
 
-/** CRITs may have stored rows without saying so; sending them again may double them. `cause`: what came instead of an answer. */
-export class ResultsUnknownError extends Error {
-  readonly code = 'CRITS_RESULTS_UNKNOWN'
-  override readonly name = 'ResultsUnknownError'
+/**
+ * Rows are not in CRITs, or may be there without CRITs having said so: `CRITS_RESULTS_UNKNOWN`, where sending them again may double
+ * them, and `CRITS_RESULTS_REFUSED`, where it is not the rows. `cause`: what came instead of an answer, or the last refusal.
+ */
+export class ResultsError extends Error {
+  readonly code: 'CRITS_RESULTS_UNKNOWN' | 'CRITS_RESULTS_REFUSED'
+  override readonly name = 'ResultsError'
 
-  constructor(from: number, to: number, cause: unknown) {
-    super(`CRITs did not say whether it has stored the rows ${from} to ${to - 1}`, { cause })
-  }
-}
-
-/** CRITs refuses one row after another, though it takes log lines. `cause`: its last refusal. */
-export class ResultsRefusedError extends Error {
-  readonly code = 'CRITS_RESULTS_REFUSED'
-  override readonly name = 'ResultsRefusedError'
-
-  constructor(rows: number, cause: unknown) {
-    super(`CRITs refused ${rows} result rows in a row, each sent alone: it is not the rows`, { cause })
+  constructor(code: ResultsError['code'], message: string, cause: unknown) {
+    super(message, { cause })
+    this.code = code
   }
 }
 

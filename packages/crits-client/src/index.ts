@@ -6,8 +6,7 @@ export {
   CritsError,
   CritsStatusError,
   CritsUrlError,
-  ResultsRefusedError,
-  ResultsUnknownError,
+  ResultsError,
   SampleError,
   type SampleErrorCode,
 } from './errors.js'
@@ -16,7 +15,6 @@ export { type ReadSampleOptions, readSample } from './read-sample.js'
 export {
   POSTING_ORDER,
   type ResultRow,
-  RowColumnsError,
   RowStore,
   type RowStoreOptions,
   STORED_BYTES_MAX,
@@ -29,7 +27,6 @@ export {
   type CritsServerOptions,
   CritsServers,
   type CritsServersOptions,
-  NoCritsUrlError,
 } from './server.js'
 export { type SubmitOptions, submitRows } from './submit.js'
 export type { CritsTarget } from './target.js'

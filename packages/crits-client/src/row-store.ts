@@ -65,16 +65,6 @@ export interface RowStoreOptions {
   readonly maxValueChars?: number
 }
 
-/** A row has other columns than the first of its subtype: CRITs would show them under the wrong headings. */
-export class RowColumnsError extends Error {
-  readonly code = 'ROW_COLUMNS'
-
-  constructor(subtype: Subtype, key: string) {
-    super(`row of subtype ${subtype} has a field ${JSON.stringify(key)} that the first row of this subtype has not`)
-    this.name = 'RowColumnsError'
-  }
-}
-
 interface Table {
   readonly log: RowLog
   columns?: readonly string[]
@@ -127,7 +117,7 @@ export class RowStore {
    * Encodes and keeps a row; its columns are those of the subtype's first row, missing ones blank.
    *
    * @returns whether the row fitted. A refused `api_call` is counted in `cutCalls`, any other must be reported by the caller.
-   * @throws RowColumnsError for a column that the subtype's first row has not
+   * @throws RangeError for a column that the subtype's first row has not
    */
   add(row: ResultRow): boolean {
     const isCall = row.subtype === 'api_call'
@@ -181,6 +171,7 @@ export class RowStore {
 
 function columnsOf(table: Table, { subtype, fields = {} }: ResultRow): readonly string[] {
   table.columns ??= Object.keys(fields)
-  for (const key in fields) if (!table.columns.includes(key)) throw new RowColumnsError(subtype, key)
+  // CRITs would show it under the wrong headings.
+  for (const key in fields) if (!table.columns.includes(key)) throw new RangeError(`${subtype} has no column "${key}"`)
   return table.columns
 }

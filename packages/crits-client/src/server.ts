@@ -1,6 +1,6 @@
 /** The CRITs servers a process talks to: connections, load limits and outages, one set for each base URL. */
 
-import { Availability, checkUrl, displayUrl, HttpClient, parseBaseUrl } from '@cuckoo-distributed/http'
+import { Availability, checkUrl, displayUrl, HttpClient, parseBaseUrl, UrlError } from '@cuckoo-distributed/http'
 import { delay, Semaphore } from '@cuckoo-distributed/wait'
 import { type CritsGate, SERVICES_PATH } from './call.js'
 import { CritsClient } from './client.js'
@@ -100,17 +100,6 @@ export interface CritsServersOptions {
   readonly onAvailability?: (baseUrl: string, state: 'up' | 'down', error: unknown) => void
 }
 
-/** Nobody says where CRITs is. */
-export class NoCritsUrlError extends Error {
-  override readonly name = 'NoCritsUrlError'
-  readonly code = 'NO_CRITS_URL'
-  readonly permanent = true
-
-  constructor() {
-    super('the message has no crits_url, and "CritsURL" is not configured')
-  }
-}
-
 /** One `CritsServer` for each base URL, made when a message names it for the first time. */
 export class CritsServers implements AsyncDisposable {
   readonly #options: CritsServersOptions
@@ -118,7 +107,7 @@ export class CritsServers implements AsyncDisposable {
   readonly #allowed: readonly URL[]
   readonly #servers = new Map<string, CritsServer>()
 
-  /** @throws InvalidUrlError */
+  /** @throws UrlError */
   constructor(options: CritsServersOptions) {
     this.#options = options
     this.#default = options.defaultUrl ? parseBaseUrl(options.defaultUrl) : undefined
@@ -128,11 +117,13 @@ export class CritsServers implements AsyncDisposable {
   /**
    * The server for a message with this `crits_url`, which may be empty. The configured default is trusted.
    *
-   * @throws NoCritsUrlError, UrlNotAllowedError
+   * @throws UrlError (NO_CRITS_URL, URL_NOT_ALLOWED)
    */
   forMessage(critsUrl: string): CritsServer {
     const url = critsUrl === '' ? this.#default : this.#check(critsUrl)
-    if (url === undefined) throw new NoCritsUrlError()
+    if (url === undefined) {
+      throw new UrlError('NO_CRITS_URL', 'the message has no crits_url, and "CritsURL" is not configured')
+    }
     return this.#at(url)
   }
 
@@ -140,7 +131,7 @@ export class CritsServers implements AsyncDisposable {
    * The `crits_url` of the message that follows one with this `crits_url`: the default is filled in for stages that have
    * none.
    *
-   * @throws UrlNotAllowedError
+   * @throws UrlError (URL_NOT_ALLOWED)
    */
   urlToPassOn(critsUrl: string): string {
     if (critsUrl === '') return this.#options.defaultUrl ?? ''

@@ -3,7 +3,7 @@
 import { NetworkError, StatusError, TimeoutError } from '@cuckoo-distributed/http'
 import { type Batch, batchBytes, nextBatch } from './batch.js'
 import type { CritsClient } from './client.js'
-import { CritsStatusError, ResultsRefusedError, ResultsUnknownError } from './errors.js'
+import { CritsStatusError, ResultsError } from './errors.js'
 import type { RowStore } from './row-store.js'
 
 export interface SubmitOptions {
@@ -29,7 +29,7 @@ const REFUSED_IN_A_ROW_MAX = 20
  * rows; a row refused alone is left out, and CRITs' log says so.
  *
  * @returns the number of rows left out
- * @throws AnalysisGoneError; ResultsUnknownError, after which going on may double a batch; ResultsRefusedError;
+ * @throws AnalysisGoneError; ResultsError; after CRITS_RESULTS_UNKNOWN going on may double a batch;
  *   ServerAwayError; `stopSignal.reason` between batches; what else `CritsClient` throws
  */
 export async function submitRows(client: CritsClient, store: RowStore, options: SubmitOptions): Promise<number> {
@@ -93,14 +93,18 @@ class Submission {
     } catch (error: unknown) {
       if (!mayBeStored(error)) throw error
       await this.#client.isAway(error, signal)
-      throw new ResultsUnknownError(batch.from, batch.to, error)
+      const problem = `CRITs did not say whether it has stored the rows ${batch.from} to ${batch.to - 1}`
+      throw new ResultsError('CRITS_RESULTS_UNKNOWN', problem, error)
     }
   }
 
   async #leaveOut(batch: Batch, refusal: Refusal): Promise<void> {
     this.#leftOut += 1
     this.#refusedInARow += 1
-    if (this.#refusedInARow === REFUSED_IN_A_ROW_MAX) throw new ResultsRefusedError(REFUSED_IN_A_ROW_MAX, refusal)
+    if (this.#refusedInARow === REFUSED_IN_A_ROW_MAX) {
+      const problem = `CRITs refused ${REFUSED_IN_A_ROW_MAX} result rows in a row, each sent alone: it is not the rows`
+      throw new ResultsError('CRITS_RESULTS_REFUSED', problem, refusal)
+    }
     const [range] = this.#store.ranges(batch.from, batch.to)
     const message = `row of subtype ${range?.subtype} was refused (status ${refusal.status}) and left out`
     await this.#client.attempt(this.#options.forceSignal, signal => this.#client.log('warning', message, signal))

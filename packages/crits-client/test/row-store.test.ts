@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type ResultRow, RowColumnsError, RowStore, type RowStoreOptions } from '../src/row-store.js'
+import { type ResultRow, RowStore, type RowStoreOptions } from '../src/row-store.js'
 import { expected, postedRows, stored } from './stored.js'
 
 describe('RowStore', () => {
@@ -26,7 +26,7 @@ describe('RowStore', () => {
       'signature a {"severity": "1", "name": "x"}',
       'signature b {"severity": "", "name": "y"}',
     ])
-    assert.throws(() => store.add({ subtype: 'signature', result: 'c', fields: { other: 1 } }), RowColumnsError)
+    assert.throws(() => store.add({ subtype: 'signature', result: 'c', fields: { other: 1 } }), /signature.*"other"/)
   })
 
   it('counts UTF-8 bytes of keys and values, 16 for each field or element and 64 for each row', () => {

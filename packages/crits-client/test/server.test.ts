@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { UrlNotAllowedError } from '@cuckoo-distributed/http'
-import { CritsServers, NoCritsUrlError } from '../src/index.js'
+import { CritsServers } from '../src/index.js'
 import { OK, startStub, TARGET } from './stub.js'
 
 const signal = new AbortController().signal
@@ -17,7 +16,7 @@ describe('CritsServers', () => {
     await using servers = new CritsServers({ verifySsl: true, defaultUrl: 'http://crits/a' })
     assert.equal(servers.forMessage('').http.baseUrl, 'http://crits/a')
     await using none = new CritsServers({ verifySsl: true })
-    assert.throws(() => none.forMessage(''), NoCritsUrlError)
+    assert.throws(() => none.forMessage(''), { code: 'NO_CRITS_URL', permanent: true })
   })
 
   it('talks to no CRITs that is neither the configured nor an allowed one', async () => {
@@ -28,7 +27,7 @@ describe('CritsServers', () => {
     })
     assert.equal(servers.forMessage('http://crits/a/'), servers.forMessage(''))
     assert.equal(servers.forMessage('https://other/b').http.baseUrl, 'https://other/b')
-    assert.throws(() => servers.forMessage('http://evil'), UrlNotAllowedError)
+    assert.throws(() => servers.forMessage('http://evil'), { code: 'URL_NOT_ALLOWED', permanent: true })
   })
 
   it('passes the configured CRITs on in messages that name none', async () => {

@@ -8,7 +8,6 @@ import {
   CritsServer,
   type CritsTarget,
   type ResultRow,
-  ResultsUnknownError,
   RowStore,
   readSample,
   STORED_BYTES_MAX,
@@ -96,7 +95,9 @@ describe('against a strict CRITs', () => {
     const { crits, client, analysis } = await open(t)
     crits.faults.next({ kind: 'lostAfterStore', match: { method: 'POST' } })
     const store = everyKindOfRow()
-    await assert.rejects(submitRows(client, store, { ...SIGNALS, onConfirmed: () => {} }), ResultsUnknownError)
+    await assert.rejects(submitRows(client, store, { ...SIGNALS, onConfirmed: () => {} }), {
+      code: 'CRITS_RESULTS_UNKNOWN',
+    })
     assert.deepEqual(crits.duplicateResults(analysis.id), [])
   })
 

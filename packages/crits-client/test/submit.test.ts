@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { ResultsRefusedError, ResultsUnknownError, RowStore, submitRows } from '../src/index.js'
+import { RowStore, submitRows } from '../src/index.js'
 import { OK, type StubAnswer, type StubRequest, startStub } from './stub.js'
 
 const never = new AbortController().signal
@@ -57,7 +57,7 @@ describe('submitRows', () => {
 
   it('gives up when CRITs refuses one row after another', async t => {
     const crits = await startCrits(t, () => REFUSED)
-    await assert.rejects(crits.submit(200), ResultsRefusedError)
+    await assert.rejects(crits.submit(200), { code: 'CRITS_RESULTS_REFUSED' })
     assert.equal(crits.stored.length, 0)
   })
 
@@ -74,7 +74,9 @@ describe('submitRows', () => {
         return batches === 2 ? answer : OK
       })
       let done = 0
-      await assert.rejects(crits.submit(2500, { onConfirmed: rows => (done = rows) }), ResultsUnknownError)
+      await assert.rejects(crits.submit(2500, { onConfirmed: rows => (done = rows) }), {
+        code: 'CRITS_RESULTS_UNKNOWN',
+      })
       assert.equal(batches, 2)
       assert.deepEqual(crits.stored.slice(0, done), names(0, done))
       assert.ok(done > 0 && done < 2500)

@@ -16,4 +16,4 @@ export {
 export { type Fault, faultOf } from './fault.js'
 export { multipartUpload, type Upload, type UploadFile, UploadSizeError } from './multipart.js'
 export { HttpResponse } from './response.js'
-export { checkUrl, displayUrl, InvalidUrlError, parseBaseUrl, UrlNotAllowedError, urlProblems } from './url.js'
+export { checkUrl, displayUrl, parseBaseUrl, UrlError, urlProblems } from './url.js'

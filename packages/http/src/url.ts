@@ -1,35 +1,42 @@
 /** Base URLs: what they may be, how they are shown, which ones are allowed. */
 
-/** A configured base URL cannot be used. */
-export class InvalidUrlError extends Error {
-  readonly code = 'INVALID_URL'
-  override readonly name = 'InvalidUrlError'
+/**
+ * A base URL cannot be used (`INVALID_URL`); it came in a message, and the configuration does not allow it (`URL_NOT_ALLOWED`); or
+ * there is none (a code of its own). With a code but the first, trying the message again cannot help.
+ */
+export class UrlError extends Error {
+  override readonly name = 'UrlError'
+  readonly code: string
+  readonly permanent: boolean
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    this.permanent = code !== INVALID
+  }
 }
 
-/** A URL from a message cannot be used, or the configuration does not allow it. Trying the message again cannot help. */
-export class UrlNotAllowedError extends Error {
-  readonly code = 'URL_NOT_ALLOWED'
-  readonly permanent = true
-  override readonly name = 'UrlNotAllowedError'
-}
+const INVALID = 'INVALID_URL'
+const NOT_ALLOWED = 'URL_NOT_ALLOWED'
 
 /**
  * Parses a base URL and strips trailing slashes from its path.
  *
- * @throws InvalidUrlError unless it is an absolute http or https URL without query and fragment. Nothing of it is in the
+ * @throws UrlError (INVALID_URL) unless it is an absolute http or https URL without query and fragment. Nothing of it is in the
  * message: it may hold a password, and one that is not percent-encoded may be anywhere in it.
  */
 export function parseBaseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
-    throw new InvalidUrlError('a base URL must be absolute and begin with http:// or https://')
+    throw new UrlError(INVALID, 'a base URL must be absolute and begin with http:// or https://')
   }
   if (`${url.pathname}${url.search}${url.hash}`.includes('@')) {
-    throw new InvalidUrlError(
+    throw new UrlError(
+      INVALID,
       'a base URL must have no @ behind its host: percent-encode it, in user and password as well',
     )
   }
-  if (url.search !== '' || url.hash !== '') throw new InvalidUrlError('a base URL must have no query and no fragment')
+  if (url.search !== '' || url.hash !== '') throw new UrlError(INVALID, 'a base URL must have no query and no fragment')
   url.pathname = url.pathname.replace(/\/+$/, '')
   return url
 }
@@ -56,7 +63,7 @@ function baseUrlProblem(text: string, userInfo: 'allowed' | 'refused'): string |
     const { username, password } = parseBaseUrl(text)
     return userInfo === 'refused' && username + password !== '' ? 'user and password have no effect here' : undefined
   } catch (error: unknown) {
-    if (error instanceof InvalidUrlError) return error.message
+    if (error instanceof UrlError) return error.message
     throw error
   }
 }
@@ -73,13 +80,14 @@ export function displayUrl(url: URL): string {
  * Scheme, host and port must equal those of an entry, and the entry's path must be the URL's path or lead to it on a
  * segment boundary: `http://h/a` allows `http://h/a/b`, not `http://h/ab`. An empty `allowed` allows any http or https URL.
  *
- * @throws UrlNotAllowedError when it is not allowed, has user info, or is no usable base URL.
+ * @throws UrlError (URL_NOT_ALLOWED) when it is not allowed, has user info, or is no usable base URL.
  */
 export function checkUrl(text: string, allowed: readonly URL[]): URL {
   const url = parseForeignUrl(text)
   if (allowed.length === 0) return url
   const entry = allowed.find(candidate => covers(candidate, url))
-  if (entry === undefined) throw new UrlNotAllowedError(`the URL ${displayUrl(url)} is not in the list of allowed URLs`)
+  if (entry === undefined)
+    throw new UrlError(NOT_ALLOWED, `the URL ${displayUrl(url)} is not in the list of allowed URLs`)
   url.username = entry.username
   url.password = entry.password
   return url
@@ -90,18 +98,19 @@ function parseForeignUrl(text: string): URL {
   try {
     url = parseBaseUrl(text)
   } catch (error: unknown) {
-    throw new UrlNotAllowedError(`the URL in the message: ${error instanceof Error ? error.message : ''}`, {
+    throw new UrlError(NOT_ALLOWED, `the URL in the message: ${error instanceof Error ? error.message : ''}`, {
       cause: error,
     })
   }
   if (url.username !== '' || url.password !== '') {
-    throw new UrlNotAllowedError(
+    throw new UrlError(
+      NOT_ALLOWED,
       `the URL ${displayUrl(url)} in the message holds a user name or password; put them into the configuration`,
     )
   }
   // A server may decode these and then walk up with "..", out of the allowed path.
   if (/%2f|%5c/i.test(url.pathname)) {
-    throw new UrlNotAllowedError(`the URL ${displayUrl(url)} in the message has an encoded slash in its path`)
+    throw new UrlError(NOT_ALLOWED, `the URL ${displayUrl(url)} in the message has an encoded slash in its path`)
   }
   return url
 }

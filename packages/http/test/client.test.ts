@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, test } from 'node:test'
 import { delay } from '@cuckoo-distributed/wait'
-import { InvalidUrlError, parseBaseUrl, StatusError } from '../src/index.js'
+import { parseBaseUrl, StatusError, UrlError } from '../src/index.js'
 import { bodyOf, clientFor, serve } from './server.js'
 
 const { signal } = new AbortController()
@@ -195,7 +195,7 @@ describe('secrets', () => {
     ]) {
       assert.throws(
         () => parseBaseUrl(baseUrl),
-        (error: unknown) => error instanceof InvalidUrlError && !error.message.includes('pw'),
+        (error: unknown) => error instanceof UrlError && error.code === 'INVALID_URL' && !error.message.includes('pw'),
       )
     }
   })

@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { createLogger } from '@cuckoo-distributed/core'
 import Sqlite from 'libsql'
-import { StoreError, StoreInUseError } from '../src/store/errors.js'
 import { openStore } from '../src/store/open.js'
 import { sqlitePath } from '../src/store/sqlite.js'
 import { testStore } from './store-claims.js'
@@ -26,7 +25,7 @@ describe('in SQLite', () => {
   test('a file belongs to one process at a time', async () => {
     const url = databaseFile()
     const first = await openStore({ url, keepSamples: false, log })
-    await assert.rejects(openStore({ url, keepSamples: false, log }), StoreInUseError)
+    await assert.rejects(openStore({ url, keepSamples: false, log }), { code: 'STORE_IN_USE' })
     await first[Symbol.asyncDispose]()
     await (await openStore({ url, keepSamples: false, log }))[Symbol.asyncDispose]()
   })
@@ -44,15 +43,5 @@ describe('in SQLite', () => {
     assert.equal(sqlitePath('sqlite:////var/dist.db'), '/var/dist.db')
     assert.equal(sqlitePath('sqlite://'), ':memory:')
     assert.equal(sqlitePath('/var/dist.db'), '/var/dist.db')
-  })
-
-  test('other databases are refused, and no password is shown', async () => {
-    const url = 'mysql://user:secret@host/x'
-    await assert.rejects(openStore({ url, keepSamples: false, log }), (error: unknown) => {
-      assert(error instanceof StoreError)
-      assert.match(error.message, /mysql/)
-      assert.doesNotMatch(error.message, /secret/)
-      return true
-    })
   })
 })

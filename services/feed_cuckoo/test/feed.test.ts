@@ -18,7 +18,6 @@ import {
   type StageContext,
 } from '@cuckoo-distributed/core'
 import { CritsServers } from '@cuckoo-distributed/crits-client'
-import { UrlNotAllowedError } from '@cuckoo-distributed/http'
 import { CuckooServer } from '@cuckoo-distributed/sandbox-client'
 import { type CuckooOptions, startCrits, startCuckoo, waitFor } from '@cuckoo-distributed/testing'
 import { backOff } from '@cuckoo-distributed/wait'
@@ -260,7 +259,7 @@ test('a CRITs that is not allowed is a permanent failure', async t => {
   const crits = new CritsServers({ verifySsl: true, allowedUrls: ['https://crits.example'] })
   const { feeder } = await setUp(t, {}, { crits })
   const { outcome } = deliver(feeder, message({ crits: { crits_url: 'https://evil.example' } }))
-  await assert.rejects(outcome, error => error instanceof UrlNotAllowedError)
+  await assert.rejects(outcome, { code: 'URL_NOT_ALLOWED', permanent: true })
 })
 
 async function withCrits(t: TestContext, options: Partial<FeederOptions> = {}) {

@@ -21,15 +21,6 @@ export interface Resubmission {
   readonly left: number
 }
 
-/** A dump holds something else than a failed message, so it does not say where it belongs. */
-export class NoFailedMessageError extends ServiceError {
-  constructor(cause: InvalidMessageError) {
-    super('NO_FAILED_MESSAGE', 'the file is no failed message; name the queue for such files with --queue NAME', {
-      cause,
-    })
-  }
-}
-
 /**
  * Publishes every dump that is there at the beginning, one after another, with a fresh count of attempts. Safe beside a
  * running overseer and beside others that do the same: a dump is claimed by a new name first. What cannot be published
@@ -92,7 +83,10 @@ function read(bytes: Buffer, rawQueue: string | undefined): RevivedMessage {
     return decodeDump(bytes)
   } catch (error: unknown) {
     if (!(error instanceof InvalidMessageError)) throw error
-    if (rawQueue === undefined) throw new NoFailedMessageError(error)
+    if (rawQueue === undefined) {
+      const problem = 'the file is no failed message; name the queue for such files with --queue NAME'
+      throw new ServiceError('NO_FAILED_MESSAGE', problem, { cause: error })
+    }
     return { queue: rawQueue, body: bytes, headers: {} }
   }
 }

@@ -9,13 +9,6 @@ export interface BrokerAddress {
   readonly options: Options.Connect
 }
 
-/** What is wrong with the value of `Amqp`, showing nothing of it. */
-export class BrokerAddressError extends ServiceError {
-  constructor(problem: string) {
-    super('BROKER_ADDRESS', problem)
-  }
-}
-
 const HEARTBEAT_SECONDS = 10
 const PORTS = { amqp: 5672, amqps: 5671 } as const
 const FORM = '"Amqp" must have the form amqp://USER:PASSWORD@HOST:PORT[,HOST:PORT…][/VHOST] or amqps://…'
@@ -27,7 +20,7 @@ const HOST = /^(?<host>\[[\da-fA-F:.]+\]|[\w.-]+)(?::(?<port>\d{1,5}))?$/
 /**
  * The brokers that `Amqp` names, in their order: a URL whose hosts may be several with commas between, or a list of such
  * URLs. Without user and password they are `guest`, without a path the vhost is `/`; `heartbeat` (10 s), `frameMax` and
- * `channelMax` may be parameters. Throws BrokerAddressError.
+ * `channelMax` may be parameters. Throws ServiceError (BROKER_ADDRESS), which shows nothing of it.
  */
 export function parseBrokers(amqp: string | readonly string[]): BrokerAddress[] {
   return [amqp].flat().flatMap(url => parseUrl(url.trim()))
@@ -42,7 +35,7 @@ function parseUrl(url: string): BrokerAddress[] {
   const { protocol, user, password = '', hosts = '', vhost, query } = URL_PARTS.exec(url)?.groups ?? {}
   if (protocol !== 'amqp' && protocol !== 'amqps') {
     // Where the password ends cannot be told, so what stands behind it may be a part of it.
-    throw new BrokerAddressError(/^amqps?:\/\/.*[@#]/.test(url) ? ENCODE : FORM)
+    throw unusable(/^amqps?:\/\/.*[@#]/.test(url) ? ENCODE : FORM)
   }
   const account = user === undefined ? {} : { username: decoded(user), password: decoded(password) }
   decoded(vhost ?? '')
@@ -50,7 +43,7 @@ function parseUrl(url: string): BrokerAddress[] {
   const number = (name: string, otherwise: number) => numberIn(parameters, name) ?? otherwise
   return hosts.split(',').map(part => {
     const { host, port } = HOST.exec(part)?.groups ?? {}
-    if (host === undefined || Number(port ?? 1) < 1 || Number(port ?? 1) > 65_535) throw new BrokerAddressError(FORM)
+    if (host === undefined || Number(port ?? 1) < 1 || Number(port ?? 1) > 65_535) throw unusable(FORM)
     const hostPort = port === undefined ? PORTS[protocol] : Number(port)
     return {
       shown: `${host}:${hostPort}`,
@@ -73,13 +66,17 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw new BrokerAddressError(ENCODE)
+    throw unusable(ENCODE)
   }
 }
 
 function numberIn(parameters: URLSearchParams, name: string): number | undefined {
   const value = parameters.get(name)
   if (value === null) return undefined
-  if (!/^\d{1,9}$/.test(value)) throw new BrokerAddressError(`"Amqp": the parameter ${name} must be a number`)
+  if (!/^\d{1,9}$/.test(value)) throw unusable(`"Amqp": the parameter ${name} must be a number`)
   return Number(value)
+}
+
+function unusable(problem: string): ServiceError {
+  return new ServiceError('BROKER_ADDRESS', problem)
 }

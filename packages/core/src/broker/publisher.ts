@@ -19,13 +19,6 @@ const PLACE_MS = 30_000
 const MAX_UNANSWERED_BYTES = 64 * 1024 * 1024
 const DECLARE_TIMEOUT_MS = 10_000
 
-/** The body is larger than `MaxMessageSize`; nothing was sent. */
-export class MessageTooLargeError extends ServiceError {
-  constructor(queue: string, bytes: number, limit: number) {
-    super('MESSAGE_TOO_LARGE', `a message of ${bytes} bytes for "${queue}" is above MaxMessageSize (${limit} bytes)`)
-  }
-}
-
 /** A queue that is not ours does not exist (`returned`), or does not take the message at present (`nacked`). */
 export class UndeliverableError extends ServiceError {
   readonly why: 'returned' | 'nacked'
@@ -87,7 +80,7 @@ export class Publisher {
    * and when an own queue refuses: it was deleted and is declared again, it is full, or it has no leader at present. A
    * repeat is marked as seen unless the broker said that the message went nowhere: it may be there twice.
    * `maxBytes` is `maxMessageSize` unless a body goes back as it came: what came through the broker is not too large.
-   * Throws MessageTooLargeError, BrokerSizeLimitError and, for a queue that is not ours, UndeliverableError.
+   * Throws ServiceError (MESSAGE_TOO_LARGE; nothing was sent), BrokerSizeLimitError and, for a queue that is not ours, UndeliverableError.
    */
   async publish(
     queue: string,
@@ -96,7 +89,10 @@ export class Publisher {
     signal: AbortSignal,
     maxBytes = this.#options.maxMessageSize,
   ): Promise<void> {
-    if (body.length > maxBytes) throw new MessageTooLargeError(queue, body.length, maxBytes)
+    if (body.length > maxBytes) {
+      const problem = `a message of ${body.length} bytes for "${queue}" is above MaxMessageSize (${maxBytes} bytes)`
+      throw new ServiceError('MESSAGE_TOO_LARGE', problem)
+    }
     const own = this.#options.queues.find(candidate => candidate.name === queue)
     const channel = body.length > LARGE_BODY_BYTES ? this.#large : this.#small
     const pause = backOff({ initialMs: 100, maxMs: 10_000 })

@@ -30,18 +30,6 @@ export function stageQueues(
   ]
 }
 
-/** An existing queue has other arguments than ours would have (AMQP 406). */
-export class QueueMismatchError extends ServiceError {
-  constructor(queue: string, type: QueueType, cause: Error) {
-    super(
-      'QUEUE_MISMATCH',
-      `queue "${queue}" exists with other arguments than QueueType "${type}" declares: ` +
-        `either set "QueueType" to what it is, or delete the empty queue and start again`,
-      { cause },
-    )
-  }
-}
-
 const DELIVERY_LIMIT = 1000
 
 /**
@@ -61,19 +49,23 @@ function queueArguments(queue: OwnQueue, type: QueueType): Record<string, unknow
   }
 }
 
-/** Declares one queue. Throws QueueMismatchError; the channel is dead then, as it is after any other error. */
+/** Declares one queue. Throws ServiceError (QUEUE_MISMATCH) where it exists with other arguments (AMQP 406); the channel is dead then, as it is after any other error. */
 export async function declareQueue(channel: Channel, queue: OwnQueue, type: QueueType): Promise<void> {
   const args = queueArguments(queue, type)
   try {
     await channel.assertQueue(queue.name, { durable: true, ...(args && { arguments: args }) })
   } catch (thrown: unknown) {
-    const error = toError(thrown)
-    throw errorCode(error) === '406' ? new QueueMismatchError(queue.name, type, error) : error
+    const cause = toError(thrown)
+    if (errorCode(cause) !== '406') throw cause
+    const problem =
+      `queue "${queue.name}" exists with other arguments than QueueType "${type}" declares: ` +
+      `either set "QueueType" to what it is, or delete the empty queue and start again`
+    throw new ServiceError('QUEUE_MISMATCH', problem, { cause })
   }
 }
 
 /**
- * Declares queues on a new connection. Throws QueueMismatchError, and when the broker has not answered all within
+ * Declares queues on a new connection. Throws as `declareQueue` does, and when the broker has not answered all within
  * `limitMs` milliseconds, default 30 s: another broker may.
  */
 export async function declareQueues(

@@ -3,7 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto'
 import { mkdir, open, readFile, rm, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { addAbortSignal, type Readable } from 'node:stream'
-import { ConfigError, describeError } from '@cuckoo-distributed/core'
+import { ConfigError, describeError, ServiceError } from '@cuckoo-distributed/core'
 import { syncDirectory } from '@cuckoo-distributed/staging'
 import type { DistributedConfig } from '../config.js'
 import { groupCommit } from '../store/group-commit.js'
@@ -16,12 +16,6 @@ const MARKER = '.distributed_cuckoo'
 const PER_SHARD = 256
 
 export type DirectoriesConfig = Pick<DistributedConfig, 'SamplesDirectory' | 'ReportsDirectory' | 'MinFreeSpace'>
-
-/** There is room on the disk, but not more than is to remain free. */
-export class DiskFullError extends Error {
-  readonly code = 'ENOSPC'
-  override readonly name = 'DiskFullError'
-}
 
 /** The samples and the reports directory; all processes that share a database share them as well. */
 export class Files {
@@ -78,7 +72,7 @@ export class Files {
 
   /**
    * Writes a sample under a name of its own (mode 0600) and resolves when it is on disk. If anything goes wrong nothing is left.
-   * Rejects with what `bytes` throws, with the error of the disk, with DiskFullError when free space falls below `MinFreeSpace`
+   * Rejects with what `bytes` throws, with the error of the disk, with ServiceError (ENOSPC) when free space falls below `MinFreeSpace`
    * meanwhile, or with `signal.reason`.
    */
   async saveSample(bytes: Readable, signal: AbortSignal): Promise<Sample> {
@@ -109,7 +103,7 @@ export class Files {
 
   async #checkSpace(): Promise<void> {
     if ((await this.freeBytes()) < this.#minFreeSpace)
-      throw new DiskFullError('free space has fallen below MinFreeSpace')
+      throw new ServiceError('ENOSPC', 'free space has fallen below MinFreeSpace')
   }
 
   #nextShard(): string {

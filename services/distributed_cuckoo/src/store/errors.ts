@@ -1,25 +1,12 @@
-/** The database cannot be used at all. Found out at start. */
-export class StoreError extends Error {
-  readonly code: string = 'STORE'
-  override readonly name: string = 'StoreError'
-}
+import { ServiceError } from '@cuckoo-distributed/core'
 
-/** The SQLite file belongs to another process. */
-export class StoreInUseError extends StoreError {
-  override readonly code = 'STORE_IN_USE'
-  override readonly name = 'StoreInUseError'
-}
+/** The database cannot be used at all, or its file belongs to another process (STORE_IN_USE). Found out at start. */
+export class StoreError extends ServiceError {}
 
 /** A node has this name or this URL already. */
 export class NameTakenError extends Error {
   readonly code = 'NAME_TAKEN'
   override readonly name = 'NameTakenError'
-}
-
-/** The connection that held the scheduler's lock is gone. */
-export class LeadershipLostError extends Error {
-  readonly code = 'LEADERSHIP_LOST'
-  override readonly name = 'LeadershipLostError'
 }
 
 /** The database does not answer now. It is asked again with the next query. */

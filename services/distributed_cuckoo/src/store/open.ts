@@ -22,10 +22,10 @@ export interface StoreOptions {
 /**
  * Opens the database and brings its tables up to date.
  *
- * @throws StoreInUseError when another process has the SQLite file, StoreError for any other reason. No message shows a password.
+ * @throws StoreError, STORE_IN_USE when another process has the SQLite file. No message shows a password.
  */
 export async function openStore({ url, keepSamples, log }: StoreOptions): Promise<Store> {
-  const dialect = dialectOf(url)
+  const dialect = /^postgres(ql)?:\/\//.test(url) ? 'postgres' : 'sqlite'
   const db = dialect === 'postgres' ? openPostgres(url, log) : openSqlite(sqlitePath(url))
   try {
     await migrate(db, dialect)
@@ -47,22 +47,15 @@ export async function openStore({ url, keepSamples, log }: StoreOptions): Promis
   } catch (error: unknown) {
     await db.destroy()
     if (error instanceof StoreError) throw error
-    throw new StoreError(`the database cannot be used: ${describeError(error)}`, { cause: error })
+    throw new StoreError('STORE', `the database cannot be used: ${describeError(error)}`, { cause: error })
   }
-}
-
-function dialectOf(url: string): Dialect {
-  if (/^postgres(ql)?:\/\//.test(url)) return 'postgres'
-  if (url.startsWith('sqlite://') || !/^[a-z][a-z0-9+.-]*:\/\//i.test(url)) return 'sqlite'
-  throw new StoreError(
-    `the database ${url.slice(0, url.indexOf(':'))}:// is not supported: use sqlite:///FILE or postgres://…`,
-  )
 }
 
 async function migrate(db: Db, dialect: Dialect): Promise<void> {
   const tables = (await db.introspection.getTables()).map(table => table.name)
   if (tables.includes('task') && !tables.includes('cluster')) {
     throw new StoreError(
+      'STORE',
       'the database holds tables of another program, such as the original dist.py: name another with --db',
     )
   }

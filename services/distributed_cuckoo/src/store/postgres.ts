@@ -1,9 +1,9 @@
 /** PostgreSQL: one database, any number of processes, one of which schedules. */
-import type { Logger } from '@cuckoo-distributed/core'
+import { type Logger, ServiceError } from '@cuckoo-distributed/core'
 import { backOff, delay } from '@cuckoo-distributed/wait'
 import { type DatabaseConnection, Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
-import { LeadershipLostError, StoreLostError } from './errors.js'
+import { StoreLostError } from './errors.js'
 import type { Leadership } from './store.js'
 import type { Tables } from './tables.js'
 
@@ -82,7 +82,8 @@ export async function leadPostgres(url: string, log: Logger, signal: AbortSignal
 async function tryToLead(url: string): Promise<Leadership | undefined> {
   const client = new pg.Client({ ...connectionOptions(url), query_timeout: HEARTBEAT_MS })
   const lost = new AbortController()
-  const lose = (cause?: unknown) => lost.abort(new LeadershipLostError('the lock of the scheduler is lost', { cause }))
+  const lose = (cause?: unknown) =>
+    lost.abort(new ServiceError('LEADERSHIP_LOST', 'the lock of the scheduler is lost', { cause }))
   client.on('error', lose)
   client.on('end', () => lose())
   try {

@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { describeError } from '@cuckoo-distributed/core'
 import { Kysely, type SqliteDatabase, SqliteDialect } from 'kysely'
 import Sqlite from 'libsql'
-import { StoreError, StoreInUseError } from './errors.js'
+import { StoreError } from './errors.js'
 import type { Tables } from './tables.js'
 
 const MEMORY = ':memory:'
@@ -14,7 +14,7 @@ const MAX_PREPARED = 200
 /**
  * Opens or makes the file and takes it for this process, until it ends in whatever way. A commit is on disk when it resolves.
  *
- * @throws StoreInUseError when another process has it, StoreError when it cannot be used.
+ * @throws StoreError, STORE_IN_USE when another process has it.
  */
 export function openSqlite(path: string): Kysely<Tables> {
   let database: Sqlite.Database | undefined
@@ -35,8 +35,8 @@ export function openSqlite(path: string): Kysely<Tables> {
   } catch (error: unknown) {
     database?.close()
     const busy = error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY')
-    if (busy) throw new StoreInUseError(`${path} is used by another process`, { cause: error })
-    throw new StoreError(`${path} cannot be used: ${describeError(error)}`, { cause: error })
+    if (busy) throw new StoreError('STORE_IN_USE', `${path} is used by another process`, { cause: error })
+    throw new StoreError('STORE', `${path} cannot be used: ${describeError(error)}`, { cause: error })
   }
   return new Kysely<Tables>({ dialect: new SqliteDialect({ database: closable(database) }) })
 }

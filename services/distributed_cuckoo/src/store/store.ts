@@ -26,7 +26,7 @@ export interface Store extends AsyncDisposable {
 }
 
 export interface Leadership extends AsyncDisposable {
-  /** Aborted (reason: LeadershipLostError) when the lock's connection is gone; another process may lead already. */
+  /** Aborted (reason: ServiceError, LEADERSHIP_LOST) when the lock's connection is gone; another process may lead already. */
   readonly lost: AbortSignal
 }
 
