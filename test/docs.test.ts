@@ -81,20 +81,26 @@ test('docs/message-format.md lists every header that is written', () => {
   assert.deepEqual(listed.sort(), Object.keys(writeHeaders(headers)).sort())
 })
 
-test('every log message and every code that docs/operations.md explains is in the code', async () => {
-  const sources = (await Promise.all(['packages', 'services'].map(filesIn))).flat()
-  const code = sources
-    .filter(path => /\/src\/.*\.ts$/.test(path) && path !== MEANINGS)
-    .map(read)
-    .join('\n')
-  for (const heading of ['## What to watch in the log', '## Codes of failures']) {
-    const named = tableIn(sectionOf(read('docs/operations.md'), heading)).flatMap(([first = '']) => codeSpans(first))
-    assert.ok(named.length > 10, heading)
-    assert.deepEqual(
-      named.filter(text => !code.includes(`'${text}'`)),
-      [],
-    )
-  }
+test('every log message that docs/operations.md explains is in the code', async () => {
+  const code = await productSource()
+  const named = namedIn('## What to watch in the log')
+  assert.ok(named.length > 10)
+  assert.deepEqual(
+    named.filter(text => !code.includes(`'${text}'`)),
+    [],
+  )
+})
+
+test('docs/operations.md lists every code of an error, and no other', async () => {
+  const code = await productSource()
+  const given = /(?:\bcode(?:: [^=,\n]+)? = |\bcode: |\bcode\) : |(?:Error|super)\(\s*)'([A-Z][A-Z0-9_]+)'/g
+  const unions = [...code.matchAll(/ErrorCode =([^=]*?)\n\n/g)].flatMap(([, union = '']) => [
+    ...union.matchAll(/'([^']+)'/g),
+  ])
+  const codes = new Set([...code.matchAll(given), ...unions].map(([, name]) => name))
+  const listed = ['## Codes of failures', '### Codes that no message fails with'].flatMap(namedIn)
+  assert.ok(codes.size > 50)
+  assert.deepEqual(listed.sort(), [...codes].sort())
 })
 
 test('docs/operations.md shows the codes of failures as the overseer explains them', async () => {
@@ -119,6 +125,19 @@ test('decisions have numbers of their own and say context, decision and conseque
     assert.match(read(path), /^# \d{4} .*\*\*Context\.\*\*.*\*\*Decision\.\*\*.*\*\*Consequence\.\*\*/s, path)
   }
 })
+
+/** The sources of packages and services, as one text, but for tests, for show, and for what codes mean. */
+async function productSource(): Promise<string> {
+  const sources = (await Promise.all(['packages', 'services'].map(filesIn))).flat()
+  const isProduct = (path: string) =>
+    path !== MEANINGS && /\/src\/.*\.ts$/.test(path) && !/^packages\/(testing|demo)\//.test(path)
+  return sources.filter(isProduct).map(read).join('\n')
+}
+
+/** The code spans in the first column of the table under a heading of docs/operations.md. */
+function namedIn(heading: string): string[] {
+  return tableIn(sectionOf(read('docs/operations.md'), heading)).flatMap(([first = '']) => codeSpans(first))
+}
 
 async function markdownFiles(): Promise<string[]> {
   const files = [await filesIn('docs'), 'README.md', 'CHANGELOG.md'].flat()

@@ -8,8 +8,8 @@ export interface RequestLine {
 }
 
 /** Any failure of a request or of reading its answer. An abort by the caller is not one: that rejects with its reason. */
-export class HttpError extends Error {
-  readonly code: string = 'HTTP'
+export abstract class HttpError extends Error {
+  abstract readonly code: string
   readonly method: string
   readonly url: string
 
@@ -33,7 +33,7 @@ export interface StatusDetails {
 
 /** The server answered with a status that is neither 2xx nor one the caller expects. */
 export class StatusError extends HttpError {
-  override readonly code: string = 'HTTP_STATUS'
+  readonly code: string = 'HTTP_STATUS'
   readonly status: number
   readonly retryAfterMs: number | undefined
   readonly location: string | undefined
@@ -51,7 +51,7 @@ export class StatusError extends HttpError {
 
 /** The connection could not be made, was refused, or broke before the answer began. */
 export class NetworkError extends HttpError {
-  override readonly code: string = 'HTTP_NETWORK'
+  readonly code: string = 'HTTP_NETWORK'
   /** False: the server has surely received nothing of the body. True: it may have received and handled all of it. */
   readonly bodyBegun: boolean
 
@@ -76,7 +76,7 @@ export class CertificateError extends NetworkError {
 
 /** No connection, no answer, or no further bytes of it, in time. */
 export class TimeoutError extends HttpError {
-  override readonly code = 'HTTP_TIMEOUT'
+  readonly code = 'HTTP_TIMEOUT'
   /** As in `NetworkError`. */
   readonly bodyBegun: boolean
 
@@ -88,7 +88,7 @@ export class TimeoutError extends HttpError {
 
 /** The answer's body is longer than the caller allows. */
 export class BodyTooLargeError extends HttpError {
-  override readonly code = 'HTTP_BODY_TOO_LARGE'
+  readonly code = 'HTTP_BODY_TOO_LARGE'
 
   constructor(request: RequestLine, limit: number) {
     super(request, `the answer is longer than ${limit} bytes`)
@@ -97,7 +97,7 @@ export class BodyTooLargeError extends HttpError {
 
 /** The connection was closed or broke before the end of the answer's body. */
 export class TruncatedBodyError extends HttpError {
-  override readonly code = 'HTTP_BODY_TRUNCATED'
+  readonly code = 'HTTP_BODY_TRUNCATED'
 
   constructor(request: RequestLine, received: number, announced: number | undefined, cause?: unknown) {
     super(request, `the answer ended after ${received} of ${announced ?? 'an unknown number of'} bytes`, cause)
@@ -106,7 +106,7 @@ export class TruncatedBodyError extends HttpError {
 
 /** The body is not the JSON that was asked for; often an HTML page of the server or of a proxy. */
 export class NotJsonError extends HttpError {
-  override readonly code = 'HTTP_NOT_JSON'
+  readonly code = 'HTTP_NOT_JSON'
   readonly status: number
   /** As in `StatusError`. */
   readonly excerpt: string

@@ -12,12 +12,9 @@ export class UrlError extends Error {
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
-    this.permanent = code !== INVALID
+    this.permanent = code !== 'INVALID_URL'
   }
 }
-
-const INVALID = 'INVALID_URL'
-const NOT_ALLOWED = 'URL_NOT_ALLOWED'
 
 /**
  * Parses a base URL and strips trailing slashes from its path.
@@ -28,15 +25,16 @@ const NOT_ALLOWED = 'URL_NOT_ALLOWED'
 export function parseBaseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
-    throw new UrlError(INVALID, 'a base URL must be absolute and begin with http:// or https://')
+    throw new UrlError('INVALID_URL', 'a base URL must be absolute and begin with http:// or https://')
   }
   if (`${url.pathname}${url.search}${url.hash}`.includes('@')) {
     throw new UrlError(
-      INVALID,
+      'INVALID_URL',
       'a base URL must have no @ behind its host: percent-encode it, in user and password as well',
     )
   }
-  if (url.search !== '' || url.hash !== '') throw new UrlError(INVALID, 'a base URL must have no query and no fragment')
+  if (url.search !== '' || url.hash !== '')
+    throw new UrlError('INVALID_URL', 'a base URL must have no query and no fragment')
   url.pathname = url.pathname.replace(/\/+$/, '')
   return url
 }
@@ -87,7 +85,7 @@ export function checkUrl(text: string, allowed: readonly URL[]): URL {
   if (allowed.length === 0) return url
   const entry = allowed.find(candidate => covers(candidate, url))
   if (entry === undefined)
-    throw new UrlError(NOT_ALLOWED, `the URL ${displayUrl(url)} is not in the list of allowed URLs`)
+    throw new UrlError('URL_NOT_ALLOWED', `the URL ${displayUrl(url)} is not in the list of allowed URLs`)
   url.username = entry.username
   url.password = entry.password
   return url
@@ -98,19 +96,19 @@ function parseForeignUrl(text: string): URL {
   try {
     url = parseBaseUrl(text)
   } catch (error: unknown) {
-    throw new UrlError(NOT_ALLOWED, `the URL in the message: ${error instanceof Error ? error.message : ''}`, {
+    throw new UrlError('URL_NOT_ALLOWED', `the URL in the message: ${error instanceof Error ? error.message : ''}`, {
       cause: error,
     })
   }
   if (url.username !== '' || url.password !== '') {
     throw new UrlError(
-      NOT_ALLOWED,
+      'URL_NOT_ALLOWED',
       `the URL ${displayUrl(url)} in the message holds a user name or password; put them into the configuration`,
     )
   }
   // A server may decode these and then walk up with "..", out of the allowed path.
   if (/%2f|%5c/i.test(url.pathname)) {
-    throw new UrlError(NOT_ALLOWED, `the URL ${displayUrl(url)} in the message has an encoded slash in its path`)
+    throw new UrlError('URL_NOT_ALLOWED', `the URL ${displayUrl(url)} in the message has an encoded slash in its path`)
   }
   return url
 }

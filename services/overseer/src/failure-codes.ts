@@ -25,6 +25,16 @@ export const FAILURE_MEANINGS: readonly FailureMeaning[] = [
     text: 'CRITs has no such sample for this user, none of its bytes, or more than `MaxSampleSize`',
   },
   {
+    codes: ['SAMPLE_UNREADABLE'],
+    isShared: false,
+    text: 'what CRITs sent for the sample is no base64, or a ZIP that cannot be read: is its option `zip7_password` still `infected`?',
+  },
+  {
+    codes: ['SAMPLE_ELSEWHERE'],
+    isShared: false,
+    text: 'CRITs keeps the sample in a store of its own and gave the id of a file in place of the content',
+  },
+  {
     codes: ['NO_CRITS_URL', 'URL_NOT_ALLOWED'],
     isShared: false,
     text: 'set `CritsURL`, or extend `AllowedCritsURLs` or `AllowedCuckooURLs`',
@@ -50,7 +60,24 @@ export const FAILURE_MEANINGS: readonly FailureMeaning[] = [
     text: 'the Cuckoo of the message was away for `CuckooAwayLimit`. If it has a new address, run the service again in CRITs',
   },
   {
-    codes: ['HTTP_NETWORK', 'HTTP_TIMEOUT', 'HTTP_STATUS', 'HTTP_BODY_TRUNCATED'],
+    codes: ['CUCKOO_STATUS_DOUBTFUL', 'CUCKOO_LISTS_DOUBTFUL'],
+    isShared: false,
+    text: 'counters or lists of Cuckoo are those of a failing database: look at it',
+  },
+  {
+    codes: ['CUCKOO_UNEXPECTED_ANSWER'],
+    isShared: false,
+    text: "JSON, but not what Cuckoo's API answers: is `CuckooURL` that of the API?",
+  },
+  {
+    codes: [
+      'HTTP_NETWORK',
+      'HTTP_TIMEOUT',
+      'HTTP_STATUS',
+      'HTTP_BODY_TRUNCATED',
+      'HTTP_BODY_TOO_LARGE',
+      'HTTP_NOT_JSON',
+    ],
     isShared: false,
     text: "this one call failed although the server answered its control call before and after it: look at the server's log, at the files of the task, and at proxies",
   },
@@ -80,6 +107,26 @@ export const FAILURE_MEANINGS: readonly FailureMeaning[] = [
     text: 'Cuckoo, or a proxy before it, sent another JSON object with status 200',
   },
   {
+    codes: ['not-json', 'truncated', 'syntax', 'repeated', 'too-deep', 'too-large'],
+    isShared: false,
+    text: 'the report, or another JSON document of a server, is an error page, ends early, or cannot be read; `Error` has the place',
+  },
+  {
+    codes: ['unknown-format', 'zip', 'corrupt', 'limit', 'entry-too-large'],
+    isShared: false,
+    text: 'the archive of dropped files is none that is known, is damaged, or is larger than any archive should be',
+  },
+  {
+    codes: ['no-space', 'io', 'length'],
+    isShared: false,
+    text: 'a sample or an archive could not be kept in `TmpDir`, or has another length than was announced',
+  },
+  {
+    codes: ['UPLOAD_SIZE'],
+    isShared: false,
+    text: 'a file has changed while it was uploaded',
+  },
+  {
     codes: ['CUCKOO_TOO_SLOW'],
     isShared: false,
     text: 'sending report and dropped files took longer than `HoldLimit`',
@@ -95,12 +142,25 @@ export const FAILURE_MEANINGS: readonly FailureMeaning[] = [
     text: "the answer was not CRITs' API: wrong URL, redirect, `enable_api` off",
   },
   {
+    codes: ['CRITS_REFUSED', 'CRITS_STATUS'],
+    isShared: false,
+    text: 'CRITs refused, or failed at, this one call although it takes log lines: `Error` has its answer; look at its log',
+  },
+  {
     codes: ['CRITS_UPLOADS_REFUSED'],
     isShared: true,
     text: 'CRITs takes log lines but none of several dropped files: its database is full, or a proxy refuses uploads',
   },
-  { codes: ['HTTP_CERTIFICATE'], isShared: true, text: 'the certificate of the server is not trusted' },
-  { codes: ['CRITS_ANALYSIS_GONE'], isShared: false, text: 'the analysis was deleted in CRITs; delete the dump' },
+  {
+    codes: ['HTTP_CERTIFICATE'],
+    isShared: true,
+    text: 'the certificate of the server is not trusted',
+  },
+  {
+    codes: ['CRITS_ANALYSIS_GONE'],
+    isShared: false,
+    text: 'the analysis was deleted in CRITs; delete the dump',
+  },
   {
     codes: ['CRITS_RESULTS_UNKNOWN'],
     isShared: false,
@@ -116,7 +176,16 @@ export const FAILURE_MEANINGS: readonly FailureMeaning[] = [
     isShared: false,
     text: "a body is above `MaxMessageSize` or the broker's `max_message_size`",
   },
-  { codes: ['UNDELIVERABLE'], isShared: false, text: 'the queue that the message names does not exist' },
+  {
+    codes: ['UNDELIVERABLE'],
+    isShared: false,
+    text: 'the queue that the message names does not exist',
+  },
+  {
+    codes: ['UNEXPECTED', 'NOT_AN_ERROR'],
+    isShared: false,
+    text: 'a defect: please report it with the line',
+  },
 ]
 
 /** What is known of a code; undefined for one of another program, such as a Go stage. */
