@@ -46,8 +46,15 @@ export interface SceneOptions extends Partial<SubmitterOptions> {
   readonly standIns?: { readonly cuckoo?: CuckooOptions; readonly crits?: CritsOptions }
 }
 
-/** `deliver` hands the message to the stage; `probed` is called before each wait for a Cuckoo that is away. */
-export async function submitterScene(t: TestContext, change: Partial<Config> = {}, options: SceneOptions = {}) {
+/**
+ * `deliver` hands the message to the stage; `probed` is called before each wait for a Cuckoo that is away. `change` may need
+ * the URL of Cuckoo.
+ */
+export async function submitterScene(
+  t: TestContext,
+  change: Partial<Config> | ((cuckooUrl: string) => Partial<Config>) = {},
+  options: SceneOptions = {},
+) {
   const { standIns = {}, tags, ...submitterOptions } = options
   const { log, lines } = keepingLog()
   const cuckoo = await startCuckoo({ analysisTime: 1, ...standIns.cuckoo })
@@ -70,7 +77,8 @@ export async function submitterScene(t: TestContext, change: Partial<Config> = {
     await Promise.all([cuckoos[Symbol.asyncDispose](), critsServers[Symbol.asyncDispose]()])
     await Promise.all([cuckoo.close(), crits.close()])
   })
-  const keys = { Amqp: 'amqp://broker.invalid', ConsumerQueue: 'parse', FailedQueue: 'failed', ...change }
+  const changed = typeof change === 'function' ? change(cuckoo.url) : change
+  const keys = { Amqp: 'amqp://broker.invalid', ConsumerQueue: 'parse', FailedQueue: 'failed', ...changed }
   const config = Value.Parse(configSchema, Value.Default(configSchema, keys))
   const bulkhead = new Bulkhead({ prefetch: config.PrefetchCount, stop: stop.signal })
   const submitter = new Submitter({
