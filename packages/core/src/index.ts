@@ -48,6 +48,7 @@ export {
 } from './messages.js'
 export { asNumber, asNumbers, asTexts, NOTE_HEADERS, type Note, type NoteHeader, Notes } from './notes.js'
 export { type ProcessDefinition, type ProcessEnvironment, runProcess } from './process.js'
+export { isSecretName, redactText } from './redact.js'
 export { firstProblem, shapeOf, validator } from './schema.js'
 export {
   type BrokerAccess,

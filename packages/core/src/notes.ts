@@ -9,6 +9,7 @@ export const NOTE_HEADERS = {
   'x-progress': 'message',
   'x-since': 'message',
   'x-due': 'message',
+  'x-resubmitted': 'message',
 } as const satisfies Readonly<Record<string, 'next-stage' | 'message'>>
 
 export type NoteHeader = keyof typeof NOTE_HEADERS

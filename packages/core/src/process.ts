@@ -111,7 +111,8 @@ interface Start<C extends object> {
 async function run<C extends object>(name: string, { config, args, advice, output, work }: Start<C>) {
   const file = openLogFile(logConfig(config))
   const log = createLogger(name, logConfig(config), file, output)
-  for (const warning of advice) log.warn({ warning }, 'the configuration should be looked at')
+  // A command is not the place to be told that each time.
+  if (output === 'stdout') for (const warning of advice) log.warn({ warning }, 'the configuration should be looked at')
   using shutdown = new Shutdown(
     () => drainMs(config),
     (signal, meaning) =>

@@ -17,11 +17,16 @@ const HIDDEN = '[hidden]'
 /** Nothing that is deeper is meant for reading, and what refers to itself has no end. */
 const MAX_DEPTH = 8
 
+/** Whether the value under this name is never shown. */
+export function isSecretName(name: string): boolean {
+  return SECRET_KEYS.has(name.toLowerCase())
+}
+
 /** The fields of a log line without values under secret keys, at any depth, and without secrets inside texts. */
 export function redactFields(fields: object, depth = 0): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([key, value]) => {
-      return [key, SECRET_KEYS.has(key.toLowerCase()) ? HIDDEN : redactValue(value, depth + 1)]
+      return [key, isSecretName(key) ? HIDDEN : redactValue(value, depth + 1)]
     }),
   )
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errorCode, toError } from '@cuckoo-distributed/core'
+import { writeDurably } from '@cuckoo-distributed/staging'
 
 const RENEW_MS = 30_000
 /** Long enough for a holder that was stopped for a while. Whoever is stopped longer may cause a repeat, no loss. */
@@ -34,8 +35,8 @@ export class Claim implements AsyncDisposable {
     this.#name = name
     this.#path = join(dir, name)
     this.#timer = setInterval(() => {
-      // It has expired and was given back: `remove` will say so.
-      this.#renewed = this.#renew().catch(() => undefined)
+      // It has expired and was given back: whatever comes next will say so.
+      this.renew().catch(() => undefined)
     }, renewMs)
   }
 
@@ -43,7 +44,7 @@ export class Claim implements AsyncDisposable {
   static async take(dir: string, name: string, renewMs = RENEW_MS): Promise<Claim | undefined> {
     const claim = new Claim(dir, name, renewMs)
     try {
-      await claim.#renew()
+      await claim.renew()
       return claim
     } catch (error: unknown) {
       clearInterval(claim.#timer)
@@ -54,6 +55,23 @@ export class Claim implements AsyncDisposable {
 
   get path(): string {
     return this.#path
+  }
+
+  /** Makes sure that the file is still in these hands. Rejects as `remove` does. */
+  renew(): Promise<void> {
+    const renewed = this.#renewed.then(() => this.#renew())
+    this.#renewed = renewed.catch(() => undefined)
+    return renewed
+  }
+
+  /** Another content for the file, which keeps its name. Rejects as `remove` does, and the file is as it was then. */
+  async replace(content: Iterable<Uint8Array>): Promise<void> {
+    const replaced = this.#renewed.then(async () => {
+      await this.#renew()
+      await writeDurably(this.#path, content)
+    })
+    this.#renewed = replaced.catch(() => undefined)
+    await replaced
   }
 
   /** Rejects with the error of the file system; with ENOENT when the claim has expired and the name was given back. */

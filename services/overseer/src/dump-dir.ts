@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { ConfigError, describeError, errorCode, type Logger, toError } from '@cuckoo-distributed/core'
 import { isHalfWritten } from '@cuckoo-distributed/staging'
 import { delay } from '@cuckoo-distributed/wait'
-import { expiredClaim } from './claim.js'
+import { claimedName, expiredClaim } from './claim.js'
+import { dumpOfEdit } from './dumps/edit-dir.js'
+import { dumpOfMark } from './sending-mark.js'
 
 /** After this a half-written file is nobody's. One that is taken away from its writer is written again. */
 const STALE_MS = 60_000
@@ -45,15 +47,22 @@ export async function eachMinute(
 
 /** What processes that have died left half written goes; what they had claimed gets its name back. */
 export async function sweep(dir: string, log: Logger): Promise<void> {
-  for (const file of await readdir(dir)) await tidy(dir, file, log)
+  const files = await readdir(dir)
+  const claimed = files.map(claimedName)
+  const isLeft = (file: string) => {
+    const [marked, edited] = [dumpOfMark(file), dumpOfEdit(file)]
+    if (marked !== undefined) return !files.includes(marked) && !claimed.includes(marked)
+    return edited === undefined ? isHalfWritten(file) : !claimed.includes(edited)
+  }
+  for (const file of files) await tidy(dir, file, isLeft(file), log)
 }
 
-async function tidy(dir: string, file: string, log: Logger): Promise<void> {
+async function tidy(dir: string, file: string, isLeft: boolean, log: Logger): Promise<void> {
   const path = join(dir, file)
   const name = expiredClaim(file)
   try {
-    if (isHalfWritten(file)) {
-      if (Date.now() - (await stat(path)).mtimeMs > STALE_MS) await rm(path)
+    if (isLeft) {
+      if (Date.now() - (await stat(path)).mtimeMs > STALE_MS) await rm(path, { recursive: true, force: true })
     } else if (name !== undefined) {
       await rename(path, join(dir, name))
       log.warn({ file: name }, 'was left in the hands of a process that has died; it has its name again')

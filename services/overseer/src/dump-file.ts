@@ -83,7 +83,7 @@ export function decodeDump(bytes: Buffer): RevivedMessage {
   const own = isOwnDump(wire) ? wire : undefined
   const headers = revivedHeaders({
     ...readHeaders(own?.Headers),
-    failures: isHistory(wire) ? fromHistory(wire.History) : [],
+    failures: historyOf(wire),
   })
   if (own?.MsgBase64 !== undefined) return { queue: own.Queue, body: fromBase64(own.MsgBase64), headers }
   const { queue, body } = decodeFailedMessage(text)
@@ -92,14 +92,14 @@ export function decodeDump(bytes: Buffer): RevivedMessage {
 
 const BYTE_ORDER_MARK = Buffer.from('\ufeff')
 
-type History = readonly { readonly At: string; readonly Service: string; readonly Error: string }[]
-
-function toHistory(failures: readonly FailureEntry[]): History {
+function toHistory(failures: readonly FailureEntry[]): unknown {
   return failures.map(({ at, service, error }) => ({ At: at, Service: service, Error: error }))
 }
 
-function fromHistory(history: History): FailureEntry[] {
-  return history.map(entry => ({ at: entry.At, service: entry.Service, error: entry.Error }))
+/** The member `History` of a dump; none in one of the Go suite. */
+export function historyOf(dump: unknown): FailureEntry[] {
+  if (!isHistory(dump)) return []
+  return dump.History.map(entry => ({ at: entry.At, service: entry.Service, error: entry.Error }))
 }
 
 /** A message that is put back to work starts with a fresh count, and keeps its history. */

@@ -12,6 +12,7 @@ import { linkedController } from '@cuckoo-distributed/wait'
 import { type OverseerConfig, OverseerSchema, ownQueues, unusable } from './config.js'
 import { DumpWriter } from './dump.js'
 import { eachMinute, makeDumpDir, requireOwner, sweep } from './dump-dir.js'
+import { dumpCommands } from './dumps/commands.js'
 import { Notices } from './notices.js'
 import { BYTES_IN_HAND, overseeStage } from './oversee.js'
 import { releaseStages } from './release.js'
@@ -30,6 +31,7 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
       describe: 'Where --resubmitDumped sends files that are no failed messages; without it they stay',
     },
   },
+  commands: [dumpCommands],
   queues: ownQueues,
   failedQueue: config => config.ConsumerQueue,
   check: unusable,

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type HeaderTable, UndeliverableError } from '@cuckoo-distributed/core'
 import { spyOnFiles, waitFor } from '@cuckoo-distributed/testing'
 import { makeDumpDir, sweep } from '../src/dump-dir.js'
-import { resubmitDumps } from '../src/resubmit.js'
+import { resubmitDumps, sendDump } from '../src/resubmit.js'
+import { readMark, writeMark } from '../src/sending-mark.js'
 import { dumpOf, failedFields, silentLog, temporaryDir, wrapped } from './support.js'
 
 const never = new AbortController().signal
@@ -25,12 +26,21 @@ class FakePublisher {
     this.#during = during
   }
 
-  async publish(queue: string, body: Buffer, headers: HeaderTable, signal: AbortSignal): Promise<void> {
+  async publish(queue: string, body: Buffer, headers: HeaderTable, signal: AbortSignal): Promise<'once'> {
     await this.#during()
     signal.throwIfAborted()
     if (queue === 'worker/none') throw new UndeliverableError(queue, 'returned')
     this.published.push({ queue, body: body.toString('latin1'), headers })
+    return 'once'
   }
+}
+
+/** Without the time of day. */
+function atNow(message: Published): Published {
+  const headers = Object.entries(message.headers).map(([name, value]) => {
+    return [name, String(value).replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/, 'NOW')] as const
+  })
+  return { ...message, headers: Object.fromEntries(headers) }
 }
 
 async function dumpsWith(t: TestContext, files: Record<string, Buffer | string>): Promise<string> {
@@ -58,12 +68,13 @@ test('dumps of both suites go straight to their queues with a fresh count, and a
     '1437000000_0': wrapped('worker/submit', 'from Go'),
   })
   const publisher = new FakePublisher()
-  const result = await resubmitDumps({ dir, publisher, log: silentLog }, never)
+  const result = await resubmitDumps({ dir, publisher, by: 'alice@host', log: silentLog }, never)
   assert.deepEqual(result, { resubmitted: 3, left: 0 })
-  assert.deepEqual(publisher.published, [
-    { queue: 'worker/check', body: '{"a":1}', headers: { 'x-failures': FAILURES, 'x-visited': '["a"]' } },
-    { queue: 'worker/submit', body: 'from Go', headers: {} },
-    { queue: 'worker/feed', body: '\xff\0', headers: { 'x-failures': FAILURES, 'x-visited': '["a"]' } },
+  const note = { 'x-resubmitted': '{"count":1,"last":[{"at":"NOW","by":"alice@host"}]}' }
+  assert.deepEqual(publisher.published.map(atNow), [
+    { queue: 'worker/check', body: '{"a":1}', headers: { 'x-failures': FAILURES, 'x-visited': '["a"]', ...note } },
+    { queue: 'worker/submit', body: 'from Go', headers: note },
+    { queue: 'worker/feed', body: '\xff\0', headers: { 'x-failures': FAILURES, 'x-visited': '["a"]', ...note } },
   ])
   assert.deepEqual(await readdir(dir), [])
 })
@@ -80,20 +91,31 @@ test('a dump is still on disk while the broker has not confirmed it, under a nam
   assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, never), { resubmitted: 1, left: 0 })
   assert.deepEqual(
     seen.flat().map(name => name.replace(/\d{13}x[0-9a-f]{12}/, 'CLAIM')),
-    [`.claim-CLAIM-${ONE}`],
+    [`.claim-CLAIM-${ONE}`, `.sending-${ONE}`],
   )
   assert.deepEqual(await readdir(dir), [])
 })
 
-test('the order on disk: claimed, published, removed', async t => {
+test('the order on disk: claimed, marked, claimed still, published, removed, no longer marked', async t => {
   const dir = await dumpsWith(t, { [ONE]: dump('worker/check', Buffer.from('{}')) })
   const { steps, note } = await spyOnFiles(t)
   const publisher = new FakePublisher(async () => note('publish'))
   await resubmitDumps({ dir, publisher, log: silentLog }, never)
   const claim = `.claim-CLAIM-${ONE}`
   assert.deepEqual(
-    steps.map(step => step.replace(/\d{13}x[0-9a-f]{12}/, 'CLAIM')),
-    [`rename ${ONE} ${claim}`, 'publish', `unlink ${claim}`],
+    steps.map(step => step.replace(/\d{13}x[0-9a-f]{12}/g, 'CLAIM')),
+    [
+      `rename ${ONE} ${claim}`,
+      'write .tmp-ID',
+      'sync .tmp-ID',
+      `rename .tmp-ID .sending-${ONE}`,
+      'sync dumps',
+      `rename ${claim} ${claim}`,
+      'publish',
+      `unlink ${claim}`,
+      'sync dumps',
+      `rm .sending-${ONE}`,
+    ],
   )
 })
 
@@ -105,17 +127,19 @@ test('a dump whose claim has expired meanwhile is published, and counts as left'
   })
   assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, never), { resubmitted: 0, left: 1 })
   assert.equal(publisher.published.length, 1)
-  assert.deepEqual(await readdir(dir), [ONE])
+  assert.deepEqual(await readdir(dir), [`.sending-${ONE}`, ONE])
 })
 
 test('CRITs is not told of the end of what goes on: the notice goes with its dump, and stays with it', async t => {
   const notice = (name: string) => `.notice-0123abcd-${name}`
   const files = { [notice(ONE)]: '{}', [notice(TWO)]: '{}', [TWO]: dump('worker/none', Buffer.from('{}')) }
   const dir = await dumpsWith(t, { ...files, [ONE]: dump('worker/check', Buffer.from('{}')) })
+  const inReach: string[][] = []
   const publisher = new FakePublisher(async () => {
-    assert.equal((await readdir(dir)).filter(name => name.startsWith('.notice-')).length, 1, 'out of reach meanwhile')
+    inReach.push((await readdir(dir)).filter(name => name.startsWith('.notice-')))
   })
   assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, never), { resubmitted: 1, left: 1 })
+  assert.deepEqual(inReach, [[notice(TWO)], []])
   assert.deepEqual(await readdir(dir), [notice(TWO), TWO])
 })
 
@@ -146,9 +170,10 @@ test('bytes that are no failed message stay, unless their queue is named', async
   assert.deepEqual(await readdir(dir), ['1_0', '1_1'])
   const result = await resubmitDumps({ dir, publisher, rawQueue: 'worker/failed', log: silentLog }, never)
   assert.deepEqual(result, { resubmitted: 2, left: 0 })
-  assert.deepEqual(publisher.published, [
-    { queue: 'worker/failed', body: '\xff', headers: {} },
-    { queue: 'worker/failed', body: '{"TaskId":1}', headers: {} },
+  const published = publisher.published.map(({ queue, body }) => ({ queue, body }))
+  assert.deepEqual(published, [
+    { queue: 'worker/failed', body: '\xff' },
+    { queue: 'worker/failed', body: '{"TaskId":1}' },
   ])
 })
 
@@ -178,5 +203,71 @@ test('a signal leaves the rest in place, the dump in hand included', async t => 
   })
   assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, stop.signal), { resubmitted: 0, left: 2 })
   assert.equal(tries, 1)
-  assert.deepEqual(await readdir(dir), [ONE, TWO])
+  assert.deepEqual(await readdir(dir), [`.sending-${ONE}`, ONE, TWO], 'nobody can tell whether it was sent')
+})
+
+test('what may have been sent before is marked as seen, and said to be there twice', async t => {
+  const dir = await dumpsWith(t, { [ONE]: dump('worker/check', Buffer.from('{}')) })
+  await writeMark(dir, ONE, { at: '2026-01-02T03:04:05.678Z', by: 'bob@far', queue: 'worker/check' })
+  const publisher = new FakePublisher()
+  const sent = await sendDump(ONE, { dir, publisher }, never)
+  assert.ok(sent.outcome === 'sent')
+  assert.match(sent.perhapsTwice ?? '', /bob@far at 2026-01-02T03:04:05.678Z was cut off/)
+  assert.equal(publisher.published[0]?.headers['x-seen'], 1)
+  assert.deepEqual(await readdir(dir), [])
+})
+
+test('what the broker refuses leaves no mark but that of an earlier resubmission', async t => {
+  const dir = await dumpsWith(t, { [ONE]: dump('worker/none', Buffer.from('{}')) })
+  const options = { dir, publisher: new FakePublisher() }
+  assert.equal((await sendDump(ONE, options, never)).outcome, 'left')
+  assert.deepEqual(await readdir(dir), [ONE])
+  const earlier = { at: '2026-01-02T03:04:05.678Z', by: 'bob@far', queue: 'worker/check' }
+  await writeMark(dir, ONE, earlier)
+  assert.equal((await sendDump(ONE, options, never)).outcome, 'left')
+  assert.deepEqual(await readMark(dir, ONE), earlier)
+})
+
+test('another queue takes what is no failed message as well', async t => {
+  const dir = await dumpsWith(t, { [ONE]: dump('worker/check', Buffer.from('{}')), '1_0': Buffer.from([0xff]) })
+  const publisher = new FakePublisher()
+  for (const name of [ONE, '1_0']) await sendDump(name, { dir, publisher, to: 'worker/other' }, never)
+  assert.deepEqual(
+    publisher.published.map(({ queue, body }) => [queue, body]),
+    [
+      ['worker/other', '{}'],
+      ['worker/other', '\xff'],
+    ],
+  )
+})
+
+test('each resubmission is counted, and the last ones are named', async t => {
+  const dir = await dumpsWith(t, {})
+  const publisher = new FakePublisher()
+  let headers: HeaderTable = {}
+  for (let i = 1; i <= 10; i += 1) {
+    await writeFile(join(dir, ONE), dumpOf({ ...failedFields('worker/check'), body: Buffer.from('{}') }, headers))
+    await sendDump(ONE, { dir, publisher, by: `user${i}@host` }, never)
+    headers = publisher.published.at(-1)?.headers ?? {}
+  }
+  const { count, last } = JSON.parse(String(headers['x-resubmitted']))
+  assert.equal(count, 10)
+  assert.deepEqual(
+    last.map(({ by }: { by: string }) => by),
+    [3, 4, 5, 6, 7, 8, 9, 10].map(i => `user${i}@host`),
+  )
+})
+
+test('a mark whose dump has gone goes by itself, one whose dump is in hands stays', async t => {
+  const dir = await dumpsWith(t, { [`.claim-${Date.now()}xabc-${ONE}`]: 'in hands' })
+  const mark = { at: '', by: '', queue: '' }
+  for (const name of [ONE, TWO]) {
+    await writeMark(dir, name, mark)
+    await utimes(join(dir, `.sending-${name}`), 1, 1)
+  }
+  await sweep(dir, silentLog)
+  assert.deepEqual(
+    (await readdir(dir)).filter(name => name.startsWith('.sending')),
+    [`.sending-${ONE}`],
+  )
 })

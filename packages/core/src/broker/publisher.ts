@@ -80,6 +80,7 @@ export class Publisher {
    * and when an own queue refuses: it was deleted and is declared again, it is full, or it has no leader at present. A
    * repeat is marked as seen unless the broker said that the message went nowhere: it may be there twice.
    * `maxBytes` is `maxMessageSize` unless a body goes back as it came: what came through the broker is not too large.
+   * Resolves with `perhaps-twice` after a repeat that was marked so.
    * Throws ServiceError (MESSAGE_TOO_LARGE; nothing was sent), BrokerSizeLimitError and, for a queue that is not ours, UndeliverableError.
    */
   async publish(
@@ -88,7 +89,7 @@ export class Publisher {
     headers: HeaderTable,
     signal: AbortSignal,
     maxBytes = this.#options.maxMessageSize,
-  ): Promise<void> {
+  ): Promise<'once' | 'perhaps-twice'> {
     if (body.length > maxBytes) {
       const problem = `a message of ${body.length} bytes for "${queue}" is above MaxMessageSize (${maxBytes} bytes)`
       throw new ServiceError('MESSAGE_TOO_LARGE', problem)
@@ -97,10 +98,12 @@ export class Publisher {
     const channel = body.length > LARGE_BODY_BYTES ? this.#large : this.#small
     const pause = backOff({ initialMs: 100, maxMs: 10_000 })
     let message: Outgoing = { queue, body, headers, messageId: randomUUID() }
+    let sent: 'once' | 'perhaps-twice' = 'once'
     for (;;) {
       const outcome = await this.#publishOnce(channel, message, signal)
-      if (outcome === 'confirmed') return
+      if (outcome === 'confirmed') return sent
       if (outcome !== 'returned') message = { ...message, headers: { ...headers, ...SEEN } }
+      if (outcome === 'unknown') sent = 'perhaps-twice'
       if (outcome !== 'unknown') {
         if (!own) throw new UndeliverableError(queue, await this.#reasonOf(queue, outcome, signal))
         this.#options.log.warn({ queue, outcome }, 'the queue does not take a message; declaring it and trying again')
