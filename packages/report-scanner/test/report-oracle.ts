@@ -1,5 +1,5 @@
 // What a report holds, taken from it as a whole by JSON.parse: the slow, plain way that the scanner must agree with.
-import { toCall, toText, toTime } from '../src/normalise.js'
+import { toCall, toInteger, toText, toTime } from '../src/normalise.js'
 
 type Json = Record<string, unknown>
 
@@ -12,17 +12,13 @@ const MUTEX_KEYS = /^(mutexes|mutex)$/
 export function rowsOf(report: Json) {
   const behavior = object(report.behavior)
   const processes = objects(behavior.processes)
+  const isListed = Array.isArray(behavior.processes)
   const summary = object(behavior.summary)
   const { md5, sha256 } = texts(object(object(report.target).file), ['md5', 'sha256'])
   return {
     target: md5 || sha256 ? { md5, sha256 } : undefined,
     signatures: objects(report.signatures).map(signature => texts(signature, ['name', 'description', 'severity'])),
-    processes: processes.map(process => ({
-      name: toText(scalar(process.process_name)),
-      pid: toText(pidOf(process)),
-      parentPid: toText(scalar(process.parent_id) ?? scalar(process.ppid)),
-      firstSeen: toTime(scalar(process.first_seen), true),
-    })),
+    processes: isListed ? processes.map(processOf) : treeOf(behavior.processtree),
     calls: processes.flatMap(process => {
       const name = `${toText(scalar(process.process_name))} (${toText(pidOf(process))})`
       return objects(process.calls)
@@ -32,7 +28,119 @@ export function rowsOf(report: Json) {
     files: listed(summary, FILE_KEYS),
     keys: listed(summary, KEY_KEYS),
     mutexes: listed(summary, MUTEX_KEYS),
+    ...assessmentOf(report),
+    ...networkOf(object(report.network)),
+    stored: [
+      ...filesOf('dropped', report.dropped),
+      ...filesOf('procdump', report.procdump),
+      ...filesOf('payload', object(report.CAPE).payloads),
+    ],
   }
+}
+
+function processOf(process: Json) {
+  return {
+    name: toText(scalar(process.process_name)),
+    pid: toText(pidOf(process)),
+    parentPid: toText(scalar(process.parent_id) ?? scalar(process.ppid)),
+    firstSeen: toTime(scalar(process.first_seen), true),
+  }
+}
+
+function treeOf(tree: unknown): ReturnType<typeof processOf>[] {
+  return objects(tree).flatMap(({ name, pid, parent_id, children }) => {
+    const [process] = [texts({ name, pid, parentPid: parent_id }, ['name', 'pid', 'parentPid'])]
+    return [{ ...process, firstSeen: '' }, ...treeOf(children)]
+  })
+}
+
+/** Errors, verdict, families, techniques and configurations. */
+function assessmentOf(report: Json) {
+  const { score = '' } = texts(object(report.info), ['score'])
+  const { malscore, malstatus: status } = texts(report, ['malscore', 'malstatus'])
+  const errors = object(report.debug).errors
+  const found = Array.isArray(errors) ? errors.map(error => toText(scalar(error)).trim()) : []
+  const verdict = { score: malscore || score, status }
+  return {
+    errors: found.filter(text => text !== ''),
+    verdict: verdict.score || status ? verdict : undefined,
+    detections: unique(familiesOf(report.detections)),
+    techniques: unique([
+      ...objects(report.signatures).flatMap(({ name, ttp }) => techniquesOf(ttp, name)),
+      ...objects(report.ttps).flatMap(({ signature, ttp, ttps }) => [
+        ...techniquesOf([scalar(ttp)], signature),
+        ...techniquesOf(ttps, signature),
+      ]),
+    ]),
+    configs: unique(configsOf(object(report.CAPE).configs)),
+  }
+}
+
+function familiesOf(detections: unknown): { family: string; engine: string }[] {
+  const list = Array.isArray(detections) ? detections : [scalar(detections)]
+  const found = list.flatMap((detection: unknown) => {
+    const family = toText(isObject(detection) ? scalar(detection.family) : scalar(detection))
+    const details = isObject(detection) ? shallow(detection.details) : []
+    const engines = (Array.isArray(details) ? details : [details]).filter(isObject).flatMap(Object.keys)
+    return (engines.length > 0 ? engines : ['']).map(engine => ({ family, engine: toText(engine) }))
+  })
+  return found.filter(({ family }) => family !== '')
+}
+
+function techniquesOf(several: unknown, signature: unknown): { technique: string; signature: string }[] {
+  const value = shallow(several)
+  const list = Array.isArray(value) ? value : Object.keys(object(value))
+  const found = list.map(technique => ({ technique: toText(technique), signature: toText(scalar(signature)) }))
+  return found.filter(({ technique }) => technique !== '')
+}
+
+function configsOf(configs: unknown): { family: string; key: string; value: string }[] {
+  const walk = (value: unknown, keys: readonly string[]): { key: string; value: string }[] => {
+    if (Array.isArray(value)) return value.flatMap(item => walk(item, keys))
+    if (isObject(value)) return Object.entries(value).flatMap(([key, item]) => walk(item, [...keys, toText(key)]))
+    return toText(value) === '' ? [] : [{ key: keys.join('.'), value: toText(value) }]
+  }
+  const families = objects(configs).flatMap(config => Object.entries(object(shallow(config))))
+  return families
+    .filter(([family]) => !family.startsWith('_associated_'))
+    .flatMap(([family, content]) => walk(content, []).map(found => ({ family: toText(family), ...found })))
+}
+
+const HTTP_TEXTS = ['body', 'uri', 'method', 'host', 'version', 'path', 'data', 'user-agent'] as const
+
+function networkOf({ hosts, domains, http }: Json) {
+  const addresses = (Array.isArray(hosts) ? hosts : []).map(host => toText(scalar(isObject(host) ? host.ip : host)))
+  return {
+    hosts: addresses.filter(ip => ip !== ''),
+    domains: objects(domains)
+      .map(domain => texts(domain, ['domain', 'ip']))
+      .filter(({ domain }) => domain !== ''),
+    requests: objects(http).map(request => ({
+      ...texts(request, HTTP_TEXTS),
+      count: toInteger(scalar(request.count)),
+      port: toInteger(scalar(request.port)),
+    })),
+  }
+}
+
+function filesOf(kind: string, files: unknown) {
+  return objects(files).map(file => {
+    const names = Array.isArray(file.name) ? file.name.map(scalar) : [scalar(file.name)]
+    const { md5, sha256, cape_type, process_name, pid } = texts(file, FILE_TEXTS)
+    const name = toText(names.find(one => one !== undefined))
+    return { kind, name, md5, sha256, type: cape_type, process: process_name, pid }
+  })
+}
+
+const FILE_TEXTS = ['md5', 'sha256', 'cape_type', 'process_name', 'pid'] as const
+
+/** A container that is built as a whole; nothing in place of one that is too deep. */
+function shallow(value: unknown): unknown {
+  return depthOf(value) <= 64 ? value : undefined
+}
+
+function unique<T>(list: readonly T[]): T[] {
+  return [...new Map(list.map(item => [JSON.stringify(item), item])).values()]
 }
 
 export function isObject(value: unknown): value is Json {
