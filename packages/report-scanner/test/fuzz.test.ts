@@ -9,9 +9,13 @@ import { isObject, rowsOf } from './report-oracle.js'
 import { CAPE, CUCKOO_12, CUCKOO_20 } from './reports.js'
 
 /** As CAPE's lite.json: processes only as a tree. */
+const TREE = [
+  { name: 'p', pid: 1, parent_id: 2, children: [{ name: 'q', pid: 3, parent_id: 1, children: [] }] },
+  { name: 'r', pid: 4, parent_id: 2, children: [] },
+]
 const LITE = CAPE.replace('"processes"', '"unlisted"').replace(
-  '"name": "not.exe"',
-  '"name": "p", "pid": 1, "parent_id": 2',
+  /("processtree": ).*?\]\}\]/,
+  `$1${JSON.stringify(TREE)}`,
 )
 const GENUINE = [CUCKOO_12, CUCKOO_20, CAPE, LITE]
 const damage: fc.Arbitrary<Damage> = fc.record({
