@@ -16,7 +16,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'packages/report-scanner': ['json-scanner', 'wait'],
   'packages/http': ['json-scanner', 'wait'],
   'packages/sandbox-client': ['http', 'wait'],
-  'packages/crits-client': ['http', 'json-scanner', 'staging', 'wait'],
+  'packages/crits-client': ['archive', 'http', 'json-scanner', 'staging', 'wait'],
   'packages/core': ['wait'],
   'services/feed_cuckoo': ['core', 'crits-client', 'http', 'json-scanner', 'sandbox-client', 'staging', 'wait'],
   'services/check_results': ['core', 'http', 'sandbox-client', 'wait'],

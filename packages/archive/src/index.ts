@@ -1,2 +1,4 @@
-export { type ArchiveEntry, type ArchiveLimits, type OpenFile, openArchive } from './archive.js'
+export { openArchive } from './archive.js'
 export { ArchiveError, type ArchiveErrorCode } from './archive-error.js'
+export type { ArchiveEntry, ArchiveLimits, ArchiveOptions, OpenFile } from './entry.js'
+export { openZip } from './zip.js'

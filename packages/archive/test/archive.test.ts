@@ -141,7 +141,6 @@ test('an archive without files is no error', async () => {
 })
 
 test('what is no archive is refused by what it is', async () => {
-  await assert.rejects(list(Buffer.from('PK\u0003\u0004rest of a zip file')), archiveError('zip', 0))
   await assert.rejects(list(Buffer.from('<html>Not found</html>')), archiveError('unknown-format', 0))
   await assert.rejects(list(Buffer.alloc(0)), archiveError('unknown-format', 0))
 })

@@ -12,6 +12,7 @@ import { bzip2, collect, fuzzing } from '@cuckoo-distributed/testing'
 import fc from 'fast-check'
 import { ArchiveError, openArchive } from '../src/index.js'
 import { hostileTar, longName, type Member, paxName } from './hostile-tar.js'
+import { hostileZip, type ZipMember } from './hostile-zip.js'
 
 const LIMITS = { maxEntries: 20, maxEntryBytes: 5000, maxTotalBytes: 100_000 }
 const memory = Buffer.alloc(2000)
@@ -138,6 +139,56 @@ test('of an archive in order all files come as they are, and nothing else does: 
     assert.deepEqual(
       result.found.map(({ size, md5 }) => [size, md5]),
       expected,
+    )
+  })
+  await fc.assert(property, fuzzing(t, 150))
+})
+
+const zipMember: fc.Arbitrary<ZipMember> = fc.record({
+  name,
+  content,
+  method: fc.constantFrom(0, 8, 8, 8, 14, 99),
+  size: fc.constantFrom(undefined, undefined, undefined, 0, 1, 5001, 2 ** 32 - 1),
+  crc: fc.constantFrom(undefined, undefined, undefined, 1),
+  offset: fc.constantFrom(undefined, undefined, undefined, 0, 5, 2 ** 32 - 1),
+  flags: fc.constantFrom(0, 0, 0, 1, 8, 0x41, 0x800),
+  mode: fc.constantFrom(undefined, undefined, 0o120777, 0o040755, 0),
+})
+const zipEnd = fc.record(
+  {
+    files: fc.constantFrom(0, 1, 3, 65_535),
+    bytes: fc.constantFrom(0, 1, 46, 2 ** 32 - 1),
+    offset: fc.constantFrom(0, 1, 2 ** 31, 2 ** 32 - 1),
+  },
+  { requiredKeys: [] },
+)
+
+test('any zip gives files with harmless names within the limits, or an error that is known', async t => {
+  const damage = fc.record({
+    bytes: fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 }),
+    cut: fc.option(fc.nat(), { freq: 3 }),
+    end: fc.option(zipEnd, { freq: 2, nil: {} }),
+  })
+  const members = fc.array(zipMember, { maxLength: 6 })
+  const property = fc.asyncProperty(members, damage, async (written, { bytes, cut, end }) => {
+    const archive = hostileZip(written, end)
+    for (const [at, byte] of bytes) archive[at % archive.length] = byte
+    assertHarmless(await read(cut === null ? archive : archive.subarray(0, cut % archive.length)))
+  })
+  await fc.assert(property, fuzzing(t, 150))
+  assert.deepEqual(await readdir(folder), [])
+})
+
+test('of a zip in order all files come as they are, and nothing else does', async t => {
+  const inOrder = fc.array(fc.record({ name, content, method: fc.constantFrom(0, 8) }), { maxLength: 8 })
+  const property = fc.asyncProperty(inOrder, async written => {
+    const result = await read(hostileZip(written))
+    assertHarmless(result)
+    assert.equal(result.error, undefined)
+    const files = written.filter(member => member.name.at(-1) !== 0x2f)
+    assert.deepEqual(
+      result.found.map(({ size, md5 }) => [size, md5]),
+      files.map(member => [member.content.length, createHash('md5').update(member.content).digest('hex')]),
     )
   })
   await fc.assert(property, fuzzing(t, 150))

@@ -1,10 +1,8 @@
 /** The ZIP that CRITs makes of a sample: one entry, encrypted in the old way of PKWARE (`crits/crits:crits/core/data_tools.py`). */
 
-import { read } from 'node:fs'
-import { promisify } from 'node:util'
+import { type ArchiveEntry, openZip } from '@cuckoo-distributed/archive'
 import { BodyTooLargeError } from '@cuckoo-distributed/http'
 import { readHead, type StagedFile, stageArchive } from '@cuckoo-distributed/staging'
-import { type Entry, type FileEntry, Reader, ZipReader } from '@zip.js/zip.js/lib/zip-core-custom.js'
 import { SampleError } from './errors.js'
 
 /** CRITs' default for its option `zip7_password`. */
@@ -12,30 +10,11 @@ const PASSWORD = 'infected'
 
 const SHOWN_CHARS = 200
 
-const readAt = promisify(read)
-
 export interface UnzipOptions {
   /** Limit of the content. */
   readonly maxBytes: number
   readonly tmpDir: string
   readonly signal: AbortSignal
-}
-
-/** Reads where it is asked to, so that the ZIP is never in memory. */
-class FileReader extends Reader<StagedFile> {
-  readonly #fd: number
-
-  constructor(file: StagedFile) {
-    super(file)
-    this.#fd = file.fd
-    this.size = file.size
-  }
-
-  override async readUint8Array(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = new Uint8Array(Math.max(0, Math.min(length, this.size - offset)))
-    await readAt(this.#fd, bytes, 0, bytes.length, offset)
-    return bytes
-  }
 }
 
 /**
@@ -51,49 +30,32 @@ export async function* unzipped(
     maxBytes: Number.MAX_SAFE_INTEGER,
     signal,
   })
-  const entry = await onlyEntry(file)
-  if (entry.uncompressedSize > maxBytes) throw tooLarge(maxBytes)
-  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
-  const options = { password: PASSWORD, checkSignature: true, useWebWorkers: false, signal }
-  const written = entry.getData(writable, options)
-  written.catch(() => undefined) // whoever reads meets the error
-  let bytes = 0
   try {
-    for await (const chunk of readable) {
-      bytes += chunk.length
-      if (bytes > maxBytes) throw tooLarge(maxBytes)
-      yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    }
-    await written
+    const entry = await onlyEntry(file, signal)
+    if (entry.size > maxBytes) throw tooLarge(maxBytes)
+    yield* entry.stream()
   } catch (error: unknown) {
     signal.throwIfAborted()
-    throw error instanceof SampleError ? error : unreadable(error)
+    throw error instanceof SampleError ? error : await noZip(file, error)
   }
 }
 
-async function onlyEntry(file: StagedFile): Promise<FileEntry> {
-  let entries: Entry[]
-  try {
-    entries = await new ZipReader(new FileReader(file), { useWebWorkers: false }).getEntries()
-  } catch (error: unknown) {
-    throw await noZip(file, error)
-  }
+async function onlyEntry(file: StagedFile, signal: AbortSignal): Promise<ArchiveEntry> {
+  const limits = { maxEntryBytes: Number.MAX_SAFE_INTEGER, maxTotalBytes: Number.MAX_SAFE_INTEGER }
+  const entries: ArchiveEntry[] = []
+  for await (const entry of openZip(file, { ...limits, maxEntries: 1, password: PASSWORD, signal })) entries.push(entry)
   const [entry] = entries
-  if (entries.length === 1 && entry && !entry.directory) return entry
-  throw new SampleError('SAMPLE_UNREADABLE', `the ZIP of the sample has ${entries.length} entries in place of one file`)
+  if (entry) return entry
+  throw new SampleError('SAMPLE_UNREADABLE', 'the ZIP of the sample holds no file')
 }
 
 /** With status 200, CRITs sends a text when there is no content, or when the ZIP could not be made. */
 async function noZip(file: StagedFile, cause: unknown): Promise<SampleError> {
   const text = (await readHead(file.fd, SHOWN_CHARS)).toString('latin1')
   if (text.startsWith('No files found!')) return new SampleError('SAMPLE_EMPTY', 'CRITs has no content for the sample')
-  return unreadable(cause)
-}
-
-function unreadable(cause: unknown): SampleError {
   const why = cause instanceof Error ? cause.message : String(cause)
-  const text = `the ZIP of the sample cannot be read: ${why} (CRITs' option zip7_password must be "${PASSWORD}")`
-  return new SampleError('SAMPLE_UNREADABLE', text, { cause })
+  const told = `the ZIP of the sample cannot be read: ${why} (CRITs' option zip7_password must be "${PASSWORD}")`
+  return new SampleError('SAMPLE_UNREADABLE', told, { cause })
 }
 
 function tooLarge(maxBytes: number): SampleError {

@@ -1,6 +1,6 @@
 export { TmpDir } from './config.js'
 export { isHalfWritten, syncDirectory, writeDurably } from './durable.js'
-export { readFile, readHead } from './read-file.js'
+export { readAt, readFile, readHead, sizeOf } from './read-file.js'
 export {
   type Source,
   type StagedEntry,
