@@ -1,4 +1,5 @@
 export { openArchive } from './archive.js'
 export { ArchiveError, type ArchiveErrorCode } from './archive-error.js'
+export { ArchivePassword } from './config.js'
 export type { ArchiveEntry, ArchiveLimits, ArchiveOptions, OpenFile } from './entry.js'
 export { openZip } from './zip.js'

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import test, { type TestContext } from 'node:test'
-import { type CapeOptions, type CapeStandIn, plainZip, startCape } from '../src/cape/index.js'
+import { type CapeOptions, type CapeStandIn, startCape, zip } from '../src/cape/index.js'
 import { send } from './cuckoo-client.js'
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
@@ -118,9 +118,9 @@ function artefactsOf({ id }: { readonly id: number }) {
 function contentOf(name: string): Buffer {
   if (name === 'empty.bin') return Buffer.alloc(0)
   if (name === 'big.bin') return Buffer.alloc(30_500_000)
-  if (name === 'two.zip') return plainZip(['one.exe', 'two.exe'].map(member => ({ name: member, content: pe(member) })))
-  if (name === 'one.zip') return plainZip([{ name: 'inner.exe', content: pe('inner.exe') }])
-  if (name === 'txt.zip') return plainZip([{ name: 'note.txt', content: Buffer.from('note') }])
+  if (name === 'two.zip') return zip(['one.exe', 'two.exe'].map(member => ({ name: member, content: pe(member) })))
+  if (name === 'one.zip') return zip([{ name: 'inner.exe', content: pe('inner.exe') }])
+  if (name === 'txt.zip') return zip([{ name: 'note.txt', content: Buffer.from('note') }])
   return name.endsWith('.exe') ? pe(name) : Buffer.from(name)
 }
 

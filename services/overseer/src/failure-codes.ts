@@ -112,9 +112,19 @@ export const FAILURE_MEANINGS: readonly FailureMeaning[] = [
     text: 'the report, or another JSON document of a server, is an error page, ends early, or cannot be read; `Error` has the place',
   },
   {
-    codes: ['unknown-format', 'zip', 'corrupt', 'limit', 'entry-too-large'],
+    codes: ['unknown-format', 'corrupt', 'limit', 'entry-too-large'],
     isShared: false,
     text: 'the archive of dropped files is none that is known, is damaged, or is larger than any archive should be',
+  },
+  {
+    codes: ['unsupported'],
+    isShared: false,
+    text: 'the zip of dropped files is compressed or encrypted in a way that is not supported; `Error` names it. LZMA is what CAPE wrote from July 2021 to October 2025: switch `[taskreport]` on in its `api.conf`, or update it',
+  },
+  {
+    codes: ['ARCHIVE_PASSWORD', 'password'],
+    isShared: true,
+    text: "the zip that the sandbox sent is encrypted with another password: set `ArchivePassword` to the `zip_pwd` of CAPE's `[zipped_download]`",
   },
   {
     codes: ['no-space', 'io', 'length'],

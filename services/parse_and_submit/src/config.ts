@@ -1,5 +1,6 @@
 // The configuration of parse_and_submit.
 import { tmpdir } from 'node:os'
+import { ArchivePassword } from '@cuckoo-distributed/archive'
 import { directoryProblems, prefetchKey, StageKeys } from '@cuckoo-distributed/core'
 import { AllowedCritsURLs, CritsURL, critsProblems } from '@cuckoo-distributed/crits-client'
 import { displayUrl, parseBaseUrl, urlProblems, VerifySSL } from '@cuckoo-distributed/http'
@@ -69,6 +70,7 @@ export const configSchema = Type.Object(
       description: 'Seconds without a new call to CRITs after each call',
     }),
     TmpDir,
+    ArchivePassword,
   },
   { additionalProperties: false },
 )

@@ -1,5 +1,6 @@
 // Dropped files: downloaded at full speed to the disk, then read entry by entry, uploaded and related to the sample.
-import { openArchive } from '@cuckoo-distributed/archive'
+import { ArchiveError, openArchive } from '@cuckoo-distributed/archive'
+import { ServiceError } from '@cuckoo-distributed/core'
 import { ServerAwayError } from '@cuckoo-distributed/http'
 import { type StagedEntry, type StagedFile, stageArchive, stageEntry } from '@cuckoo-distributed/staging'
 import { type Analysis, mayBeSample, type Round } from './analysis.js'
@@ -25,8 +26,8 @@ const MISSING_MAX = 900
  * CRITs refuses is named in CRITs' log and does not stop the others.
  *
  * @returns false when files are left that are to be tried again later (`Progress.due`)
- * @throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT), UploadsRefusedError, HttpError, ArchiveError,
- *   StagingError
+ * @throws TaskGoneError, WrongSampleError, ServiceError (NO_REPORT), ArchivePasswordError, UploadsRefusedError, HttpError,
+ *   ArchiveError, StagingError
  */
 export async function submitDropped(round: Round): Promise<boolean> {
   if (!round.isSampleKnown) await requireTask(round)
@@ -35,15 +36,30 @@ export async function submitDropped(round: Round): Promise<boolean> {
   if (downloaded === 'none') return pass.end()
   await using archive = downloaded
   const memory = Buffer.allocUnsafeSlow(MEMORY_BYTES)
-  for await (const entry of openArchive(archive, { signal: round.context.working })) {
-    if (entry.secondNameOf !== undefined) {
-      pass.takeName(entry.name, entry.secondNameOf)
-      continue
+  const options = { password: round.config.ArchivePassword, signal: round.context.working }
+  try {
+    for await (const entry of openArchive(archive, options)) {
+      if (entry.secondNameOf !== undefined) {
+        pass.takeName(entry.name, entry.secondNameOf)
+        continue
+      }
+      await using staged = await stageEntry(entry, round.tmpDir, memory)
+      await pass.take(staged, entry.path)
     }
-    await using staged = await stageEntry(entry, round.tmpDir, memory)
-    await pass.take(staged, entry.path)
+  } catch (error: unknown) {
+    throw error instanceof ArchiveError && error.code === 'password' ? new ArchivePasswordError(error) : error
   }
   return await pass.end()
+}
+
+/** The sandbox encrypts all its archives with the same password. */
+class ArchivePasswordError extends ServiceError {
+  readonly sharedCause = true
+
+  constructor(cause: ArchiveError) {
+    const advice = 'set "ArchivePassword" to the "zip_pwd" in the [zipped_download] section of CAPE\'s configuration'
+    super('ARCHIVE_PASSWORD', `the archive of dropped files cannot be decrypted: ${advice}`, { cause })
+  }
 }
 
 /**

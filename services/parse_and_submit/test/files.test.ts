@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { isSharedCause, writeHeaders } from '@cuckoo-distributed/core'
-import { type CritsStandIn, memoryBody, tarHeader } from '@cuckoo-distributed/testing'
+import { type CritsStandIn, memoryBody, tarHeader, zip } from '@cuckoo-distributed/testing'
 import { PROGRESS } from '../src/notes.js'
 import { submitterScene } from './submitter.js'
 
@@ -197,4 +197,47 @@ test('a second name of a file, a hard link in the archive, gets its row', async 
       ['two.txt', md5('one')],
     ],
   )
+})
+
+/** What CAPE would send, from a Cuckoo: what comes is told from its bytes. */
+const zipped = (files: ReturnType<typeof file>[], password?: string) => ({
+  standIns: {
+    cuckoo: {
+      dropped: () =>
+        memoryBody(
+          zip(
+            files.map(({ name, content }) => ({ name: `files/${name}`, content })),
+            password,
+          ),
+        ),
+    },
+  },
+})
+
+for (const password of [undefined, 'infected', 'another']) {
+  test(`dropped files come as a zip as well (password: ${password})`, async t => {
+    const scene = zipped([file('a'), file('empty', ''), file('b')], password)
+    const { crits, analysis, deliver } = await submitterScene(t, password ? { ArchivePassword: password } : {}, scene)
+    assert.equal((await deliver({}).outcome).kind, 'done')
+    const rows = analysis().results.filter(({ subtype }) => subtype === 'file_added')
+    assert.deepEqual(
+      rows.map(({ result, md5: hash }) => [result, hash]),
+      [
+        ['a', md5('MZ a')],
+        ['b', md5('MZ b')],
+      ],
+    )
+    assert.equal(uploads(crits).length, 2)
+    assert.deepEqual(crits.violations, [])
+  })
+}
+
+test('a zip with another password waits until the configuration has it, as every other archive would', async t => {
+  const { analysis, deliver } = await submitterScene(t, {}, zipped([file('a')], 'virus'))
+  await assert.rejects(deliver({}).outcome, (error: Error & { code?: string }) => {
+    assert.equal(error.code, 'ARCHIVE_PASSWORD')
+    assert.match(error.message, /set "ArchivePassword" to the "zip_pwd"/)
+    return isSharedCause(error)
+  })
+  assert.equal(analysis().status, 'started')
 })

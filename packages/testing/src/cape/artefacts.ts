@@ -8,7 +8,7 @@ import type { CapeContext } from './context.js'
 import type { CapeArtefacts } from './options.js'
 import { liteOf, reportOf } from './report.js'
 import { resolved, visible } from './tasks.js'
-import { plainZip } from './zip.js'
+import { zip } from './zip.js'
 
 const ABSENT = new Set(['html', 'htmlsummary', 'pdf', 'maec', 'maec5', 'metadata', 'protobuf', 'parti'])
 
@@ -37,8 +37,7 @@ export function report(context: CapeContext, id: string, format: string, zipped:
     if (!isThere) return failure('Reports directory does not exist')
     const content = Buffer.from(kind === 'json' ? text : liteOf(text))
     if (zipped !== '') {
-      const zip = plainZip([{ name: 'reports/report.json', content }])
-      return file('application/zip', `${kind}.zip`, memoryBody(zip))
+      return file('application/zip', `${kind}.zip`, memoryBody(zip([{ name: 'reports/report.json', content }])))
     }
     return file('application/json; charset=UTF-8', `${task.id}_report.json`, memoryBody(content))
   }
@@ -47,10 +46,10 @@ export function report(context: CapeContext, id: string, format: string, zipped:
     return json({ error: true, error_value: `Report format not found: ${kind}` }, 400)
   }
   if (context.isLost(task)) return failure(`No analysis directory for task ${task.id}`)
-  return file('application/zip', 'dropped.zip', memoryBody(plainZip(files('files/', contents(context, task).dropped))))
+  return file('application/zip', 'dropped.zip', memoryBody(zip(files('files/', contents(context, task).dropped))))
 }
 
-/** Of the stand-in the archives are plain at every call; CAPE encrypts all but those of the report. */
+/** All archives but those of the report are encrypted. */
 export function bundle(context: CapeContext, id: string, what: 'dropped' | 'payloads' | 'procdump'): CapeAnswer {
   const task = ready(context, id)
   if ('body' in task) return task
@@ -73,8 +72,8 @@ export function bundle(context: CapeContext, id: string, what: 'dropped' | 'payl
   }
   const { entries, folder, file: name, none } = kinds[what]
   if (entries === undefined || (what === 'dropped' && entries.length === 0)) return failure(none)
-  const zip = memoryBody(plainZip(files(folder, entries)))
-  return file('application/zip', name === 'cape' ? `cape_payloads_${task.id}.zip` : name, zip)
+  const body = memoryBody(zip(files(folder, entries), context.options.zipPassword ?? 'infected'))
+  return file('application/zip', name === 'cape' ? `cape_payloads_${task.id}.zip` : name, body)
 }
 
 export function pcap(context: CapeContext, id: string): CapeAnswer {
@@ -91,7 +90,7 @@ export function screenshots(context: CapeContext, id: string): CapeAnswer {
   const { screenshots: shots = [] } = contents(context, task)
   if (shots.length === 0) return failure(`No screenshots created for task ${id}`)
   const entries = shots.map((content, index) => ({ name: `${String(index).padStart(4, '0')}.jpg`, content }))
-  return file('application/zip', `${task.id}_screenshots.zip`, memoryBody(plainZip(entries)))
+  return file('application/zip', `${task.id}_screenshots.zip`, memoryBody(zip(entries)))
 }
 
 function textOf(context: CapeContext, task: CuckooTask): string | Buffer | null {

@@ -1,3 +1,3 @@
 export type { CapeArtefacts, CapeOptions, CapeSection, CapeUser } from './options.js'
 export { type CapeStandIn, startCape } from './stand-in.js'
-export { plainZip, type ZipEntry } from './zip.js'
+export { type ZipEntry, zip } from './zip.js'

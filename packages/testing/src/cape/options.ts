@@ -68,6 +68,8 @@ export interface CapeOptions extends Partial<Pick<SandboxOptions, OfSandbox>> {
   readonly version?: string
   /** GiB free on `/`. Default 72. */
   readonly freeGiB?: number
+  /** `zip_pwd` of `[zipped_download]`; default `infected`. */
+  readonly zipPassword?: string
   /** Tasks for one upload, as some containers give. Default 1. */
   readonly tasksPerUpload?: (name: string) => number
   /** What `report.json` holds; null: there is none although the task is reported. */

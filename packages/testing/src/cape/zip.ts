@@ -1,31 +1,39 @@
-/** Plain ZIP archives as CAPE makes them, and the one look into an uploaded one that CAPE takes. */
+/** ZIP archives as CAPE makes them, and the one look into an uploaded one that CAPE takes. */
 import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib'
+import { AES_METHOD, aesField, encryptAes } from './aes.js'
+
+const DEFLATED = 8
 
 export interface ZipEntry {
   readonly name: string
   readonly content: Buffer
 }
 
-/** An unencrypted archive with deflated entries (APPNOTE.TXT 4.3). Without entries it has 22 bytes. */
-export function plainZip(entries: readonly ZipEntry[]): Buffer {
+/** An archive with deflated entries (APPNOTE.TXT 4.3), with AES if there is a password. Without entries it has 22 bytes. */
+export function zip(entries: readonly ZipEntry[], password?: string): Buffer {
   const locals: Buffer[] = []
   const centrals: Buffer[] = []
   let at = 0
   for (const { name, content } of entries) {
-    const packed = deflateRawSync(content)
+    const deflated = deflateRawSync(content)
+    const packed = password === undefined ? deflated : encryptAes(deflated, password)
+    const extra = password === undefined ? Buffer.alloc(0) : aesField(DEFLATED)
     const common = Buffer.alloc(26)
     common.writeUInt16LE(20, 0)
-    common.writeUInt16LE(8, 4)
+    common.writeUInt16LE(password === undefined ? 0 : 1, 2)
+    common.writeUInt16LE(password === undefined ? DEFLATED : AES_METHOD, 4)
     common.writeUInt16LE(0x21, 8)
     common.writeUInt32LE(crc32(content), 10)
     common.writeUInt32LE(packed.length, 14)
     common.writeUInt32LE(content.length, 18)
     common.writeUInt16LE(Buffer.byteLength(name), 22)
+    common.writeUInt16LE(extra.length, 24)
     const place = Buffer.alloc(14)
     place.writeUInt32LE(at, 10)
-    const local = Buffer.concat([Buffer.from('PK\x03\x04'), common, Buffer.from(name), packed])
+    const named = Buffer.concat([Buffer.from(name), extra])
+    const local = Buffer.concat([Buffer.from('PK\x03\x04'), common, named, packed])
     locals.push(local)
-    centrals.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00'), common, place, Buffer.from(name)]))
+    centrals.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00'), common, place, named]))
     at += local.length
   }
   const directory = Buffer.concat(centrals)
