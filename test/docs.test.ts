@@ -57,6 +57,19 @@ test('every link leads to a file, and to a heading in it', async () => {
   assert.deepEqual(broken, [])
 })
 
+test('every file of the project that the documentation names is there', async () => {
+  const files = (await Promise.all(['bench', 'packages', 'services', 'scripts', 'test'].map(filesIn))).flat()
+  const isThere = (path: string) => existsSync(join(root, path)) || files.some(file => file.endsWith(`/${path}`))
+  const fromRoot = /^(bench|configs|deploy|docs|packages|scripts|services|test)\/[\w./-]+$/
+  const gone = (await markdownFiles()).flatMap(page => {
+    // Decisions also tell of what others have removed since.
+    const isFile = page.startsWith('docs/decisions/') ? fromRoot : /^[\w./-]+\.(ts|mjs)$/
+    const named = codeSpans(read(page)).filter(text => fromRoot.test(text) || isFile.test(text))
+    return named.filter(path => !isThere(path)).map(path => `${page}: ${path}`)
+  })
+  assert.deepEqual(gone, [])
+})
+
 test('every npm script that the documentation names exists', async () => {
   const scripts = asRecord(readJson('package.json').scripts, 'scripts')
   const named = (await markdownFiles()).flatMap(file => [...read(file).matchAll(/npm (?:run )?([a-z:]+)/g)])

@@ -15,7 +15,7 @@ export const CheckResultsSchema = Type.Object(
       minimum: 0,
       maximum: 3600,
       description:
-        'Seconds between two requests to the same Cuckoo, however many tasks are watched; 0 = as fast as answers come',
+        'Seconds between two requests to the same Cuckoo, however many tasks are watched; 0 = as fast as answers come, at most 20 a second',
     }),
     AnalysisDeadline: Type.Integer({
       default: 86_400,
