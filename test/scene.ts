@@ -8,6 +8,8 @@ import {
   type CritsStandIn,
   type CuckooOptions,
   type CuckooStandIn,
+  type PipelineParts,
+  pipelineConfigs,
   publishAsCrits,
   type RunningAnalysis,
   runCritsService,
@@ -51,7 +53,7 @@ export async function startScene(t: TestContext): Promise<Scene> {
   t.after(() => crits.close())
   const dumpDir = await mkdtemp(join(tmpdir(), 'pipeline-dumps-'))
   t.after(() => rm(dumpDir, { recursive: true, force: true }))
-  const configs = serviceConfigs(broker.url, queues, crits.url, dumpDir)
+  const configs = serviceConfigs(broker.url, { queues, cuckooUrl: '', critsUrl: crits.url, dumpDir })
   return {
     broker,
     queues,
@@ -87,43 +89,14 @@ export async function startScene(t: TestContext): Promise<Scene> {
   }
 }
 
-/** The Go suite's keys and `CritsURL`; `CuckooURL` is the test's, and parse_and_submit needs no `CritsURL`. */
-function serviceConfigs(amqp: string, queues: Scene['queues'], critsUrl: string, dumpDir: string) {
-  const common = { Amqp: amqp, LogFile: '', LogLevel: 'debug' }
-  const stage = { ...common, FailedQueue: queues.failed, VerifySSL: true }
+/** `CuckooURL` is the test's, and parse_and_submit needs no `CritsURL`. */
+function serviceConfigs(amqp: string, parts: PipelineParts) {
+  const common = { Amqp: amqp, LogLevel: 'debug' }
+  const { feed_cuckoo, check_results, parse_and_submit, overseer } = pipelineConfigs(parts)
   return {
-    feed_cuckoo: {
-      ...stage,
-      ConsumerQueue: queues.feed,
-      ProducerQueue: queues.check,
-      CritsURL: critsUrl,
-      CheckFreeSpace: false,
-      MaxPending: 10,
-      PrefetchCount: 1,
-    },
-    check_results: {
-      ...stage,
-      ConsumerQueue: queues.check,
-      ProducerQueue: queues.parse,
-      PrefetchCount: 100,
-      WaitBetweenRequests: 0,
-    },
-    parse_and_submit: {
-      ...stage,
-      ConsumerQueue: queues.parse,
-      ProducerQueue: '',
-      PrefetchCount: 20,
-      PushApiCallsMax: 1000,
-      CuckooCleanup: true,
-      EnabledParsers: ['info', 'signatures', 'behavior', 'dropped'],
-    },
-    overseer: {
-      ...common,
-      ConsumerQueue: queues.failed,
-      CritsURL: critsUrl,
-      PrefetchCount: 10,
-      DumpDir: dumpDir,
-      RetryDelays: [1, 1, 1],
-    },
+    feed_cuckoo: { ...common, ...feed_cuckoo },
+    check_results: { ...common, ...check_results, WaitBetweenRequests: 0 },
+    parse_and_submit: { ...common, ...parse_and_submit, CritsURL: '', PrefetchCount: 20, CuckooCleanup: true },
+    overseer: { ...common, ...overseer, PrefetchCount: 10, RetryDelays: [1, 1, 1] },
   }
 }

@@ -1,8 +1,8 @@
 // Faults of CRITs beyond its answers to single requests.
-import { waitFor } from '@cuckoo-distributed/testing'
 import { ENDPOINTS, script } from './actions.js'
 import { tasksOf } from './cuckoo-cells.js'
 import type { Cell } from './run-cell.js'
+import { allCompleted } from './verdict.js'
 
 /** An analyst deletes the analyses: what is posted to them vanishes without an error, and log lines are refused. */
 export const ANALYSIS_DELETED: Cell = {
@@ -30,9 +30,7 @@ export const FILES_REJECTED: Cell = {
     const headers = { 'content-type': 'application/json' }
     script(rig, ENDPOINTS['CRITs upload'], { kind: 'status', status: 200, headers, body: REFUSAL }, Infinity)
     return async samples => {
-      const isDone = ({ analysisId }: { analysisId: string }) =>
-        rig.crits.analyses.get(analysisId)?.status === 'completed'
-      await waitFor(() => samples.every(isDone), { describe: 'the analyses to end', deadlineMs: 60_000 })
+      await allCompleted(rig.crits, samples, 60_000)
     }
   },
   async unmet(rig, samples) {
@@ -51,9 +49,7 @@ export const CRITS_SLOW: Cell = {
   async arm(rig) {
     rig.crits.faults.next({ kind: 'slow', milliseconds: 300, times: Infinity })
     return async samples => {
-      const isDone = ({ analysisId }: { analysisId: string }) =>
-        rig.crits.analyses.get(analysisId)?.status === 'completed'
-      await waitFor(() => samples.every(isDone), { describe: 'the analyses to end', deadlineMs: 80_000 })
+      await allCompleted(rig.crits, samples, 80_000)
     }
   },
 }

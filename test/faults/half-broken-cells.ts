@@ -16,6 +16,7 @@ import { readDumps } from './dumps.js'
 import { publishConfirmed } from './publish.js'
 import { QUEUES, type Rig } from './rig.js'
 import type { Cell } from './run-cell.js'
+import { allCompleted } from './verdict.js'
 
 /** How one of two servers of a kind is broken. */
 export type Breakage = 'dead' | 'hanging' | '500 on everything but its control call'
@@ -47,7 +48,7 @@ export function besideBroken(server: 'cuckoo' | 'crits', breakage: Breakage): Ce
       after(other.close)
       return async samples => {
         const begun = performance.now()
-        await allCompleted(rig.crits, samples)
+        await allCompleted(rig.crits, samples, 100_000)
         besideMs = performance.now() - begun
         await other.mend()
         await other.ended()
@@ -68,7 +69,7 @@ export function listsFail(moment: string, fault: HttpFault): Cell {
     samples: 6,
     async arm(rig) {
       script(rig, ENDPOINTS['task list'], fault, Number.POSITIVE_INFINITY)
-      return samples => allCompleted(rig.crits, samples)
+      return samples => allCompleted(rig.crits, samples, 100_000)
     },
   }
 }
@@ -210,13 +211,8 @@ async function timeAlone(rig: Rig): Promise<number> {
     samples.map(({ body }) => body),
   )
   const begun = performance.now()
-  await allCompleted(rig.crits, samples)
+  await allCompleted(rig.crits, samples, 100_000)
   return performance.now() - begun
-}
-
-async function allCompleted(crits: CritsStandIn, samples: readonly RunningAnalysis[]): Promise<void> {
-  const isDone = ({ analysisId }: RunningAnalysis) => crits.analyses.get(analysisId)?.status === 'completed'
-  await waitFor(() => samples.every(isDone), { deadlineMs: 100_000, describe: 'the analyses to be completed' })
 }
 
 async function allEnded(rig: Rig, crits: CritsStandIn, samples: readonly RunningAnalysis[]): Promise<void> {

@@ -6,6 +6,7 @@ import {
   type CritsStandIn,
   type CuckooStandIn,
   type PrivateRabbitMq,
+  pipelineConfigs,
   startCrits,
   startCuckoo,
   startRabbitMq,
@@ -17,6 +18,13 @@ export const SERVICES = ['feed_cuckoo', 'check_results', 'parse_and_submit', 'ov
 export type ServiceName = (typeof SERVICES)[number]
 
 export const QUEUES = { feed: 'feed', check: 'check', parse: 'parse', failed: 'failed' } as const
+
+const OWN_KEYS: Readonly<Record<ServiceName, object>> = {
+  feed_cuckoo: { MaxPending: 1000 },
+  check_results: { WaitBetweenRequests: 0 },
+  parse_and_submit: {},
+  overseer: { RetryDelays: [1, 1, 1], DrainTime: 2 },
+}
 
 export interface Rig {
   /** The first of `nodes`. */
@@ -104,31 +112,6 @@ async function nodesHere(count: number): Promise<PrivateRabbitMq[]> {
 }
 
 function serviceConfig(name: ServiceName, { cuckoo, crits, dumpDir }: Pick<Rig, 'cuckoo' | 'crits' | 'dumpDir'>) {
-  const stage = { FailedQueue: QUEUES.failed, DrainTime: 5, LogLevel: 'debug' }
-  switch (name) {
-    case 'feed_cuckoo':
-      return {
-        ...stage,
-        ConsumerQueue: QUEUES.feed,
-        ProducerQueue: QUEUES.check,
-        CuckooURL: cuckoo.url,
-        CritsURL: crits.url,
-        MaxPending: 1000,
-      }
-    case 'check_results':
-      return { ...stage, ConsumerQueue: QUEUES.check, ProducerQueue: QUEUES.parse, WaitBetweenRequests: 0 }
-    case 'parse_and_submit':
-      return { ...stage, ConsumerQueue: QUEUES.parse, CritsURL: crits.url }
-    case 'overseer': {
-      const { FailedQueue: _, ...broker } = stage
-      return {
-        ...broker,
-        ConsumerQueue: QUEUES.failed,
-        DumpDir: dumpDir,
-        CritsURL: crits.url,
-        RetryDelays: [1, 1, 1],
-        DrainTime: 2,
-      }
-    }
-  }
+  const parts = pipelineConfigs({ queues: QUEUES, cuckooUrl: cuckoo.url, critsUrl: crits.url, dumpDir })
+  return { DrainTime: 5, LogLevel: 'debug', ...parts[name], ...OWN_KEYS[name] }
 }

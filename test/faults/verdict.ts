@@ -1,5 +1,5 @@
 // The invariant of a run: each sample ends in exactly one of {finished in CRITs, file in DumpDir}, analysed once.
-import type { RunningAnalysis, StoredAnalysis } from '@cuckoo-distributed/testing'
+import { type CritsStandIn, type RunningAnalysis, type StoredAnalysis, waitFor } from '@cuckoo-distributed/testing'
 import { readDumps } from './dumps.js'
 import type { Rig } from './rig.js'
 
@@ -26,6 +26,16 @@ export type RowCounts = ReadonlyMap<string, number>
 
 /** How a sample stands at this moment. */
 export type Ending = 'open' | 'finished' | 'dumped' | 'both'
+
+/** Waits until all these analyses are finished in CRITs. */
+export async function allCompleted(
+  crits: CritsStandIn,
+  samples: readonly RunningAnalysis[],
+  deadlineMs: number,
+): Promise<void> {
+  const isDone = ({ analysisId }: RunningAnalysis) => crits.analyses.get(analysisId)?.status === 'completed'
+  await waitFor(() => samples.every(isDone), { deadlineMs, describe: 'the analyses to be completed' })
+}
 
 export async function endingsOf(rig: Rig, samples: readonly RunningAnalysis[]): Promise<ReadonlyMap<string, Ending>> {
   const dumps = await readDumps(rig.dumpDir)

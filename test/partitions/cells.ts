@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type RunningAnalysis, TestBroker, waitFor } from '@cuckoo-distributed/testing'
 import { type Rig, SERVICES } from '../faults/rig.js'
 import type { Cell } from '../faults/run-cell.js'
+import { allCompleted } from '../faults/verdict.js'
 import type { Network } from './network.js'
 
 const SERVICES_HOST = 3
@@ -111,8 +112,7 @@ export function storm(network: Network): Cell {
       const strike = await cell.arm(rig, run)
       return async samples => {
         await strike(samples)
-        const isDone = ({ analysisId }: RunningAnalysis) => rig.crits.analyses.get(analysisId)?.status === 'completed'
-        await waitFor(() => samples.every(isDone), { deadlineMs: 120_000, describe: 'the analyses to end' })
+        await allCompleted(rig.crits, samples, 120_000)
         // What such a node has given to consumers before the cut it believes to be with them until it is restarted.
         await rig.nodes[0]?.restart()
       }

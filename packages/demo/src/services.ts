@@ -1,26 +1,17 @@
 // The four built services as an operator runs them: a process and a configuration file each, with the Go suite's keys.
-import { type ServiceProcess, startService } from '@cuckoo-distributed/testing'
+import { type PipelineParts, pipelineConfigs, type ServiceProcess, startService } from '@cuckoo-distributed/testing'
 
 const SERVICES = ['feed_cuckoo', 'check_results', 'parse_and_submit', 'overseer'] as const
 
-export interface ServicesOptions {
+export interface ServicesOptions extends PipelineParts {
   readonly amqp: string
-  readonly queues: DemoQueues
-  readonly cuckooUrl: string
   /** Whether the tasks are deleted from Cuckoo at the end. */
   readonly cleanup: boolean
-  readonly critsUrl: string
-  readonly dumpDir: string
   /** The overseer's `RetryDelays`; undefined leaves the default. */
   readonly retryDelays: readonly number[] | undefined
 }
 
-export interface DemoQueues {
-  readonly feed: string
-  readonly check: string
-  readonly parse: string
-  readonly failed: string
-}
+export type DemoQueues = PipelineParts['queues']
 
 /** Every queue that the services declare, those of the overseer's delays included. */
 export function allQueues(queues: DemoQueues): string[] {
@@ -42,44 +33,13 @@ export async function startServices(options: ServicesOptions): Promise<ServicePr
 
 /** Only keys of the Go suite, `CritsURL`, and `RetryDelays` where asked for. */
 export function serviceConfigs(options: ServicesOptions): Readonly<Record<(typeof SERVICES)[number], object>> {
-  const { amqp, queues, critsUrl, retryDelays } = options
+  const { amqp, retryDelays } = options
   const common = { Amqp: amqp, LogFile: '', LogLevel: 'info' }
-  const stage = { ...common, FailedQueue: queues.failed, VerifySSL: true }
+  const parts = pipelineConfigs(options)
   return {
-    feed_cuckoo: {
-      ...stage,
-      ConsumerQueue: queues.feed,
-      ProducerQueue: queues.check,
-      CritsURL: critsUrl,
-      CuckooURL: options.cuckooUrl,
-      CheckFreeSpace: false,
-      MaxPending: 10,
-      PrefetchCount: 1,
-    },
-    check_results: {
-      ...stage,
-      ConsumerQueue: queues.check,
-      ProducerQueue: queues.parse,
-      PrefetchCount: 100,
-      WaitBetweenRequests: 1,
-    },
-    parse_and_submit: {
-      ...stage,
-      ConsumerQueue: queues.parse,
-      ProducerQueue: '',
-      CritsURL: critsUrl,
-      PrefetchCount: 20,
-      PushApiCallsMax: 1000,
-      CuckooCleanup: options.cleanup,
-      EnabledParsers: ['info', 'signatures', 'behavior', 'dropped'],
-    },
-    overseer: {
-      ...common,
-      ConsumerQueue: queues.failed,
-      CritsURL: critsUrl,
-      DumpDir: options.dumpDir,
-      PrefetchCount: 100,
-      ...(retryDelays !== undefined && { RetryDelays: retryDelays }),
-    },
+    feed_cuckoo: { ...common, ...parts.feed_cuckoo },
+    check_results: { ...common, ...parts.check_results, WaitBetweenRequests: 1 },
+    parse_and_submit: { ...common, ...parts.parse_and_submit, PrefetchCount: 20, CuckooCleanup: options.cleanup },
+    overseer: { ...common, ...parts.overseer, ...(retryDelays !== undefined && { RetryDelays: retryDelays }) },
   }
 }

@@ -28,6 +28,7 @@ export { type FaultMatch, type FaultRule, FaultScript, type HttpFault, Outage, p
 export { spyOnFiles } from './file-spy.js'
 export { AWKWARD_JSON, type Damage, damagedJson, fuzzing } from './fuzz.js'
 export { MultipartError, type MultipartPart, multipartBoundary, readMultipart } from './multipart.js'
+export { type PipelineParts, pipelineConfigs } from './pipeline-configs.js'
 export {
   builtService,
   type LogLine,
