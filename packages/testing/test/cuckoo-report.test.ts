@@ -53,7 +53,7 @@ const KEYS: Readonly<
   Record<'1.2' | '2.0', { top: string; behaviour: string; process: string; call: string; dropped: string }>
 > = {
   '1.2': {
-    top: 'info signatures procmemory static dropped behavior debug strings target',
+    top: 'info signatures procmemory static dropped network behavior debug strings target',
     behaviour: 'processtree processes anomaly enhanced summary',
     process: 'parent_id process_name process_id first_seen calls',
     call: 'category status return timestamp thread_id repeated api arguments id',

@@ -2,7 +2,14 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
-import { memoryBody } from '@cuckoo-distributed/testing'
+import {
+  type CuckooVersion,
+  capeReport,
+  makeReport,
+  memoryBody,
+  pythonJson,
+  sampleFacts,
+} from '@cuckoo-distributed/testing'
 import type { Config, Parser } from '../src/config.js'
 import { callRow, SAME_ROWS, SAME_RUN } from './same-run.js'
 import { submitterScene } from './submitter.js'
@@ -49,6 +56,21 @@ for (const [sandbox, report] of Object.entries(SAME_RUN)) {
     assert.deepEqual([...subtypes], usual)
   })
 }
+
+test('what the stand-ins make of the same sample gives the same rows in all shapes', async t => {
+  // The one that every scene has, but with something to ask for.
+  const sample = { ...sampleFacts(Buffer.from('MZ a sample http://evil.example/gate http://evil.example/x')), md5: MD5 }
+  const made = (version: CuckooVersion) => pythonJson(makeReport(sample, { version, name: 'a.exe' }))
+  const reports = [made('1.2'), made('1.3'), made('2.0-dev'), made('2.0'), capeReport(sample, { name: 'a.exe' })]
+  const all = []
+  for (const report of reports) {
+    const { rows } = await submitted(t, report, { EnabledParsers: ['info', 'signatures', 'behavior', 'network'] })
+    all.push(rows.filter(({ subtype }) => subtype !== 'api_call'))
+  }
+  const [first, ...others] = all
+  assert.ok(first?.some(({ subtype }) => subtype === 'HTTP Request'))
+  for (const rows of others) assert.deepEqual(rows, first)
+})
 
 const DETECTIONS = {
   ...SAME_RUN.CAPE,

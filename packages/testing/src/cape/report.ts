@@ -10,14 +10,13 @@ const LITE = ['CAPE', 'procdump', 'info', 'signatures', 'dropped', 'static', 'ta
 
 /** The report about a task; `parent` is the archive that its file came out of. */
 export function reportOf(task: CuckooTask, parent: SampleFacts | undefined, { dropped = [] }: CapeArtefacts): string {
-  const { info, target, ...rest } = capeReport(task.sample, task.id)
+  const { id, fileName: name, custom, startedOn, addedOn, completedOn } = task
+  const times = { started: startedOn ?? addedOn, ended: completedOn ?? new Date() }
+  const { info, ...rest } = capeReport(task.sample, { id, name, custom, ...times })
   const report = {
     ...rest,
-    target: { ...members(target), file: { ...members(members(target).file), name: task.fileName } },
     info: {
       ...members(info),
-      version: '2.5',
-      custom: task.custom,
       ...(parent && { parent_sample: { sha256: parent.sha256, md5: parent.md5 } }),
     },
     dropped: dropped.map(({ name, content }) => droppedEntry(name, content)),

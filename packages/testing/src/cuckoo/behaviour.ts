@@ -23,6 +23,7 @@ export interface ProcessRun {
 
 export interface Behaviour {
   readonly processes: readonly ProcessRun[]
+  /** The last one is the new name of the first. */
   readonly files: readonly string[]
   readonly keys: readonly string[]
   readonly mutexes: readonly string[]
@@ -37,7 +38,7 @@ export function behaviourOf(sample: SampleFacts, sampleName: string, callCount: 
   const random = new Seeded(Number.parseInt(sample.md5.slice(0, 8) || '0', 16))
   const strings = printableStrings(sample.head)
   const words = [sample.md5.slice(0, 12), ...strings.map(wordOf)]
-  const files = words.map(word => `${TEMP}${word}.tmp`)
+  const files = [...words.map(word => `${TEMP}${word}.tmp`), `${TEMP}${words[0]}.tmp.old`]
   const keys = words.map(word => `HKEY_LOCAL_MACHINE\\Software\\${word}`)
   const mutexes = words.map(word => `Local\\${word}`)
   const addresses = [`10.${random.below(256)}.${random.below(256)}.${random.below(256)}`]
@@ -56,6 +57,14 @@ export function behaviourOf(sample: SampleFacts, sampleName: string, callCount: 
     { pid: 2020, parent: 1888, name: 'cmd.exe', path: 'C:\\WINDOWS\\system32\\cmd.exe', calls: calls.slice(own) },
   ]
   return { processes, files, keys, mutexes, addresses, strings }
+}
+
+/** The URLs among the strings; each was asked for once. */
+export function urlsOf({
+  strings,
+}: Behaviour): { readonly uri: string; readonly host: string; readonly path: string }[] {
+  const found = strings.flatMap(text => [...text.matchAll(/https?:\/\/([A-Za-z0-9.-]+)(\/[!-~]*)?/g)])
+  return found.map(([uri, host = '', path = '/']) => ({ uri, host, path }))
 }
 
 function wordOf(text: string): string {

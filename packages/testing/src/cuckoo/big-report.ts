@@ -41,7 +41,7 @@ export async function* bigReport(options: BigReportOptions): AsyncGenerator<Buff
     options.sample ?? sampleFacts(Buffer.from(Array.from({ length: 400 }, () => random.hex(12)).join('\n')))
   const made =
     version === 'CAPE'
-      ? capeReport(sample, options.id ?? 1)
+      ? capeReport(sample, { id: options.id ?? 1, calls: 0 })
       : makeReport(sample, { version, id: options.id ?? 1, calls: 0 })
   const report = longString?.place === 'unwanted' ? { ...made, comment: LONG_MARK } : made
   const layout = layoutOf(options)

@@ -1,5 +1,6 @@
 export { type BigReportOptions, bigReport } from './big-report.js'
 export { type Body, memoryBody, type SpooledBody, spool } from './body.js'
+export { type CapeReportOptions, capeReport } from './cape-report.js'
 export { type DroppedFile, makeDropped } from './dropped.js'
 export type { CuckooVersion } from './flavour.js'
 export { PythonFloat, type PythonValue, pythonJson } from './python-json.js'

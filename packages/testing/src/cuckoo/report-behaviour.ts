@@ -52,7 +52,7 @@ export function firstCall(call: ApiCall, id: number, timestamp: string): PythonV
 }
 
 /** `YYYY-MM-DD HH:MM:SS,mmm` in local time. */
-function milliStamp(start: Date, offset: number): string {
+export function milliStamp(start: Date, offset: number): string {
   return new Date(localAsUtc(start) + offset).toISOString().slice(0, 23).replace('T', ' ').replace('.', ',')
 }
 
@@ -61,11 +61,11 @@ function secondShape(behaviour: Behaviour, started: Date): PythonValue {
   const seconds = (offset: number): PythonFloat => new PythonFloat((localAsUtc(started) + offset) / 1000)
   const summary = {
     connects_ip: addresses,
-    file_opened: files,
+    file_opened: files.slice(0, -1),
     mutex: mutexes,
     regkey_opened: keys,
     file_written: files.slice(0, 1),
-    file_moved: [[files[0] ?? '', `${files[0] ?? ''}.old`]],
+    file_moved: [[files[0] ?? '', files.at(-1) ?? '']],
   }
   const head = (process: ProcessRun, index: number) => ({
     track: true,

@@ -1,9 +1,10 @@
 /** A `report.json` in the exact shape of a Cuckoo version, derived from the sample's real content. */
-import { type Behaviour, behaviourOf } from './behaviour.js'
+import { behaviourOf } from './behaviour.js'
 import { type DroppedFile, droppedPath, makeDropped } from './dropped.js'
 import { type CuckooVersion, FLAVOURS, localAsUtc, localStamp } from './flavour.js'
 import { PythonFloat, type PythonValue, pythonJson } from './python-json.js'
 import { behaviourSection } from './report-behaviour.js'
+import { networkSection, signaturesSection } from './report-findings.js'
 import { type SampleFacts, sampleFacts } from './sample.js'
 
 export interface ReportOptions {
@@ -39,9 +40,11 @@ export function makeReport(content: SampleFacts | Buffer, options: ReportOptions
   const dropped = options.dropped ?? makeDropped(sample, name)
   const behaviour = behaviourOf(sample, name, options.calls ?? 12)
   const started = options.started ?? new Date(2015, 11, 1, 10, 0, 0)
+  const shape = FLAVOURS[version].behaviour
   const parts = {
     info: info(options, started),
-    signatures: errors.length > 0 ? [] : signatures(behaviour, version),
+    signatures: errors.length > 0 ? [] : signaturesSection(behaviour, shape),
+    network: errors.length > 0 ? { mitm: [] } : networkSection(behaviour, shape),
     dropped: errors.length > 0 ? [] : dropped.map((file, index) => droppedSection(file, index, version)),
     behavior: behaviourSection(behaviour, version, started),
     target: {
@@ -50,11 +53,11 @@ export function makeReport(content: SampleFacts | Buffer, options: ReportOptions
     },
     strings: behaviour.strings,
   }
-  if (FLAVOURS[version].behaviour === 1) return firstLayout(parts, errors)
+  if (shape === 1) return firstLayout(parts, errors)
   return version === '2.0' ? thirdLayout(parts, errors, dropped) : secondLayout(parts, errors)
 }
 
-type Parts = Record<'info' | 'signatures' | 'dropped' | 'behavior' | 'target' | 'strings', PythonValue>
+type Parts = Record<'info' | 'signatures' | 'network' | 'dropped' | 'behavior' | 'target' | 'strings', PythonValue>
 
 const LOG = '2015-12-01 10:00:00,000 [root] DEBUG: Starting analyzer from: C:\\pjqrs\n'
 
@@ -66,6 +69,7 @@ function firstLayout(parts: Parts, errors: readonly string[]): Report {
     procmemory: [],
     static: {},
     dropped: parts.dropped,
+    network: errors.length > 0 ? {} : parts.network,
     behavior:
       errors.length > 0
         ? { processtree: [], processes: [], anomaly: [], enhanced: [], summary: { files: [], keys: [], mutexes: [] } }
@@ -78,13 +82,13 @@ function firstLayout(parts: Parts, errors: readonly string[]): Report {
 
 /** From here on empty sections are left out. */
 function secondLayout(parts: Parts, errors: readonly string[]): Report {
-  const { info, signatures, target, dropped, behavior, strings } = parts
+  const { info, signatures, target, network, dropped, behavior, strings } = parts
   const results: Report = errors.length > 0 ? {} : { dropped, behavior }
-  return { info, signatures, target, static: { keys: [] }, ...results, debug: { errors, log: [LOG] }, strings }
+  return { info, signatures, target, network, static: { keys: [] }, ...results, debug: { errors, log: [LOG] }, strings }
 }
 
 function thirdLayout(parts: Parts, errors: readonly string[], files: readonly DroppedFile[]): Report {
-  const { info, signatures, target, dropped, behavior, strings } = parts
+  const { info, signatures, target, network, dropped, behavior, strings } = parts
   const results: Report = errors.length > 0 ? {} : { dropped, behavior }
   const listed = files.map((file, index) => ({
     basename: droppedPath(file, index, '2.0').name.toString('latin1'),
@@ -92,7 +96,7 @@ function thirdLayout(parts: Parts, errors: readonly string[], files: readonly Dr
     dirname: 'files',
   }))
   return {
-    ...{ info, signatures, target, network: { mitm: [] }, static: { keys: [] }, ...results },
+    ...{ info, signatures, target, network, static: { keys: [] }, ...results },
     debug: { action: [], dbgview: [], errors, log: [LOG], cuckoo: [] },
     screenshots: [{ path: '/opt/cuckoo/storage/analyses/1/shots/0001.jpg', ocr: '' }],
     strings,
@@ -155,39 +159,6 @@ function machineInfo(version: CuckooVersion, id: number, started: Date, ended: D
   const common = { label: name, manager: 'VirtualBox', name, ...dates }
   if (FLAVOURS[version].behaviour === 1) return { ...common, id }
   return version === '2.0' ? { status: 'stopped', ...common } : common
-}
-
-function signatures(behaviour: Behaviour, version: CuckooVersion): PythonValue[] {
-  const evidence: [name: string, description: string, severity: number, field: string, found: readonly string[]][] = [
-    ['creates_mutex', 'Creates a mutex', 1, 'mutex', behaviour.mutexes],
-    ['creates_exe', 'Creates a Windows executable on the filesystem', 2, 'file', behaviour.files],
-    ['connects_ip', 'Connects to a server that does not answer', 2, 'ip', behaviour.addresses],
-    ['embedded_url', 'Holds a URL', 3, 'url', behaviour.strings.filter(text => /https?:\/\//.test(text))],
-  ]
-  return evidence
-    .filter(([, , , , found]) => found.length > 0)
-    .map(([name, description, severity, field, found]) =>
-      FLAVOURS[version].behaviour === 1
-        ? {
-            families: [],
-            description,
-            severity,
-            references: [],
-            alert: false,
-            data: found.slice(0, 8).map(value => ({ [field]: value })),
-            name,
-          }
-        : {
-            families: [],
-            description,
-            severity,
-            ttp: {},
-            markcount: found.length,
-            references: [],
-            marks: found.slice(0, 8).map(ioc => ({ category: field, ioc, type: 'ioc', description: null })),
-            name,
-          },
-    )
 }
 
 function droppedSection(file: DroppedFile, index: number, version: CuckooVersion): PythonValue {
