@@ -25,6 +25,8 @@ export interface CallOptions extends RequestOptions {
 /** CRITs redirects, or fails, without the trailing slash. */
 export const SERVICES_PATH = '/api/v1/services/'
 export const SAMPLES_PATH = '/api/v1/samples/'
+export const PCAPS_PATH = '/api/v1/pcaps/'
+export const SCREENSHOTS_PATH = '/api/v1/screenshots/'
 
 const ANSWER_TIMEOUT_MS = 120_000
 

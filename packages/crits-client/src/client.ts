@@ -3,7 +3,16 @@
 import type { Availability, Upload } from '@cuckoo-distributed/http'
 import type { Answer } from './answer.js'
 import type { Batch } from './batch.js'
-import { type CallOptions, type CritsGate, callCrits, SAMPLES_PATH, SERVICES_PATH, streamFromCrits } from './call.js'
+import {
+  type CallOptions,
+  type CritsGate,
+  callCrits,
+  PCAPS_PATH,
+  SAMPLES_PATH,
+  SCREENSHOTS_PATH,
+  SERVICES_PATH,
+  streamFromCrits,
+} from './call.js'
 import { AnalysisGoneError, CritsError } from './errors.js'
 import { encodeForm } from './form.js'
 import { type KnownSample, readKnownSample } from './known-sample.js'
@@ -12,12 +21,14 @@ import type { CritsTarget } from './target.js'
 import {
   isTooLarge,
   mayBeTooLarge,
+  pcapBody,
   refusedUnasked,
   type SampleFile,
+  sampleBody,
+  screenshotBody,
   tooLarge,
   toUploadResult,
   type UploadResult,
-  uploadBody,
 } from './upload.js'
 
 export type LogLevel = 'debug' | 'info' | 'warning' | 'error' | 'critical'
@@ -117,30 +128,34 @@ export class CritsClient {
    *
    * @param description that of the sample, if CRITs has it; CRITs appends another one to it
    */
-  async addSample(file: SampleFile, signal: AbortSignal, description?: string): Promise<UploadResult> {
-    const refused = refusedUnasked(this.#target, file)
-    if (refused) return refused
-    const body = uploadBody(this.#target, file, description)
-    for (let isRepeat = false; ; isRepeat = true) {
-      try {
-        return toUploadResult(await this.#upload(file, body, signal))
-      } catch (error: unknown) {
-        if (isTooLarge(error, body)) return tooLarge(file)
-        if (!mayBeTooLarge(error, body) || (await this.isAway(error, signal))) throw error
-        if (isRepeat) return tooLarge(file)
-      }
-    }
+  addSample(file: SampleFile, signal: AbortSignal, description?: string): Promise<UploadResult> {
+    return this.#add(SAMPLES_PATH, file, sampleBody(this.#target, file, description), signal)
+  }
+
+  /** As `addSample`, for a network capture; its name is `<md5>.pcap`. */
+  addPcap(file: SampleFile, signal: AbortSignal): Promise<UploadResult> {
+    return this.#add(PCAPS_PATH, file, pcapBody(this.#target, file), signal)
+  }
+
+  /** As `addSample`, for a picture, which is attached to the analysed sample. CRITs shows it once, however often it is sent. */
+  addScreenshot(file: SampleFile, signal: AbortSignal): Promise<UploadResult> {
+    return this.#add(SCREENSHOTS_PATH, file, screenshotBody(this.#target, file), signal)
   }
 
   /**
-   * Relates the analysed sample to another one. A relationship that exists already, or to itself, counts as made.
+   * Relates the analysed sample to another object. A relationship that exists already, or to itself, counts as made.
    *
    * @param type from `crits/crits:crits/vocabulary/relationships.py`, e.g. `Dropped`
    * @throws SampleError SAMPLE_NOT_FOUND when the user may not see the analysed sample
    */
-  async forgeRelationship(id: string, type: string, signal: AbortSignal): Promise<void> {
+  async forgeRelationship(
+    id: string,
+    type: string,
+    signal: AbortSignal,
+    objectType: 'Sample' | 'PCAP' = 'Sample',
+  ): Promise<void> {
     const call = `relating the sample to ${id}`
-    const fields = { action: 'forge_relationship', right_type: 'Sample', right_id: id, rel_type: type }
+    const fields = { action: 'forge_relationship', right_type: objectType, right_id: id, rel_type: type }
     const path = samplePath(this.#target.objectId)
     const answer = await this.#send({ call, method: 'PATCH', path, ...encodeForm(fields), signal })
     if (/Relationship already exists|Cannot forge relationship to oneself/.test(answer.message)) return
@@ -165,11 +180,25 @@ export class CritsClient {
     return this.#send({ call, method: 'POST', path: SERVICES_PATH, ...encodeForm(fields), signal })
   }
 
-  #upload({ md5 }: SampleFile, body: Upload, signal: AbortSignal): Promise<Answer> {
+  async #add(path: string, file: SampleFile, body: Upload, signal: AbortSignal): Promise<UploadResult> {
+    const refused = refusedUnasked(this.#target, file)
+    if (refused) return refused
+    for (let isRepeat = false; ; isRepeat = true) {
+      try {
+        return toUploadResult(await this.#upload(path, file, body, signal))
+      } catch (error: unknown) {
+        if (isTooLarge(error, body)) return tooLarge(file)
+        if (!mayBeTooLarge(error, body) || (await this.isAway(error, signal))) throw error
+        if (isRepeat) return tooLarge(file)
+      }
+    }
+  }
+
+  #upload(path: string, { md5 }: SampleFile, body: Upload, signal: AbortSignal): Promise<Answer> {
     return this.#send({
       call: `uploading ${md5}`,
       method: 'POST',
-      path: SAMPLES_PATH,
+      path,
       body,
       headersTimeoutMs: UPLOAD_TIMEOUT_MS,
       signal,

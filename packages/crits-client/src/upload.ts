@@ -1,4 +1,4 @@
-/** One file on its way to CRITs as a sample. */
+/** One file on its way to CRITs. */
 
 import { multipartUpload, NetworkError, StatusError, type Upload } from '@cuckoo-distributed/http'
 import type { Answer } from './answer.js'
@@ -35,7 +35,9 @@ const UPLOAD_METHOD = 'cuckoo_distributed'
  * The same for every new file: CRITs appends a differing text to that of a known sample, and fails with 500 when there is
  * none to append (`crits/crits:crits/samples/handlers.py`).
  */
-const UPLOAD_DESCRIPTION = 'Dropped during an analysis by Cuckoo'
+const SAMPLE_DESCRIPTION = 'Dropped during an analysis by Cuckoo'
+const PCAP_DESCRIPTION = 'Network traffic of an analysis by Cuckoo'
+const SCREENSHOT_DESCRIPTION = 'Screen during an analysis by Cuckoo'
 
 /** Why CRITs would not take the file, known without asking it. */
 export function refusedUnasked({ source }: CritsTarget, { size }: SampleFile): UploadResult | undefined {
@@ -44,18 +46,32 @@ export function refusedUnasked({ source }: CritsTarget, { size }: SampleFile): U
 }
 
 /** `description`: that of the sample as CRITs has it. */
-export function uploadBody({ source }: CritsTarget, file: SampleFile, description?: string): Upload {
-  return multipartUpload({
-    fields: {
-      upload_type: 'file',
-      file_format: 'raw',
-      source: source ?? '',
-      method: UPLOAD_METHOD,
-      // An empty text appends a line break to that of a known sample.
-      description: description || UPLOAD_DESCRIPTION,
-    },
-    file: { field: 'filedata', filename: uploadName(file.name, file.md5), size: file.size, open: () => file.open() },
-  })
+export function sampleBody(target: CritsTarget, file: SampleFile, description?: string): Upload {
+  // An empty text appends a line break to that of a known sample.
+  const fields = { upload_type: 'file', file_format: 'raw', ...origin(target, description || SAMPLE_DESCRIPTION) }
+  return uploadBody(file, fields)
+}
+
+/** The fields that relate it at once are left out, as CRITs of 2019 fails at them: `crits/crits:crits/pcaps/handlers.py`. */
+export function pcapBody(target: CritsTarget, file: SampleFile): Upload {
+  // CRITs takes ASCII names only: `crits/crits:crits/pcaps/api.py`.
+  return uploadBody(file, origin(target, PCAP_DESCRIPTION), `${file.md5}.pcap`)
+}
+
+/** `crits/crits:crits/screenshots/api.py` */
+export function screenshotBody(target: CritsTarget, file: SampleFile): Upload {
+  const { objectId: oid, objectType: otype } = target
+  return uploadBody(file, { upload_type: 'screenshot', oid, otype, ...origin(target, SCREENSHOT_DESCRIPTION) })
+}
+
+function origin({ source }: CritsTarget, description: string): Record<string, string> {
+  return { source: source ?? '', method: UPLOAD_METHOD, description }
+}
+
+function uploadBody(file: SampleFile, fields: Readonly<Record<string, string>>, name = file.name): Upload {
+  const { md5, size } = file
+  const part = { field: 'filedata', filename: uploadName(name, md5), size, open: () => file.open() }
+  return multipartUpload({ fields, file: part })
 }
 
 export function toUploadResult({ returnCode, message, id }: Answer): UploadResult {

@@ -122,6 +122,44 @@ describe('addSample', () => {
   })
 })
 
+describe('addPcap and addScreenshot', () => {
+  it('send a capture under its MD5, without what relates it at once', async t => {
+    const { client, requests } = await startStub(t, () => OK)
+    assert.deepEqual(await client.addPcap(file('dümp.pcap', 'capture'), signal), { stored: true, id: 'object-1' })
+    const { path, fields, filename } = requests[0] ?? assert.fail('no request')
+    assert.deepEqual([path, filename], ['/api/v1/pcaps/', `${MD5}.pcap`])
+    assert.deepEqual(fields, {
+      source: 'Internal',
+      method: 'cuckoo_distributed',
+      description: 'Network traffic of an analysis by Cuckoo',
+      filedata: 'capture',
+    })
+  })
+
+  it('attach a picture to the analysed sample', async t => {
+    const { client, requests } = await startStub(t, () => OK)
+    assert.deepEqual(await client.addScreenshot(file('0001.jpg', 'picture'), signal), { stored: true, id: 'object-1' })
+    const { path, fields, filename } = requests[0] ?? assert.fail('no request')
+    assert.deepEqual([path, filename], ['/api/v1/screenshots/', '0001.jpg'])
+    assert.deepEqual(fields, {
+      upload_type: 'screenshot',
+      oid: TARGET.objectId,
+      otype: TARGET.objectType,
+      source: 'Internal',
+      method: 'cuckoo_distributed',
+      description: 'Screen during an analysis by Cuckoo',
+      filedata: 'picture',
+    })
+  })
+
+  it('ask CRITs for nothing when there is nothing to send', async t => {
+    const { client, requests } = await startStub(t, () => OK)
+    assert.equal((await client.addPcap(file('a', ''), signal)).stored, false)
+    assert.equal((await client.addScreenshot(file('a', ''), signal)).stored, false)
+    assert.equal(requests.length, 0)
+  })
+})
+
 describe('findSample', () => {
   it('asks for one sample without its content', async t => {
     const source = [{ name: 'Internal', instances: [] }, { name: 'ä' }]

@@ -1,6 +1,6 @@
 // forge_relationship: `crits/crits:crits/relationships/handlers.py`, `add_relationship` in `crits/crits:crits/core/crits_mongoengine.py`.
 import type { Profile } from './auth.js'
-import type { CritsStore, Relationship, StoredSample } from './store.js'
+import type { CritsStore, Relationship, StoredPcap, StoredSample } from './store.js'
 
 /** `crits/crits:crits/vocabulary/relationships.py`: a type and its inverse. */
 const PAIRS: readonly (readonly [string, string])[] = [
@@ -34,15 +34,26 @@ export function objectFromId(store: CritsStore, type: unknown, id: unknown): Sto
   return type === 'Sample' ? store.samples.get(String(id).toLowerCase()) : undefined
 }
 
+/** What a relationship may lead to. */
+function rightFromId(store: CritsStore, type: unknown, id: unknown): StoredSample | StoredPcap | undefined {
+  return type === 'PCAP' ? store.pcaps.find(pcap => pcap.id === String(id)) : objectFromId(store, type, id)
+}
+
 /**
- * Relates two samples on both sides; a missing side is repaired. Returns why not, or undefined when it was done.
+ * Relates a sample and another one, or a capture, on both sides; a missing side is repaired. Returns why not, or undefined when it was done.
  * 2015 does not mind a relationship to oneself.
  */
-export function relate(left: StoredSample, right: StoredSample, type: string, profile: Profile): string | undefined {
+export function relate(
+  left: StoredSample,
+  right: StoredSample | StoredPcap,
+  type: string,
+  profile: Profile,
+): string | undefined {
   if (left === right && profile !== '2015') return 'Cannot forge relationship to oneself'
   const inverse = INVERSE.get(type)
   if (inverse === undefined) return 'Could not find relationship type'
-  const mine = add(left, { relationship: type, type: 'Sample', objectId: right.id })
+  const rightType = 'screenshots' in right ? 'Sample' : 'PCAP'
+  const mine = add(left, { relationship: type, type: rightType, objectId: right.id })
   const theirs = add(right, { relationship: inverse, type: 'Sample', objectId: left.id })
   return mine || theirs ? undefined : 'Relationship already exists'
 }
@@ -56,7 +67,7 @@ export function forgeRelationship(
 ): string | undefined {
   const type = data.get('right_type')
   const id = data.get('right_id')
-  const right = objectFromId(store, type, id)
+  const right = rightFromId(store, type, id)
   if (right === undefined) {
     if (profile !== '2015') return 'Failed to get right TLO'
     return type && id ? 'Failed to get right object' : 'Need a valid right type and id'
@@ -64,10 +75,10 @@ export function forgeRelationship(
   return relate(left, right, String(data.get('rel_type')), profile)
 }
 
-function add(sample: StoredSample, link: Relationship): boolean {
-  const known = sample.relationships.some(
+function add({ relationships }: Pick<StoredSample, 'relationships'>, link: Relationship): boolean {
+  const known = relationships.some(
     ({ relationship, objectId }) => relationship === link.relationship && objectId === link.objectId,
   )
-  if (!known) sample.relationships.push(link)
+  if (!known) relationships.push(link)
   return !known
 }

@@ -11,13 +11,15 @@ import {
   methodNotAllowed,
 } from './answers.js'
 import { authenticate, type CritsUser, type Profile } from './auth.js'
-import { type RequestBody, readBody } from './body.js'
+import { type FormData, type RequestBody, readBody, type UploadedFile } from './body.js'
 import { BsonError } from './bson.js'
 import type { JournalEntry, Report } from './journal.js'
+import { addPcap } from './pcaps.js'
 import { Py2LiteralError } from './py2-string.js'
 import { forgeRelationship } from './relationships.js'
 import { sampleDocument, sampleFields, sampleZip } from './sample-content.js'
-import { addSample } from './samples.js'
+import { addSample, type UploadRules } from './samples.js'
+import { addScreenshot } from './screenshots.js'
 import { addServiceData } from './services.js'
 import { type CritsStore, DocumentTooLarge, isVisible, type StoredSample } from './store.js'
 
@@ -61,11 +63,16 @@ const ROUTES: readonly Route[] = [
   },
   {
     path: /^\/api\/v1\/samples\/$/,
-    handlers: { GET: listSamples, POST: uploadSample, PATCH: () => htmlAnswer(501, 'Not Implemented') },
+    handlers: { GET: listSamples, POST: upload(addSample), PATCH: unserved },
   },
   {
     path: /^\/api\/v1\/samples\/([^/]+)\/$/,
-    handlers: { GET: getSample, POST: () => htmlAnswer(501, 'Not Implemented'), PATCH: patchSample },
+    handlers: { GET: getSample, POST: unserved, PATCH: patchSample },
+  },
+  { path: /^\/api\/v1\/pcaps\/$/, handlers: { GET: unserved, POST: upload(addPcap), PATCH: unserved } },
+  {
+    path: /^\/api\/v1\/screenshots\/$/,
+    handlers: { GET: unserved, POST: upload(({ store }, _user, data, file) => addScreenshot(store, data, file)) },
   },
 ]
 
@@ -169,10 +176,24 @@ function listSamples({ site, user, query }: Call): Answer {
   return jsonAnswer({ meta: { limit: 1, next: null, offset: 0, previous: null, total_count: objects.length }, objects })
 }
 
-function uploadSample({ site, user, body }: Call): Answer | Promise<Answer> {
-  const status = site.failingUploads.get(body.file?.md5 ?? '')
-  if (status !== undefined) return htmlAnswer(status, 'Gateway Time-out')
-  return addSample(site, user, body.data(), body.file)
+/** Methods that CRITs has and the stand-in has not. */
+function unserved(): Answer {
+  return htmlAnswer(501, 'Not Implemented')
+}
+
+type AddUpload = (
+  rules: UploadRules,
+  user: CritsUser,
+  data: FormData,
+  file: UploadedFile | undefined,
+) => Answer | Promise<Answer>
+
+function upload(add: AddUpload): Handler {
+  return ({ site, user, body }) => {
+    const status = site.failingUploads.get(body.file?.md5 ?? '')
+    if (status !== undefined) return htmlAnswer(status, 'Gateway Time-out')
+    return add(site, user, body.data(), body.file)
+  }
 }
 
 function visibleSample({ site, user, id }: Call): StoredSample | undefined {

@@ -81,11 +81,11 @@ function mayWrite({ profile, user, source }: Upload): boolean {
 }
 
 function storePcap(upload: Upload, file: UploadedFile): Answer {
-  const { store, data, md5, filename } = upload
+  const { store, data, md5 } = upload
   const related = objectFromId(store, data.get('related_type'), data.get('related_id'))
   if (isTruthy(data.get('related_id')) && related === undefined) return refusal('Related object not found.')
   if (!mayWrite(upload)) return refusal(noWriteRight(upload.source))
-  store.pcaps.push({ filename, md5, size: file.size })
+  store.insertPcap(file, upload.source)
   const message = `Detected a PCAP! New PCAP: <a href="/pcaps/details/${md5}/">${md5}.</a>`
   return jsonAnswer({ message, type: 'Sample', return_code: 0 })
 }

@@ -47,6 +47,7 @@ export interface CritsStandIn extends AsyncDisposable {
   readonly samples: ReadonlyMap<string, StoredSample>
   /** Uploads that were taken for network captures. */
   readonly pcaps: CritsStore['pcaps']
+  readonly screenshots: CritsStore['screenshots']
   readonly journal: readonly JournalEntry[]
   /** Breaches that real CRITs would not answer with an error. Empty for a correct client. */
   readonly violations: readonly Violation[]
@@ -102,6 +103,7 @@ export async function startCrits(options: CritsOptions = {}): Promise<CritsStand
     analyses: store.analyses,
     samples: store.samples,
     pcaps: store.pcaps,
+    screenshots: store.screenshots,
     journal,
     violations,
     faults,

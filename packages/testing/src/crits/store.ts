@@ -22,7 +22,7 @@ export interface SampleSource {
 /** One side of a relationship; the other side holds the inverse type. */
 export interface Relationship {
   readonly relationship: string
-  readonly type: 'Sample'
+  readonly type: 'Sample' | 'PCAP'
   readonly objectId: string
 }
 
@@ -47,7 +47,23 @@ export interface StoredSample {
   content: FileContent | undefined
   readonly sources: SampleSource[]
   readonly relationships: Relationship[]
+  /** Ids, in the order in which they were attached. */
+  readonly screenshots: string[]
 }
+
+/** A network capture. */
+export interface StoredPcap {
+  readonly id: string
+  readonly filename: string
+  readonly md5: string
+  readonly size: number
+  /** Names of its sources. */
+  readonly sources: string[]
+  readonly relationships: Relationship[]
+}
+
+/** A picture of a screen. */
+export type StoredScreenshot = Omit<StoredPcap, 'relationships'>
 
 export interface LogLine {
   readonly message: string
@@ -94,8 +110,9 @@ export function contentOf(bytes: Buffer): FileContent {
 export class CritsStore {
   readonly samples = new Map<string, StoredSample>()
   readonly analyses = new Map<string, StoredAnalysis>()
-  /** Uploads that were taken for network captures: they never become samples. */
-  readonly pcaps: { readonly filename: string; readonly md5: string; readonly size: number }[] = []
+  /** Network captures, those included that were sent as samples. */
+  readonly pcaps: StoredPcap[] = []
+  readonly screenshots: StoredScreenshot[] = []
   readonly #byMd5 = new Map<string, StoredSample>()
   readonly #orders = new Map<string, ResultOrder>()
   readonly #documentLimit: number
@@ -122,10 +139,20 @@ export class CritsStore {
       content,
       sources: [],
       relationships: [],
+      screenshots: [],
     }
     this.samples.set(sample.id, sample)
     if (!this.#byMd5.has(md5)) this.#byMd5.set(md5, sample)
     return sample
+  }
+
+  /** The capture with these bytes, which now has this source as well. */
+  insertPcap(file: { filename: string; md5: string; size: number }, source: string): StoredPcap {
+    return insert(this.pcaps, file, source, one => ({ ...one, relationships: [] }))
+  }
+
+  insertScreenshot(file: { filename: string; md5: string; size: number }, source: string): StoredScreenshot {
+    return insert(this.screenshots, file, source, one => one)
   }
 
   /** Adds an instance to the source of that name, which is made when the sample does not have it. */
@@ -183,6 +210,21 @@ export class CritsStore {
     }
     analysis.size += bytes
   }
+}
+
+function insert<T extends StoredScreenshot>(
+  stored: T[],
+  { filename, md5, size }: { filename: string; md5: string; size: number },
+  source: string,
+  make: (bare: StoredScreenshot) => T,
+): T {
+  let object = stored.find(one => one.md5 === md5)
+  if (!object) {
+    object = make({ id: randomBytes(12).toString('hex'), filename, md5, size, sources: [] })
+    stored.push(object)
+  }
+  if (!object.sources.includes(source)) object.sources.push(source)
+  return object
 }
 
 function elementSize(index: number, value: BsonValue): number {
