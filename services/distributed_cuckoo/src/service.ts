@@ -25,14 +25,16 @@ export const distributedCuckoo: ProcessDefinition<DistributedConfig> = {
 
 async function run(config: DistributedConfig, { log, shutdown }: ProcessEnvironment): Promise<number> {
   await using store = await openStore({ url: config.Database, keepSamples: config.KeepSamples, log })
-  const files = await openFiles(config, store.id)
+  const files = await openFiles(config, store, log)
   const janitor = new Janitor({ store, files, log })
   const scheduler = new Scheduler({ store, files, config, log })
   const context = { config, store, files, janitor, log, closing: shutdown.stop, wake: () => scheduler.wake() }
   const { app } = createServer(context, apis)
   try {
     await listen(app, config, log)
-    await runLoops([signal => scheduler.run(signal), signal => janitor.run(signal)], shutdown.stop)
+    const { samples, reports } = files
+    const watches = [samples, reports].map(directory => (signal: AbortSignal) => directory.watch(signal))
+    await runLoops([signal => scheduler.run(signal), signal => janitor.run(signal), ...watches], shutdown.stop)
   } finally {
     await close(app, shutdown.force)
   }

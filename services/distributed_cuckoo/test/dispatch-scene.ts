@@ -143,7 +143,7 @@ export async function makeScene(t: TestContext, given: Partial<DistributedConfig
   const folder = await mkdtemp(join(tmpdir(), 'dispatch-'))
   const config = configWith(folder, given)
   const store = await openStore({ url: 'sqlite://', keepSamples: config.KeepSamples, log })
-  const scene = new Scene({ store, files: await openFiles(config, store.id), folder, config })
+  const scene = new Scene({ store, files: await openFiles(config, store, log), folder, config })
   t.after(async () => {
     await scene.stop()
     await store[Symbol.asyncDispose]()

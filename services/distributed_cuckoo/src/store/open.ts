@@ -39,6 +39,11 @@ export async function openStore({ url, keepSamples, log }: StoreOptions): Promis
       lead: signal => (dialect === 'postgres' ? leadPostgres(url, log, signal) : leadAlone(signal)),
       lastCycle: async () =>
         (await db.selectFrom('cluster').select('last_cycle').executeTakeFirst())?.last_cycle ?? null,
+      hasDirectories: async () =>
+        (await db.selectFrom('cluster').select('has_directories').executeTakeFirst())?.has_directories === 1,
+      async recordDirectories() {
+        await db.updateTable('cluster').set({ has_directories: 1 }).execute()
+      },
       async recordCycle(at) {
         await db.updateTable('cluster').set({ last_cycle: at }).execute()
       },
