@@ -3,14 +3,14 @@ import { randomInt, randomUUID } from 'node:crypto'
 import { mkdir, open, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { addAbortSignal, type Readable } from 'node:stream'
-import { ConfigError, describeError, type Logger, ServiceError } from '@cuckoo-distributed/core'
+import { type Logger, ServiceError } from '@cuckoo-distributed/core'
 import { syncDirectory } from '@cuckoo-distributed/staging'
 import { linkedController, orAbort } from '@cuckoo-distributed/wait'
 import type { DistributedConfig } from '../config.js'
 import { groupCommit } from '../store/group-commit.js'
 import type { Report, Sample } from '../store/model.js'
-import type { ObsoleteFile, Store } from '../store/store.js'
-import { claimDirectory, hasCode, MARKER, ownerOf } from './marker.js'
+import type { ObsoleteFile } from '../store/store.js'
+import { hasCode, MARKER } from './marker.js'
 import { writeSample } from './sample-file.js'
 import { DirectoryAwayError, SharedDirectory } from './shared-directory.js'
 
@@ -208,47 +208,6 @@ export class Files {
     await mkdir(directory, { recursive: true, mode: 0o700 })
     await syncDirectory(this.samplesDirectory)
   }
-}
-
-/**
- * The directories of the database. The first time they are made when they are missing, and marked as its own; after that a directory
- * without its marker is one that is away, not a new one.
- *
- * @throws ConfigError when they cannot be written to or belong to another database.
- */
-export async function openFiles(config: DirectoriesConfig, store: Directories, log: Logger): Promise<Files> {
-  const files = new Files(config, store.id, log)
-  const isKnown = await store.hasDirectories()
-  const problems = [
-    await refusal('SamplesDirectory', files.samples, { owner: store.id, isKnown }),
-    await refusal('ReportsDirectory', files.reports, { owner: store.id, isKnown }),
-  ]
-  const found = problems.filter(problem => problem !== undefined)
-  if (found.length > 0) throw new ConfigError('directories', found)
-  if (!isKnown) await store.recordDirectories()
-  return files
-}
-
-/** What the database has to say of its directories. */
-export type Directories = Pick<Store, 'id' | 'hasDirectories' | 'recordDirectories'>
-
-async function refusal(
-  key: string,
-  directory: SharedDirectory,
-  { owner, isKnown }: { readonly owner: string; readonly isKnown: boolean },
-): Promise<string | undefined> {
-  const { path } = directory
-  const marker = join(path, MARKER)
-  try {
-    const found = isKnown ? await ownerOf(path) : await claimDirectory(path, owner)
-    if (found === owner) return undefined
-    if (found)
-      return `"${key}": ${path} belongs to another database; give it back, or remove ${marker} if that database is gone`
-  } catch (error: unknown) {
-    if (!isKnown) return `"${key}": ${path} cannot be written to: ${describeError(error)}`
-  }
-  await directory.check().catch(() => undefined)
-  return undefined
 }
 
 async function isFile(path: string): Promise<boolean> {
