@@ -133,7 +133,7 @@ async function publishClaimed(
   try {
     await dump.renew()
     const table = resubmitted(headers, mark, earlier !== undefined)
-    const sent = await publisher.publish(queue, body, table, signal, Number.POSITIVE_INFINITY)
+    const sent = await publisher.publish(queue, body, table, signal, { maxBytes: Number.POSITIVE_INFINITY })
     const why = earlier ? cutOff(earlier) : sent === 'perhaps-twice' ? 'the connection was lost before a confirm' : ''
     return { outcome: 'sent', queue, ...(why && { perhapsTwice: why }) }
   } catch (error: unknown) {

@@ -47,6 +47,7 @@ export const parseAndSubmit: ServiceDefinition<Config> = {
     const stage = bindStage({
       queue: config.ConsumerQueue,
       prefetch: config.PrefetchCount,
+      isCostly: true,
       decode(body) {
         const task = decodeTask(body)
         return { ...task, cuckooUrl: checkUrl(task.cuckooUrl, allowed) }
