@@ -181,7 +181,9 @@ async function fail(
  */
 async function handBack(delivery: LiveDelivery, why: unknown, options: SettleOptions): Promise<void> {
   if (why instanceof DeliveryDoubtfulError) {
-    if (delivery.giveBack()) delivery.log.debug({ cause: why.message }, 'given back to its queue')
+    if (!delivery.giveBack()) return
+    delivery.tell({ event: 'given back', reason: why.message })
+    delivery.log.debug({ cause: why.message }, 'given back to its queue')
     return
   }
   using limit = timeLimit(delivery.working, options.leastPublishMs ?? LEAST_PUBLISH_MS, HOLD_OVER)
