@@ -1,4 +1,4 @@
-// Reports: the product's extraction against downloading alone, JSON.parse and two streaming parsers.
+// Reports: the product's extraction against downloading alone and JSON.parse.
 import { type BigReportOptions, bigReport, spool } from '@cuckoo-distributed/testing'
 import type { Bench } from '../bench.js'
 import type { WarmRounds } from '../children/warm.js'
@@ -82,33 +82,6 @@ async function large(): Promise<Table[]> {
       ],
     },
   ]
-}
-
-const STREAMING = ['download', 'scan', 'JSON.parse', 'stream-json', '@streamparser/json'] as const
-
-async function streaming(): Promise<Table[]> {
-  return await withReport({ bytes: 50 * MB }, async url => {
-    const costs = await compare(STREAMING, url, 3)
-    const warm: [string, number][] = []
-    for (const way of STREAMING) {
-      warm.push([way, median((await runChild<number[]>('warm-way', [way, url, '7'])).result)])
-    }
-    const scan = warm.find(([way]) => way === 'scan')?.[1] ?? Number.NaN
-    return [
-      {
-        title: 'A report of 50 MB over loopback HTTP, whole process',
-        text: 'As above, with two streaming parsers that are told to build the wanted values only. Baseline: `scan`; target: both need at least five times its CPU.',
-        head: HEAD,
-        rows: costRows(costs, 'scan'),
-      },
-      {
-        title: 'The same in a process that has read others before',
-        text: 'Medians of seven rounds, a process for each way. Baseline: `scan`.',
-        head: ['way', 'CPU s', 'CPU ÷ baseline'],
-        rows: warm.map(([way, cpu]) => [way, short(cpu), short(cpu / scan)]),
-      },
-    ]
-  })
 }
 
 async function small(): Promise<Table> {
@@ -199,14 +172,6 @@ async function huge(): Promise<Table> {
 }
 
 export async function report({ amqp }: Bench): Promise<Table[]> {
-  const tables = [
-    ...(await large()),
-    await huge(),
-    ...(await streaming()),
-    await small(),
-    await shapes(),
-    await cape(),
-    await longStrings(),
-  ]
+  const tables = [...(await large()), await huge(), await small(), await shapes(), await cape(), await longStrings()]
   return [...tables, await reportMemory(amqp)]
 }
