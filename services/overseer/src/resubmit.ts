@@ -1,5 +1,5 @@
 // Puts dumps back to work: each is published straight to the queue where it failed, and removed once the broker has it.
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import {
   describeError,
   errorCode,
@@ -126,7 +126,7 @@ async function publishClaimed(
   signal: AbortSignal,
 ): Promise<Extract<Sent, { readonly outcome: 'sent' }>> {
   const { dir, publisher, by = whoAmI() } = options
-  const { queue, body, headers } = read(await readFile(dump.path), options)
+  const { queue, body, headers } = read(await dump.read(), options)
   const earlier = await readMark(dir, name)
   const mark: SendingMark = { at: new Date().toISOString(), by, queue }
   await writeMark(dir, name, mark)
