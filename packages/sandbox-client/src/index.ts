@@ -13,6 +13,7 @@ export {
   UnknownOutcomeError,
 } from './errors.js'
 export { ListWindow } from './list-window.js'
+export { sandboxLooks } from './look.js'
 export { isMarked, type LookOptions, MarkIndex, type MarkIndexOptions, type TaskMark } from './mark-index.js'
 export { isFinal, type ListedPhase, type Phase } from './phase.js'
 export type { Artifact, Deletion, Download, ListOptions, SandboxClient, TaskQueries } from './sandbox.js'

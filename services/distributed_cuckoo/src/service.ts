@@ -1,5 +1,6 @@
 /** The service: store, files, HTTP server and scheduler in one process. */
-import type { Logger, ProcessDefinition, ProcessEnvironment } from '@cuckoo-distributed/core'
+import { type Logger, type ProcessDefinition, type ProcessEnvironment, spaceLook } from '@cuckoo-distributed/core'
+import { sandboxLooks } from '@cuckoo-distributed/sandbox-client'
 import { linkedController } from '@cuckoo-distributed/wait'
 import type { FastifyInstance } from 'fastify'
 import { apis } from './apis.js'
@@ -9,7 +10,7 @@ import { Scheduler } from './dispatch/scheduler.js'
 import { Janitor } from './files/janitor.js'
 import { openFiles } from './files/open-files.js'
 import { createServer } from './server/server.js'
-import { openStore } from './store/open.js'
+import { openStore, storeLooks } from './store/open.js'
 
 export const distributedCuckoo: ProcessDefinition<DistributedConfig> = {
   name: 'distributed_cuckoo',
@@ -20,6 +21,12 @@ export const distributedCuckoo: ProcessDefinition<DistributedConfig> = {
   rewrite: completeOptions,
   merge: mergeArguments,
   check: configProblems,
+  looks: ({ Database, SamplesDirectory, ReportsDirectory, MinFreeSpace, NodeTokens, VerifySSL: verifySsl }) => [
+    ...storeLooks(Database),
+    spaceLook('SamplesDirectory', SamplesDirectory, MinFreeSpace),
+    spaceLook('ReportsDirectory', ReportsDirectory, MinFreeSpace),
+    ...sandboxLooks(Object.keys(NodeTokens), { verifySsl, apiTokens: NodeTokens, tokenKey: 'NodeTokens' }),
+  ],
   run,
 }
 
