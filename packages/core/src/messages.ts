@@ -22,6 +22,8 @@ export interface TaskMessage<Url extends string | URL = string> {
   readonly taskId: number
   /** Of a text nothing may be shown: it may hold a password. */
   readonly cuckooUrl: Url
+  /** What kind of sandbox that is, in a word of the package that knows them; undefined: nobody has said so. */
+  readonly sandbox?: string | undefined
   readonly crits: CritsData
 }
 
@@ -49,6 +51,7 @@ export const CritsDataWire = Type.Object({
 const TaskWire = Type.Object({
   CuckooURL: text,
   TaskId: Type.Integer({ minimum: 1 }),
+  Sandbox: optionalText,
   CritsData: CritsDataWire,
 })
 
@@ -94,12 +97,17 @@ function critsDataToWire(crits: CritsData): Static<typeof CritsDataWire> {
 export function decodeTask(body: Buffer): TaskMessage {
   const wire = parseJson(body)
   if (!isTask(wire)) throw invalid(isTask)
-  return { taskId: wire.TaskId, cuckooUrl: wire.CuckooURL, crits: critsDataFromWire(wire.CritsData) }
+  return {
+    taskId: wire.TaskId,
+    cuckooUrl: wire.CuckooURL,
+    ...(wire.Sandbox && { sandbox: wire.Sandbox }),
+    crits: critsDataFromWire(wire.CritsData),
+  }
 }
 
-/** Keys in the order in which the Go suite writes them. */
-export function encodeTask(task: TaskMessage): Buffer {
-  const wire = { TaskId: task.taskId, CuckooURL: task.cuckooUrl, CritsData: critsDataToWire(task.crits) }
+/** Keys in the order in which the Go suite writes them; it ignores `Sandbox`. */
+export function encodeTask({ taskId, cuckooUrl, sandbox, crits }: TaskMessage): Buffer {
+  const wire = { TaskId: taskId, CuckooURL: cuckooUrl, CritsData: critsDataToWire(crits), Sandbox: sandbox }
   return Buffer.from(JSON.stringify(wire))
 }
 

@@ -28,13 +28,11 @@ export interface Harness {
 export interface HarnessOptions {
   readonly handle: (context: StageContext, queues: Harness['queues']) => Promise<Outcome>
   readonly prefetch?: number
-  readonly isCostly?: boolean
   readonly bytesInHand?: number
   readonly holdLimitMs?: number
   readonly maxMessageSize?: number
   /** See PublisherOptions. */
-  readonly patienceMs?: number
-  readonly quietMs?: number
+  readonly placeMs?: number
   readonly maxUnansweredBytes?: number
   readonly silentMs?: number
   readonly intake?: Intake
@@ -66,8 +64,7 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
     queues: own,
     queueType,
     maxMessageSize,
-    patienceMs: options.patienceMs,
-    quietMs: options.quietMs,
+    placeMs: options.placeMs,
     maxUnansweredBytes: options.maxUnansweredBytes,
     silentMs: options.silentMs,
   })
@@ -75,7 +72,6 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
   const bound = bindStage({
     queue: queues.in,
     prefetch: options.prefetch ?? 10,
-    isCostly: options.isCostly,
     intake: options.intake,
     decode: body => body,
     handle: (_, context) => options.handle(context, queues),

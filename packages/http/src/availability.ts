@@ -6,7 +6,6 @@ import { faultOf } from './fault.js'
 /** A server is not obeyed beyond this. */
 const MAX_RETRY_AFTER_MS = 5 * 60_000
 
-/** A server that was heard from in this time is taken to be well. */
 const FRESH_MS = 30_000
 
 /** A call that succeeds whenever the server is well, whatever is wrong with the items that it is asked about. */
@@ -17,6 +16,8 @@ export interface AvailabilityOptions {
   readonly probe: Control
   /** Called when calls begin to fail, with the first error, and when one succeeds again. */
   readonly onChange?: (state: 'up' | 'down', error: unknown) => void
+  /** Milliseconds for which a server that was heard from is taken to be well. Default 30 s. */
+  readonly freshMs?: () => number
   /** Waits before the probes. It is reset when a call succeeds, not when a probe does. Default 1 s, doubling up to 1 min. */
   readonly backOff?: BackOff
 }
@@ -56,9 +57,10 @@ export class Availability {
     return this.#down
   }
 
-  /** It has answered within the last half minute, and did not fail since. */
+  /** It has answered within `freshMs`, and did not fail since. */
   get isWell(): boolean {
-    return !this.#down && performance.now() - this.#heardAt < FRESH_MS
+    const freshMs = this.#options.freshMs?.() ?? FRESH_MS
+    return !this.#down && performance.now() - this.#heardAt < freshMs
   }
 
   /** As `whenUp`, but asks a server that is not known to be well before anybody relies on it. */

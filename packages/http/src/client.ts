@@ -25,8 +25,8 @@ export interface HttpClientOptions {
    * (`cuckoosandbox/cuckoo:utils/api.py` on bottle's wsgiref server).
    */
   readonly keepAlive?: boolean
-  /** Sent as `Authorization: Bearer <bearerToken>` instead of credentials of the base URL; no error shows it. */
-  readonly bearerToken?: string | undefined
+  /** Sent as `Authorization: <scheme> <value>` instead of credentials of the base URL; no error shows the value. */
+  readonly token?: { readonly scheme: string; readonly value: string } | undefined
   /** Until a connection is made. Default 30 seconds. */
   readonly connectTimeoutMs?: number | undefined
   /** From the end of a request to the headers of its answer. Default 5 minutes. */
@@ -73,10 +73,10 @@ export class HttpClient implements AsyncDisposable {
     this.#origin = url.origin
     this.#prefix = url.pathname.replace(/\/+$/, '')
     const credentials = url.username || url.password ? [decode(url.username), decode(url.password)] : undefined
-    const token = credentials && Buffer.from(credentials.join(':')).toString('base64')
-    const { bearerToken } = options
-    this.#authorization = bearerToken === undefined ? token && `Basic ${token}` : `Bearer ${bearerToken}`
-    this.#secrets = [...(token ? [token, url.password, decode(url.password)] : []), bearerToken ?? '']
+    const basic = credentials && Buffer.from(credentials.join(':')).toString('base64')
+    const { token } = options
+    this.#authorization = token === undefined ? basic && `Basic ${basic}` : `${token.scheme} ${token.value}`
+    this.#secrets = [...(basic ? [basic, url.password, decode(url.password)] : []), token?.value ?? '']
     this.#keepAlive = options.keepAlive ?? false
     this.#headersTimeoutMs = options.headersTimeoutMs ?? 300_000
     this.#agent = new Agent({

@@ -1,6 +1,6 @@
 /** What Cuckoo answers, reduced to what is used, and checked. */
 import { UnexpectedAnswerError } from './errors.js'
-import { type Phase, phaseOf } from './phase.js'
+import { type Phase, phaseOf, successorIn } from './phase.js'
 
 export interface CuckooStatus {
   /** As the server calls itself, e.g. `1.2`, `2.0-dev`, `2.0.7`. */
@@ -20,6 +20,8 @@ export interface CuckooStatus {
   readonly instance?: string | undefined
   /** Free bytes where analyses are stored; Cuckoo 1.2 does not tell. */
   readonly freeBytes: number | undefined
+  /** Bytes in which `freeBytes` is counted, so that nothing smaller can be told from none. Default 1. */
+  readonly freeUnit?: number
 }
 
 export interface TaskSummary {
@@ -38,6 +40,10 @@ export interface TaskSummary {
   /** Of the file that Cuckoo received; undefined for URL tasks. */
   readonly md5: string | undefined
   readonly sha256: string | undefined
+  /** The file may be a member of the archive that was uploaded, so that its hashes are no proof of anything. Default false. */
+  readonly mayBeMember?: boolean
+  /** Of a `replaced` task: which one it goes on as, if that is told. */
+  readonly successor?: number | undefined
   /** What its machine must have. On 1.x they decide whether the task may be deleted, see `deleteTask`. */
   readonly tags: readonly string[]
   /** What went wrong in the analysis, in words. */
@@ -93,6 +99,7 @@ export function readTask(task: unknown, url: string): TaskSummary {
     sha256: text(sha256),
     tags: texts(tags),
     errors: texts(errors),
+    ...(phaseOf(status) === 'replaced' && { successor: successorIn(text(custom) ?? '') }),
   }
 }
 
@@ -121,20 +128,26 @@ export function isTaskId(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) > 0
 }
 
+/** The id, for a path. Throws RangeError for what is none. */
+export function checkedId(id: number): number {
+  if (!isTaskId(id)) throw new RangeError(`a task id must be a positive integer, not ${id}`)
+  return id
+}
+
 /** The members of an object; of anything else, none. */
 export function record(value: unknown): Readonly<Record<string, unknown>> {
   return isRecord(value) ? value : {}
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function isCount(value: unknown): value is number {
+export function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0
 }
 
-function text(value: unknown): string | undefined {
+export function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 

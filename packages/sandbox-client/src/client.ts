@@ -3,7 +3,7 @@ import { HttpClient, type HttpResponse, type RequestOptions, StatusError } from 
 import {
   type CuckooMachine,
   type CuckooStatus,
-  isTaskId,
+  checkedId,
   readMachines,
   readStatus,
   readTask,
@@ -11,7 +11,7 @@ import {
   type TaskSummary,
 } from './answers.js'
 import { cascadesTags } from './cascade.js'
-import { createTask, createUrlTask, type NewTask, type NewUrlTask } from './create-task.js'
+import { type CreatedTasks, createTask, createUrlTask, type NewTask, type NewUrlTask } from './create-task.js'
 import { TokenRefusedError, UnexpectedAnswerError } from './errors.js'
 import { wordsOf } from './phase.js'
 import type { Artifact, Deletion, ListOptions, SandboxClient } from './sandbox.js'
@@ -48,12 +48,17 @@ export interface CuckooClientOptions {
  * and 403, with `UnexpectedAnswerError` when the answer is JSON of another API, and with the signal's own reason.
  */
 export class CuckooClient implements SandboxClient {
+  readonly kind = 'cuckoo'
+  readonly intervalMs = 0
   /** The base URL as it may be shown: without user info. */
   readonly baseUrl: string
   readonly #http: HttpClient
 
   constructor({ apiToken, ...options }: CuckooClientOptions) {
-    this.#http = new HttpClient({ ...options, bearerToken: apiToken })
+    this.#http = new HttpClient({
+      ...options,
+      ...(apiToken !== undefined && { token: { scheme: 'Bearer', value: apiToken } }),
+    })
     this.baseUrl = this.#http.baseUrl
   }
 
@@ -64,19 +69,19 @@ export class CuckooClient implements SandboxClient {
   }
 
   /**
-   * Uploads a sample and resolves with the id of its task. Not repeatable: each call that succeeds makes a task.
+   * Uploads a sample and resolves with its task. Not repeatable: each call that succeeds makes a task.
    *
    * @throws TaskRefusedError when there surely is no task: `task_id: null`, or a status below 500 but 429.
    * @throws UnknownOutcomeError when there may be one: status 500 or above, no readable answer after the body was begun,
    * or an id that is none.
    * @throws StatusError with status 429, NetworkError or TimeoutError when nothing was received; it may be sent again.
    */
-  createTask(task: NewTask, signal: AbortSignal): Promise<number> {
+  createTask(task: NewTask, signal: AbortSignal): Promise<CreatedTasks> {
     return createTask(this.#http, task, signal)
   }
 
   /** As `createTask`, for a URL to visit instead of a file. */
-  createUrlTask(task: NewUrlTask, signal: AbortSignal): Promise<number> {
+  createUrlTask(task: NewUrlTask, signal: AbortSignal): Promise<CreatedTasks> {
     return createUrlTask(this.#http, task, signal)
   }
 
@@ -238,9 +243,4 @@ function readableTask(row: unknown, url: string): TaskSummary | undefined {
 function artifactPath(id: number, artifact: Artifact): string {
   if (artifact === 'pcap') return `/pcap/get/${id}`
   return artifact === 'screenshots' ? `/tasks/screenshots/${id}` : `/tasks/report/${id}/${artifact}`
-}
-
-function checkedId(id: number): number {
-  if (!isTaskId(id)) throw new RangeError(`a task id must be a positive integer, not ${id}`)
-  return id
 }

@@ -7,7 +7,7 @@ export const AllowedCuckooURLs = allowedUrls('Cuckoo base URLs')
 export const CuckooTokens = Type.Record(Type.String(), Type.String({ minLength: 1 }), {
   default: {},
   description:
-    'API tokens by base URL of the Cuckoo, `{"http://cuckoo:8090": "${CUCKOO_TOKEN}"}`; sent as `Authorization: Bearer`',
+    'API tokens by base URL of the sandbox, `{"http://cuckoo:8090": "${CUCKOO_TOKEN}"}`; sent as `Authorization: Bearer`, to a CAPE as `Authorization: Token`',
 })
 
 export const CuckooAwayLimit = Type.Integer({
@@ -15,6 +15,20 @@ export const CuckooAwayLimit = Type.Integer({
   minimum: 1,
   description: 'Seconds after which a message has failed whose Cuckoo was not reached in all that time',
 })
+
+/** `share`: the default, a part of the 5 requests a minute that CAPE allows a user over all services. */
+export function requestsPerMinuteKey(share: number) {
+  return Type.Union([Type.Number({ minimum: 0.01, maximum: 100_000 }), Type.Literal('staff')], {
+    default: share,
+    description:
+      'Requests a minute to each CAPE that has a token in `CuckooTokens`: by default CAPE allows a user 5 over all services together; `staff` = no bound, for a user that CAPE does not count',
+  })
+}
+
+/** The number for a client; undefined: no bound. */
+export function rateOf(requestsPerMinute: number | 'staff'): number | undefined {
+  return requestsPerMinute === 'staff' ? undefined : requestsPerMinute
+}
 
 interface CuckooConfig {
   readonly AllowedCuckooURLs?: readonly string[]

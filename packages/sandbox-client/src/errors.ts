@@ -5,6 +5,16 @@ import { type Fault, faultOf, StatusError } from '@cuckoo-distributed/http'
 export class TaskRefusedError extends Error {
   readonly code = 'CUCKOO_TASK_REFUSED'
   override readonly name = 'TaskRefusedError'
+  /** The sandbox has said why, and will say so again. */
+  readonly permanent: boolean
+
+  constructor(
+    message: string,
+    { permanent = false, ...options }: ErrorOptions & { readonly permanent?: boolean } = {},
+  ) {
+    super(message, options)
+    this.permanent = permanent
+  }
 }
 
 /**
@@ -40,6 +50,56 @@ export class TokenRefusedError extends StatusError {
   constructor(answer: StatusError) {
     super(answer, answer, answer)
     this.message = `${answer.message}; Cuckoo refuses the token: check "CuckooTokens", or user and password in its URL`
+  }
+}
+
+/** An endpoint that is needed is switched off in the sandbox: every other message meets that as well. */
+export class EndpointOffError extends Error {
+  readonly code = 'CUCKOO_ENDPOINT_OFF'
+  override readonly name = 'EndpointOffError'
+  readonly sharedCause = true
+
+  constructor(url: string, said: string, section: string) {
+    super(`${url}: CAPE says "${said}"; set "enabled = yes" under [${section}] in its conf/api.conf`)
+  }
+}
+
+/** CAPE has refused a call, with status 200 and its own words. */
+export class CallRefusedError extends Error {
+  readonly code = 'CUCKOO_CALL_REFUSED'
+  override readonly name = 'CallRefusedError'
+
+  constructor(url: string, said: string) {
+    super(`${url}: CAPE refuses: ${said.slice(0, 300)}`)
+  }
+}
+
+/** A web page came, with status 200, where a report or an archive should. */
+export class WebPageError extends Error {
+  readonly code = 'CUCKOO_WEB_PAGE'
+  override readonly name = 'WebPageError'
+  readonly sharedCause = true
+
+  constructor(url: string) {
+    super(
+      `${url}: CAPE sent a web page in place of a file: the user of the token may not download reports ("reports" in the ` +
+        'profile of the user, or reports_dl_allowed_to_all in conf/web.conf), or a proxy asks for a login',
+    )
+  }
+}
+
+/** It is not told what kind of sandbox a URL is: waited for, as somebody has to say it. */
+export class UndecidedSandboxError extends Error {
+  readonly code = 'CUCKOO_UNDECIDED'
+  override readonly name = 'UndecidedSandboxError'
+  readonly fault: Fault = 'doubtful'
+
+  constructor(url: string, cause: unknown) {
+    super(
+      `${url} answers neither as a Cuckoo nor as a CAPE: check "CuckooURL" (of a CAPE it ends in /apiv2), or set "Sandbox" ` +
+        'of feed_cuckoo to "cuckoo" or "cape"',
+      { cause },
+    )
   }
 }
 

@@ -1,20 +1,48 @@
 export { type CuckooMachine, type CuckooStatus, serverTime, type TaskSummary } from './answers.js'
 export { type AwayClocks, awayMs, noteAway, noteReached, unreachedMs } from './away-clocks.js'
+export { CapeClient, type CapeClientOptions } from './cape-client.js'
+export type { JunkNames } from './cape-create.js'
 export { cascadesTags } from './cascade.js'
 export { CuckooClient, type CuckooClientOptions } from './client.js'
-export { AllowedCuckooURLs, CuckooAwayLimit, CuckooTokens, cuckooProblems } from './config.js'
-export type { NewTask, NewUrlTask } from './create-task.js'
 export {
+  AllowedCuckooURLs,
+  CuckooAwayLimit,
+  CuckooTokens,
+  cuckooProblems,
+  rateOf,
+  requestsPerMinuteKey,
+} from './config.js'
+export type { CreatedTasks, NewTask, NewUrlTask } from './create-task.js'
+export {
+  CallRefusedError,
   DoubtfulListsError,
   DoubtfulStatusError,
+  EndpointOffError,
   TaskRefusedError,
   TokenRefusedError,
+  UndecidedSandboxError,
   UnexpectedAnswerError,
   UnknownOutcomeError,
+  WebPageError,
 } from './errors.js'
 export { ListWindow } from './list-window.js'
-export { sandboxLooks } from './look.js'
 export { isMarked, type LookOptions, MarkIndex, type MarkIndexOptions, type TaskMark } from './mark-index.js'
+export { sandboxNotices } from './notices.js'
 export { isFinal, type ListedPhase, type Phase } from './phase.js'
-export type { Artifact, Deletion, Download, ListOptions, SandboxClient, TaskQueries } from './sandbox.js'
-export { believedStatus, CuckooServer, CuckooServers, type CuckooServersOptions } from './servers.js'
+export type {
+  Artifact,
+  Deletion,
+  Download,
+  ListOptions,
+  ReportOptions,
+  SandboxClient,
+  SandboxKind,
+  TaskQueries,
+} from './sandbox.js'
+export {
+  believedStatus,
+  CuckooServer,
+  type CuckooServerOptions,
+  CuckooServers,
+  type CuckooServersOptions,
+} from './servers.js'

@@ -1,4 +1,7 @@
-/** Finds the task that carries a mark. Cuckoo has no search by `custom`, so its lists are read once for all who look. */
+/**
+ * Finds the task that carries a mark: by the search for its file where the sandbox has one. Cuckoo has none, nor one by
+ * `custom`, so its lists are read once for all who look.
+ */
 import { type BackOff, backOff, delay, SharedWork } from '@cuckoo-distributed/wait'
 import type { TaskSummary } from './answers.js'
 import { DoubtfulListsError } from './errors.js'
@@ -37,7 +40,7 @@ export interface LookOptions {
   readonly accept?: (task: TaskSummary) => boolean | Promise<boolean>
 }
 
-type Entry = Pick<TaskSummary, 'custom' | 'md5' | 'sha256'>
+type Entry = Pick<TaskSummary, 'custom' | 'md5' | 'sha256' | 'mayBeMember'>
 
 const HISTORY_MS = 7 * 24 * 3_600_000
 /** An empty list of reported tasks may be true although some were reported long ago: believed when it is repeated. */
@@ -74,11 +77,27 @@ export class MarkIndex {
    * with what the questions throw, with DoubtfulListsError, and with `signal.reason`.
    */
   async find(mark: TaskMark, options: LookOptions): Promise<TaskSummary | undefined> {
+    const searched = await this.#search(mark, options)
+    if (searched !== undefined) return searched.task
     const known = await this.#match(mark, options)
     if (known !== undefined || this.#freshAt >= options.after) return known
     // A refresh that others wait for may have begun too early.
     while (this.#freshAt < options.after) await this.#refreshing.join(options.signal)
     return this.#match(mark, options)
+  }
+
+  /** Undefined where there is no search. */
+  async #search(
+    mark: TaskMark,
+    { signal, accept }: LookOptions,
+  ): Promise<{ task: TaskSummary | undefined } | undefined> {
+    if (mark.md5 === undefined && mark.sha256 === undefined) return undefined
+    const found = await this.#options.cuckoo.searchTasks?.(mark, signal)
+    for (const task of found?.sort((a, b) => b.id - a.id) ?? []) {
+      if (!isMarked(task, mark) || !this.#isOfUse(task)) continue
+      if (accept === undefined || (await accept(task))) return { task }
+    }
+    return found && { task: undefined }
   }
 
   async #match(mark: TaskMark, { signal, accept }: LookOptions): Promise<TaskSummary | undefined> {
@@ -147,6 +166,7 @@ export class MarkIndex {
       processing: counters.completed,
       reported: looks >= LOOKS_AT_REPORTED ? 0 : counters.reported,
       failed: 0,
+      ended: 0,
     }
     const doubted = empty.filter(phase => counted[phase] > 0)
     if (doubted.length === 0) this.#window.answered(start, reported)
@@ -157,10 +177,10 @@ export class MarkIndex {
     return this.#options.failedToo === true || (phase !== 'failed' && phase !== 'replaced')
   }
 
-  #add({ id, custom, md5, sha256 }: TaskSummary): void {
+  #add({ id, custom, md5, sha256, mayBeMember = false }: TaskSummary): void {
     this.#forget(id)
     if (custom === '') return
-    this.#entries.set(id, { custom, md5, sha256 })
+    this.#entries.set(id, { custom, md5, sha256, mayBeMember })
     const ids = this.#byCustom.get(custom) ?? new Set()
     this.#byCustom.set(custom, ids.add(id))
   }
@@ -189,6 +209,7 @@ export class MarkIndex {
 /** Whether the task carries the mark. Names of files are no proof, as Cuckoo rewrites them. */
 export function isMarked(task: Entry, mark: TaskMark): boolean {
   if (task.custom !== mark.custom) return false
+  if (task.mayBeMember === true) return true
   if (mark.md5 !== undefined && task.md5?.toLowerCase() !== mark.md5) return false
   return mark.sha256 === undefined || task.sha256?.toLowerCase() === mark.sha256
 }

@@ -26,16 +26,28 @@ const PHASES: ReadonlyMap<string, Phase> = new Map([
   ['recovered', 'replaced'],
 ])
 
-/** The words that a Cuckoo can be asked for, by phase: those that it stores itself. */
+/** The words that a sandbox can be asked for, by phase: those that it stores itself. */
 const LISTED = {
   pending: ['pending'],
   running: ['running'],
   processing: ['completed'],
   reported: ['reported'],
   failed: ['failed_analysis', 'failed_processing'],
+  // Of a Cuckoo the failed ones, which have no time of an end, are not worth a request each.
+  ended: ['reported'],
 } as const
 
-/** A phase whose tasks can be listed. */
+/** Of CAPE; PostgreSQL answers 500 to a word that is not one of its enumeration. */
+const LISTED_BY_CAPE: Readonly<Record<ListedPhase, readonly string[]>> = {
+  pending: ['pending'],
+  running: ['running', 'distributed'],
+  processing: ['completed'],
+  reported: ['reported'],
+  failed: ['failed_analysis', 'failed_processing', 'failed_reporting', 'banned'],
+  ended: ['reported', 'failed_analysis', 'failed_processing', 'failed_reporting', 'banned'],
+}
+
+/** A phase whose tasks can be listed; `ended`: those that have ended, as far as one request tells. */
 export type ListedPhase = keyof typeof LISTED
 
 /** In the order in which a task passes through them, so that one that moves on between two lists is met in the later one. */
@@ -47,6 +59,19 @@ export function phaseOf(status: string): Phase {
 
 export function wordsOf(phase: ListedPhase): readonly string[] {
   return LISTED[phase]
+}
+
+export function wordsOfCape(phase: ListedPhase): readonly string[] {
+  return LISTED_BY_CAPE[phase]
+}
+
+/**
+ * The task that a recovered one goes on as, where that is told: `/tasks/reschedule` of CAPE puts it into `custom`
+ * (`kevoreilly/CAPEv2:web/apiv2/views.py`, `validate_task`). After a restart nothing tells.
+ */
+export function successorIn(custom: string): number | undefined {
+  const id = /^Recovery_([1-9]\d{0,14})$/.exec(custom)?.[1]
+  return id === undefined ? undefined : Number(id)
 }
 
 /** Whether the task has ended, so that it never changes by itself. */

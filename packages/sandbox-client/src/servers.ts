@@ -1,26 +1,53 @@
-/** The Cuckoo servers that a process talks to: one client and one memory of outages for each base URL. */
+/** The sandboxes that a process talks to: one client and one memory of outages for each base URL. */
 import { Availability, type AvailabilityOptions, displayUrl, parseBaseUrl } from '@cuckoo-distributed/http'
+import { CapeClient } from './cape-client.js'
+import type { JunkNames } from './cape-create.js'
 import { CuckooClient } from './client.js'
+import { DetectingClient } from './detecting-client.js'
 import { DoubtfulStatusError, UnexpectedAnswerError } from './errors.js'
 import { MarkIndex, type MarkIndexOptions } from './mark-index.js'
-import type { SandboxClient, TaskQueries } from './sandbox.js'
+import type { SandboxClient, SandboxKind, TaskQueries } from './sandbox.js'
 
 export interface CuckooServersOptions {
   /** As for `CuckooClient`. */
   readonly verifySsl: boolean
   /** As for `CuckooClient`, for each server. */
   readonly maxConnections: number
-  /** Bearer tokens by base URL; a token goes to no other server than the one it is for. Default: none. */
+  /** Tokens by base URL; a token goes to no other server than the one it is for. Default: none. */
   readonly apiTokens?: Readonly<Record<string, string>> | undefined
   /** As for `Availability`. */
   readonly backOff?: AvailabilityOptions['backOff']
   /** As for `MarkIndex`. */
   readonly marks?: Omit<MarkIndexOptions, 'cuckoo'> | undefined
+  /** For each CAPE; as for `CapeClient`. */
+  readonly requestsPerMinute?: number | undefined
+  readonly requestsPerSample?: number | undefined
+  readonly junkNames?: JunkNames | undefined
+  /** Called once with what kind of sandbox a URL is. Only where that had to be found out. */
+  readonly onKind?: ((baseUrl: string, kind: SandboxKind, version: string) => void) | undefined
+  /** Called with what an administrator should know, once each: a sentence that names the URL. */
+  readonly onNotice?: ((text: string) => void) | undefined
   /** Called when a Cuckoo goes down or comes back, with its base URL without user info. */
   readonly onAvailability?: (baseUrl: string, state: 'up' | 'down', error: unknown) => void
 }
 
-/** One Cuckoo, and whether it answers. */
+export interface CuckooServerOptions extends CuckooServersOptions {
+  readonly baseUrl: URL
+  /** What it is. Default: found out with the first answer. */
+  readonly kind?: SandboxKind | undefined
+}
+
+/** The client of one sandbox. */
+export function sandboxClient({ kind, apiTokens = {}, ...options }: CuckooServerOptions): SandboxClient {
+  const own = displayUrl(options.baseUrl)
+  const token = Object.entries(apiTokens).find(([url]) => displayUrl(parseBaseUrl(url)) === own)
+  const cuckoo = () => new CuckooClient({ ...options, apiToken: token?.[1] })
+  const cape = () => new CapeClient({ ...options, apiToken: token?.[1] })
+  if (kind === 'cuckoo') return cuckoo()
+  return kind === 'cape' ? cape() : new DetectingClient(cuckoo(), cape(), options.onKind)
+}
+
+/** One sandbox, and whether it answers. */
 export class CuckooServer implements AsyncDisposable {
   readonly client: SandboxClient
   /** Shared by all who wait for this Cuckoo to come back. */
@@ -30,18 +57,12 @@ export class CuckooServer implements AsyncDisposable {
   /** Shared by all who look for their task; waits for a Cuckoo that is away. */
   readonly marks: MarkIndex
 
-  constructor({
-    onAvailability,
-    backOff,
-    apiTokens = {},
-    marks = {},
-    ...options
-  }: CuckooServersOptions & { readonly baseUrl: URL }) {
-    const own = displayUrl(options.baseUrl)
-    const token = Object.entries(apiTokens).find(([url]) => displayUrl(parseBaseUrl(url)) === own)
-    this.client = new CuckooClient({ ...options, apiToken: token?.[1] })
+  constructor({ onAvailability, backOff, marks = {}, ...options }: CuckooServerOptions) {
+    this.client = sandboxClient(options)
     this.availability = new Availability({
       probe: signal => believedStatus(this.client, signal),
+      // A probe counts where requests are few.
+      freshMs: () => Math.max(30_000, 3 * this.client.intervalMs),
       ...(backOff && { backOff }),
       onChange: (state, error) => onAvailability?.(this.client.baseUrl, state, error),
     })
@@ -74,10 +95,14 @@ function patientQueries(client: SandboxClient, availability: Availability): Task
     status: signal => availability.patiently(signal, inner => client.status(inner)),
     listTasks: (options, signal) => availability.patiently(signal, inner => client.listTasks(options, inner)),
     viewTask: (id, signal) => availability.patiently(signal, inner => client.viewTask(id, inner)),
+    searchTasks: (file, signal) => availability.patiently(signal, async inner => client.searchTasks?.(file, inner)),
   }
 }
 
-/** One `CuckooServer` for each base URL, made when a message names it for the first time. */
+/**
+ * One `CuckooServer` for each base URL, made when a message names it for the first time. What it is never changes: a message that
+ * says otherwise of the same URL gets a server of its own.
+ */
 export class CuckooServers implements AsyncDisposable {
   readonly #options: CuckooServersOptions
   readonly #servers = new Map<string, CuckooServer>()
@@ -86,11 +111,14 @@ export class CuckooServers implements AsyncDisposable {
     this.#options = options
   }
 
-  at(url: URL): CuckooServer {
-    const key = displayUrl(url)
-    const known = this.#servers.get(key)
-    if (known) return known
-    const server = new CuckooServer({ ...this.#options, baseUrl: url })
+  /** `said`: what the message says that it is; a word that nobody knows says nothing. */
+  at(url: URL, said?: string): CuckooServer {
+    const kind = said === 'cuckoo' || said === 'cape' ? said : undefined
+    const base = displayUrl(url)
+    const known = this.#servers.get(base)
+    if (known && (kind === undefined || known.client.kind === kind)) return known
+    const key = known ? `${base} ${kind}` : base
+    const server = this.#servers.get(key) ?? new CuckooServer({ ...this.#options, baseUrl: url, kind })
     this.#servers.set(key, server)
     return server
   }

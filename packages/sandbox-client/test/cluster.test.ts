@@ -41,7 +41,7 @@ test('a URL becomes a task of its own, with the options that are not empty', asy
   const { client, received } = await stub(t, { body: { task_id: 8 } }, { body: { task_id: null } })
   const url = 'http://example.com/?q=ä&r=1'
   const task = { url, options: { custom: 'dist:1:1', package: '', memory: 'no' } }
-  assert.equal(await client.createUrlTask(task, signal), 8)
+  assert.equal((await client.createUrlTask(task, signal)).id, 8)
   assert.equal(received[0]?.line, 'POST /tasks/create/url')
   assert.deepEqual(
     [...(received[0]?.form ?? [])],

@@ -27,7 +27,7 @@ test('an upload sends the file and the options that mean something', async t => 
   const onBegun = () => {
     begun += 1
   }
-  assert.equal(await client.createTask(sample({ options, onBegun }), signal), 29)
+  assert.equal((await client.createTask(sample({ options, onBegun }), signal)).id, 29)
   assert.equal(begun, 1)
   assert.equal(received.length, 1)
   const { line, form } = received[0] ?? {}

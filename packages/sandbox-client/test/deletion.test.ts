@@ -21,7 +21,7 @@ async function withTasks(t: TestContext, options: CuckooOptions, tags: readonly 
         yield Buffer.from('MZ')
       },
     }
-    const id = await client.createTask({ ...file, options: { tags: text } }, signal)
+    const { id } = await client.createTask({ ...file, options: { tags: text } }, signal)
     cuckoo.move(id, 'reported')
   }
   return { cuckoo, client }

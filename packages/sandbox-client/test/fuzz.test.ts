@@ -62,7 +62,7 @@ const CALLS: Readonly<Record<string, { call: Call; genuine: object; check: (resu
   createTask: {
     call: client => client.createTask({ name: 'a', size: 1, options: {}, open: () => oneByte() }, signal),
     genuine: { task_id: 31, task_ids: [31] },
-    check: (id: number) => assert.ok(isId(id)),
+    check: ({ id }: { id: number }) => assert.ok(isId(id)),
   },
   deleteTask: {
     call: client => client.deleteTask(31, signal),

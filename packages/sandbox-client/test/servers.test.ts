@@ -26,7 +26,7 @@ test('an API token goes to the server that it is for, and to no other', async t 
   await using servers = new CuckooServers({ verifySsl: true, maxConnections: 1, apiTokens })
 
   assert.equal((await servers.at(new URL(guarded.url)).client.status(signal)).version, '2.0.7')
-  await servers.at(new URL(`http://127.0.0.1:${port}`)).client.listMachines(signal)
+  await servers.at(new URL(`http://127.0.0.1:${port}`), 'cuckoo').client.listMachines(signal)
   assert.deepEqual(shown, [undefined])
 })
 
@@ -36,6 +36,7 @@ const some = { body: { version: '1.2', tasks: { pending: 1 } } }
 function serverAt(url: string) {
   return new CuckooServer({
     baseUrl: new URL(url),
+    kind: 'cuckoo',
     verifySsl: true,
     maxConnections: 1,
     backOff: backOff({ initialMs: 1, maxMs: 1 }),

@@ -1,7 +1,12 @@
 // The configuration of check_results: its keys, and what of it cannot be used.
-import { type Look, prefetchKey, StageKeys } from '@cuckoo-distributed/core'
+import { prefetchKey, StageKeys } from '@cuckoo-distributed/core'
 import { VerifySSL } from '@cuckoo-distributed/http'
-import { AllowedCuckooURLs, CuckooAwayLimit, CuckooTokens, sandboxLooks } from '@cuckoo-distributed/sandbox-client'
+import {
+  AllowedCuckooURLs,
+  CuckooAwayLimit,
+  CuckooTokens,
+  requestsPerMinuteKey,
+} from '@cuckoo-distributed/sandbox-client'
 import Type, { type Static } from 'typebox'
 
 export const CheckResultsSchema = Type.Object(
@@ -26,13 +31,9 @@ export const CheckResultsSchema = Type.Object(
     CuckooAwayLimit,
     AllowedCuckooURLs,
     CuckooTokens,
+    RequestsPerMinute: requestsPerMinuteKey(1),
   },
   { additionalProperties: false },
 )
 
 export type CheckResultsConfig = Readonly<Static<typeof CheckResultsSchema>>
-
-/** What it needs of the world outside: the sandboxes that the configuration names. */
-export function looks({ AllowedCuckooURLs, CuckooTokens, VerifySSL: verifySsl }: CheckResultsConfig): Look[] {
-  return sandboxLooks([...AllowedCuckooURLs, ...Object.keys(CuckooTokens)], { verifySsl, apiTokens: CuckooTokens })
-}

@@ -14,7 +14,7 @@ import { overdue, successorMissing, TaskVanishedError, taskFailed } from './verd
 
 /** What is known of the Cuckoo that is watched. */
 export interface WatcherOptions {
-  readonly client: Pick<SandboxClient, 'baseUrl' | 'status' | 'listTasks' | 'viewTask'>
+  readonly client: Pick<SandboxClient, 'baseUrl' | 'intervalMs' | 'status' | 'listTasks' | 'viewTask' | 'searchTasks'>
   readonly availability: Availability
   /** Names the Cuckoo. */
   readonly log: Logger
@@ -97,12 +97,11 @@ export class Requests {
       ask: async signal => {
         const oldestWatch = Math.min(...[...this.#watches].map(({ clocks }) => clocks.watchedSince ?? Date.now()))
         const start = this.#window.start(oldestWatch)
-        const tasks = await client.listTasks({ phase: 'reported', completedAfter: start / 1000 }, signal)
+        const tasks = await client.listTasks({ phase: 'ended', completedAfter: start / 1000 }, signal)
         this.#window.answered(start, tasks)
         if (this.#listFailures >= LIST_FAILURES) log.info('the lists of Cuckoo can be read again')
         this.#listFailures = 0
-        const reported = new Set(tasks.map(({ id }) => id))
-        for (const watch of this.#watches) if (reported.has(watch.taskId)) watch.reported()
+        for (const task of tasks) this.#end(task, this.#watchesOf(task.id))
       },
       refused: error => {
         this.#listFailures += 1
@@ -114,23 +113,27 @@ export class Requests {
 
   #view({ taskId }: Watch): Request {
     const { client, log } = this.#options
-    const watches = () => [...this.#watches].filter(watch => watch.taskId === taskId)
+    const watches = () => this.#watchesOf(taskId)
     for (const { clocks } of watches()) clocks.viewedAt = Date.now()
     return {
       ask: async signal => {
         const task = await client.viewTask(taskId, signal)
         if (task === undefined) this.#missing(watches())
         else this.#judge(task, watches())
-        for (const watch of watches()) if (this.#isOverdue(watch)) this.#end(watch, task?.status)
+        for (const watch of watches()) if (this.#isOverdue(watch)) this.#overdue(watch, task?.status)
       },
       refused: error => {
         log.warn({ taskId, cause: describeError(error) }, 'Cuckoo does not show a task')
         for (const watch of watches()) {
-          if (this.#isOverdue(watch)) this.#end(watch, undefined)
+          if (this.#isOverdue(watch)) this.#overdue(watch, undefined)
           else if (isTroubled(watch.clocks)) watch.failed(error)
         }
       },
     }
+  }
+
+  #watchesOf(taskId: number): Watch[] {
+    return [...this.#watches].filter(watch => watch.taskId === taskId)
   }
 
   #judge(task: TaskSummary, watches: readonly Watch[]): void {
@@ -144,10 +147,14 @@ export class Requests {
       this.#options.log.warn({ status }, 'a task has an unknown status; watching on')
       this.#oddStates.add(status)
     }
+    for (const { clocks } of watches) untroubled(clocks)
+    this.#end(task, watches)
+  }
+
+  #end(task: TaskSummary, watches: readonly Watch[]): void {
     for (const watch of watches) {
-      untroubled(watch.clocks)
-      if (phase === 'reported') watch.reported()
-      else if (phase === 'failed') watch.failed(taskFailed(task))
+      if (task.phase === 'reported') watch.reported()
+      else if (task.phase === 'failed') watch.failed(taskFailed(task))
     }
   }
 
@@ -198,7 +205,7 @@ export class Requests {
     return watchedMs(clocks, Date.now()) > this.#options.deadlineMs
   }
 
-  #end(watch: Watch, status: string | undefined): void {
+  #overdue(watch: Watch, status: string | undefined): void {
     watch.failed(overdue(watch.taskId, status, this.#options.deadlineMs))
   }
 }

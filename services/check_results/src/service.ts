@@ -10,10 +10,10 @@ import {
   stageQueues,
 } from '@cuckoo-distributed/core'
 import { checkUrl, displayUrl, parseBaseUrl } from '@cuckoo-distributed/http'
-import { cuckooProblems } from '@cuckoo-distributed/sandbox-client'
+import { cuckooProblems, rateOf } from '@cuckoo-distributed/sandbox-client'
 import { check } from './check.js'
 import { CLOCKS } from './clocks.js'
-import { type CheckResultsConfig, CheckResultsSchema, looks } from './config.js'
+import { type CheckResultsConfig, CheckResultsSchema } from './config.js'
 import { TaskVanishedError } from './verdicts.js'
 import { Watchers } from './watchers.js'
 
@@ -27,12 +27,12 @@ export const checkResults: ServiceDefinition<CheckResultsConfig> = {
   queues: config => stageQueues(config, config.QueueType),
   failedQueue: config => config.FailedQueue,
   check: cuckooProblems,
-  looks,
   async open(config, { log, stop }) {
     const allowed = config.AllowedCuckooURLs.map(parseBaseUrl)
     const watchers = new Watchers({
       verifySsl: config.VerifySSL,
       apiTokens: config.CuckooTokens,
+      requestsPerMinute: rateOf(config.RequestsPerMinute),
       intervalMs: Math.max(config.WaitBetweenRequests * 1000, SHORTEST_INTERVAL_MS),
       deadlineMs: config.AnalysisDeadline * 1000,
       log,
@@ -59,7 +59,7 @@ export const checkResults: ServiceDefinition<CheckResultsConfig> = {
         const { delivery, log, headers } = context
         const clocks = headers.notes.get(CLOCKS) ?? {}
         const { taskId } = task
-        const outcome = await check(watchers.at(task.cuckooUrl), { taskId, clocks, context }, patience)
+        const outcome = await check(watchers.at(task.cuckooUrl, task.sandbox), { taskId, clocks, context }, patience)
           .catch((error: unknown) => {
             if (error instanceof TaskVanishedError && delivery.mayBeRepeat) return error
             throw error

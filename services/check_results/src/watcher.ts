@@ -22,9 +22,9 @@ export class Watcher implements Reachable {
 
   /** As of `Availability`, but does not want to hear from Cuckoo more often than it is asked. */
   get isWell(): boolean {
-    const { availability, intervalMs } = this.#options
+    const { availability } = this.#options
     if (availability.isDown) return false
-    return availability.isWell || performance.now() - this.#answeredAt < 2 * intervalMs
+    return availability.isWell || performance.now() - this.#answeredAt < 2 * this.#intervalMs
   }
 
   whenWell(signal: AbortSignal): Promise<void> {
@@ -73,14 +73,19 @@ export class Watcher implements Reachable {
     })
   }
 
+  /** What the sandbox allows is only known once it has answered. */
+  get #intervalMs(): number {
+    return Math.max(this.#options.intervalMs, this.#options.client.intervalMs)
+  }
+
   async #ask(): Promise<void> {
     if (this.#asking) return
     this.#asking = true
-    const { intervalMs, stop } = this.#options
+    const { stop } = this.#options
     try {
       while (this.#watches.size > 0) {
         await this.#askOnce()
-        await delay(intervalMs, stop)
+        await delay(this.#intervalMs, stop)
       }
     } catch (error: unknown) {
       if (!stop.aborted) throw error

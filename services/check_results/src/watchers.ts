@@ -1,6 +1,6 @@
 // One watcher for each Cuckoo that messages name.
 import { logAvailability } from '@cuckoo-distributed/core'
-import { type CuckooServer, CuckooServers } from '@cuckoo-distributed/sandbox-client'
+import { type CuckooServer, CuckooServers, sandboxNotices } from '@cuckoo-distributed/sandbox-client'
 import type { WatcherOptions } from './requests.js'
 import { Watcher } from './watcher.js'
 
@@ -8,6 +8,8 @@ export interface WatchersOptions extends Omit<WatcherOptions, 'client' | 'availa
   readonly verifySsl: boolean
   /** As for `CuckooServers`. */
   readonly apiTokens?: Readonly<Record<string, string>> | undefined
+  /** As for `CuckooServers`. */
+  readonly requestsPerMinute?: number | undefined
 }
 
 export class Watchers implements AsyncDisposable {
@@ -21,13 +23,16 @@ export class Watchers implements AsyncDisposable {
       verifySsl: options.verifySsl,
       maxConnections: 1,
       apiTokens: options.apiTokens,
+      requestsPerMinute: options.requestsPerMinute,
+      ...sandboxNotices(options.log),
       onAvailability: (url, state, error) => logAvailability(options.log, url, state, error),
     })
   }
 
-  at(cuckooUrl: URL): Watcher {
+  /** `sandbox`: what the message says that it is. */
+  at(cuckooUrl: URL, sandbox?: string): Watcher {
     const { log } = this.#options
-    const server = this.#servers.at(cuckooUrl)
+    const server = this.#servers.at(cuckooUrl, sandbox)
     const known = this.#watchers.get(server)
     if (known) return known
     const { client, availability } = server

@@ -27,6 +27,7 @@ function at(time: number): string {
 
 class FakeCuckoo {
   readonly baseUrl = 'http://cuckoo.example'
+  readonly intervalMs = 0
   readonly tasks = new Map<number, TaskSummary>()
   readonly requests: { readonly kind: string; readonly at: number }[] = []
   open = 0
@@ -49,7 +50,11 @@ class FakeCuckoo {
     return this.#answer(`list ${phase}`, () => {
       if (this.listError !== undefined) throw this.listError
       const all = this.listsAreEmpty ? [] : [...this.tasks.values()]
-      return all.filter(task => task.phase === phase && (task.completedOn ?? '9') > at(completedAfter * 1000))
+      return all.filter(
+        task =>
+          task.phase === (phase === 'ended' ? 'reported' : phase) &&
+          (task.completedOn ?? '9') > at(completedAfter * 1000),
+      )
     })
   }
 
@@ -167,7 +172,7 @@ test('every fifth request views the task that was not seen for longest; lists ha
   }
   await pass(100 * SECOND)
   const kinds = cuckoo.requests.map(({ kind }) => kind)
-  assert.deepEqual(new Set(kinds), new Set(['list reported', 'view 1', 'view 2', 'view 3']))
+  assert.deepEqual(new Set(kinds), new Set(['list ended', 'view 1', 'view 2', 'view 3']))
   assert.deepEqual(
     kinds.filter((_, i) => i % 5 === 4),
     ['view 1', 'view 2', 'view 3', 'view 1'],

@@ -10,12 +10,12 @@ import { isEmptied, makeNode, makeScene, WINDOWS } from './dispatch-scene.js'
 
 const { signal } = new AbortController()
 
-function upload(client: CuckooClient, content: string, options: Record<string, string> = {}): Promise<number> {
+async function upload(client: CuckooClient, content: string, options: Record<string, string> = {}): Promise<number> {
   const bytes = Buffer.from(content)
   const open = async function* () {
     yield bytes
   }
-  return client.createTask({ name: 'sample.exe', size: bytes.length, open, options }, signal)
+  return (await client.createTask({ name: 'sample.exe', size: bytes.length, open, options }, signal)).id
 }
 
 /** What is under `key` in the answer. */

@@ -1,9 +1,9 @@
 // The configuration of feed_cuckoo: its keys, and what of it cannot be used.
 import { tmpdir } from 'node:os'
-import { directoryProblems, type Look, prefetchKey, StageKeys, spaceLook } from '@cuckoo-distributed/core'
-import { AllowedCritsURLs, CritsURL, critsLooks, critsProblems, critsUser } from '@cuckoo-distributed/crits-client'
+import { directoryProblems, prefetchKey, StageKeys } from '@cuckoo-distributed/core'
+import { AllowedCritsURLs, CritsURL, critsProblems } from '@cuckoo-distributed/crits-client'
 import { urlProblems, VerifySSL } from '@cuckoo-distributed/http'
-import { CuckooTokens, cuckooProblems, sandboxLooks } from '@cuckoo-distributed/sandbox-client'
+import { CuckooTokens, cuckooProblems, requestsPerMinuteKey } from '@cuckoo-distributed/sandbox-client'
 import { TmpDir } from '@cuckoo-distributed/staging'
 import Type, { type Static } from 'typebox'
 
@@ -20,7 +20,18 @@ export const FeedCuckooSchema = Type.Object(
     ),
     CuckooURL: Type.String({
       minLength: 1,
-      description: 'Base URL of the API of Cuckoo; check_results and parse_and_submit must reach it by the same URL',
+      description:
+        'Base URL of the API of Cuckoo, or of CAPE (`http://host:8000/apiv2`); check_results and parse_and_submit must reach it by the same URL',
+    }),
+    Sandbox: Type.Union([Type.Literal('auto'), Type.Literal('cuckoo'), Type.Literal('cape')], {
+      default: 'auto',
+      description: 'What `CuckooURL` is: `cuckoo`, `cape`, or `auto` = found out with the first answer',
+    }),
+    RequestsPerMinute: requestsPerMinuteKey(1),
+    JunkNames: Type.Union([Type.Literal('rename'), Type.Literal('fail')], {
+      default: 'rename',
+      description:
+        'What to do with a sample whose name the junk filter of CAPE refuses (`readme.txt`): `rename` it for the sandbox, or `fail`',
     }),
     MaxPending: Type.Integer({
       default: 10,
@@ -62,15 +73,5 @@ export function unusable(config: FeedCuckooConfig): string[] {
     ...cuckooProblems(config),
     ...critsProblems(config),
     ...directoryProblems({ TmpDir: config.TmpDir || tmpdir() }),
-  ]
-}
-
-/** What it needs of the world outside. */
-export function looks(config: FeedCuckooConfig): Look[] {
-  const { CuckooURL, CuckooTokens, CritsURL, AllowedCritsURLs, VerifySSL: verifySsl } = config
-  return [
-    ...sandboxLooks([CuckooURL], { verifySsl, apiTokens: CuckooTokens }),
-    ...critsLooks([CritsURL, ...AllowedCritsURLs].filter(Boolean), verifySsl, critsUser(process.env)),
-    spaceLook('TmpDir', config.TmpDir || tmpdir(), config.MaxSampleSize * config.PrefetchCount),
   ]
 }

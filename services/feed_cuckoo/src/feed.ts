@@ -17,6 +17,7 @@ import {
 import { type CritsServers, readSample } from '@cuckoo-distributed/crits-client'
 import { faultOf, ServerAwayError } from '@cuckoo-distributed/http'
 import {
+  type CreatedTasks,
   type CuckooServer,
   type TaskMark,
   TaskRefusedError,
@@ -60,15 +61,14 @@ export class Feeder {
     const critsUrl = this.#options.crits.urlToPassOn(crits.critsUrl)
     await using sample = new SampleOnDemand(() => this.#sample(submission, context))
     try {
-      const taskId = await this.#taskPatiently(submission, sample, context)
-      if (taskId === undefined) return later()
-      context.describe({ taskId, cuckoo: cuckoo.client.baseUrl })
-      await this.#tellSubmitted(submission, taskId, context)
-      return forward(
-        producerQueue,
-        encodeTask({ taskId, cuckooUrl: cuckoo.client.baseUrl, crits: { ...crits, critsUrl } }),
-        { told: { event: 'submitted' } },
-      )
+      const created = await this.#taskPatiently(submission, sample, context)
+      if (created === undefined) return later()
+      const { id: taskId } = created
+      const { baseUrl: cuckooUrl, kind: sandbox } = cuckoo.client
+      context.describe({ taskId, cuckoo: cuckooUrl })
+      await this.#tellSubmitted(submission, created, context)
+      const task = { taskId, cuckooUrl, sandbox, crits: { ...crits, critsUrl } }
+      return forward(producerQueue, encodeTask(task), { told: { event: 'submitted' } })
     } catch (error: unknown) {
       if (error instanceof StagingError && error.code === 'no-space') return laterWithSpace(context)
       throw error
@@ -84,9 +84,12 @@ export class Feeder {
       notes.set(TOLD, { toldAt: Date.now() })
   }
 
-  async #tellSubmitted(submission: Submission, taskId: number, { working, log }: StageContext): Promise<void> {
+  async #tellSubmitted(submission: Submission, created: CreatedTasks, { working, log }: StageContext): Promise<void> {
+    const { id, others, remarks } = created
+    for (const remark of remarks) log.warn({ taskId: id, remark }, 'Cuckoo has taken the sample, with a remark')
+    const tasks = others.length === 0 ? `task ${id}` : `tasks ${[id, ...others].join(', ')}`
     try {
-      await this.#tell(submission, `submitted as Cuckoo task ${taskId}`, working)
+      await this.#tell(submission, [`submitted as Cuckoo ${tasks}`, ...remarks].join('; '), working)
     } catch (error: unknown) {
       log.debug({ cause: describeError(error) }, 'CRITs could not be told of the task') // which exists, so it must be passed on
     }
@@ -121,7 +124,7 @@ export class Feeder {
     return sample
   }
 
-  /** The id of the message's task, new or found; undefined when the message is to make room for others. */
+  /** The message's task, new or found; undefined when the message is to make room for others. */
   async #taskPatiently(submission: Submission, sample: SampleOnDemand, context: StageContext) {
     const { crits, bulkhead } = this.#options
     for (;;) {
@@ -138,7 +141,11 @@ export class Feeder {
   }
 
   /** As `#taskPatiently`, but rejects with ServerAwayError when CRITs is away and has the sample. */
-  async #task(submission: Submission, sample: SampleOnDemand, context: StageContext): Promise<number | undefined> {
+  async #task(
+    submission: Submission,
+    sample: SampleOnDemand,
+    context: StageContext,
+  ): Promise<CreatedTasks | undefined> {
     const { cuckoo, room } = this.#options
     const { delivery, waiting, working, headers } = context
     const { custom, crits } = submission
@@ -172,7 +179,7 @@ export class Feeder {
     }
   }
 
-  async #upload(submission: Submission, sample: Sample, context: StageContext): Promise<number> {
+  async #upload(submission: Submission, sample: Sample, context: StageContext): Promise<CreatedTasks> {
     const { client, availability } = this.#options.cuckoo
     const task = {
       name: submission.fileName.trim() === '' ? await sample.md5() : submission.fileName,
@@ -181,21 +188,21 @@ export class Feeder {
       options: { ...submission.options, custom: submission.custom },
       onBegun: () => context.markBegun(),
     }
-    const taskId = await client.createTask(task, context.working)
+    const created = await client.createTask(task, context.working)
     availability.reportUp()
-    context.log.info({ taskId, size: sample.size }, 'submitted to Cuckoo')
-    return taskId
+    context.log.info({ taskId: created.id, size: sample.size }, 'submitted to Cuckoo')
+    return created
   }
 
-  async #find(mark: TaskMark, after: number, { log, waiting }: StageContext): Promise<number | undefined> {
+  async #find(mark: TaskMark, after: number, { log, waiting }: StageContext): Promise<CreatedTasks | undefined> {
     const task = await this.#options.cuckoo.marks.find(mark, { after, signal: waiting })
     if (task !== undefined) log.info({ taskId: task.id }, 'an earlier attempt has submitted the sample already')
-    return task?.id
+    return task && { id: task.id, others: [], remarks: [] }
   }
 }
 
 /** For an upload that is not tried again: whatever Cuckoo answered, it may have made the task. */
-async function findOrThrow(find: () => Promise<number | undefined>, error: unknown): Promise<number> {
+async function findOrThrow(find: () => Promise<CreatedTasks | undefined>, error: unknown): Promise<CreatedTasks> {
   const mayExist = error instanceof UnknownOutcomeError || error instanceof TaskRefusedError
   const found = mayExist ? await find() : undefined
   if (found === undefined) throw error

@@ -6,6 +6,8 @@ import { backOff, delay } from '@cuckoo-distributed/wait'
 export interface RoomOptions {
   /** Asks Cuckoo; waits while Cuckoo is away. */
   readonly status: (signal: AbortSignal) => Promise<CuckooStatus>
+  /** Milliseconds between two requests that Cuckoo allows. Default: as many as one likes. */
+  readonly intervalMs?: () => number
   /** Upload only while fewer tasks than this are pending. */
   readonly maxPending: number
   /** Absent: free space does not matter. */
@@ -38,6 +40,9 @@ interface Waiter {
   settle(place: Place | undefined): void
   fail(error: unknown): void
 }
+
+/** At most. */
+const UPLOADS_PER_STATUS = 5
 
 /**
  * One status request serves all who wait. An upload that had not ended when the status was requested, or began later,
@@ -103,7 +108,9 @@ export class Room {
   }
 
   #isFresh(): boolean {
-    return this.#status !== undefined && performance.now() - this.#status.at < this.#times.fresh
+    // Where requests are few, most of them are to be uploads.
+    const fresh = Math.max(this.#times.fresh, UPLOADS_PER_STATUS * (this.#options.intervalMs?.() ?? 0))
+    return this.#status !== undefined && performance.now() - this.#status.at < fresh
   }
 
   #hasRoom(): boolean {
@@ -166,12 +173,14 @@ export class Room {
     }
   }
 
-  #hasSpace({ freeBytes }: CuckooStatus): boolean {
+  #hasSpace({ freeBytes, freeUnit = 1 }: CuckooStatus): boolean {
     const { freeSpace, log } = this.#options
     if (freeSpace === undefined) return true
-    if (freeBytes !== undefined) return freeBytes >= freeSpace.min
+    if (freeBytes !== undefined && freeSpace.min >= freeUnit) return freeBytes >= freeSpace.min
     const go = freeSpace.unknown === 'go'
-    if (!this.#warnedOfSpace) log.warn({ FreeSpaceUnknown: freeSpace.unknown }, 'Cuckoo does not tell its free space')
+    const why = freeBytes === undefined ? '' : `, but in units of ${freeUnit} bytes: MinFreeSpace must be at least that`
+    const text = `Cuckoo ${why === '' ? 'does not tell' : 'tells'} its free space${why}`
+    if (!this.#warnedOfSpace) log.warn({ FreeSpaceUnknown: freeSpace.unknown }, text)
     this.#warnedOfSpace = true
     return go
   }

@@ -11,8 +11,8 @@ import {
 
 import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { parseBaseUrl } from '@cuckoo-distributed/http'
-import { CuckooServer } from '@cuckoo-distributed/sandbox-client'
-import { type FeedCuckooConfig, FeedCuckooSchema, looks, unusable } from './config.js'
+import { CuckooServer, rateOf, sandboxNotices } from '@cuckoo-distributed/sandbox-client'
+import { type FeedCuckooConfig, FeedCuckooSchema, unusable } from './config.js'
 import { Feeder } from './feed.js'
 import { Room } from './room.js'
 import { decodeSubmission } from './submission.js'
@@ -26,10 +26,15 @@ export const feedCuckoo: ServiceDefinition<FeedCuckooConfig> = {
   failedQueue: config => config.FailedQueue,
   check: unusable,
   advise: critsAdvice,
-  looks,
   async open(config, { log, stop }) {
     const cuckoo = new CuckooServer({
       baseUrl: parseBaseUrl(config.CuckooURL),
+      kind: config.Sandbox === 'auto' ? undefined : config.Sandbox,
+      requestsPerMinute: rateOf(config.RequestsPerMinute),
+      // One upload, and a status for every five.
+      requestsPerSample: 1.2,
+      junkNames: config.JunkNames,
+      ...sandboxNotices(log),
       verifySsl: config.VerifySSL,
       maxConnections: config.PrefetchCount,
       apiTokens: config.CuckooTokens,
@@ -50,6 +55,7 @@ export const feedCuckoo: ServiceDefinition<FeedCuckooConfig> = {
       cuckoo,
       room: new Room({
         status: signal => cuckoo.patient.status(signal),
+        intervalMs: () => cuckoo.client.intervalMs,
         maxPending: config.MaxPending,
         freeSpace: freeSpace(config),
         intake,

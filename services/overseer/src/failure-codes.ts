@@ -42,7 +42,7 @@ export const FAILURE_MEANINGS: readonly FailureMeaning[] = [
   {
     codes: ['CUCKOO_TASK_REFUSED'],
     isShared: false,
-    text: 'Cuckoo refused the upload, or could not store the task. `Error` has its answer; look at its log and database',
+    text: 'Cuckoo refused the upload, or could not store the task. `Error` has its answer; look at its log and database. Of CAPE it says what to change',
   },
   {
     codes: ['CUCKOO_UNKNOWN_OUTCOME'],
@@ -53,6 +53,26 @@ export const FAILURE_MEANINGS: readonly FailureMeaning[] = [
     codes: ['CUCKOO_TOKEN_REFUSED'],
     isShared: true,
     text: 'status 401 or 403 of Cuckoo: see `CuckooTokens`, or user and password in its URL',
+  },
+  {
+    codes: ['CUCKOO_ENDPOINT_OFF'],
+    isShared: true,
+    text: 'an endpoint of CAPE that is needed is switched off; `Error` names the section of its `conf/api.conf`',
+  },
+  {
+    codes: ['CUCKOO_WEB_PAGE'],
+    isShared: true,
+    text: 'CAPE sent a web page in place of a file: the user of the token may not download reports (`reports` of the user, or `reports_dl_allowed_to_all` in `conf/web.conf`), or a proxy asks for a login',
+  },
+  {
+    codes: ['CUCKOO_CALL_REFUSED'],
+    isShared: false,
+    text: 'CAPE refused a call in its own words, which are in `Error`: a TLP of RED, files that are gone',
+  },
+  {
+    codes: ['CUCKOO_UNDECIDED'],
+    isShared: false,
+    text: 'what answers is neither a Cuckoo nor a CAPE: check `CuckooURL` (of a CAPE it ends in `/apiv2`), or set `Sandbox`',
   },
   {
     codes: ['CUCKOO_NOT_REACHED'],

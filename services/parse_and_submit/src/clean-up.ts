@@ -28,6 +28,10 @@ export async function cleanUp({ task, cuckoo, context }: Analysis, signal: Abort
       log.warn('the task stays in Cuckoo: it has tags, and this Cuckoo would delete every task with one of them')
       return
     }
+    if (deletion === 'off') {
+      log.debug('the task stays in the sandbox: deletion is switched off there')
+      return
+    }
     const err = typeof deletion === 'object' ? deletion.error : new Error('Cuckoo says that it is being processed')
     if (!(await passes(delay(pauses.next(), limit.signal)))) {
       log.warn({ err }, 'the task stays in Cuckoo: it could not be deleted')

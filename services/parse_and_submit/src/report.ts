@@ -47,7 +47,9 @@ export async function readReport(analysis: Analysis): Promise<ReadReport> {
 
 async function readOnce(analysis: Analysis): Promise<ReadReport | undefined> {
   const { task, context, cuckoo, config, storedBytes } = analysis
-  const response = await cuckoo.client.report(task.taskId, context.working)
+  const response = await cuckoo.client.report(task.taskId, context.working, {
+    withoutProcesses: !config.EnabledParsers.includes('behavior'),
+  })
   if (!response) return undefined
   const store = new RowStore({ storedBytes })
   const wants = (parser: Parser) => config.EnabledParsers.includes(parser)
@@ -59,7 +61,6 @@ async function readOnce(analysis: Analysis): Promise<ReadReport | undefined> {
       network: wants('network'),
       configs: wants('configs'),
       detections: wants('detections'),
-      files: wants('dropped'),
     },
     maxCalls: config.PushApiCallsMax,
     maxValueBytes: VALUE_CHARS_MAX,

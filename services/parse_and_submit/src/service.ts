@@ -10,9 +10,9 @@ import {
 } from '@cuckoo-distributed/core'
 import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { checkUrl, displayUrl, parseBaseUrl } from '@cuckoo-distributed/http'
-import { CuckooServers } from '@cuckoo-distributed/sandbox-client'
+import { CuckooServers, rateOf, sandboxNotices } from '@cuckoo-distributed/sandbox-client'
 import { nextQueue } from './chain.js'
-import { type Config, configSchema, looks, unusable } from './config.js'
+import { type Config, configSchema, unusable } from './config.js'
 import { Submitter } from './submit.js'
 
 export const parseAndSubmit: ServiceDefinition<Config> = {
@@ -23,7 +23,6 @@ export const parseAndSubmit: ServiceDefinition<Config> = {
   failedQueue: config => config.FailedQueue,
   check: unusable,
   advise: critsAdvice,
-  looks,
   open: async (config, { log, stop }) => {
     if (config.CuckooCleanup && nextQueue(config, [])) {
       log.warn('CuckooCleanup has no effect on messages that this instance relays; the last one of the chain cleans up')
@@ -34,6 +33,10 @@ export const parseAndSubmit: ServiceDefinition<Config> = {
       // One more than reports are downloaded at a time, so that the status can be asked for meanwhile.
       maxConnections: config.CuckooConcurrency + 1,
       apiTokens: config.CuckooTokens,
+      requestsPerMinute: rateOf(config.RequestsPerMinute),
+      // The task, its report, its dropped files, its deletion.
+      requestsPerSample: 4,
+      ...sandboxNotices(log),
       onAvailability: (url, state, error) => logAvailability(log, url, state, error),
     })
     const crits = new CritsServers({
@@ -48,7 +51,6 @@ export const parseAndSubmit: ServiceDefinition<Config> = {
     const stage = bindStage({
       queue: config.ConsumerQueue,
       prefetch: config.PrefetchCount,
-      isCostly: true,
       decode(body) {
         const task = decodeTask(body)
         return { ...task, cuckooUrl: checkUrl(task.cuckooUrl, allowed) }

@@ -109,7 +109,7 @@ export class Submitter {
       tmpDir,
       uploadPauseMs,
       storedBytes,
-      cuckoo: cuckoos.at(task.cuckooUrl),
+      cuckoo: cuckoos.at(task.cuckooUrl, task.sandbox),
       crits: crits.forMessage(task.crits.critsUrl).client(task.crits),
       plan: planDigest(config, storedBytes),
       reading: { ms: 0 },
