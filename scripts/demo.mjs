@@ -25,6 +25,6 @@ function compile(project) {
 
 /** What is not needed before the arguments are known to be right. */
 async function prepare() {
-  setUp({ rabbitMq: true })
+  setUp({ rabbitMq: true, bzip2: true })
   await import('./build.mjs')
 }

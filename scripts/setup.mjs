@@ -20,6 +20,12 @@ const PROGRAMS = {
     isThere: () => process.env.RABBITMQ_URL || isProgram('rabbitmq-server'),
     instead: '`docker compose up -d rabbitmq` and set RABBITMQ_URL=amqp://cuckoo:cuckoo@127.0.0.1:5672',
   },
+  /** It packs what a stand-in Cuckoo sends. */
+  bzip2: {
+    name: 'bzip2',
+    isThere: () => isProgram('bzip2'),
+    instead: 'put the program bzip2 of your system into PATH',
+  },
   postgres: {
     name: 'postgresql',
     isThere: () => process.env.POSTGRES_URL || existsSync('/usr/lib/postgresql') || isProgram('initdb'),

@@ -32,8 +32,8 @@ async function testAll(wanted) {
   const total = { passed: 0, failed: 0 }
   try {
     if (wanted.some(kind => kinds[kind].needsBroker))
-      setUp({ rabbitMq: true, postgres: true, chromium: true, python: true })
-    else setUp({})
+      setUp({ rabbitMq: true, bzip2: true, postgres: true, chromium: true, python: true })
+    else setUp({ bzip2: true })
   } catch (error) {
     if (!(error instanceof SetupError)) throw error
     console.error(error.message)

@@ -1,12 +1,9 @@
-import type { Curve } from './chart.js'
 import type { Table } from './table.js'
 
 /** What a benchmark gets, and what it gives. */
 export interface Bench {
   /** URL of a broker that nobody else uses. */
   readonly amqp: string
-  /** Curves for docs/growth.svg. */
-  readonly curves: Curve[]
 }
 
 export type Suite = (bench: Bench) => Promise<Table[]>

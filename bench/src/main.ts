@@ -5,14 +5,11 @@ import { fileURLToPath } from 'node:url'
 import { startRabbitMq } from '@cuckoo-distributed/testing'
 import type { Suite } from './bench.js'
 import { bundleChildren } from './bundle.js'
-import { type Curve, toSvg } from './chart.js'
 import { renewed } from './document.js'
 import { backlog } from './suites/backlog.js'
-import { broker } from './suites/broker.js'
 import { cold } from './suites/cold.js'
 import { dropped } from './suites/dropped.js'
 import { feed } from './suites/feed.js'
-import { growth } from './suites/growth.js'
 import { halfBroken } from './suites/half-broken.js'
 import { overseer } from './suites/overseer.js'
 import { pipeline } from './suites/pipeline.js'
@@ -28,9 +25,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   watch,
   pipeline,
   overseer,
-  broker,
   cold,
-  growth,
   'half-broken': halfBroken,
 }
 
@@ -46,12 +41,11 @@ if (unknown.length > 0) {
 await run(wanted.length === 0 ? Object.keys(SUITES) : wanted, args.includes('--write'))
 
 async function run(names: readonly string[], write: boolean): Promise<void> {
-  const curves: Curve[] = []
   const measured = new Map<string, string>()
   await bundleChildren()
   await using broker = await startRabbitMq()
   for (const name of names) {
-    const tables = (await SUITES[name]?.({ amqp: broker.url, curves })) ?? []
+    const tables = (await SUITES[name]?.({ amqp: broker.url })) ?? []
     const text = tables.map(toMarkdown).join('\n')
     measured.set(name, text)
     console.log(`## ${name}\n\n${text}`)
@@ -60,7 +54,6 @@ async function run(names: readonly string[], write: boolean): Promise<void> {
   const file = fileURLToPath(new URL('performance.md', DOCS))
   const document = renewed(await readFile(file, 'utf8'), preface(), Object.keys(SUITES), measured)
   await writeFile(file, document)
-  if (curves.length > 0) await writeFile(fileURLToPath(new URL('growth.svg', DOCS)), toSvg(curves))
 }
 
 function preface(): string {
@@ -69,7 +62,5 @@ function preface(): string {
 
 Tables written by \`npm run bench -- --write\` on ${availableParallelism()} cores and ${gib} GiB of memory with Node ${process.versions.node}; see [bench/README.md](../bench/README.md)
 for what the columns and the baselines are. Trust ratios more than times: both sides of a ratio are measured in turn, but other work may run beside.
-
-![Cost as reports, tasks and queues grow](growth.svg)
 `
 }

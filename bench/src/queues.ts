@@ -2,6 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { type ServiceProcess, startService, TestBroker, waitFor } from '@cuckoo-distributed/testing'
+import { median } from './statistics.js'
+import { short } from './table.js'
 
 export interface Rate {
   /** Messages per second, the first tenth not counted: start-up and warming up. */
@@ -11,6 +13,8 @@ export interface Rate {
   /** Most resident memory, MiB. */
   readonly peak: number
 }
+
+const ROUNDS = 3
 
 /** A script of children/ as something that `startService` starts. */
 export function child(name: string): string {
@@ -57,4 +61,34 @@ async function rateOf(service: ServiceProcess, count: number, arrived: () => Pro
     cpuMs: (await service.cpu()) / count,
     peak: (await service.rss()).peak / 1024 ** 2,
   }
+}
+
+/** Medians of `ROUNDS` rounds of the product and of the bare loop, in turn, and of their ratio. */
+export async function pairedRates(run: (service: 'own' | 'bare') => Promise<Rate>) {
+  const own: Rate[] = []
+  const bare: Rate[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    own.push(await run('own'))
+    bare.push(await run('bare'))
+  }
+  const ratios = own.map((rate, at) => rate.perSecond / (bare[at]?.perSecond ?? Number.NaN))
+  const middle = (rates: Rate[], key: keyof Rate) => median(rates.map(rate => rate[key]))
+  return {
+    own: middle(own, 'perSecond'),
+    ownCpu: middle(own, 'cpuMs'),
+    bare: middle(bare, 'perSecond'),
+    bareCpu: middle(bare, 'cpuMs'),
+    ownPeak: middle(own, 'peak'),
+    barePeak: middle(bare, 'peak'),
+    ratio: median(ratios),
+  }
+}
+
+export const COST_HEAD = ['bare CPU ms', 'product CPU ms', 'bare peak MiB', 'product peak MiB'] as const
+
+type Costs = Record<'bareCpu' | 'ownCpu' | 'barePeak' | 'ownPeak', number>
+
+/** The cells below `COST_HEAD`. */
+export function costCells({ bareCpu, ownCpu, barePeak, ownPeak }: Costs): string[] {
+  return [bareCpu, ownCpu, barePeak, ownPeak].map(short)
 }

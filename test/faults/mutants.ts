@@ -27,7 +27,7 @@ const LANE = 'packages/core/src/broker/confirm-channel.ts'
 const SETTLE = 'packages/core/src/broker/settle.ts'
 const DELIVERY = 'packages/core/src/broker/delivery.ts'
 
-const PUBLISH = 'await options.publisher.publish(result.queue, result.body, headers, signal, maxBytes)'
+const PUBLISH = 'await options.publisher.publish(result.queue, result.body, headers, signal, terms)'
 const ACK = 'return this.#onChannel(channel => channel.ack(this.#message))'
 const WRITE_DUMP = `if (!(await options.dumps.write(file, encodeDump(failed, headers), context.waiting, delivery.body.length)))
     return later()`

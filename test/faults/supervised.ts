@@ -1,5 +1,5 @@
 // A service that is started again whenever it ends by itself or by a kill, as a service manager would.
-import { type LogLine, type ServiceProcess, startService, waitFor } from '@cuckoo-distributed/testing'
+import { type LogLine, type ServiceExit, type ServiceProcess, startService, waitFor } from '@cuckoo-distributed/testing'
 
 export interface Replacement {
   /** Name of a service, or path of a file to run in its place. */
@@ -40,12 +40,21 @@ export class Supervised {
 
   /** Ends the process with this signal; it is started again at once. */
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    await this.#end(process => (signal === 'SIGKILL' ? process.kill() : process.stop({ deadlineMs: 40_000 })))
+  }
+
+  /** Ends the process with SIGTERM, which it must obey in time and with exit code 0; it is started again at once. */
+  async endWell(deadlineMs: number): Promise<void> {
+    const exit = await this.#end(process => process.stop({ deadlineMs }))
+    if (exit?.code !== 0) throw new Error(`${this.#build} ended with ${exit?.signal ?? exit?.code} after SIGTERM`)
+  }
+
+  async #end(how: (process: ServiceProcess) => Promise<ServiceExit>): Promise<ServiceExit | undefined> {
     await this.#starting
     this.#expected = true
-    const process = this.#process
-    if (signal === 'SIGKILL') await process?.kill()
-    else await process?.stop({ deadlineMs: 40_000 })
+    const exit = this.#process && (await how(this.#process))
     await this.#starting
+    return exit
   }
 
   /** Moves the wall clock of the process an hour forward or back. */

@@ -50,31 +50,33 @@ function quantile(sorted: readonly number[], share: number): string {
   return value === undefined ? '–' : (value / 1000).toFixed(1)
 }
 
-/** What one run has shown. */
+/** What one whole run has shown. */
 export interface Proof {
-  readonly seed: number
+  /** The script in package.json that made the run; its table has a place of its own. */
+  readonly script: 'test:faults' | 'test:partitions'
   readonly minutes: number
   readonly outcomes: readonly Outcome[]
-  /** Names of the mutations that the runner has seen. */
-  readonly mutations: readonly string[]
+  /** Lines before the table. */
+  readonly remarks: readonly string[]
 }
 
 const PAGE = fileURLToPath(new URL('../../../docs/reliability.md', import.meta.url))
-const BEGIN = '<!-- written by npm run test:faults -- --write -->'
 const END = '<!-- end of what was written -->'
 
 /** Puts a proof in the place of the former one. Throws RangeError when docs/reliability.md has lost its marks. */
-export async function writeProof({ seed, minutes, outcomes, mutations }: Proof): Promise<void> {
+export async function writeProof({ script, minutes, outcomes, remarks }: Proof): Promise<void> {
   const page = await readFile(PAGE, 'utf8')
-  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)]
-  if (begin < 0 || end < begin) throw new RangeError(`docs/reliability.md needs the lines ${BEGIN} and ${END}`)
+  const mark = `<!-- written by npm run ${script} -- --write -->`
+  const begin = page.indexOf(mark)
+  const end = page.indexOf(END, begin)
+  if (begin < 0 || end < 0) throw new RangeError(`docs/reliability.md needs the lines ${mark} and ${END}`)
   const day = new Date().toISOString().slice(0, 10)
   const machine = `${availableParallelism()} cores, Node ${process.versions.node}`
   const samples = outcomes.reduce((sum, outcome) => sum + outcome.samples, 0)
   const text = [
-    BEGIN,
-    `One run of ${outcomes.length} cells with ${samples} samples on ${day}, in ${Math.round(minutes)} minutes on ${machine}; seed ${seed}.`,
-    `Mutations, each seen: ${mutations.join('; ')}.`,
+    mark,
+    `One run of ${outcomes.length} cells with ${samples} samples on ${day}, in ${Math.round(minutes)} minutes on ${machine}.`,
+    ...remarks,
     '',
     tableOf(outcomes),
     '',

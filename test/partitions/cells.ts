@@ -10,15 +10,20 @@ const SERVICES_HOST = 3
 const CUT_MS = 20_000
 const STORM_MS = 100_000
 const STORM_SAMPLES = 100
+/** What a service may take to end: the drain time of the rig and a moment, or a moment alone. */
+const DRAINED_MS = 12_000
+const EMPTY_HANDED_MS = 5_000
 /** Analyses end throughout the cut. */
 const PACE = { samples: 40, analysisMs: 2000 }
-/** Rows in CRITs by the rows that there should be. */
 const ROWS_MAX = 1.1
+
+/** Rows in CRITs by the rows that there should be, by the moment of a cell. */
+export type Ratios = Map<string, number>
 
 type Break = (network: Network, rig: Rig, samples: readonly RunningAnalysis[]) => Promise<void>
 
-export function partitionCells(network: Network): Cell[] {
-  const cell = (moment: string, breaks: Break) => partitionCell(network, moment, breaks)
+export function partitionCells(network: Network, ratios: Ratios): Cell[] {
+  const cell = (moment: string, breaks: Break) => partitionCell(network, ratios, moment, breaks)
   return [
     cell('first node cut from its peers', async net => {
       await net.cut(0, [1, 2])
@@ -67,7 +72,7 @@ export function partitionCells(network: Network): Cell[] {
     cell('services stopped during the cut', async (net, rig) => {
       await net.cut(0, [1, 2])
       await delay(5000)
-      for (const name of SERVICES) await rig.services[name].end('SIGTERM')
+      for (const name of SERVICES) await rig.services[name].endWell(DRAINED_MS)
       await delay(6000)
     }),
     cell('second node killed while the third is cut', async (net, rig) => {
@@ -86,9 +91,10 @@ export function partitionCells(network: Network): Cell[] {
  * With three instances of each stage, and a cluster that ignores partitions: a broker then buffers every copy that is
  * published to it again, and delivers all of them when it is whole.
  */
-export function storm(network: Network): Cell {
+export function storm(network: Network, ratios: Ratios): Cell {
   const cell = partitionCell(
     network,
+    ratios,
     'storm: partitions ignored, three instances of each stage',
     async (net, rig, samples) => {
       // The analyses are to end during the cut, so all are submitted and passed on before.
@@ -96,7 +102,10 @@ export function storm(network: Network): Cell {
         samples.every(({ analysisId }) => rig.cuckoo.submissions.some(({ custom }) => custom === analysisId))
       await waitFor(isSubmitted, { deadlineMs: 60_000, describe: 'all samples to be submitted' })
       await net.cut(0, [1, 2])
-      await delay(STORM_MS)
+      await delay(STORM_MS / 2)
+      // It has nothing in hand, and a broker that answers nothing.
+      await rig.services.overseer.endWell(EMPTY_HANDED_MS)
+      await delay(STORM_MS / 2)
     },
   )
   return {
@@ -120,7 +129,7 @@ export function storm(network: Network): Cell {
   }
 }
 
-function partitionCell(network: Network, moment: string, breaks: Break): Cell {
+function partitionCell(network: Network, ratios: Ratios, moment: string, breaks: Break): Cell {
   return {
     fault: 'cluster in pieces',
     moment,
@@ -145,7 +154,11 @@ function partitionCell(network: Network, moment: string, breaks: Break): Cell {
         }
       }
     },
-    unmet: async (rig, samples) => tooManyRows(rig, samples),
+    async unmet(rig, samples) {
+      const ratio = rowRatio(rig, samples)
+      ratios.set(moment, ratio)
+      return ratio <= ROWS_MAX ? [] : [`${ratio.toFixed(2)} times the rows`]
+    },
   }
 }
 
@@ -159,14 +172,13 @@ async function isUp(url: string): Promise<boolean> {
   }
 }
 
-function tooManyRows(rig: Rig, samples: readonly RunningAnalysis[]): string[] {
+function rowRatio(rig: Rig, samples: readonly RunningAnalysis[]): number {
   const rows = samples.reduce(
     (sum, { analysisId }) => sum + (rig.crits.analyses.get(analysisId)?.results.length ?? 0),
     0,
   )
   const doubled = samples.reduce((sum, { analysisId }) => sum + rig.crits.duplicateResults(analysisId).length, 0)
-  const ratio = rows / (rows - doubled)
-  return ratio <= ROWS_MAX ? [] : [`${ratio.toFixed(2)} times the rows`]
+  return rows / (rows - doubled)
 }
 
 /** The node that leads most queues. */

@@ -1,4 +1,4 @@
-// npm run test:partitions [-- --only TEXT]: a cluster of three, each node on a host of its own, comes to pieces and is mended.
+// npm run test:partitions [-- --only TEXT] [--write]: a cluster of three, each node on a host of its own, comes to pieces and is mended.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -7,8 +7,8 @@ import { freePort, type PrivateRabbitMq, startRabbitMq } from '@cuckoo-distribut
 import { seeded } from '../faults/random-run.js'
 import { startRig } from '../faults/rig.js'
 import { type Cell, describe, type Outcome, problemsOf, runCell, undisturbedRows } from '../faults/run-cell.js'
-import { tableOf } from '../faults/table.js'
-import { partitionCells, storm } from './cells.js'
+import { tableOf, writeProof } from '../faults/table.js'
+import { partitionCells, type Ratios, storm } from './cells.js'
 import { canPartition, Network } from './network.js'
 
 const HOSTS = 4
@@ -16,11 +16,17 @@ const { values } = parseArgs({
   options: {
     /** Only cells whose moment contains this. */
     only: { type: 'string', default: '' },
+    /** Renews docs/reliability.md if nothing is wrong. */
+    write: { type: 'boolean', default: false },
     /** Set by this program for itself, once it runs on the services' host: the name of the network. */
     network: { type: 'string' },
   },
 })
 
+if (values.write && values.only !== '') {
+  console.error('--write needs a whole run, without --only')
+  process.exit(2)
+}
 if (values.network !== undefined) process.exitCode = await runAll(Network.existing(values.network, HOSTS))
 else if (await canPartition()) process.exitCode = await runOnItsHost(`cluster${process.pid}`)
 else console.log('left out: only root can make network namespaces (and needs iproute2 for it)')
@@ -29,7 +35,15 @@ else console.log('left out: only root can make network namespaces (and needs ipr
 async function runOnItsHost(name: string): Promise<number> {
   await using network = await Network.create(name, HOSTS)
   const host = network.hosts.at(-1)?.namespace ?? ''
-  const itself = [process.execPath, fileURLToPath(import.meta.url), '--network', name, '--only', values.only]
+  const itself = [
+    process.execPath,
+    fileURLToPath(import.meta.url),
+    '--network',
+    name,
+    '--only',
+    values.only,
+    ...(values.write ? ['--write'] : []),
+  ]
   const child = spawn('ip', ['netns', 'exec', host, ...itself], { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
   const [code] = await once(child, 'exit')
@@ -37,27 +51,41 @@ async function runOnItsHost(name: string): Promise<number> {
 }
 
 async function runAll(network: Network): Promise<number> {
+  const started = performance.now()
   const outcomes: Outcome[] = []
   const problems: string[] = []
+  const ratios: Ratios = new Map()
   const parts = [
     // A node is called down after about `net_ticktime`: soon, so that a cut of seconds is noticed, or only when copies pile up.
-    { settings: ['cluster_partition_handling = pause_minority', 'net_ticktime = 5'], cells: partitionCells(network) },
-    { settings: ['cluster_partition_handling = ignore', 'net_ticktime = 60'], cells: [storm(network)] },
+    {
+      settings: ['cluster_partition_handling = pause_minority', 'net_ticktime = 5'],
+      cells: partitionCells(network, ratios),
+    },
+    { settings: ['cluster_partition_handling = ignore', 'net_ticktime = 60'], cells: [storm(network, ratios)] },
   ]
   for (const { settings, cells } of parts) {
     const wanted = cells.filter(({ moment }) => moment.includes(values.only))
-    if (wanted.length > 0) await runPart(network, settings, wanted, { outcomes, problems })
+    if (wanted.length > 0) await runPart(network, settings, wanted, { outcomes, problems, ratios })
   }
   console.log(`\n${tableOf(outcomes)}`)
   console.log(problems.length === 0 ? `${outcomes.length} cells, nothing lost` : problems.join('\n'))
-  return problems.length === 0 && outcomes.length > 0 ? 0 : 1
+  if (problems.length > 0 || outcomes.length === 0) return 1
+  if (values.write) {
+    const minutes = (performance.now() - started) / 60_000
+    const rows = [...ratios]
+      .filter(([, ratio]) => ratio > 1)
+      .map(([moment, ratio]) => `${ratio.toFixed(2)} (${moment})`)
+    const remarks = [`Rows by those that there should be, where more than 1: ${rows.join('; ') || 'nowhere'}.`]
+    await writeProof({ script: 'test:partitions', minutes, outcomes, remarks })
+  }
+  return 0
 }
 
 async function runPart(
   network: Network,
   settings: readonly string[],
   cells: readonly Cell[],
-  found: { readonly outcomes: Outcome[]; readonly problems: string[] },
+  found: { readonly outcomes: Outcome[]; readonly problems: string[]; readonly ratios: Ratios },
 ): Promise<void> {
   const rig = await startRig({ quorum: true, holdLimit: 600, startNodes: () => startCluster(network, settings) })
   try {
@@ -69,9 +97,8 @@ async function runPart(
       found.outcomes.push(outcome)
       found.problems.push(...problems)
       const seconds = ((performance.now() - begun) / 1000).toFixed(0)
-      console.log(
-        [`${cell.moment}: ${problems.length === 0 ? 'ok' : 'FAILED'} (${seconds} s)`, ...problems].join('\n  '),
-      )
+      const state = `${problems.length === 0 ? 'ok' : 'FAILED'}, ${found.ratios.get(cell.moment)?.toFixed(2)} times the rows`
+      console.log([`${cell.moment}: ${state} (${seconds} s)`, ...problems].join('\n  '))
     }
   } catch (error: unknown) {
     found.problems.push(`${settings.join(', ')}: ${describe(error)}`)

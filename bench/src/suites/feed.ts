@@ -3,11 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { runCritsService, startCrits, startCuckoo } from '@cuckoo-distributed/testing'
 import type { Bench } from '../bench.js'
 import type { Decoded } from '../children/decode.js'
-import { child, movingRate } from '../queues.js'
+import { COST_HEAD, child, costCells, movingRate, pairedRates } from '../queues.js'
 import { median } from '../statistics.js'
 import { atLeast, atMost, short, type Table } from '../table.js'
 import { runChild } from '../usage.js'
-import { COST_HEAD, costCells, pairedRates } from './broker.js'
 
 const ROUNDS = 3
 const SAMPLE = 90_000_000

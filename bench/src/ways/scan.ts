@@ -4,7 +4,7 @@ import { type ReportSink, type ScanOptions, scanReport } from '@cuckoo-distribut
 import { MAX_CALLS } from './max-calls.js'
 
 export const OPTIONS: ScanOptions = {
-  sections: { signatures: true, behavior: true },
+  sections: { signatures: true, behavior: true, network: true, configs: true, detections: true, files: true },
   maxCalls: MAX_CALLS,
   maxValueBytes: 65_536,
 }

@@ -6,8 +6,6 @@ const WAYS: Readonly<Record<string, () => Promise<Way>>> = {
   download: async () => (await import('./download.js')).download,
   scan: async () => (await import('./scan.js')).scan,
   'JSON.parse': async () => (await import('./parse.js')).parseWhole,
-  'stream-json': async () => (await import('./stream-json.js')).streamJson,
-  '@streamparser/json': async () => (await import('./streamparser.js')).streamparser,
 }
 
 export function loadWay(name: string): Promise<Way> {

@@ -44,6 +44,15 @@ export interface Parsed<Run> {
   readonly command: Command<Run> | undefined
 }
 
+const CHECK_OPTIONS: Readonly<Record<string, Options>> = {
+  'check-config': { type: 'boolean', describe: 'Check the configuration file and end' },
+  connect: {
+    type: 'boolean',
+    implies: 'check-config',
+    describe: 'With --check-config: look at the servers and directories that it names as well; changes nothing there',
+  },
+}
+
 /** Parses the arguments of this process. Throws ConfigError; `--help` and `--version` end the process. */
 export async function parseCommandLine<Run>(line: CommandLine<Run>): Promise<Parsed<Run>> {
   const { name, summary, positionals = {}, options = {}, commands = [] } = line
@@ -59,18 +68,18 @@ export async function parseCommandLine<Run>(line: CommandLine<Run>): Promise<Par
       requiresArg: true,
       describe: `Configuration file; default ${name}.conf.json here, then beside the executable`,
     })
-    .option('check-config', { type: 'boolean', describe: 'Check the configuration file and end', global: false })
-    .options(ofPlainStart(options))
     .alias('help', 'h')
     .version(process.env.SERVICE_VERSION ?? 'development')
     .strict()
     .fail((message, error) => {
       throw error ?? new ConfigError('arguments', [`${message}; see ${name} --help`])
     })
+  const plain = { ...CHECK_OPTIONS, ...options }
   if (Object.keys(positionals).length > 0) {
+    // A command of its own to yargs: it knows no options but those that are global, or given here.
     const usage = ['$0', ...Object.keys(positionals).map(each => `[${each}]`)].join(' ')
-    parser.command(usage, summary, builder => withArguments(builder, { positionals }))
-  }
+    parser.command(usage, summary, builder => withArguments(builder, { positionals, options: plain }))
+  } else parser.options(ofPlainStart(plain))
   for (const each of commands) {
     add(parser, each, chosen => {
       command = chosen

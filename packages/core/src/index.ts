@@ -1,5 +1,7 @@
+export { brokerAccount } from './broker/address.js'
 export { BrokerConnection } from './broker/connection.js'
 export { declareEventQueue, isDeclarationRefused } from './broker/event-sender.js'
+export { lookAtQueue, type QueueLook, withBroker } from './broker/look.js'
 export { Publisher, UndeliverableError } from './broker/publisher.js'
 export { declareQueue, type OwnQueue, stageQueues } from './broker/queues.js'
 export { SharedCauses } from './broker/shared-causes.js'
@@ -33,6 +35,7 @@ export {
 } from './headers.js'
 export { Intake } from './intake.js'
 export { createLogger, type Logger, logAvailability } from './logger.js'
+export type { Look } from './look.js'
 export {
   type CritsData,
   CritsDataWire,
@@ -81,4 +84,4 @@ export {
   StageKeys,
 } from './stage-config.js'
 export { type EventName, type Happening, NO_TELEMETRY, type Subject, type Telemetry, waitingFor } from './telemetry.js'
-export { directoryProblems, existingPart } from './usable.js'
+export { directoryProblems, existingPart, spaceLook } from './usable.js'

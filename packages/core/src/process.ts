@@ -7,6 +7,7 @@ import { type Arguments, type Commands, parseCommandLine } from './command-line.
 import { findConfigFile, loadConfig, noConfigFile } from './config.js'
 import { ConfigError, describeError } from './errors.js'
 import { createLogger, type LogConfig, type LogFile, type Logger, openLogFile } from './logger.js'
+import { type Look, takeLooks } from './look.js'
 import { Shutdown } from './shutdown.js'
 import { fileProblems, placeholders } from './usable.js'
 
@@ -36,6 +37,8 @@ export interface ProcessDefinition<C extends object> {
   check?(config: Readonly<C>): string[]
   /** Names what works and is most likely not meant. */
   advise?(config: Readonly<C>): string[]
+  /** What it needs of the world outside, for `--connect`. */
+  looks?(config: Readonly<C>): readonly Look[]
   /** Does the work until `shutdown.stop`; resolves with the exit code. */
   run(config: Readonly<C>, environment: ProcessEnvironment): Promise<number>
 }
@@ -76,6 +79,10 @@ async function start<C extends object>(definition: ProcessDefinition<C>): Promis
   if (!isCheck) {
     const output = command ? 'stderr' : 'stdout'
     return run(definition.name, { config, args, advice, output, work: command?.run ?? definition.run })
+  }
+  if (args.connect === true) {
+    const problems = await takeLooks(definition.looks?.(config) ?? [], line => process.stdout.write(`${line}\n`))
+    if (problems.length > 0) throw new ConfigError(source, problems)
   }
   process.stdout.write(`${source}: ok\n`)
   return EXIT.ok

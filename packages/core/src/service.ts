@@ -6,6 +6,7 @@ import { parseBrokers, showBrokers } from './broker/address.js'
 import { BrokerConnection, type BrokerConnectionOptions } from './broker/connection.js'
 import { Consumer } from './broker/consumer.js'
 import { EventSender, instanceName } from './broker/event-sender.js'
+import { brokerLooks } from './broker/look.js'
 import { Publisher } from './broker/publisher.js'
 import { declareQueues, type OwnQueue } from './broker/queues.js'
 import { SharedCauses } from './broker/shared-causes.js'
@@ -14,6 +15,7 @@ import { tlsFiles, tlsProblems } from './broker/tls.js'
 import type { Arguments, Command, CommandGroup } from './command-line.js'
 import { describeError } from './errors.js'
 import type { Logger } from './logger.js'
+import type { Look } from './look.js'
 import { type ProcessDefinition, type ProcessEnvironment, runProcess, type SchemaOf } from './process.js'
 import type { BoundStage } from './stage.js'
 import type { BrokerConfig } from './stage-config.js'
@@ -55,6 +57,8 @@ export interface ServiceDefinition<C extends BrokerConfig> {
   /** As for `ProcessDefinition`. */
   check?(config: Readonly<C>): string[]
   advise?(config: Readonly<C>): string[]
+  /** As for `ProcessDefinition`, beside the broker. */
+  looks?(config: Readonly<C>): readonly Look[]
   /** Makes clients and stages. Opens no connection that disposing does not end. */
   open(config: Readonly<C>, dependencies: ServiceDependencies): Promise<OpenService>
   /** To be done in place of consuming. */
@@ -76,6 +80,7 @@ export async function runService<C extends BrokerConfig>(definition: ServiceDefi
     commands: (definition.commands ?? []).map(command => asProcessCommand(definition, command)),
     check: config => [...checkBroker(config), ...(definition.check?.(config) ?? [])],
     advise: config => definition.advise?.(config) ?? [],
+    looks: config => [...brokerLooks(config, definition.queues(config)), ...(definition.looks?.(config) ?? [])],
     run: (config, environment) => serve(definition, config, environment),
   })
 }

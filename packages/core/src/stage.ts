@@ -120,6 +120,8 @@ export interface BoundStage {
   readonly intake?: Intake | undefined
   /** Milliseconds; default `HoldLimit`. `Infinity` for a stage whose waits are bounded by themselves. */
   readonly holdLimitMs?: number | undefined
+  /** See StageDefinition. */
+  readonly isCostly?: boolean | undefined
   run(context: StageContext): Promise<Outcome>
 }
 
@@ -129,6 +131,12 @@ export interface StageDefinition<M> {
   /** Closed while the stage wants no new messages. */
   readonly intake?: Intake | undefined
   readonly holdLimitMs?: number | undefined
+  /**
+   * Its work is not to be done again if that can be helped, and leaves what a repeat would double. After a long silence of
+   * the broker a delivery may be with someone else as well: it is carried out all the same. Default false: it is given
+   * back, so that nothing follows from it twice.
+   */
+  readonly isCostly?: boolean | undefined
   /** Bytes to message. Throws InvalidMessageError. */
   decode(body: Buffer): M
   /** What every log line about this message names, e.g. the analysis id. Never secrets. */
@@ -143,6 +151,7 @@ export function bindStage<M>(stage: StageDefinition<M>): BoundStage {
     prefetch: stage.prefetch,
     intake: stage.intake,
     holdLimitMs: stage.holdLimitMs,
+    isCostly: stage.isCostly,
     async run(context) {
       const message = stage.decode(context.delivery.body)
       context.describe({ ...stage.bindings?.(message), attempt: context.headers.attempts + 1 })

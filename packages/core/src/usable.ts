@@ -1,7 +1,9 @@
 // Checks of the files and directories that a configuration names, made once at start.
-import { accessSync, constants, existsSync, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { randomUUID } from 'node:crypto'
+import { accessSync, closeSync, constants, existsSync, openSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { describeError } from './errors.js'
+import type { Look } from './look.js'
 
 /** What is wrong with directories that files are to be made in, by key, one line each. */
 export function directoryProblems(directories: Readonly<Record<string, string>>): string[] {
@@ -14,6 +16,33 @@ export function directoryProblems(directories: Readonly<Record<string, string>>)
       return [`"${key}": ${path} cannot be written to: ${describeError(error)}`]
     }
   })
+}
+
+/**
+ * Whether files can really be made in a directory, and whether there is space for them, in bytes. `path`: one that is missing and will be
+ * made is looked at above itself.
+ */
+export function spaceLook(key: string, path: string, bytes: number): Look {
+  return {
+    what: `${key} ${path}`,
+    async problems() {
+      const there = existingPart(resolve(path))
+      try {
+        const probe = join(there, `.check-${randomUUID()}`)
+        closeSync(openSync(probe, 'wx', 0o600))
+        rmSync(probe)
+        const { bavail, bsize } = statfsSync(there)
+        const free = bavail * bsize
+        return free >= bytes ? [] : [`${MiB(free)} MiB are free, ${MiB(bytes)} MiB may be needed`]
+      } catch (error: unknown) {
+        return [`no file can be made in it: ${describeError(error)}`]
+      }
+    },
+  }
+}
+
+function MiB(bytes: number): number {
+  return Math.floor(bytes / 1024 / 1024)
 }
 
 /** What is wrong with files that are to be appended to, by key; empty = none. Their directories are made where missing. */

@@ -5,7 +5,12 @@ import { test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
 import type { ChannelModel } from 'amqplib'
 import { pino } from 'pino'
-import { BrokerSizeLimitError, ConfirmChannel, UnknownOutcomeError } from '../src/broker/confirm-channel.js'
+import {
+  BrokerSizeLimitError,
+  ConfirmChannel,
+  type Outgoing,
+  UnknownOutcomeError,
+} from '../src/broker/confirm-channel.js'
 import { ReadingTime } from '../src/broker/reading-time.js'
 import { Silence } from '../src/broker/silence.js'
 import { Unanswered } from '../src/broker/unanswered.js'
@@ -31,7 +36,16 @@ class FakeChannel extends EventEmitter {
   }
 }
 
-function setUp(options: { places?: number; placeMs?: number; silentMs?: number; maxBytes?: number } = {}) {
+interface SetUp {
+  places?: number
+  patienceMs?: number
+  quietMs?: number
+  silentMs?: number
+  maxBytes?: number
+}
+
+function setUp(options: SetUp = {}) {
+  const { patienceMs = 60_000 } = options
   const lines: Record<string, unknown>[] = []
   const log = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) })
   const channels: FakeChannel[] = []
@@ -45,18 +59,28 @@ function setUp(options: { places?: number; placeMs?: number; silentMs?: number; 
     },
   } as unknown as ChannelModel
   const readingTime = new ReadingTime()
+  let lateAnswers = 0
+  const unanswered = new Unanswered({
+    readingTime,
+    maxBytes: options.maxBytes ?? 1000,
+    quietMs: options.quietMs ?? 60_000,
+    patienceMs,
+    onLateAnswer: () => {
+      lateAnswers += 1
+    },
+  })
   const channel = new ConfirmChannel({
     connection: { connected: async () => model, readingTime },
     silence: new Silence(log, options.silentMs ?? 60_000),
-    unanswered: new Unanswered(options.maxBytes ?? 1000),
+    unanswered,
     places: options.places ?? 10,
-    placeMs: options.placeMs ?? 60_000,
+    patienceMs,
   })
   const controller = new AbortController()
   let count = 0
-  const publish = (bytes = 1, signal = controller.signal) => {
+  const publish = (bytes = 1, signal = controller.signal, more: Partial<Outgoing> = {}) => {
     count += 1
-    const message = { queue: 'q', body: Buffer.alloc(bytes), headers: {}, messageId: `m${count}` }
+    const message = { queue: 'q', body: Buffer.alloc(bytes), headers: {}, messageId: `m${count}`, ...more }
     const outcome = channel.publish(message, signal)
     outcome.catch(() => undefined)
     return outcome
@@ -67,7 +91,29 @@ function setUp(options: { places?: number; placeMs?: number; silentMs?: number; 
   const holdOpening = (until: Promise<void>) => {
     open = () => until
   }
-  return { publish, sent, untilSent, channels, controller, readingTime, lines, holdOpening }
+  /** Until nothing more is sent to a queue. */
+  const untilSilent = (queue = 'q') =>
+    waitFor(
+      async () => {
+        const sending = await unanswered.take(queue, 0, controller.signal)
+        const isSilent = !sending.isAdmitted
+        sending.end(false)
+        return isSilent
+      },
+      { describe: `${queue} to be silent`, everyMs: 1 },
+    )
+  return {
+    publish,
+    untilSilent,
+    sent,
+    untilSent,
+    channels,
+    controller,
+    readingTime,
+    lines,
+    holdOpening,
+    lateAnswers: () => lateAnswers,
+  }
 }
 
 const turns = async () => {
@@ -168,7 +214,7 @@ for (const end of ['answered', 'lost with their channel']) {
 }
 
 test('a publish without an answer is named, leaves its place, and its late answer counts', async () => {
-  const { publish, sent, untilSent, lines } = setUp({ places: 1, silentMs: 5, placeMs: 20 })
+  const { publish, sent, untilSent, lines } = setUp({ places: 1, silentMs: 5, patienceMs: 20 })
   const [first, second] = [publish(), publish()]
   await untilSent(1)
   assert.equal(lines.length, 0)
@@ -187,7 +233,7 @@ test('a publish without an answer is named, leaves its place, and its late answe
 })
 
 test('a publish keeps its place while it is not too late, and while the broker reads nothing', async () => {
-  const { publish, sent, readingTime, lines } = setUp({ places: 1, silentMs: 5, placeMs: 10 })
+  const { publish, sent, readingTime, lines } = setUp({ places: 1, silentMs: 5, patienceMs: 10 })
   readingTime.block()
   const [first, second] = [publish(), publish()]
   await new Promise(resolve => setTimeout(resolve, 60))
@@ -200,8 +246,142 @@ test('a publish keeps its place while it is not too late, and while the broker r
   assert.equal(await second, 'confirmed')
 })
 
+test('to a queue that is silent nothing more is sent until it answers; to others it is', async () => {
+  const { publish, sent, untilSent, untilSilent, lateAnswers } = setUp({ quietMs: 5 })
+  const early = [publish(), publish()]
+  await untilSent(2)
+  await untilSilent()
+  const late = [publish(), publish()]
+  const other = publish(1, undefined, { queue: 'other' })
+  await untilSent(3)
+  await turns()
+  assert.deepEqual(
+    sent().map(({ id }) => id),
+    ['m1', 'm2', 'm5'],
+  )
+  sent()[2]?.answer(null)
+  assert.equal(await other, 'confirmed')
+  await turns()
+  assert.equal(sent().length, 3, 'the answer of another queue says nothing')
+  sent()[1]?.answer(null)
+  await untilSent(5)
+  for (const { answer } of sent()) answer(null)
+  await Promise.all([...early, ...late])
+  assert.equal(lateAnswers(), 0)
+})
+
+test('a silent queue is asked by one message at a time, ever more rarely', async () => {
+  const { publish, sent, untilSent, untilSilent, lateAnswers } = setUp({ quietMs: 1, patienceMs: 15 })
+  const sentAt: number[] = []
+  const admit = () => void sentAt.push(performance.now())
+  const outcomes = [publish(1, undefined, { admit })]
+  await untilSent(1)
+  await untilSilent()
+  for (let more = 0; more < 4; more += 1) outcomes.push(publish(1, undefined, { admit }))
+  await untilSent(4)
+  const [first = 0, second = 0, third = 0, fourth = 0] = sentAt
+  assert.ok(second - first >= 59 && third - second >= 119 && fourth - third >= 239, String(sentAt))
+  sent()[0]?.answer(null)
+  await untilSent(5)
+  assert.equal(lateAnswers(), 1)
+  for (const { answer } of sent()) answer(null)
+  await Promise.all(outcomes)
+})
+
+test('who comes when it is time to ask a silent queue does so at once', async () => {
+  const { publish, sent, untilSent, untilSilent } = setUp({ quietMs: 1, patienceMs: 10 })
+  const first = publish()
+  await untilSent(1)
+  await untilSilent()
+  await new Promise(resolve => setTimeout(resolve, 60))
+  const second = publish()
+  await untilSent(2)
+  const third = publish()
+  await turns()
+  assert.equal(sent().length, 2)
+  for (const { answer } of sent()) answer(null)
+  await untilSent(3)
+  sent()[2]?.answer(null)
+  await Promise.all([first, second, third])
+})
+
+test('what follows from a delivery that came during the silence asks at once, and then more rarely', async () => {
+  const { publish, sent, untilSent, untilSilent } = setUp({ quietMs: 30 })
+  const outcomes = [publish(1, undefined, { arrivedAt: performance.now() })]
+  await untilSent(1)
+  const early = performance.now()
+  await untilSilent()
+  outcomes.push(publish(1, undefined, { arrivedAt: early }))
+  await turns()
+  assert.equal(sent().length, 1)
+  const askedAt = performance.now()
+  outcomes.push(publish(1, undefined, { arrivedAt: performance.now() }))
+  await untilSent(2)
+  outcomes.push(publish(1, undefined, { arrivedAt: performance.now() }))
+  await turns()
+  assert.equal(sent().length, performance.now() - askedAt < 30 ? 2 : 3)
+  await new Promise(resolve => setTimeout(resolve, 40))
+  const before = sent().length
+  outcomes.push(publish(1, undefined, { arrivedAt: performance.now() }))
+  await untilSent(before + 1)
+  sent()[0]?.answer(null)
+  await untilSent(5)
+  for (const { answer } of sent()) answer(null)
+  await Promise.all(outcomes)
+})
+
+test('what waits for a silent queue can be called off: by its signal, and by what is known once it may be sent', async () => {
+  const { publish, sent, untilSent, untilSilent, lateAnswers } = setUp({ quietMs: 1, patienceMs: 10 })
+  const first = publish()
+  await untilSent(1)
+  await untilSilent()
+  const patience = new AbortController()
+  const second = publish(1, patience.signal)
+  patience.abort(new Error('HoldLimit'))
+  await assert.rejects(second, /HoldLimit/)
+  assert.equal(getEventListeners(patience.signal, 'abort').length, 0)
+  const admit = () => {
+    if (lateAnswers() > 0) throw new Error('given to someone else')
+  }
+  const asking = publish(1, undefined, { admit })
+  await untilSent(2)
+  const third = publish(1, undefined, { admit })
+  sent()[0]?.answer(null)
+  await assert.rejects(third, /given to someone else/)
+  assert.equal(sent().length, 2)
+  sent()[1]?.answer(null)
+  assert.deepEqual(await Promise.all([first, asking]), ['confirmed', 'confirmed'])
+})
+
+test('nobody is left to answer once the channel is dead: what waited is sent on the next one', async () => {
+  const { publish, sent, untilSent, untilSilent, channels, lateAnswers } = setUp({ quietMs: 1 })
+  const first = publish()
+  await untilSent(1)
+  await untilSilent()
+  const second = publish()
+  await turns()
+  channels[0]?.fail(new Error('connection lost'))
+  await assert.rejects(first, UnknownOutcomeError)
+  await untilSent(1, 1)
+  sent(1)[0]?.answer(null)
+  assert.equal(await second, 'confirmed')
+  assert.equal(lateAnswers(), 0)
+})
+
+test('under an alarm of the broker no queue is silent', async () => {
+  const { publish, sent, untilSent, readingTime } = setUp({ quietMs: 1, patienceMs: 2 })
+  readingTime.block()
+  const first = publish()
+  await untilSent(1)
+  await new Promise(resolve => setTimeout(resolve, 20))
+  const second = publish()
+  await untilSent(2)
+  for (const { answer } of sent()) answer(null)
+  await Promise.all([first, second])
+})
+
 test('an answer in time is never named as late', async () => {
-  const { publish, sent, untilSent, lines } = setUp({ silentMs: 20, placeMs: 30 })
+  const { publish, sent, untilSent, lines } = setUp({ silentMs: 20, patienceMs: 30 })
   const outcome = publish()
   await untilSent(1)
   sent()[0]?.answer(null)

@@ -22,7 +22,7 @@ test('memory alarm: deadlines stand still, nothing is repeated or lost, and it g
   const { broker, queues, lines, end } = await startHarness(t, {
     url: node.url,
     silentMs,
-    placeMs: silentMs,
+    patienceMs: silentMs,
     handle: async (context, { out }) => {
       if (context.delivery.body.toString() === 'one') await goOn.opened
       return forward(out, context.delivery.body)

@@ -28,7 +28,7 @@ test('publishing connection cut between publish and confirm: the same bytes agai
 })
 
 test('publishing connection that hangs: nothing is repeated while it lives, and the late confirm counts', async t => {
-  const { proxy, harness, passes } = await startBehindProxy(t, { silentMs: 50, placeMs: 100 })
+  const { proxy, harness, passes } = await startBehindProxy(t, { silentMs: 50, patienceMs: 100 })
   const { broker, queues, end, lines } = harness
   const confirm = `confirm of a message for "${queues.out}"`
   const named = stepsOf(lines, confirm)
@@ -111,7 +111,7 @@ interface Passes {
 
 async function startBehindProxy(
   t: TestContext,
-  options: { silentMs?: number; placeMs?: number; warmUp?: boolean } = {},
+  options: { silentMs?: number; patienceMs?: number; warmUp?: boolean } = {},
 ) {
   const broker = await brokerForTests(t)
   const proxy = await TcpProxy.start({ port: Number(new URL(broker.url).port) })

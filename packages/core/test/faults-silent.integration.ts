@@ -26,7 +26,7 @@ test('an unanswered publish is not repeated, keeps no place from others, and its
   const { broker, queues, lines, end } = await startHarness(t, {
     url: node.url,
     silentMs: 100,
-    placeMs: 200,
+    patienceMs: 200,
     handle: async ({ delivery }, { out }) => {
       if (delivery.body.length > MiB) throw new Error('no')
       return forward(out, large)
@@ -49,6 +49,44 @@ test('an unanswered publish is not repeated, keeps no place from others, and its
   assert.equal(await broker.depth(queues.in), 0)
   assert.deepEqual(named(), [WAITING, AGAIN])
 })
+
+for (const isCostly of [false, true]) {
+  const what = isCostly ? 'carried out all the same' : 'given back'
+  test(`after a long silence what is in hand is ${what}${isCostly ? ' when its work costs much' : ''}`, async t => {
+    const second = gate()
+    let passes = 0
+    const { broker, queues, lines, end } = await startHarness(t, {
+      url: node.url,
+      silentMs: 20,
+      quietMs: 50,
+      patienceMs: 200,
+      isCostly,
+      handle: async ({ delivery }, { out }) => {
+        passes += 1
+        if (delivery.body.toString() !== 'one') await second.opened
+        return forward(out, delivery.body)
+      },
+    })
+    const named = stepsOf(lines, `confirm of a message for "${queues.out}"`)
+    const resume = await suspend(t, queues.out)
+    const bodies = ['one', 'two', 'three', 'four', 'five', 'six']
+    for (const body of bodies) await broker.publish(queues.in, body)
+    await until(named)
+    await waitFor(() => passes === bodies.length, { describe: 'all to be in hand' })
+    await new Promise(resolve => setTimeout(resolve, 400)) // a silence that is long
+    second.open()
+    await resume()
+    await waitFor(async () => ((await broker.depth(queues.out)) ?? 0) === bodies.length, { describe: 'all of them' })
+    await waitFor(async () => (await broker.depth(queues.in)) === 0, { describe: 'nothing to wait' })
+    await end()
+    const copies = (await broker.takeAll(queues.out)).map(copy => copy.body.toString())
+    assert.deepEqual(copies.sort(), bodies.sort())
+    const givenBack = lines.filter(line => line.msg === 'given back to its queue').length
+    assert.equal(givenBack, passes - bodies.length)
+    // Those that ask a silent queue are sent; there is time for few.
+    assert.ok(isCostly ? givenBack === 0 : givenBack > 0, `${givenBack}`)
+  })
+}
 
 test('a body that the broker refuses takes no small one with it: they share no channel', async t => {
   const { broker, queues, lines, end } = await startHarness(t, {

@@ -28,11 +28,13 @@ export interface Harness {
 export interface HarnessOptions {
   readonly handle: (context: StageContext, queues: Harness['queues']) => Promise<Outcome>
   readonly prefetch?: number
+  readonly isCostly?: boolean
   readonly bytesInHand?: number
   readonly holdLimitMs?: number
   readonly maxMessageSize?: number
   /** See PublisherOptions. */
-  readonly placeMs?: number
+  readonly patienceMs?: number
+  readonly quietMs?: number
   readonly maxUnansweredBytes?: number
   readonly silentMs?: number
   readonly intake?: Intake
@@ -64,7 +66,8 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
     queues: own,
     queueType,
     maxMessageSize,
-    placeMs: options.placeMs,
+    patienceMs: options.patienceMs,
+    quietMs: options.quietMs,
     maxUnansweredBytes: options.maxUnansweredBytes,
     silentMs: options.silentMs,
   })
@@ -72,6 +75,7 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
   const bound = bindStage({
     queue: queues.in,
     prefetch: options.prefetch ?? 10,
+    isCostly: options.isCostly,
     intake: options.intake,
     decode: body => body,
     handle: (_, context) => options.handle(context, queues),

@@ -9,6 +9,11 @@ import { Unanswered } from '../src/broker/unanswered.js'
 const { signal } = new AbortController()
 const turn = () => new Promise(resolve => setImmediate(resolve))
 
+function bounded(maxBytes: number) {
+  const ms = 60_000
+  return new Unanswered({ readingTime: new ReadingTime(), maxBytes, quietMs: ms, patienceMs: ms, onLateAnswer() {} })
+}
+
 function silenceAfter(ms: number) {
   const lines: string[] = []
   const log = pino({}, { write: (line: string) => void lines.push(`${JSON.parse(line).msg} ${JSON.parse(line).step}`) })
@@ -71,7 +76,7 @@ test('what was called off does not run, even after a block', async () => {
 })
 
 test('bytes without an answer are bounded for each queue by itself', async () => {
-  const unanswered = new Unanswered(100)
+  const unanswered = bounded(100)
   const order: string[] = []
   const take = async (name: string, queue: string, bytes: number, from = signal) => {
     const answered = await unanswered.take(queue, bytes, from)
@@ -83,25 +88,25 @@ test('bytes without an answer are bounded for each queue by itself', async () =>
   const other = await take('other', 'b', 100)
   await turn()
   assert.deepEqual(order, ['first', 'other'])
-  first()
+  first.end(true)
   const secondAnswered = await second
   const huge = take('huge', 'a', 1000)
   await turn()
   assert.deepEqual(order, ['first', 'other', 'second'])
-  secondAnswered()
-  ;(await huge)()
-  other()
+  secondAnswered.end(true)
+  ;(await huge).end(true)
+  other.end(true)
   assert.deepEqual(order, ['first', 'other', 'second', 'huge'], 'one that is larger than the bound goes alone')
 })
 
 test('who gives up waiting for bytes holds none', async () => {
-  const unanswered = new Unanswered(100)
+  const unanswered = bounded(100)
   const answered = await unanswered.take('a', 100, signal)
   const controller = new AbortController()
   const waiting = unanswered.take('a', 1, controller.signal)
   controller.abort(new Error('HoldLimit'))
   await assert.rejects(waiting, /HoldLimit/)
-  answered()
+  answered.end(true)
   const all = await unanswered.take('a', 100, signal)
   const more = unanswered.take('a', 1, signal)
   let got = false
@@ -110,6 +115,6 @@ test('who gives up waiting for bytes holds none', async () => {
   })
   await turn()
   assert.equal(got, false)
-  all()
+  all.end(true)
   await more
 })

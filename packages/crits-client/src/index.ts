@@ -11,6 +11,7 @@ export {
   type SampleErrorCode,
 } from './errors.js'
 export type { KnownSample } from './known-sample.js'
+export { critsLooks, critsUser } from './look.js'
 export { type ReadSampleOptions, readSample } from './read-sample.js'
 export {
   POSTING_ORDER,

@@ -15,5 +15,6 @@ export {
 } from './errors.js'
 export { type Fault, faultOf } from './fault.js'
 export { multipartUpload, type Upload, type UploadFile, UploadSizeError } from './multipart.js'
+export { type ReachOptions, reachProblems, statusProblem } from './reach.js'
 export { HttpResponse } from './response.js'
 export { checkUrl, displayUrl, parseBaseUrl, UrlError, urlProblems } from './url.js'

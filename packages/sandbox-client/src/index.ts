@@ -26,6 +26,7 @@ export {
   WebPageError,
 } from './errors.js'
 export { ListWindow } from './list-window.js'
+export { sandboxLooks } from './look.js'
 export { isMarked, type LookOptions, MarkIndex, type MarkIndexOptions, type TaskMark } from './mark-index.js'
 export { sandboxNotices } from './notices.js'
 export { isFinal, type ListedPhase, type Phase } from './phase.js'

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import test from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { extract } from 'tar-stream'
-import { bigArchive, bzip2, type Compression, collect, tar } from '../src/archive/index.js'
-import { bunzip2 } from './archive-bunzip2.js'
+import { bigArchive, type Compression, collect, compress, tar } from '../src/archive/index.js'
+import { bunzip2, members } from './archives.js'
 
 /** The body of a Cuckoo 1.2's answer to /tasks/report/<id>/dropped with hostile file names. */
 const GENUINE = [
@@ -18,27 +17,12 @@ const GENUINE = [
 /** The same server's answer when nothing was dropped and there is no `files` directory. */
 const GENUINE_EMPTY = '425a6839314159265359597bb8e40000145000c00004000008200030cc0529a61362278bb9229c28482cbddc7200'
 
-async function members(archive: Buffer): Promise<{ name: string; type: string; content: Buffer }[]> {
-  // The type of the options lacks what the library documents: file names in latin1 keep every byte.
-  const options: object = { filenameEncoding: 'latin1' }
-  const reader = extract(options)
-  reader.end(archive)
-  const found = []
-  for await (const entry of reader) {
-    const content = await collect(entry as AsyncIterable<Buffer>)
-    found.push({ name: entry.header.name, type: entry.header.type ?? '', content })
-    entry.resume()
-  }
-  return found
-}
-
 test('an empty archive is the one that a genuine Cuckoo sends', async () => {
-  const packed = await collect(bzip2(tar([])))
-  assert.equal(packed.length, GENUINE_EMPTY.length / 2)
-  assert.deepEqual(bunzip2(packed), bunzip2(Buffer.from(GENUINE_EMPTY, 'hex')))
+  const packed = await collect(compress(tar([]), 'bz2'))
+  assert.equal(packed.toString('hex'), GENUINE_EMPTY)
 })
 
-test('the members of a genuine archive, packed again, give the same tar and read the same after bzip2', async () => {
+test('the members of a genuine archive, packed again, give the same tar', async () => {
   const genuine = bunzip2(Buffer.from(GENUINE, 'base64'))
   const found = await members(genuine)
   assert.ok(
@@ -59,7 +43,6 @@ test('the members of a genuine archive, packed again, give the same tar and read
   )
   // Modification times, and with them the checksums, are the only difference.
   assert.deepEqual(withoutTimes(again), withoutTimes(genuine))
-  assert.deepEqual(bunzip2(await collect(bzip2([again]))), again)
 })
 
 function withoutTimes(archive: Buffer): Buffer {
@@ -68,21 +51,6 @@ function withoutTimes(archive: Buffer): Buffer {
     if (copy.toString('latin1', at + 257, at + 262) === 'ustar') copy.fill(0, at + 136, at + 156)
   }
   return copy
-}
-
-for (const [what, data] of Object.entries({
-  'one byte': Buffer.from('x'),
-  'a run of four': Buffer.from('aaaa'),
-  'a run of 255 and more': Buffer.alloc(1000, 'r'),
-  'a period': Buffer.from('ab'.repeat(2000)),
-  'all bytes': Buffer.from(Array.from({ length: 512 }, (_, index) => index & 255)),
-  noise: randomBytes(60_000),
-  text: Buffer.from(Array.from({ length: 9000 }, (_, index) => `${index * 7919} `).join('')),
-  'two blocks': Buffer.from(`${'0123456789'.repeat(100)}|`.repeat(900)),
-})) {
-  test(`bzip2 of ${what} decodes to the same bytes`, async () => {
-    assert.ok(bunzip2(await collect(bzip2([data]))).equals(data))
-  })
 }
 
 test('a streamed tar member that is shorter than its size is an error', async () => {

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import test, { type TestContext } from 'node:test'
-import { type CapeOptions, type CapeStandIn, startCape, zip } from '../src/cape/index.js'
+import { zip } from '../src/archive/zip.js'
+import { type CapeOptions, type CapeStandIn, startCape } from '../src/cape/index.js'
 import { send } from './cuckoo-client.js'
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }

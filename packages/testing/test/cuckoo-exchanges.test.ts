@@ -47,6 +47,18 @@ const EXCHANGES: Readonly<Record<string, readonly [old: Expected, new_: Expected
     [500, html, '<pre>Internal Server Error</pre>'],
     [500, 'text/html', 'Either the server is overloaded'],
   ],
+  'GET /pcap/get/1': [
+    [404, html, '<pre>File not found</pre>'],
+    [404, 'application/json', '"message": "File not found"'],
+  ],
+  'GET /tasks/screenshots/1': [
+    [200, 'application/zip', 'PK'],
+    [200, 'application/zip', 'PK'],
+  ],
+  'GET /tasks/screenshots/999999': [
+    [404, html, 'storage/analyses/999999/shots</pre>'],
+    [404, 'application/json', '"message": "Task not found"'],
+  ],
   'GET /tasks/report/1': [
     [200, html, '{\n    "info": {'],
     [200, 'application/json', '{\n    "info": {'],

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import test from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { extract } from 'tar-stream'
 import { collect } from '../src/archive/index.js'
 import {
   bigReport,
@@ -13,24 +12,10 @@ import {
   reportText,
   sampleFacts,
 } from '../src/cuckoo/index.js'
-import { bunzip2 } from './archive-bunzip2.js'
+import { bunzip2, members } from './archives.js'
 import { create, reported, send, start } from './cuckoo-client.js'
 
-/** Members of a tar archive; names keep every byte as one character. */
-async function members(archive: Buffer): Promise<{ name: string; content: Buffer }[]> {
-  // The type of the options lacks what the library documents.
-  const options: object = { filenameEncoding: 'latin1' }
-  const reader = extract(options)
-  reader.end(archive)
-  const found = []
-  for await (const entry of reader) {
-    const content = await collect(entry as AsyncIterable<Buffer>)
-    if (entry.header.type === 'file') found.push({ name: entry.header.name, content })
-    entry.resume()
-  }
-  return found
-}
-
+const filesOf = async (archive: Buffer) => (await members(archive)).filter(({ type }) => type === 'file')
 const md5 = (content: Buffer | string): string => createHash('md5').update(content).digest('hex')
 const SAMPLE = Buffer.from('MZ\x90\0 this program http://evil.example/ \0\0 Software key \x01 mutex name', 'latin1')
 
@@ -132,7 +117,7 @@ for (const [version, query, unpack] of [
     const report = JSON.parse((await send(`${cuckoo.url}/tasks/report/1`)).body.toString())
     const answer = await send(`${cuckoo.url}/tasks/report/1/dropped${query}`)
     assert.equal(answer.headers['content-type'], 'application/x-tar; charset=UTF-8')
-    const files = await members(unpack(answer.body))
+    const files = await filesOf(unpack(answer.body))
     const listed = report.dropped.map((file: { path: string; md5: string; size: number }) => [
       file.path.split('/analyses/1/')[1],
       file.md5,
@@ -177,7 +162,7 @@ test('names that are not UTF-8 go into the archive as they are, and into the rep
   const cuckoo = await start(t, { dropped: () => dropped })
   await create(cuckoo.url)
   await reported(cuckoo, 1)
-  const [file] = await members(bunzip2((await send(`${cuckoo.url}/tasks/report/1/dropped`)).body))
+  const [file] = await filesOf(bunzip2((await send(`${cuckoo.url}/tasks/report/1/dropped`)).body))
   assert.ok(file?.name.endsWith('/\xe4latin1.bin'))
   assert.equal(
     JSON.parse((await send(`${cuckoo.url}/tasks/report/1`)).body.toString()).dropped[0].name,

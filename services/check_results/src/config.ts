@@ -1,11 +1,12 @@
 // The configuration of check_results: its keys, and what of it cannot be used.
-import { prefetchKey, StageKeys } from '@cuckoo-distributed/core'
+import { type Look, prefetchKey, StageKeys } from '@cuckoo-distributed/core'
 import { VerifySSL } from '@cuckoo-distributed/http'
 import {
   AllowedCuckooURLs,
   CuckooAwayLimit,
   CuckooTokens,
   requestsPerMinuteKey,
+  sandboxLooks,
 } from '@cuckoo-distributed/sandbox-client'
 import Type, { type Static } from 'typebox'
 
@@ -37,3 +38,8 @@ export const CheckResultsSchema = Type.Object(
 )
 
 export type CheckResultsConfig = Readonly<Static<typeof CheckResultsSchema>>
+
+/** What it needs of the world outside: the sandboxes that the configuration names. */
+export function looks({ AllowedCuckooURLs, CuckooTokens, VerifySSL: verifySsl }: CheckResultsConfig): Look[] {
+  return sandboxLooks([...AllowedCuckooURLs, ...Object.keys(CuckooTokens)], { verifySsl, apiTokens: CuckooTokens })
+}

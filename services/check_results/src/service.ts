@@ -13,7 +13,7 @@ import { checkUrl, displayUrl, parseBaseUrl } from '@cuckoo-distributed/http'
 import { cuckooProblems, rateOf } from '@cuckoo-distributed/sandbox-client'
 import { check } from './check.js'
 import { CLOCKS } from './clocks.js'
-import { type CheckResultsConfig, CheckResultsSchema } from './config.js'
+import { type CheckResultsConfig, CheckResultsSchema, looks } from './config.js'
 import { TaskVanishedError } from './verdicts.js'
 import { Watchers } from './watchers.js'
 
@@ -27,6 +27,7 @@ export const checkResults: ServiceDefinition<CheckResultsConfig> = {
   queues: config => stageQueues(config, config.QueueType),
   failedQueue: config => config.FailedQueue,
   check: cuckooProblems,
+  looks,
   async open(config, { log, stop }) {
     const allowed = config.AllowedCuckooURLs.map(parseBaseUrl)
     const watchers = new Watchers({

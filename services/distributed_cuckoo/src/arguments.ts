@@ -88,7 +88,7 @@ const USAGE = `usage: distributed_cuckoo [-h] [-d] [--db DB] [--uptime-logfile F
 
 /** Completes an option of which only the beginning is given, if there is one such option, as Python's argparse does. */
 export function completeOptions(argv: readonly string[]): string[] {
-  const names = [...Object.keys(options), 'config', 'check-config', 'help', 'version']
+  const names = [...Object.keys(options), 'config', 'check-config', 'connect', 'help', 'version']
   return argv.map(argument => {
     const [, prefix = '', rest = ''] = /^--([a-z][a-z-]*)(=.*)?$/s.exec(argument) ?? []
     if (prefix === '' || names.includes(prefix)) return argument

@@ -1,15 +1,16 @@
 /** The service: store, files, HTTP server and scheduler in one process. */
-import type { Logger, ProcessDefinition, ProcessEnvironment } from '@cuckoo-distributed/core'
+import { type Logger, type ProcessDefinition, type ProcessEnvironment, spaceLook } from '@cuckoo-distributed/core'
+import { sandboxLooks } from '@cuckoo-distributed/sandbox-client'
 import { linkedController } from '@cuckoo-distributed/wait'
 import type { FastifyInstance } from 'fastify'
 import { apis } from './apis.js'
 import { completeOptions, mergeArguments, options, positionals } from './arguments.js'
 import { configProblems, type DistributedConfig, DistributedSchema } from './config.js'
 import { Scheduler } from './dispatch/scheduler.js'
-import { openFiles } from './files/files.js'
 import { Janitor } from './files/janitor.js'
+import { openFiles } from './files/open-files.js'
 import { createServer } from './server/server.js'
-import { openStore } from './store/open.js'
+import { openStore, storeLooks } from './store/open.js'
 
 export const distributedCuckoo: ProcessDefinition<DistributedConfig> = {
   name: 'distributed_cuckoo',
@@ -20,19 +21,27 @@ export const distributedCuckoo: ProcessDefinition<DistributedConfig> = {
   rewrite: completeOptions,
   merge: mergeArguments,
   check: configProblems,
+  looks: ({ Database, SamplesDirectory, ReportsDirectory, MinFreeSpace, NodeTokens, VerifySSL: verifySsl }) => [
+    ...storeLooks(Database),
+    spaceLook('SamplesDirectory', SamplesDirectory, MinFreeSpace),
+    spaceLook('ReportsDirectory', ReportsDirectory, MinFreeSpace),
+    ...sandboxLooks(Object.keys(NodeTokens), { verifySsl, apiTokens: NodeTokens, tokenKey: 'NodeTokens' }),
+  ],
   run,
 }
 
 async function run(config: DistributedConfig, { log, shutdown }: ProcessEnvironment): Promise<number> {
   await using store = await openStore({ url: config.Database, keepSamples: config.KeepSamples, log })
-  const files = await openFiles(config, store.id)
+  const files = await openFiles(config, store, log)
   const janitor = new Janitor({ store, files, log })
   const scheduler = new Scheduler({ store, files, config, log })
   const context = { config, store, files, janitor, log, closing: shutdown.stop, wake: () => scheduler.wake() }
   const { app } = createServer(context, apis)
   try {
     await listen(app, config, log)
-    await runLoops([signal => scheduler.run(signal), signal => janitor.run(signal)], shutdown.stop)
+    const { samples, reports } = files
+    const watches = [samples, reports].map(directory => (signal: AbortSignal) => directory.watch(signal))
+    await runLoops([signal => scheduler.run(signal), signal => janitor.run(signal), ...watches], shutdown.stop)
   } finally {
     await close(app, shutdown.force)
   }

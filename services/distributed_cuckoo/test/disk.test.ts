@@ -5,14 +5,18 @@ import { mkdir, open, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, test } from 'node:test'
+import { createLogger } from '@cuckoo-distributed/core'
 import { spyOnFiles, waitFor } from '@cuckoo-distributed/testing'
-import { openFiles } from '../src/files/files.js'
+import { openFiles } from '../src/files/open-files.js'
 import { storeReport } from '../src/files/report-file.js'
 import { connectNode } from '../src/nodes/inspect-node.js'
 import { fakeNode, folderOf } from './contract-scene.js'
 import { configWith, makeNode, makeScene } from './dispatch-scene.js'
 
 const { signal } = new AbortController()
+const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
+/** As of a database that is new. */
+const DATABASE = { id: 'id', hasDirectories: async () => false, recordDirectories: async () => {} }
 
 /** What this process has open in the folder. */
 function openIn(folder: string): string[] {
@@ -39,7 +43,7 @@ async function filesIn(folder: string): Promise<string[]> {
 describe('a sample', () => {
   test('and the directory that names it are on disk before it is said to be saved; only its owner may read it', async t => {
     const folder = await folderOf(t)
-    const files = await openFiles(configWith(folder), 'id')
+    const files = await openFiles(configWith(folder), DATABASE, log)
     const { steps, note } = await spyOnFiles(t)
     const sample = await files.saveSample(Readable.from([Buffer.alloc(600_000, 'x'), Buffer.from('y')]), signal)
     note('saved')
@@ -60,7 +64,7 @@ describe('a sample', () => {
   ] as const) {
     test(`${name} leaves no file and nothing open`, async t => {
       const folder = await folderOf(t)
-      const files = await openFiles(configWith(folder), 'id')
+      const files = await openFiles(configWith(folder), DATABASE, log)
       const stop = new AbortController()
       const stream = new Readable({ read() {} })
       // As the parser of forms does.
@@ -77,7 +81,7 @@ describe('a sample', () => {
 
   test('that fills the disk below MinFreeSpace is refused as one that has no space, and leaves nothing', async t => {
     const folder = await folderOf(t)
-    const files = await openFiles(configWith(folder, { MinFreeSpace: Number.MAX_SAFE_INTEGER }), 'id')
+    const files = await openFiles(configWith(folder, { MinFreeSpace: Number.MAX_SAFE_INTEGER }), DATABASE, log)
     const big = Readable.from([Buffer.alloc(600_000), Buffer.alloc(600_000)])
     await assert.rejects(files.saveSample(big, signal), { code: 'ENOSPC' })
     assert(big.destroyed)
@@ -87,7 +91,7 @@ describe('a sample', () => {
 
   test('whose writing fails is not said to be saved', async t => {
     const folder = await folderOf(t)
-    const files = await openFiles(configWith(folder), 'id')
+    const files = await openFiles(configWith(folder), DATABASE, log)
     const handle = await open('/dev/null')
     const handles = Object.getPrototypeOf(handle)
     await handle.close()

@@ -9,7 +9,8 @@ import { createLogger, validator } from '@cuckoo-distributed/core'
 import { type CuckooOptions, type CuckooStandIn, startCuckoo, waitFor } from '@cuckoo-distributed/testing'
 import { type DistributedConfig, DistributedSchema } from '../src/config.js'
 import { Scheduler } from '../src/dispatch/scheduler.js'
-import { type Files, openFiles } from '../src/files/files.js'
+import type { Files } from '../src/files/files.js'
+import { openFiles } from '../src/files/open-files.js'
 import type { Patience } from '../src/nodes/session.js'
 import type { Machine, NewTask, Task, TaskState } from '../src/store/model.js'
 import { openStore } from '../src/store/open.js'
@@ -143,7 +144,7 @@ export async function makeScene(t: TestContext, given: Partial<DistributedConfig
   const folder = await mkdtemp(join(tmpdir(), 'dispatch-'))
   const config = configWith(folder, given)
   const store = await openStore({ url: 'sqlite://', keepSamples: config.KeepSamples, log })
-  const scene = new Scene({ store, files: await openFiles(config, store.id), folder, config })
+  const scene = new Scene({ store, files: await openFiles(config, store, log), folder, config })
   t.after(async () => {
     await scene.stop()
     await store[Symbol.asyncDispose]()

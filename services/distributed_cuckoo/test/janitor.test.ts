@@ -9,7 +9,7 @@ import { Janitor } from '../src/files/janitor.js'
 import { makeScene, NO_OPTIONS, type Scene } from './dispatch-scene.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
-const TWO_DAYS_AGO = new Date(Date.now() - 2 * 24 * 3600_000)
+const LONG_AGO = new Date(Date.now() - 51 * 60_000)
 
 async function tidy(scene: Scene, until: () => boolean, options: { readonly sweepMs?: number } = {}): Promise<void> {
   const stop = new AbortController()
@@ -19,7 +19,7 @@ async function tidy(scene: Scene, until: () => boolean, options: { readonly swee
   await assert.rejects(running, /enough/)
 }
 
-test('a sample without a task goes after a day; one with a task and anything else stays', async t => {
+test('a sample without a task goes within the hour; one with a task and anything else stays', async t => {
   const scene = await makeScene(t)
   const id = await scene.addTask('MZ kept')
   const { samplePath } = await scene.reaches(id, 'pending')
@@ -32,9 +32,9 @@ test('a sample without a task goes after a day; one with a task and anything els
     assert(path !== undefined)
     await mkdir(dirname(path), { recursive: true })
     await writeFile(path, 'x')
-    if (path !== fresh) await utimes(path, TWO_DAYS_AGO, TWO_DAYS_AGO)
+    if (path !== fresh) await utimes(path, LONG_AGO, LONG_AGO)
   }
-  await utimes(kept, TWO_DAYS_AGO, TWO_DAYS_AGO)
+  await utimes(kept, LONG_AGO, LONG_AGO)
   await tidy(scene, () => !existsSync(orphan ?? ''))
   for (const path of [kept, fresh, foreign]) assert(existsSync(path ?? ''), path)
 })
@@ -57,7 +57,7 @@ test('a sample whose task was lost long after the start goes at the next sweep',
   const first = join(scene.files.samplesDirectory, 'bb', 'first.bin')
   for (const path of [orphan, first]) await mkdir(dirname(path), { recursive: true })
   await writeFile(first, 'x')
-  await utimes(first, TWO_DAYS_AGO, TWO_DAYS_AGO)
+  await utimes(first, LONG_AGO, LONG_AGO)
   let swept = false
   await tidy(
     scene,
@@ -65,7 +65,7 @@ test('a sample whose task was lost long after the start goes at the next sweep',
       if (existsSync(first)) return false
       if (!swept) {
         writeFileSync(orphan, 'x')
-        utimesSync(orphan, TWO_DAYS_AGO, TWO_DAYS_AGO)
+        utimesSync(orphan, LONG_AGO, LONG_AGO)
       }
       swept = true
       return !existsSync(orphan)
@@ -82,7 +82,7 @@ test('a file that vanishes during a sweep, or cannot be looked at, keeps none of
   await symlink('nowhere', join(scene.files.samplesDirectory, 'aa', 'gone.bin'))
   await symlink('loop.bin', join(scene.files.samplesDirectory, 'aa', 'loop.bin'))
   await writeFile(orphan, 'x')
-  await utimes(orphan, TWO_DAYS_AGO, TWO_DAYS_AGO)
+  await utimes(orphan, LONG_AGO, LONG_AGO)
   await tidy(scene, () => !existsSync(orphan))
 })
 

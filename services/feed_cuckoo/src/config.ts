@@ -1,9 +1,9 @@
 // The configuration of feed_cuckoo: its keys, and what of it cannot be used.
 import { tmpdir } from 'node:os'
-import { directoryProblems, prefetchKey, StageKeys } from '@cuckoo-distributed/core'
-import { AllowedCritsURLs, CritsURL, critsProblems } from '@cuckoo-distributed/crits-client'
+import { directoryProblems, type Look, prefetchKey, StageKeys, spaceLook } from '@cuckoo-distributed/core'
+import { AllowedCritsURLs, CritsURL, critsLooks, critsProblems, critsUser } from '@cuckoo-distributed/crits-client'
 import { urlProblems, VerifySSL } from '@cuckoo-distributed/http'
-import { CuckooTokens, cuckooProblems, requestsPerMinuteKey } from '@cuckoo-distributed/sandbox-client'
+import { CuckooTokens, cuckooProblems, requestsPerMinuteKey, sandboxLooks } from '@cuckoo-distributed/sandbox-client'
 import { TmpDir } from '@cuckoo-distributed/staging'
 import Type, { type Static } from 'typebox'
 
@@ -73,5 +73,15 @@ export function unusable(config: FeedCuckooConfig): string[] {
     ...cuckooProblems(config),
     ...critsProblems(config),
     ...directoryProblems({ TmpDir: config.TmpDir || tmpdir() }),
+  ]
+}
+
+/** What it needs of the world outside. */
+export function looks(config: FeedCuckooConfig): Look[] {
+  const { CuckooURL, CuckooTokens, CritsURL, AllowedCritsURLs, VerifySSL: verifySsl } = config
+  return [
+    ...sandboxLooks([CuckooURL], { verifySsl, apiTokens: CuckooTokens }),
+    ...critsLooks([CritsURL, ...AllowedCritsURLs].filter(Boolean), verifySsl, critsUser(process.env)),
+    spaceLook('TmpDir', config.TmpDir || tmpdir(), config.MaxSampleSize * config.PrefetchCount),
   ]
 }

@@ -12,7 +12,7 @@ import {
 import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { parseBaseUrl } from '@cuckoo-distributed/http'
 import { CuckooServer, rateOf, sandboxNotices } from '@cuckoo-distributed/sandbox-client'
-import { type FeedCuckooConfig, FeedCuckooSchema, unusable } from './config.js'
+import { type FeedCuckooConfig, FeedCuckooSchema, looks, unusable } from './config.js'
 import { Feeder } from './feed.js'
 import { Room } from './room.js'
 import { decodeSubmission } from './submission.js'
@@ -26,6 +26,7 @@ export const feedCuckoo: ServiceDefinition<FeedCuckooConfig> = {
   failedQueue: config => config.FailedQueue,
   check: unusable,
   advise: critsAdvice,
+  looks,
   async open(config, { log, stop }) {
     const cuckoo = new CuckooServer({
       baseUrl: parseBaseUrl(config.CuckooURL),

@@ -1,6 +1,6 @@
 // A file in somebody's hands: its name carries the time, renewed while it is held. One whose holder has died gets its name back.
 import { randomBytes } from 'node:crypto'
-import { rename, unlink } from 'node:fs/promises'
+import { readFile, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errorCode, toError } from '@cuckoo-distributed/core'
 import { writeDurably } from '@cuckoo-distributed/staging'
@@ -53,8 +53,14 @@ export class Claim implements AsyncDisposable {
     }
   }
 
-  get path(): string {
-    return this.#path
+  /** The content of the file, between two renewals: each gives it another name. Rejects as `remove` does. */
+  read(): Promise<Buffer> {
+    const content = this.#renewed.then(() => readFile(this.#path))
+    this.#renewed = content.then(
+      () => undefined,
+      () => undefined,
+    )
+    return content
   }
 
   /** Makes sure that the file is still in these hands. Rejects as `remove` does. */

@@ -1,8 +1,15 @@
 // The overseer's configuration: its keys, its queues, and what of it cannot be used.
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { BrokerKeys, directoryProblems, type OwnQueue, prefetchKey } from '@cuckoo-distributed/core'
-import { AllowedCritsURLs, CritsURL, critsProblems } from '@cuckoo-distributed/crits-client'
+import {
+  BrokerKeys,
+  directoryProblems,
+  type Look,
+  type OwnQueue,
+  prefetchKey,
+  spaceLook,
+} from '@cuckoo-distributed/core'
+import { AllowedCritsURLs, CritsURL, critsLooks, critsProblems, critsUser } from '@cuckoo-distributed/crits-client'
 import { VerifySSL } from '@cuckoo-distributed/http'
 import Type, { type Static } from 'typebox'
 
@@ -48,13 +55,24 @@ export function delayQueue(consumerQueue: string, seconds: number): string {
 /** Every queue of the overseer. Quorum queues need one more for what exceeds their delivery limit. */
 export function ownQueues({ ConsumerQueue, QueueType }: OverseerConfig): readonly OwnQueue[] {
   const consumed = [ConsumerQueue, ...DELAY_LADDER.map(seconds => delayQueue(ConsumerQueue, seconds))]
-  if (QueueType === 'classic') return consumed.map(name => ({ name }))
+  if (QueueType === 'classic') return consumed.map(name => ({ name, isConsumed: true }))
   const lost = `${ConsumerQueue}.lost`
-  return [{ name: lost }, ...consumed.map(name => ({ name, deadLetterTo: lost }))]
+  return [{ name: lost }, ...consumed.map(name => ({ name, isConsumed: true, deadLetterTo: lost }))]
 }
 
 /** What is well-formed and still cannot be used, in words that name the key. */
 export function unusable(config: OverseerConfig): string[] {
   const dir = resolve(config.DumpDir)
   return [...critsProblems(config), ...directoryProblems({ DumpDir: existsSync(dir) ? dir : dirname(dir) })]
+}
+
+/** A thousand dumps of small samples. */
+const SPACE = 2 ** 28
+
+/** What it needs of the world outside. */
+export function looks({ DumpDir, CritsURL, AllowedCritsURLs, VerifySSL }: OverseerConfig): Look[] {
+  return [
+    ...critsLooks([CritsURL, ...AllowedCritsURLs].filter(Boolean), VerifySSL, critsUser(process.env)),
+    spaceLook('DumpDir', DumpDir, SPACE),
+  ]
 }

@@ -1,6 +1,6 @@
 // What CRITs is to be told of analyses that were given up: kept on disk beside the dumps until CRITs has taken it.
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import {
   type CritsData,
   describeError,
@@ -113,7 +113,7 @@ export class Notices implements AsyncDisposable {
     if (!claim) return // its dump is being resubmitted, or another overseer was faster
     let notice: Notice | undefined
     try {
-      notice = decodeNotice(await readFile(claim.path))
+      notice = decodeNotice(await claim.read())
       await this.#inform(notice, stop)
     } catch (error: unknown) {
       if (stop.aborted) return claim.giveBack()

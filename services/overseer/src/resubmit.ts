@@ -1,5 +1,5 @@
 // Puts dumps back to work: each is published straight to the queue where it failed, and removed once the broker has it.
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import {
   describeError,
   errorCode,
@@ -126,14 +126,14 @@ async function publishClaimed(
   signal: AbortSignal,
 ): Promise<Extract<Sent, { readonly outcome: 'sent' }>> {
   const { dir, publisher, by = whoAmI() } = options
-  const { queue, body, headers } = read(await readFile(dump.path), options)
+  const { queue, body, headers } = read(await dump.read(), options)
   const earlier = await readMark(dir, name)
   const mark: SendingMark = { at: new Date().toISOString(), by, queue }
   await writeMark(dir, name, mark)
   try {
     await dump.renew()
     const table = resubmitted(headers, mark, earlier !== undefined)
-    const sent = await publisher.publish(queue, body, table, signal, Number.POSITIVE_INFINITY)
+    const sent = await publisher.publish(queue, body, table, signal, { maxBytes: Number.POSITIVE_INFINITY })
     const why = earlier ? cutOff(earlier) : sent === 'perhaps-twice' ? 'the connection was lost before a confirm' : ''
     return { outcome: 'sent', queue, ...(why && { perhapsTwice: why }) }
   } catch (error: unknown) {

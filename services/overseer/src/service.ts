@@ -9,7 +9,7 @@ import {
 } from '@cuckoo-distributed/core'
 import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { linkedController } from '@cuckoo-distributed/wait'
-import { type OverseerConfig, OverseerSchema, ownQueues, unusable } from './config.js'
+import { looks, type OverseerConfig, OverseerSchema, ownQueues, unusable } from './config.js'
 import { DumpWriter } from './dump.js'
 import { eachMinute, makeDumpDir, requireOwner, sweep } from './dump-dir.js'
 import { dumpCommands } from './dumps/commands.js'
@@ -36,6 +36,7 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
   failedQueue: config => config.ConsumerQueue,
   check: unusable,
   advise: critsAdvice,
+  looks,
   async open(config, { log, stop }) {
     const dir = resolve(config.DumpDir)
     await makeDumpDir(dir, log)

@@ -3,7 +3,7 @@ import { chmod, mkdir, readdir, readFile, rename, rm, rmdir, stat, utimes, write
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
-import { Claim, expiredClaim } from '../src/claim.js'
+import { Claim, claimedName, expiredClaim } from '../src/claim.js'
 import { DumpWriter } from '../src/dump.js'
 import { eachMinute, makeDumpDir, requireOwner, sweep } from '../src/dump-dir.js'
 import { silentLog, temporaryDir } from './support.js'
@@ -152,12 +152,13 @@ test('a claim is renewed while it is held, and what was swept meanwhile is not t
   await writeFile(join(dir, 'a'), '')
   await using claim = await Claim.take(dir, 'a', 1)
   assert.ok(claim)
-  const first = claim.path
-  await waitFor(() => claim.path !== first, { everyMs: 1, describe: 'a renewal' })
+  const [first] = await readdir(dir)
+  await waitFor(async () => (await readdir(dir))[0] !== first, { everyMs: 1, describe: 'a renewal' })
   await writeFile(join(dir, 'b'), '')
   await using swept = await Claim.take(dir, 'b')
   assert.ok(swept)
-  await rename(swept.path, join(dir, 'b'))
+  const fileOfB = (await readdir(dir)).find(name => claimedName(name) === 'b') ?? ''
+  await rename(join(dir, fileOfB), join(dir, 'b'))
   await assert.rejects(swept.remove(), { code: 'ENOENT' })
   await claim.giveBack()
   assert.deepEqual(await readdir(dir), ['a', 'b'])

@@ -4,6 +4,7 @@ import type { CritsClient, RowStore } from '@cuckoo-distributed/crits-client'
 import type { CuckooServer } from '@cuckoo-distributed/sandbox-client'
 import type { Config } from './config.js'
 import type { Progress } from './notes.js'
+import type { StoredFiles } from './stored-files.js'
 
 export interface Analysis {
   readonly config: Config
@@ -29,6 +30,8 @@ export interface Round extends Analysis {
   readonly prior: Progress
   /** The report says that it is about the sample. */
   readonly isSampleKnown: boolean
+  /** What the report says about files in archives; undefined if it was not read. */
+  readonly stored: StoredFiles | undefined
 }
 
 /** The task is not in Cuckoo any more: most likely an earlier try deleted it after its work was done. */

@@ -1,8 +1,8 @@
 // The configuration of parse_and_submit.
 import { tmpdir } from 'node:os'
 import { ArchivePassword } from '@cuckoo-distributed/archive'
-import { directoryProblems, prefetchKey, StageKeys } from '@cuckoo-distributed/core'
-import { AllowedCritsURLs, CritsURL, critsProblems } from '@cuckoo-distributed/crits-client'
+import { directoryProblems, type Look, prefetchKey, StageKeys, spaceLook } from '@cuckoo-distributed/core'
+import { AllowedCritsURLs, CritsURL, critsLooks, critsProblems, critsUser } from '@cuckoo-distributed/crits-client'
 import { displayUrl, parseBaseUrl, urlProblems, VerifySSL } from '@cuckoo-distributed/http'
 import {
   AllowedCuckooURLs,
@@ -10,6 +10,7 @@ import {
   CuckooTokens,
   cuckooProblems,
   requestsPerMinuteKey,
+  sandboxLooks,
 } from '@cuckoo-distributed/sandbox-client'
 import { TmpDir } from '@cuckoo-distributed/staging'
 import Type, { type Static } from 'typebox'
@@ -106,4 +107,17 @@ export function webUrlOf({ SandboxWebURLs }: Config, sandbox: URL): string | und
   const own = displayUrl(sandbox)
   const entry = Object.entries(SandboxWebURLs).find(([url]) => displayUrl(parseBaseUrl(url)) === own)
   return entry && displayUrl(parseBaseUrl(entry[1]))
+}
+
+/** One archive and the largest file out of it are not what most analyses need. */
+const SPACE = 2 ** 30
+
+/** What it needs of the world outside. */
+export function looks(config: Config): Look[] {
+  const { AllowedCuckooURLs, CuckooTokens, CritsURL, AllowedCritsURLs, VerifySSL: verifySsl } = config
+  return [
+    ...sandboxLooks([...AllowedCuckooURLs, ...Object.keys(CuckooTokens)], { verifySsl, apiTokens: CuckooTokens }),
+    ...critsLooks([CritsURL, ...AllowedCritsURLs].filter(Boolean), verifySsl, critsUser(process.env)),
+    spaceLook('TmpDir', config.TmpDir || tmpdir(), SPACE),
+  ]
 }

@@ -1,12 +1,14 @@
 // Dropped files: downloaded at full speed to the disk, then read entry by entry, uploaded and related to the sample.
 import { ArchiveError, openArchive } from '@cuckoo-distributed/archive'
 import { ServiceError } from '@cuckoo-distributed/core'
+import type { SampleFile } from '@cuckoo-distributed/crits-client'
 import { ServerAwayError } from '@cuckoo-distributed/http'
-import { type StagedEntry, type StagedFile, stageArchive, stageEntry } from '@cuckoo-distributed/staging'
+import { type StagedFile, stageArchive, stageEntry } from '@cuckoo-distributed/staging'
 import { type Analysis, mayBeSample, type Round } from './analysis.js'
 import { download, isDoubtful, isIncomplete, tell } from './calls.js'
 import { PROGRESS, type Progress } from './notes.js'
 import { readReport, whyMissing } from './report.js'
+import { isHash, type StoredFiles } from './stored-files.js'
 import { type Uploaded, uploadFile } from './upload.js'
 import { dueAt, failed, isDue, settled } from './upload-tries.js'
 
@@ -30,7 +32,8 @@ const MISSING_MAX = 900
  *   ArchiveError, StagingError
  */
 export async function submitDropped(round: Round): Promise<boolean> {
-  if (!round.isSampleKnown) await requireTask(round)
+  let { stored } = round
+  if (!round.isSampleKnown) stored ??= await requireTask(round)
   const downloaded = await downloadArchive(round)
   const pass = new DroppedPass(round)
   if (downloaded === 'none') return pass.end()
@@ -43,8 +46,10 @@ export async function submitDropped(round: Round): Promise<boolean> {
         pass.takeName(entry.name, entry.secondNameOf)
         continue
       }
+      if (isHash(entry.name)) stored ??= (await readReport(round)).rows.stored
       await using staged = await stageEntry(entry, round.tmpDir, memory)
-      await pass.take(staged, entry.path)
+      const name = stored?.droppedName(entry.name) ?? entry.name
+      await pass.take({ name, size: staged.size, md5: staged.md5, open: () => staged.open() }, entry.path)
     }
   } catch (error: unknown) {
     throw error instanceof ArchiveError && error.code === 'password' ? new ArchivePasswordError(error) : error
@@ -66,10 +71,11 @@ class ArchivePasswordError extends ServiceError {
  * An instance that parses only dropped files sees no report; whose files they are is known from the task as well. Of a file
  * that CAPE took out of the sample only the report says where it comes from.
  */
-async function requireTask(analysis: Analysis): Promise<void> {
+async function requireTask(analysis: Analysis): Promise<StoredFiles | undefined> {
   const { task, context, cuckoo } = analysis
   const view = await download(analysis, () => cuckoo.client.viewTask(task.taskId, context.working))
-  if (view && !mayBeSample(analysis, view.md5)) await readReport(analysis)
+  if (!view || mayBeSample(analysis, view.md5)) return undefined
+  return (await readReport(analysis)).rows.stored
 }
 
 async function downloadArchive(analysis: Analysis): Promise<StagedFile | 'none'> {
@@ -114,7 +120,7 @@ class DroppedPass {
     this.#fates.set(round.task.crits.md5, 'stored')
   }
 
-  async take(file: StagedEntry, path: string): Promise<void> {
+  async take(file: SampleFile, path: string): Promise<void> {
     this.#files += 1
     this.#md5s.set(path, file.md5)
     const fate = this.#fates.get(file.md5) ?? this.#fateBefore() ?? (await this.#try(file))
@@ -152,7 +158,7 @@ class DroppedPass {
     return missing.includes(this.#files) ? 'missing' : 'stored'
   }
 
-  async #try(file: StagedEntry): Promise<Fate> {
+  async #try(file: SampleFile): Promise<Fate> {
     // One file at least in each round, or an archive that takes longer than HoldLimit to unpack would go round for ever.
     if (this.#tried > 0) this.#round.context.waiting.throwIfAborted()
     this.#tried += 1
@@ -162,7 +168,7 @@ class DroppedPass {
     return fate
   }
 
-  async #upload(file: StagedEntry): Promise<{ fate: Fate; complaint: string | undefined }> {
+  async #upload(file: SampleFile): Promise<{ fate: Fate; complaint: string | undefined }> {
     let uploaded: Uploaded
     try {
       uploaded = await uploadFile(this.#round, file)
@@ -191,7 +197,7 @@ class DroppedPass {
     this.#round.context.headers.notes.set(PROGRESS, progress)
   }
 
-  #addRow({ name, md5 }: Pick<StagedEntry, 'name' | 'md5'>): void {
+  #addRow({ name, md5 }: Pick<SampleFile, 'name' | 'md5'>): void {
     const key = `${md5} ${name}`
     if (this.#rows.has(key)) return
     this.#rows.add(key)

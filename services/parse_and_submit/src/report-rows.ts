@@ -14,8 +14,10 @@ import type {
   ReportTarget,
   ReportTechnique,
   ReportVerdict,
+  StoredFile,
 } from '@cuckoo-distributed/report-scanner'
 import type { Parser } from './config.js'
+import { StoredFiles } from './stored-files.js'
 
 /** Errors of a sandbox that are kept for CRITs' log. */
 const ERRORS_MAX = 20
@@ -35,6 +37,7 @@ export class ReportRows implements ReportSink {
   readonly errors: string[] = []
   /** Errors of the sandbox besides `errors`. */
   moreErrors = 0
+  readonly stored = new StoredFiles()
   /** Rows that did not fit, API calls not counted; CRITs' log names them. */
   readonly leftOut = new Map<Subtype, number>()
   readonly #store: RowStore
@@ -132,6 +135,10 @@ export class ReportRows implements ReportSink {
     const agent = request['user-agent']
     if (request.uri !== '') this.#add({ subtype: 'HTTP Request', result: request.uri, fields: { ...request } })
     if (agent !== '') this.#add({ subtype: 'User-Agent', result: agent })
+  }
+
+  onStoredFile(file: StoredFile): void {
+    this.stored.add(file)
   }
 
   #wants(parser: Parser): boolean {

@@ -30,7 +30,7 @@ async function submit(analysis: Analysis): Promise<Outcome | undefined> {
   const report = config.EnabledParsers.some(parser => parser !== 'dropped') ? await readReport(analysis) : undefined
   const store = report?.store ?? new RowStore({ storedBytes })
   const isSampleKnown = Boolean(report?.rows.target?.md5)
-  const round: Round = { ...analysis, store, prior, isSampleKnown }
+  const round: Round = { ...analysis, store, prior, isSampleKnown, stored: report?.rows.stored }
   const untilFiles = store.rowsBefore('file_added')
   await postRows(round, prior.rows, untilFiles)
   if (report) for (const { level, text } of remarks(round, report)) await tell(round, level, text)

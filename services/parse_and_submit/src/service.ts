@@ -12,7 +12,7 @@ import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { checkUrl, displayUrl, parseBaseUrl } from '@cuckoo-distributed/http'
 import { CuckooServers, rateOf, sandboxNotices } from '@cuckoo-distributed/sandbox-client'
 import { nextQueue } from './chain.js'
-import { type Config, configSchema, unusable } from './config.js'
+import { type Config, configSchema, looks, unusable } from './config.js'
 import { Submitter } from './submit.js'
 
 export const parseAndSubmit: ServiceDefinition<Config> = {
@@ -23,6 +23,7 @@ export const parseAndSubmit: ServiceDefinition<Config> = {
   failedQueue: config => config.FailedQueue,
   check: unusable,
   advise: critsAdvice,
+  looks,
   open: async (config, { log, stop }) => {
     if (config.CuckooCleanup && nextQueue(config, [])) {
       log.warn('CuckooCleanup has no effect on messages that this instance relays; the last one of the chain cleans up')
@@ -51,6 +52,7 @@ export const parseAndSubmit: ServiceDefinition<Config> = {
     const stage = bindStage({
       queue: config.ConsumerQueue,
       prefetch: config.PrefetchCount,
+      isCostly: true,
       decode(body) {
         const task = decodeTask(body)
         return { ...task, cuckooUrl: checkUrl(task.cuckooUrl, allowed) }

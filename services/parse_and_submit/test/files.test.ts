@@ -207,7 +207,7 @@ const zipped = (files: ReturnType<typeof file>[], password?: string) => ({
         memoryBody(
           zip(
             files.map(({ name, content }) => ({ name: `files/${name}`, content })),
-            password,
+            { password },
           ),
         ),
     },

@@ -180,6 +180,30 @@ test('an instance for dropped files only asks the report where a foreign file co
   }
 })
 
+test('files that CAPE names by their hash have the names of the report, whether the report is parsed or not', async t => {
+  const contents = ['MZ one', 'MZ two', 'MZ three'].map(text => Buffer.from(text))
+  const [one, two, three] = contents.map(bytes => createHash('sha256').update(bytes).digest('hex'))
+  const dropped = [
+    { name: ['one.tmp', 'other.tmp'], guest_paths: ['C:\\one.tmp', 'C:\\other.tmp'], sha256: one, md5: 'x' },
+    { name: 'two.dll', sha256: two?.toUpperCase() },
+    { name: [], sha256: three },
+  ]
+  const archive = [one, two, three].map((name, index) => ({ name: String(name), content: contents[index] ?? '' }))
+  const cuckoo = {
+    report: () => memoryBody(JSON.stringify({ ...SAME_RUN.CAPE, dropped })),
+    dropped: () => archive.map(({ name, content }) => ({ name, content: Buffer.from(content) })),
+  }
+  for (const EnabledParsers of [['dropped'], ['info', 'dropped']] satisfies Parser[][]) {
+    const scene = await submitterScene(t, { EnabledParsers }, { standIns: { cuckoo } })
+    assert.equal((await scene.deliver({}).outcome).kind, 'done')
+    const rows = scene.analysis().results.filter(({ subtype }) => subtype === 'file_added')
+    const names = rows.map(({ result }) => result)
+    assert.deepEqual(names, ['one.tmp', 'two.dll', three])
+    assert.ok([...scene.crits.samples.values()].some(sample => sample.filename === 'one.tmp'))
+    assert.equal(scene.cuckoo.journal.filter(({ path }) => /^\/tasks\/report\/1$/.test(path)).length, 1)
+  }
+})
+
 test('a task that was started again has another number in its report, which is told and used', async t => {
   const { of, log } = await submitted(t, { ...SAME_RUN.CAPE, info: { ...SAME_RUN.CAPE.info, id: 77 } })
   assert.ok(log.includes('the report is that of analysis 77'), log.join('\n'))

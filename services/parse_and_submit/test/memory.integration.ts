@@ -23,14 +23,14 @@ async function spooled(t: TestContext, source: AsyncIterable<Buffer>): Promise<B
 }
 
 /** Starts the service, lets it do a small analysis, then one with `large`; returns how far its memory grew meanwhile. */
-async function growth(t: TestContext, large: Partial<Storage>) {
+async function growth(t: TestContext, large: Partial<Storage>, config: Record<string, unknown> = {}) {
   const storage = {
     report: await spooled(t, bigReport({ bytes: MB, sample: sampleFacts(sample.bytes) })),
     dropped: await spooled(t, bigArchive({ files: 3, bytesEach: 100_000, compression: 'gz' })),
   }
   const options = { cuckoo: { report: () => storage.report, dropped: () => storage.dropped }, crits: { keepLimit: 0 } }
   const { broker, queues, crits, start, analyse, ended } = await startScene(t, options)
-  const service = await start({ CuckooCleanup: true })
+  const service = await start({ CuckooCleanup: true, ...config })
   const warmUp = await analyse(sample)
   await broker.publish(queues.parse, warmUp.message)
   await ended(warmUp)
@@ -54,6 +54,15 @@ test('a report of 1 GB passes in at most 80 MiB over the idle process', async t 
   const { stored, grown } = await growth(t, { report })
   assert.equal(rowsOf(stored, 'api_call').length, 1000)
   assert.ok(stored.log.some(line => line.message.includes(`report of ${report.bytes} bytes read`)))
+  assert.ok(grown <= 80 * MIB, `it grew by ${mib(grown)} MiB`)
+})
+
+test('a report of CAPE of 75 MB passes all parsers in as much', async t => {
+  const report = await spooled(t, bigReport({ bytes: 75 * MB, version: 'CAPE', sample: sampleFacts(sample.bytes) }))
+  const EnabledParsers = ['info', 'signatures', 'behavior', 'dropped', 'network', 'configs', 'detections']
+  const { stored, grown } = await growth(t, { report }, { EnabledParsers, PushApiCallsMax: 67_253 })
+  assert.ok(rowsOf(stored, 'api_call').length > 10_000)
+  assert.equal(rowsOf(stored, 'detection').length, 1)
   assert.ok(grown <= 80 * MIB, `it grew by ${mib(grown)} MiB`)
 })
 

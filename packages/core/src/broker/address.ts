@@ -26,6 +26,12 @@ export function parseBrokers(amqp: string | readonly string[]): BrokerAddress[] 
   return [amqp].flat().flatMap(url => parseUrl(url.trim()))
 }
 
+/** The user that a service is to the broker, for another API of it. Holds the password. Throws BrokerAddressError. */
+export function brokerAccount(amqp: string | readonly string[]) {
+  const { username = 'guest', password = 'guest', vhost = '/' } = parseBrokers(amqp)[0]?.options ?? {}
+  return { username, password, vhost: decodeURIComponent(vhost) }
+}
+
 /** For logs: hosts and ports. */
 export function showBrokers(brokers: readonly BrokerAddress[]): string {
   return brokers.map(broker => broker.shown).join(', ')

@@ -5,7 +5,7 @@ import { describeError, errorCode, ServiceError, toError } from '../errors.js'
 import type { HeaderTable } from '../headers.js'
 import type { BrokerConnection } from './connection.js'
 import type { Silence } from './silence.js'
-import type { Unanswered } from './unanswered.js'
+import type { Sending, Unanswered } from './unanswered.js'
 
 export interface Outgoing {
   readonly queue: string
@@ -13,6 +13,10 @@ export interface Outgoing {
   readonly headers: HeaderTable
   /** Returned messages carry no delivery tag; this is how they are told apart. */
   readonly messageId: string
+  /** When the delivery came that it follows from (`performance.now`). */
+  readonly arrivedAt?: number | undefined
+  /** Called whenever it is about to be sent; what it throws is thrown in place of sending it. */
+  readonly admit?: (() => void) | undefined
 }
 
 /** The channel died before the broker had answered: it may or may not have the message. */
@@ -55,7 +59,7 @@ export interface ConfirmChannelOptions {
   /** Publishes that may wait for their answers at a time. */
   readonly places: number
   /** How long a publish keeps its place, in milliseconds in which the broker read from us. It listens on without it. */
-  readonly placeMs: number
+  readonly patienceMs: number
 }
 
 export class ConfirmChannel {
@@ -70,34 +74,48 @@ export class ConfirmChannel {
 
   /**
    * Publishes once, and waits for the answer as long as the channel lives: a broker that hangs may hold the message, and a
-   * repeat would then be there as well. Throws UnknownOutcomeError, BrokerSizeLimitError, or `signal.reason`.
+   * repeat would then be there as well. While its queue is silent the message is not sent, and keeps no place meanwhile.
+   * Throws UnknownOutcomeError, BrokerSizeLimitError, what `admit` throws, or `signal.reason`.
    */
   async publish(message: Outgoing, signal: AbortSignal): Promise<PublishOutcome> {
-    const isAnswered = await this.#options.unanswered.take(message.queue, message.body.length, signal)
+    const sending = await this.#options.unanswered.take(message.queue, message.body.length, signal)
     let answer: Promise<PublishOutcome> | undefined
     let leave = () => {}
     let stopWatching = () => {}
     try {
-      leave = await this.#places.acquire(signal)
+      leave = await this.#placeFor(sending, message, signal)
       const open = await orAbort(this.#opened(signal), signal)
       signal.throwIfAborted()
+      message.admit?.()
       answer = this.#publishOn(open, message)
+      sending.begin()
       stopWatching = this.#watch(message.queue, leave)
       return await orAbort(answer, signal)
     } finally {
       stopWatching()
       leave()
-      void Promise.allSettled([answer]).then(isAnswered)
+      void Promise.allSettled([answer]).then(([{ status }]) =>
+        sending.end(answer !== undefined && status === 'fulfilled'),
+      )
+    }
+  }
+
+  async #placeFor(sending: Sending, { arrivedAt }: Outgoing, signal: AbortSignal): Promise<() => void> {
+    for (;;) {
+      await sending.admitted(signal, arrivedAt)
+      const leave = await this.#places.acquire(signal)
+      if (sending.isAdmitted) return leave
+      leave()
     }
   }
 
   /** Names a publish that is not answered, and then takes its place from it. Returns what ends the watch. */
   #watch(queue: string, leave: () => void): () => void {
-    const { connection, silence, placeMs } = this.#options
+    const { connection, silence, patienceMs } = this.#options
     const step = confirmFrom(queue)
     let end = connection.readingTime.after(silence.afterMs, () => {
       silence.begin(step)
-      end = connection.readingTime.after(Math.max(0, placeMs - silence.afterMs), leave)
+      end = connection.readingTime.after(Math.max(0, patienceMs - silence.afterMs), leave)
     })
     return () => end()
   }

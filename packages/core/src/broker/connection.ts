@@ -153,11 +153,7 @@ export class BrokerConnection {
   }
 
   async #connect(address: BrokerAddress): Promise<ChannelModel> {
-    const connecting = connect(address.options, {
-      ...this.#options.tls,
-      timeout: CONNECT_TIMEOUT_MS,
-      clientProperties: { connection_name: this.#options.name },
-    })
+    const connecting = connectTo(address, this.#options)
     try {
       return await orAbort(connecting, this.#closing.signal)
     } catch (error: unknown) {
@@ -201,6 +197,18 @@ export class BrokerConnection {
   }
 }
 
+/** One connection, without anything to keep it up. Rejects with what amqplib makes of its failure. */
+export async function connectTo(
+  address: BrokerAddress,
+  { tls, name }: Pick<BrokerConnectionOptions, 'tls' | 'name'>,
+): Promise<ChannelModel> {
+  return connect(address.options, {
+    ...tls,
+    timeout: CONNECT_TIMEOUT_MS,
+    clientProperties: { connection_name: name },
+  })
+}
+
 /** Closing a connection that is half dead may never be answered; its socket and heartbeat would keep the process alive. */
 export async function closeQuietly(connection: ChannelModel): Promise<void> {
   connection.on('error', () => undefined) // nobody else listens when it was closed before it was watched
@@ -218,11 +226,13 @@ const REFUSALS = new Set(['403', '405', '406', '530', 'QUEUE_MISMATCH'])
 /** What amqplib makes of a broker that closes the connection instead of opening the vhost; it drops the broker's reason. */
 const VHOST_REFUSED = /Expected ConnectionOpenOk/
 
-function isRefusal(error: Error): boolean {
+/** Whether no waiting can mend it. */
+export function isRefusal(error: Error): boolean {
   return REFUSALS.has(errorCode(error)) || VHOST_REFUSED.test(error.message) || LOGIN_REFUSED.test(error.message)
 }
 
-function refusalHelp(error: Error): string {
+/** What to do about it. */
+export function refusalHelp(error: Error): string {
   if (VHOST_REFUSED.test(error.message) || errorCode(error) === '530') {
     return 'the vhost in "Amqp" does not exist or is not open to this user (without a path the vhost is "/")'
   }

@@ -161,6 +161,7 @@ export class Consumer {
     const bytes = message.content.length
     using delivery = new LiveDelivery(session, message, {
       queue,
+      isCostly: this.#stage.isCostly ?? false,
       holdLimitMs: this.#stage.holdLimitMs ?? this.#options.holdLimitMs,
       log: this.#log,
       telemetry: this.#options.telemetry,

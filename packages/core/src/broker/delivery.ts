@@ -51,6 +51,7 @@ export class Session {
 
 export interface DeliveryOptions {
   readonly queue: string
+  readonly isCostly: boolean
   readonly holdLimitMs: number
   readonly log: Logger
   readonly telemetry?: Telemetry | undefined
@@ -61,6 +62,10 @@ export class LiveDelivery implements Disposable, Delivery, StageContext {
   readonly redelivered: boolean
   readonly mayBeRepeat: boolean
   readonly headers: MessageHeaders
+  /** See StageDefinition. */
+  readonly isCostly: boolean
+  /** When it was received (`performance.now`). */
+  readonly arrivedAt = performance.now()
   readonly #session: Session
   readonly #message: ConsumeMessage
   readonly #waiting = new AbortController()
@@ -74,6 +79,7 @@ export class LiveDelivery implements Disposable, Delivery, StageContext {
 
   constructor(session: Session, message: ConsumeMessage, options: DeliveryOptions) {
     this.queue = options.queue
+    this.isCostly = options.isCostly
     this.redelivered = message.fields.redelivered
     this.headers = readHeaders(message.properties.headers)
     this.mayBeRepeat = this.redelivered || this.headers.seen
@@ -82,7 +88,7 @@ export class LiveDelivery implements Disposable, Delivery, StageContext {
     this.#subject = { queue: options.queue }
     this.#session = session
     this.#message = message
-    this.#holdEnds = performance.now() + options.holdLimitMs
+    this.#holdEnds = this.arrivedAt + options.holdLimitMs
     if (Number.isFinite(options.holdLimitMs)) {
       this.#holdTimer = setTimeout(() => this.endWaiting(new HoldLimitReached()), options.holdLimitMs)
     }

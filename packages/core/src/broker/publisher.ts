@@ -15,7 +15,8 @@ import { Unanswered } from './unanswered.js'
 /** Bodies above this share no channel with others: an oversize publish closes the channel and fails what is in flight. */
 const LARGE_BODY_BYTES = 1024 * 1024
 const SMALL_AT_A_TIME = 2000
-const PLACE_MS = 30_000
+const QUIET_MS = 1000
+const PATIENCE_MS = 30_000
 const MAX_UNANSWERED_BYTES = 64 * 1024 * 1024
 const DECLARE_TIMEOUT_MS = 10_000
 
@@ -38,12 +39,31 @@ export interface PublisherOptions {
   readonly queueType: QueueType
   /** Bytes of one body; more is refused before anything is sent. */
   readonly maxMessageSize: number
-  /** How long an unanswered publish keeps others of its size from being sent, in milliseconds. Default 30 s. */
-  readonly placeMs?: number | undefined
+  /** How long nothing may be answered before a queue is silent and nothing more is sent to it, in milliseconds. Default 1 s. */
+  readonly quietMs?: number | undefined
+  /**
+   * How long an unanswered publish keeps others of its size from being sent to other queues, and after which silence
+   * deliveries are doubtful, in milliseconds. After four times as long a silent queue is asked by one message. Default 30 s.
+   */
+  readonly patienceMs?: number | undefined
   /** Bytes that are sent to one queue without an answer. Default 64 MiB. */
   readonly maxUnansweredBytes?: number | undefined
   /** Milliseconds after which an answer that does not come is named in the log. Default 10 s. */
   readonly silentMs?: number | undefined
+}
+
+export interface PublishOptions {
+  /** Default `maxMessageSize`. More for a body that goes back as it came: what came through the broker is not too large. */
+  readonly maxBytes?: number | undefined
+  /** The delivery that the message follows from. */
+  readonly from?: { readonly arrivedAt: number; readonly isCostly: boolean } | undefined
+}
+
+/** The broker may have given the delivery to someone else, who would publish the same. */
+export class DeliveryDoubtfulError extends ServiceError {
+  constructor() {
+    super('DELIVERY_DOUBTFUL', 'the broker was silent for so long that it may have given the message to someone else')
+  }
 }
 
 export class Publisher {
@@ -51,14 +71,24 @@ export class Publisher {
   readonly #connection: BrokerConnection
   readonly #small: ConfirmChannel
   readonly #large: ConfirmChannel
+  #doubtfulUntil = Number.NEGATIVE_INFINITY
 
   constructor(options: PublisherOptions) {
     const log = options.log.child({ connection: 'publishing' })
-    const { addresses, tls, name, placeMs = PLACE_MS } = options
+    const { addresses, tls, name, patienceMs = PATIENCE_MS } = options
     const connection = new BrokerConnection({ addresses, tls, name, log, setUp: async () => undefined })
     const silence = new Silence(log, options.silentMs)
-    const unanswered = new Unanswered(options.maxUnansweredBytes ?? MAX_UNANSWERED_BYTES)
-    const shared = { connection, silence, unanswered, placeMs }
+    const unanswered = new Unanswered({
+      readingTime: connection.readingTime,
+      maxBytes: options.maxUnansweredBytes ?? MAX_UNANSWERED_BYTES,
+      quietMs: options.quietMs ?? QUIET_MS,
+      patienceMs,
+      onLateAnswer: () => {
+        this.#doubtfulUntil = performance.now() - patienceMs
+        log.warn('the broker was silent for long; what came before is given back, for someone else may have it')
+      },
+    })
+    const shared = { connection, silence, unanswered, patienceMs }
     this.#options = options
     this.#connection = connection
     this.#small = new ConfirmChannel({ ...shared, places: SMALL_AT_A_TIME })
@@ -79,16 +109,20 @@ export class Publisher {
    * The same bytes are published again, with back-off and the same message id, when the channel was lost before the answer,
    * and when an own queue refuses: it was deleted and is declared again, it is full, or it has no leader at present. A
    * repeat is marked as seen unless the broker said that the message went nowhere: it may be there twice.
-   * `maxBytes` is `maxMessageSize` unless a body goes back as it came: what came through the broker is not too large.
-   * Resolves with `perhaps-twice` after a repeat that was marked so.
-   * Throws ServiceError (MESSAGE_TOO_LARGE; nothing was sent), BrokerSizeLimitError and, for a queue that is not ours, UndeliverableError.
+   * While a queue answers nothing, what is new is not sent to it but waits; now and then one message is, to ask it again.
+   * What follows from a delivery that the broker may have given to someone else although its channel lives is not sent
+   * unless it is costly. A node that is cut off from its peers answers nobody; its peers give away what it had once they
+   * take it for down, which is after at least three quarters of `net_ticktime`, 60 s by default
+   * (`rabbitmq/rabbitmq-server:deps/rabbit/src/rabbit_fifo.erl`, `noconnection`).
+   * Resolves with `perhaps-twice` after a repeat that was marked so. Throws ServiceError (MESSAGE_TOO_LARGE; nothing was
+   * sent), BrokerSizeLimitError, DeliveryDoubtfulError and, for a queue that is not ours, UndeliverableError.
    */
   async publish(
     queue: string,
     body: Buffer,
     headers: HeaderTable,
     signal: AbortSignal,
-    maxBytes = this.#options.maxMessageSize,
+    { maxBytes = this.#options.maxMessageSize, from }: PublishOptions = {},
   ): Promise<'once' | 'perhaps-twice'> {
     if (body.length > maxBytes) {
       const problem = `a message of ${body.length} bytes for "${queue}" is above MaxMessageSize (${maxBytes} bytes)`
@@ -97,7 +131,10 @@ export class Publisher {
     const own = this.#options.queues.find(candidate => candidate.name === queue)
     const channel = body.length > LARGE_BODY_BYTES ? this.#large : this.#small
     const pause = backOff({ initialMs: 100, maxMs: 10_000 })
-    let message: Outgoing = { queue, body, headers, messageId: randomUUID() }
+    const admit = () => {
+      if (from && !from.isCostly && from.arrivedAt < this.#doubtfulUntil) throw new DeliveryDoubtfulError()
+    }
+    let message: Outgoing = { queue, body, headers, messageId: randomUUID(), arrivedAt: from?.arrivedAt, admit }
     let sent: 'once' | 'perhaps-twice' = 'once'
     for (;;) {
       const outcome = await this.#publishOnce(channel, message, signal)

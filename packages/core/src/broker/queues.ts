@@ -9,6 +9,8 @@ export type QueueType = 'classic' | 'quorum'
 /** A queue that this process's configuration names. `deadLetterTo` matters for quorum queues only. */
 export interface OwnQueue {
   readonly name: string
+  /** Whether this process takes messages out of it. */
+  readonly isConsumed?: boolean
   readonly deadLetterTo?: string
 }
 
@@ -24,7 +26,7 @@ export function stageQueues(
   const work = [...new Set([ConsumerQueue, ProducerQueue])].filter(name => name !== '')
   const lost = { name: `${FailedQueue}.lost` }
   return [
-    ...work.map(name => ({ name, deadLetterTo: FailedQueue })),
+    ...work.map(name => ({ name, isConsumed: name === ConsumerQueue, deadLetterTo: FailedQueue })),
     { name: FailedQueue, deadLetterTo: lost.name },
     ...(type === 'quorum' ? [lost] : []),
   ]
@@ -82,17 +84,17 @@ export async function declareQueues(
 }
 
 /** Opens a channel for `use` and closes it again. Rejects with `signal.reason`, or after `limitMs` milliseconds. */
-export async function onChannel(
+export async function onChannel<T>(
   connection: ChannelModel,
   signal: AbortSignal,
   limitMs: number,
-  use: (channel: Channel) => Promise<unknown>,
-): Promise<void> {
+  use: (channel: Channel) => Promise<T>,
+): Promise<T> {
   using limit = timeLimit(signal, limitMs, new Error(`no answer within ${limitMs / 1000} s`))
   const channel = await orAbort(connection.createChannel(), limit.signal)
   channel.on('error', () => undefined) // the same error rejects what is awaited here
   try {
-    await orAbort(use(channel), limit.signal)
+    return await orAbort(use(channel), limit.signal)
   } finally {
     channel.close().catch(() => undefined) // an error has closed it already
   }

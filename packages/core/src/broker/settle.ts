@@ -7,7 +7,7 @@ import type { Afterwards, Outcome } from '../stage.js'
 import { BrokerSizeLimitError } from './confirm-channel.js'
 import type { LiveDelivery } from './delivery.js'
 import { failedPublish } from './failed.js'
-import type { Publisher } from './publisher.js'
+import { DeliveryDoubtfulError, type Publisher, type PublishOptions } from './publisher.js'
 import type { SharedCauses } from './shared-causes.js'
 
 export type Result = Outcome | { readonly kind: 'threw'; readonly error: unknown }
@@ -40,6 +40,7 @@ export async function settle(delivery: LiveDelivery, result: Result, options: Se
   try {
     await carryOut(delivery, result, options, limit.signal).catch(error => {
       limit.signal.throwIfAborted()
+      if (error instanceof DeliveryDoubtfulError) throw error
       return carryOut(delivery, { kind: 'threw', error }, options, limit.signal)
     })
   } catch (why: unknown) {
@@ -58,13 +59,13 @@ async function carryOut(
       const asItCame = result.carry === 'all'
       const onward = result.onward ?? delivery.headers.notes
       const headers = asItCame ? writeHeaders(delivery.headers) : onwardHeaders(onward, delivery.mayBeRepeat)
-      const maxBytes = asItCame ? Number.POSITIVE_INFINITY : options.maxMessageSize
+      const terms = asItCame ? unbounded(delivery) : { from: delivery }
       // The next stage may tell of it before its confirm is here.
       const at = Date.now()
       try {
-        await options.publisher.publish(result.queue, result.body, headers, signal, maxBytes)
+        await options.publisher.publish(result.queue, result.body, headers, signal, terms)
       } catch (refusal: unknown) {
-        if (!result.orElse || signal.aborted) throw refusal
+        if (!result.orElse || signal.aborted || refusal instanceof DeliveryDoubtfulError) throw refusal
         return carryOut(delivery, await result.orElse(toError(refusal)), options, signal)
       }
       result.carriedOut?.()
@@ -115,7 +116,7 @@ async function backToItsQueue(
 ): Promise<void> {
   const headers = writeHeaders(withSeen(delivery.headers, seen))
   const at = Date.now()
-  await options.publisher.publish(delivery.queue, delivery.body, headers, signal, Number.POSITIVE_INFINITY)
+  await options.publisher.publish(delivery.queue, delivery.body, headers, signal, unbounded(delivery))
   delivery.ack()
   delivery.tell({ event: 'later', at, to: delivery.queue })
   delivery.log.debug('back to the end of its queue')
@@ -155,13 +156,7 @@ async function fail(
   let at = Date.now()
   for (;;) {
     try {
-      await options.publisher.publish(
-        options.failedQueue,
-        failed.body,
-        failed.headers,
-        signal,
-        Number.POSITIVE_INFINITY,
-      )
+      await options.publisher.publish(options.failedQueue, failed.body, failed.headers, signal, unbounded(delivery))
       break
     } catch (refusal: unknown) {
       if (refusal instanceof BrokerSizeLimitError && failed.body !== delivery.body) {
@@ -185,6 +180,12 @@ async function fail(
  * broker if that fails as well. The copy is marked as seen: the outcome of the publish may be unknown.
  */
 async function handBack(delivery: LiveDelivery, why: unknown, options: SettleOptions): Promise<void> {
+  if (why instanceof DeliveryDoubtfulError) {
+    if (!delivery.giveBack()) return
+    delivery.tell({ event: 'given back', reason: why.message })
+    delivery.log.debug({ cause: why.message }, 'given back to its queue')
+    return
+  }
   using limit = timeLimit(delivery.working, options.leastPublishMs ?? LEAST_PUBLISH_MS, HOLD_OVER)
   try {
     limit.signal.throwIfAborted()
@@ -196,6 +197,11 @@ async function handBack(delivery: LiveDelivery, why: unknown, options: SettleOpt
     delivery.tell({ event: 'given back', reason: causes.join('; ') })
     delivery.log.warn({ cause: causes.join('; ') }, given ? 'given back to its queue' : 'the broker delivers it again')
   }
+}
+
+/** A body that came through the broker is not too large. */
+function unbounded(delivery: LiveDelivery): PublishOptions {
+  return { maxBytes: Number.POSITIVE_INFINITY, from: delivery }
 }
 
 /** Ends publishing: the channel is lost, the drain time is over, or the message was held for `HoldLimit`. */

@@ -1,39 +1,198 @@
-// Bounds what was sent towards one queue and not answered yet: a broker that hangs holds all of it in its memory.
+// What was sent towards one queue and is not answered yet. A broker that is cut off from its peers keeps all of it, and
+// delivers it later beside what its peers have given to others meanwhile: so to a queue that is silent next to nothing is sent.
 import { Semaphore } from '@cuckoo-distributed/wait'
+import type { ReadingTime } from './reading-time.js'
 
-interface Held {
-  readonly bytes: Semaphore
-  /** Those who wait for bytes or hold some. */
-  users: number
+export interface UnansweredOptions {
+  readonly readingTime: ReadingTime
+  /** Bytes that are sent to one queue at most; one message that is larger goes alone. */
+  readonly maxBytes: number
+  /** Milliseconds without any answer, and those that the bodies need on the way, after which a queue is silent. */
+  readonly quietMs: number
+  /** Milliseconds after which an answer is late. */
+  readonly patienceMs: number
+  /** Told of a late answer, before anything more is sent. */
+  onLateAnswer(): void
 }
 
-export class Unanswered {
-  readonly #maxBytes: number
-  readonly #queues = new Map<string, Held>()
+/** A line over which a body takes longer than this counts as silent, and is none the worse for it. */
+const BYTES_PER_MS = 1000
+/** A silent queue is sent one message to ask it after so many times the patience; then after twice as long, and so on. */
+const PATIENCES_TO_ASK = 4
+const LONGEST_PROBE_MS = 10 * 60_000
 
-  /** `maxBytes`: at most as many for each queue; one message that is larger goes alone. */
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes
+export class Unanswered {
+  readonly #options: UnansweredOptions
+  readonly #ways = new Map<string, Way>()
+
+  constructor(options: UnansweredOptions) {
+    this.#options = options
   }
 
-  /** Waits until there is room for `bytes`; resolves with what is to be called once the message is answered or lost. */
-  async take(queue: string, bytes: number, signal: AbortSignal): Promise<() => void> {
-    const held = this.#queues.get(queue) ?? { bytes: new Semaphore(this.#maxBytes), users: 0 }
-    this.#queues.set(queue, held)
-    held.users += 1
+  /** Waits until there is room for `bytes` on the way to `queue`. Rejects with `signal.reason`. */
+  async take(queue: string, bytes: number, signal: AbortSignal): Promise<Sending> {
+    const way = this.#ways.get(queue) ?? new Way(this.#options)
+    this.#ways.set(queue, way)
+    way.users += 1
     const leave = () => {
-      held.users -= 1
-      if (held.users === 0) this.#queues.delete(queue)
+      way.users -= 1
+      if (way.users === 0) this.#ways.delete(queue)
     }
     try {
-      const release = await held.bytes.acquire(signal, bytes)
-      return () => {
+      const release = await way.room.acquire(signal, bytes)
+      return new Sending(way, bytes, () => {
         release()
         leave()
-      }
+      })
     } catch (reason: unknown) {
       leave()
       throw reason
+    }
+  }
+}
+
+/** One message on its way. `end` must be called, once. */
+export class Sending {
+  readonly #way: Way
+  readonly #bytes: number
+  readonly #leave: () => void
+  #isProbe = false
+  #hasBegun = false
+
+  constructor(way: Way, bytes: number, leave: () => void) {
+    this.#way = way
+    this.#bytes = bytes
+    this.#leave = leave
+  }
+
+  /** Whether it may be sent now. */
+  get isAdmitted(): boolean {
+    return this.#isProbe || !this.#way.isSilent
+  }
+
+  /**
+   * Waits until it may be sent: the queue answers, or this one is to ask it. What follows from a delivery that came
+   * (`arrivedAt`, as of `performance.now`) while the queue was silent asks sooner: the broker is in touch with its peers, and a
+   * channel hands what a deposed leader did not pass on to the new one only when it sends something more to the queue
+   * (`rabbitmq/rabbitmq-server:deps/rabbit/src/rabbit_fifo_client.erl`, `not_leader`). Rejects with `signal.reason`.
+   */
+  async admitted(signal: AbortSignal, arrivedAt = Number.NEGATIVE_INFINITY): Promise<void> {
+    if (!this.isAdmitted) this.#isProbe = await this.#way.admitted(signal, arrivedAt)
+  }
+
+  begin(): void {
+    this.#hasBegun = true
+    this.#way.begin(this.#bytes)
+  }
+
+  /** It was answered, or never will be: its channel is gone, or it was not sent. */
+  end(isAnswered: boolean): void {
+    if (this.#hasBegun) this.#way.end(this.#bytes, isAnswered)
+    this.#leave()
+  }
+}
+
+/** The way to one queue. */
+class Way {
+  readonly room: Semaphore
+  /** Those who wait or have sent something. */
+  users = 0
+  readonly #options: UnansweredOptions
+  readonly #waiting = new Set<(isProbe: boolean) => void>()
+  #sent = 0
+  #bytes = 0
+  #silentAt: number | undefined
+  #isLate = false
+  /** When a delivery that came during the silence may ask, and how long the next one is to wait then. */
+  #newcomer = { from: 0, pauseMs: 0 }
+  /** The next one who comes is to ask. */
+  #mayAsk = false
+  /** Calls off what is to happen while nothing is answered; undefined when nothing was sent since the last answer. */
+  #heard: (() => void) | undefined
+
+  constructor(options: UnansweredOptions) {
+    this.#options = options
+    this.room = new Semaphore(options.maxBytes)
+  }
+
+  get isSilent(): boolean {
+    return this.#silentAt !== undefined
+  }
+
+  /** Resolves when the queue is not silent any more, with false, or when it is this one's turn to ask it, with true. */
+  admitted(signal: AbortSignal, arrivedAt: number): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return void reject(signal.reason)
+      if (this.#asksAtOnce(arrivedAt)) return void resolve(true)
+      const grant = (isProbe: boolean) => {
+        this.#waiting.delete(grant)
+        signal.removeEventListener('abort', onAbort)
+        resolve(isProbe)
+      }
+      const onAbort = () => {
+        this.#waiting.delete(grant)
+        reject(signal.reason)
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+      this.#waiting.add(grant)
+    })
+  }
+
+  #asksAtOnce(arrivedAt: number): boolean {
+    const now = performance.now()
+    const { from, pauseMs } = this.#newcomer
+    if (this.#silentAt !== undefined && arrivedAt > this.#silentAt && now >= from) {
+      this.#newcomer = { from: now + pauseMs, pauseMs: pauseMs * 2 }
+      return true
+    }
+    const mayAsk = this.#mayAsk
+    this.#mayAsk = false
+    return mayAsk
+  }
+
+  begin(bytes: number): void {
+    this.#sent += 1
+    this.#bytes += bytes
+    this.#heard ??= this.#listen()
+  }
+
+  end(bytes: number, isAnswered: boolean): void {
+    this.#sent -= 1
+    this.#bytes -= bytes
+    // With the last one of a channel that is gone nobody is left who could be answered.
+    if (!isAnswered && this.#sent > 0) return
+    this.#heard?.()
+    this.#heard = undefined
+    if (isAnswered && this.#isLate) this.#options.onLateAnswer()
+    this.#isLate = false
+    this.#mayAsk = false
+    this.#silentAt = undefined
+    for (const grant of this.#waiting) grant(false)
+  }
+
+  #listen(): () => void {
+    const { readingTime, quietMs, patienceMs } = this.#options
+    const stopQuiet = readingTime.after(quietMs + this.#bytes / BYTES_PER_MS, () => {
+      this.#silentAt = performance.now()
+      this.#newcomer = { from: this.#silentAt, pauseMs: quietMs }
+    })
+    const stopPatience = readingTime.after(patienceMs, () => {
+      this.#isLate = true
+    })
+    let stopAsking = () => {}
+    const ask = (afterMs: number) => {
+      stopAsking = readingTime.after(afterMs, () => {
+        const [first] = this.#waiting
+        if (first) first(true)
+        else this.#mayAsk = true
+        ask(Math.min(afterMs * 2, LONGEST_PROBE_MS))
+      })
+    }
+    ask(PATIENCES_TO_ASK * patienceMs)
+    return () => {
+      stopQuiet()
+      stopPatience()
+      stopAsking()
     }
   }
 }

@@ -85,6 +85,6 @@ async function* contentOf(entry: TarEntry, size: number): AsyncGenerator<Buffer>
 }
 
 /** Bytes missing to the next multiple of `unit`. */
-export function padding(length: number, unit: number): number {
+function padding(length: number, unit: number): number {
   return (unit - (length % unit)) % unit
 }

@@ -1,5 +1,6 @@
 /** What an analysis left: report, dropped files, payloads, dumps, capture. */
 import { createHash } from 'node:crypto'
+import { zip } from '../archive/zip.js'
 import { memoryBody } from '../cuckoo/body.js'
 import { makeDropped } from '../cuckoo/dropped.js'
 import type { CuckooTask } from '../cuckoo/task.js'
@@ -8,7 +9,6 @@ import type { CapeContext } from './context.js'
 import type { CapeArtefacts } from './options.js'
 import { liteOf, reportOf } from './report.js'
 import { resolved, visible } from './tasks.js'
-import { zip } from './zip.js'
 
 const ABSENT = new Set(['html', 'htmlsummary', 'pdf', 'maec', 'maec5', 'metadata', 'protobuf', 'parti'])
 
@@ -72,7 +72,7 @@ export function bundle(context: CapeContext, id: string, what: 'dropped' | 'payl
   }
   const { entries, folder, file: name, none } = kinds[what]
   if (entries === undefined || (what === 'dropped' && entries.length === 0)) return failure(none)
-  const body = memoryBody(zip(files(folder, entries), context.options.zipPassword ?? 'infected'))
+  const body = memoryBody(zip(files(folder, entries), { password: context.options.zipPassword ?? 'infected' }))
   return file('application/zip', name === 'cape' ? `cape_payloads_${task.id}.zip` : name, body)
 }
 

@@ -1,3 +1,2 @@
 export type { CapeArtefacts, CapeOptions, CapeSection, CapeUser } from './options.js'
 export { type CapeStandIn, startCape } from './stand-in.js'
-export { type ZipEntry, zip } from './zip.js'

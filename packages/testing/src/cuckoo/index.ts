@@ -1,3 +1,4 @@
+export type { CuckooArtifacts } from './artifacts.js'
 export { type BigReportOptions, bigReport } from './big-report.js'
 export { type Body, memoryBody, type SpooledBody, spool } from './body.js'
 export { type CapeReportOptions, capeReport } from './cape-report.js'

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { collect, compress } from '../archive/compress.js'
 import { type TarEntry, tar } from '../archive/tar.js'
 import { type Answer, apiError, frameworkError, json, success } from './answer.js'
+import { capture, foreignFormat, screenshots } from './artifacts.js'
 import { memoryBody } from './body.js'
 import { droppedEntries } from './dropped.js'
 import type { CuckooVersion, Flavour } from './flavour.js'
@@ -37,6 +38,8 @@ const ROUTES: readonly [method: 'GET' | 'POST', path: RegExp, handler: Handler][
   ['GET', /^\/tasks\/list(?:\/(\d+)(?:\/(\d+))?)?$/, list],
   ['GET', /^\/tasks\/view\/(-?\d+)$/, view],
   ['GET', /^\/tasks\/report\/(-?\d+)(?:\/([^/]+))?$/, report],
+  ['GET', /^\/tasks\/screenshots\/(-?\d+)$/, (context, id) => screenshots(asked(context, id), id)],
+  ['GET', /^\/pcap\/get\/(-?\d+)$/, (context, id) => capture(asked(context, id))],
   ['GET', /^\/tasks\/delete\/(-?\d+)$/, remove],
   ['GET', /^\/files\/view\/(md5|sha256|id)\/([^/]+)$/, viewFile],
   ['GET', /^\/machines\/list$/, listMachines],
@@ -143,9 +146,15 @@ async function report(context: RouteContext, id: string, format: string): Promis
     case 'dropped':
     case 'all':
       return archive(context, Number(id), storage, format.toLowerCase())
-    default:
-      return apiError(flavour, 400, 'Invalid report format', url)
+    default: {
+      const foreign = foreignFormat({ storage }, format)
+      return foreign ? success('application/zip', foreign) : apiError(flavour, 400, 'Invalid report format', url)
+    }
   }
+}
+
+function asked({ sandbox, flavour, url }: RouteContext, id: string) {
+  return { storage: sandbox.storageOf(Number(id)), flavour, url }
 }
 
 /** The route never looks at the database: without a folder it fails, and without files the archive is empty. */

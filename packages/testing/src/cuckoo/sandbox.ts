@@ -1,4 +1,5 @@
 /** The sandbox behind the API: machines that take tasks from `pending` to `reported`. */
+import type { CuckooArtifacts } from './artifacts.js'
 import type { Body } from './body.js'
 import { memoryBody } from './body.js'
 import { type DroppedFile, makeDropped } from './dropped.js'
@@ -25,6 +26,8 @@ export interface SandboxOptions {
   readonly report: ((task: CuckooTask) => Report | string | Buffer | Body | null) | undefined
   /** The dropped files, a ready archive, or null for no `files` folder at all. */
   readonly dropped: ((task: CuckooTask) => readonly DroppedFile[] | Body | null) | undefined
+  /** What else an analysis left. Default: nothing. */
+  readonly artifacts?: ((task: CuckooTask) => CuckooArtifacts) | undefined
 }
 
 export interface Machine {
@@ -37,6 +40,7 @@ export interface Machine {
 export interface Storage {
   readonly report: Body | undefined
   readonly dropped: readonly DroppedFile[] | Body | undefined
+  readonly artifacts: CuckooArtifacts
 }
 
 /** The states after which a task never runs again. */
@@ -185,7 +189,7 @@ export class Sandbox {
 
   #start(task: CuckooTask): void {
     task.startedOn = new Date()
-    this.#storage.set(task.id, { report: undefined, dropped: undefined })
+    this.#storage.set(task.id, { report: undefined, dropped: undefined, artifacts: {} })
     this.#later(task, this.#options.analysisTime, 'completed')
   }
 
@@ -202,7 +206,8 @@ export class Sandbox {
   #leftovers(task: CuckooTask, reported: boolean): Storage {
     const dropped =
       this.#options.dropped === undefined ? makeDropped(task.sample, task.fileName) : this.#options.dropped(task)
-    return { report: reported ? this.#report(task, dropped) : undefined, dropped: dropped ?? undefined }
+    const artifacts = this.#options.artifacts?.(task) ?? {}
+    return { report: reported ? this.#report(task, dropped) : undefined, dropped: dropped ?? undefined, artifacts }
   }
 
   #report(task: CuckooTask, dropped: readonly DroppedFile[] | Body | null): Body | undefined {

@@ -87,8 +87,7 @@ export class CuckooStandIn implements AsyncDisposable {
       machineTags: options.machineTags ?? [],
       analysisTime: options.analysisTime ?? 50,
       processingTime: options.processingTime ?? 0,
-      report: options.report,
-      dropped: options.dropped,
+      ...{ report: options.report, dropped: options.dropped, artifacts: options.artifacts },
     }
     this.#sandbox = new Sandbox(this.#sandboxOptions)
     this.#queue = new AcceptQueue(

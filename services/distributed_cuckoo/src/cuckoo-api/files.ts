@@ -31,7 +31,10 @@ export function fileRoutes(app: FastifyInstance, context: ServerContext, version
     const path = tasks.find(({ samplePath }) => samplePath !== null)?.samplePath
     // Samples of finished tasks are removed, unless KeepSamples is on; this one may be gone by now as well.
     if (typeof path !== 'string') throw notFound()
-    const file = await open(context.files.samplePath(path)).catch((error: unknown) => {
+    const { samples } = context.files
+    samples.demandReadable()
+    const file = await samples.ask(open(context.files.samplePath(path))).catch(async (error: unknown) => {
+      await samples.check()
       throw new ApiError(404, 'File not found', { cause: error })
     })
     reply.headers({ ...SANDBOXED, 'content-type': 'application/octet-stream' })

@@ -27,11 +27,13 @@ export class Scheduler {
 
   /** Schedules whenever this process leads, until the signal is aborted; then rejects with its reason. */
   async run(signal: AbortSignal): Promise<never> {
-    const { store, log } = this.#options
+    const { store, files, log } = this.#options
     for (;;) {
       try {
+        await this.#directoriesThere(signal)
         await using leadership = await store.lead(signal)
-        using linked = linkedController(signal, leadership.lost)
+        // A server whose directories are away can neither send nor collect; another one may have them.
+        using linked = linkedController(signal, leadership.lost, files.samples.away, files.reports.away)
         log.info('this process schedules')
         await this.#lead(linked.controller.signal)
       } catch (error: unknown) {
@@ -40,6 +42,10 @@ export class Scheduler {
         await delay(TROUBLE_MS, signal)
       }
     }
+  }
+
+  async #directoriesThere(signal: AbortSignal): Promise<void> {
+    while (this.#options.files.problem !== null) await delay(TROUBLE_MS, signal)
   }
 
   async #lead(signal: AbortSignal): Promise<void> {

@@ -1,5 +1,7 @@
 /** `/status`: the cluster at a glance. */
 import type { FastifyInstance } from 'fastify'
+import type { Files } from '../files/files.js'
+import { DirectoryAwayError } from '../files/shared-directory.js'
 import type { ServerContext } from '../server/context.js'
 import { describeRequirement } from '../store/requirement.js'
 import { statusOf } from './nodes.js'
@@ -48,11 +50,21 @@ export function statusRoutes(app: FastifyInstance, { store, files }: ServerConte
       ),
       waiting,
       waiting_total: reasons.length,
-      dist: { diskspace: { free: await files.freeBytes(), total: await files.totalBytes() } },
+      dist: await shownSpace(files),
       last_cycle: seconds(cycle),
       timestamp: seconds(now),
     }
   })
+}
+
+/** A server whose directories are away has no space; operators see why. */
+async function shownSpace(files: Files) {
+  try {
+    return { diskspace: { free: await files.freeBytes(), total: await files.totalBytes() }, problem: files.problem }
+  } catch (error: unknown) {
+    if (!(error instanceof DirectoryAwayError)) throw error
+    return { diskspace: { free: 0, total: 0 }, problem: files.problem }
+  }
 }
 
 function clipped(text: string): string {

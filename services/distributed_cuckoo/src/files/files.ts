@@ -1,26 +1,31 @@
 /** Samples and reports on disk. No path is ever built from a name that a client or a node sent. */
 import { randomInt, randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, rm, statfs, writeFile } from 'node:fs/promises'
+import { mkdir, open, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { addAbortSignal, type Readable } from 'node:stream'
-import { ConfigError, describeError, ServiceError } from '@cuckoo-distributed/core'
+import { type Logger, ServiceError } from '@cuckoo-distributed/core'
 import { syncDirectory } from '@cuckoo-distributed/staging'
+import { linkedController, orAbort } from '@cuckoo-distributed/wait'
 import type { DistributedConfig } from '../config.js'
 import { groupCommit } from '../store/group-commit.js'
-import type { Sample } from '../store/model.js'
+import type { Report, Sample } from '../store/model.js'
 import type { ObsoleteFile } from '../store/store.js'
+import { hasCode, MARKER } from './marker.js'
 import { writeSample } from './sample-file.js'
+import { DirectoryAwayError, SharedDirectory } from './shared-directory.js'
 
-const MARKER = '.distributed_cuckoo'
 /** Samples in a row that go into the same directory, so that uploads at a time can share its way to disk. */
 const PER_SHARD = 256
+
+/** A sample that is older than the longest request, and no task's, is nobody's. Milliseconds. */
+export const LONGEST_REQUEST_MS = 45 * 60_000
 
 export type DirectoriesConfig = Pick<DistributedConfig, 'SamplesDirectory' | 'ReportsDirectory' | 'MinFreeSpace'>
 
 /** The samples and the reports directory; all processes that share a database share them as well. */
 export class Files {
-  readonly samplesDirectory: string
-  readonly reportsDirectory: string
+  readonly samples: SharedDirectory
+  readonly reports: SharedDirectory
   #freeBytes: { readonly value: number; readonly at: number } | undefined
   readonly #minFreeSpace: number
   readonly #shards = new Map<string, Promise<void>>()
@@ -28,10 +33,24 @@ export class Files {
   #saved = randomInt(PER_SHARD) * PER_SHARD
 
   /** @internal Use `openFiles`. */
-  constructor(config: DirectoriesConfig) {
-    this.samplesDirectory = resolve(config.SamplesDirectory)
-    this.reportsDirectory = resolve(config.ReportsDirectory)
+  constructor(config: DirectoriesConfig, owner: string, log: Logger) {
+    const directory = (kind: string, path: string) => new SharedDirectory({ kind, path: resolve(path), owner, log })
+    this.samples = directory('samples', config.SamplesDirectory)
+    this.reports = directory('reports', config.ReportsDirectory)
     this.#minFreeSpace = config.MinFreeSpace
+  }
+
+  get samplesDirectory(): string {
+    return this.samples.path
+  }
+
+  get reportsDirectory(): string {
+    return this.reports.path
+  }
+
+  /** What is wrong with the directories, for operators; null = nothing. */
+  get problem(): string | null {
+    return this.samples.problem ?? this.reports.problem
   }
 
   /** Where a sample is; `path` is `Sample.path`. */
@@ -54,30 +73,50 @@ export class Files {
     return join(kind === 'sample' ? this.samplesDirectory : this.reportsDirectory, path)
   }
 
-  /** Free bytes for samples and reports: of the fuller disk, if they are on two. At most a second old. */
+  /** Looks whether both are there now. @throws DirectoryAwayError */
+  async check(): Promise<void> {
+    await this.samples.check()
+    await this.reports.check()
+  }
+
+  /**
+   * Free bytes for samples and reports: of the fuller disk, if they are on two. At most a second old.
+   * @throws DirectoryAwayError
+   */
   async freeBytes(): Promise<number> {
     const now = performance.now()
+    for (const directory of [this.samples, this.reports]) directory.demandReadable()
     if (this.#freeBytes === undefined || now - this.#freeBytes.at > 1000) {
-      const disks = await Promise.all([this.samplesDirectory, this.reportsDirectory].map(path => statfs(path)))
+      const disks = await Promise.all([this.samples, this.reports].map(disk => disk.ask(statfs(disk.path))))
       this.#freeBytes = { value: Math.min(...disks.map(disk => disk.bavail * disk.bsize)), at: now }
     }
     return this.#freeBytes.value
   }
 
-  /** Total bytes of the samples' and of the reports' disk. */
+  /** Total bytes of the samples' and of the reports' disk. @throws DirectoryAwayError */
   async totalBytes(): Promise<number> {
-    const disk = await statfs(this.reportsDirectory)
+    this.reports.demandReadable()
+    const disk = await this.reports.ask(statfs(this.reportsDirectory))
     return disk.blocks * disk.bsize
   }
 
   /**
    * Writes a sample under a name of its own (mode 0600) and resolves when it is on disk. If anything goes wrong nothing is left.
-   * Rejects with what `bytes` throws, with the error of the disk, with ServiceError (ENOSPC) when free space falls below `MinFreeSpace`
-   * meanwhile, or with `signal.reason`.
+   * Rejects with what `bytes` throws, with the error of the disk, with DirectoryAwayError, with ServiceError (ENOSPC) when free space
+   * falls below `MinFreeSpace` meanwhile, or with `signal.reason`.
    */
   async saveSample(bytes: Readable, signal: AbortSignal): Promise<Sample> {
     signal.throwIfAborted()
+    this.samples.demandWritable()
     const path = `${this.#nextShard()}/${randomUUID()}.bin`
+    const { away } = this.samples
+    using linked = linkedController(signal, away)
+    const saving = this.#save(path, bytes, linked.controller.signal)
+    // A disk that hangs is not waited for.
+    return await orAbort(saving, away).catch(error => this.samples.blame(error))
+  }
+
+  async #save(path: string, bytes: Readable, signal: AbortSignal): Promise<Sample> {
     const file = this.samplePath(path)
     await this.#makeShard(dirname(file))
     const handle = await open(file, 'wx', 0o600)
@@ -96,9 +135,50 @@ export class Files {
     }
   }
 
-  /** Removes a sample whose task was not stored. */
+  /** Removes a sample whose task was not stored. What cannot be removed now is the janitor's. */
   async removeSample({ path }: Sample): Promise<void> {
-    await rm(this.samplePath(path), { force: true })
+    if (this.samples.problem !== null) return
+    await this.samples.ask(rm(this.samplePath(path), { force: true })).catch(() => undefined)
+  }
+
+  /** The time by which the samples directory stamps its files, in milliseconds since 1970: its clock need not be ours. */
+  async samplesClock(): Promise<number> {
+    const file = join(this.samplesDirectory, `${MARKER}.clock-${randomUUID()}`)
+    try {
+      await writeFile(file, '', { flag: 'wx', mode: 0o600 })
+      return (await stat(file)).mtimeMs
+    } finally {
+      await rm(file, { force: true })
+    }
+  }
+
+  /** Whether the sample is there. @throws DirectoryAwayError when nobody can tell. */
+  async hasSample(path: string): Promise<boolean> {
+    const isThere = () => this.samples.ask(isFile(this.samplePath(path)))
+    this.samples.demandReadable()
+    if (await isThere()) return true
+    await this.samples.check()
+    // The directory may have come back between the two.
+    return isThere()
+  }
+
+  /** A sample counts when it can be found where the others are. @throws DirectoryAwayError */
+  async confirmSample({ path }: Sample): Promise<void> {
+    if (!(await this.hasSample(path)))
+      throw new DirectoryAwayError('DIRECTORY_AWAY', 'a sample is gone from the samples directory')
+    await this.samples.check()
+  }
+
+  /** Reports count when they can be found where the others are. @throws DirectoryAwayError */
+  async confirmReports(taskId: number, reports: readonly Report[]): Promise<void> {
+    for (const { format, size } of reports) {
+      if (size === null) continue
+      const found = await this.reports
+        .ask(stat(this.reportPath(taskId, format)))
+        .catch(error => this.reports.blame(error))
+      if (found.size !== size) throw new RangeError(`${format}: ${found.size} bytes of ${size} are on disk`)
+    }
+    await this.reports.check()
   }
 
   async #checkSpace(): Promise<void> {
@@ -130,34 +210,13 @@ export class Files {
   }
 }
 
-/**
- * Makes the directories when they are missing and marks them as those of this database. Throws ConfigError when they cannot be
- * written to or belong to another database.
- */
-export async function openFiles(config: DirectoriesConfig, storeId: string): Promise<Files> {
-  const files = new Files(config)
-  const problems = [
-    await mark('SamplesDirectory', files.samplesDirectory, storeId),
-    await mark('ReportsDirectory', files.reportsDirectory, storeId),
-  ]
-  const found = problems.filter(problem => problem !== undefined)
-  if (found.length > 0) throw new ConfigError('directories', found)
-  return files
-}
-
-async function mark(key: string, directory: string, storeId: string): Promise<string | undefined> {
-  const marker = join(directory, MARKER)
+async function isFile(path: string): Promise<boolean> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    await writeFile(marker, `${storeId}\n`, { flag: 'wx', mode: 0o600 })
-    return undefined
+    return (await stat(path)).isFile()
   } catch (error: unknown) {
-    const exists = error instanceof Error && 'code' in error && error.code === 'EEXIST'
-    if (!exists) return `"${key}": ${directory} cannot be written to: ${describeError(error)}`
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return false
+    throw error
   }
-  const owner = (await readFile(marker, 'utf8')).trim()
-  if (owner === storeId) return undefined
-  return `"${key}": ${directory} belongs to another database; give it back, or remove ${marker} if that database is gone`
 }
 
 async function syncEach(paths: readonly string[]): Promise<readonly string[]> {

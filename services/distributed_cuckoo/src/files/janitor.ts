@@ -4,21 +4,24 @@ import { join } from 'node:path'
 import type { Logger } from '@cuckoo-distributed/core'
 import { delay } from '@cuckoo-distributed/wait'
 import type { ObsoleteFile, Store } from '../store/store.js'
-import type { Files } from './files.js'
+import { type Files, LONGEST_REQUEST_MS } from './files.js'
+import { hasCode } from './marker.js'
+import { DirectoryAwayError } from './shared-directory.js'
 
 const BATCH = 100
 const PAUSE_MS = 1_000
 /** After a failure of the disk or the database. */
 const TROUBLE_MS = 10_000
-const DAY_MS = 24 * 60 * 60_000
-/** An upload that is still going on is younger. */
-const ORPHAN_AGE_MS = DAY_MS
+const MINUTE_MS = 60_000
+const SWEEP_MS = 5 * MINUTE_MS
+/** From the end of a request's upload to the end of the transaction that stores its task. */
+const MARGIN_MS = 5 * MINUTE_MS
 
 export interface JanitorOptions {
   readonly store: Store
   readonly files: Files
   readonly log: Logger
-  /** Between two sweeps through all samples. Default a day. */
+  /** Between two sweeps through all samples. Default five minutes. */
   readonly sweepMs?: number
 }
 
@@ -33,13 +36,13 @@ export class Janitor {
     this.#store = options.store
     this.#files = options.files
     this.#log = options.log
-    this.#sweepMs = options.sweepMs ?? DAY_MS
+    this.#sweepMs = options.sweepMs ?? SWEEP_MS
   }
 
-  /** Tidies up every second, and sweeps at start and every day, until the signal is aborted; rejects with its reason then. */
+  /** Tidies up every second, and sweeps at start and every five minutes, until the signal is aborted; rejects with its reason then. */
   async run(signal: AbortSignal): Promise<never> {
     for (;;) {
-      await this.#supervised(() => this.#removeOrphans(Date.now()), signal)
+      await this.#supervised(() => this.#removeOrphans(), signal)
       const swept = performance.now()
       do {
         await this.#supervised(() => this.removeObsolete(), signal)
@@ -53,19 +56,25 @@ export class Janitor {
     let files: ObsoleteFile[] = []
     do {
       files = await this.#store.files.obsolete(BATCH, files.at(-1))
+      if (files.length === 0) return
+      await this.#files.check()
       const removed: ObsoleteFile[] = []
       for (const file of files) if (await this.#remove(this.#files.obsoletePath(file))) removed.push(file)
+      // What is not there is removed, but only where it should have been.
+      await this.#files.check()
       if (removed.length > 0) await this.#store.files.removed(removed)
     } while (files.length === BATCH)
   }
 
   /** Removes samples whose upload ended before their task was stored. Reads the whole samples directory. */
-  async #removeOrphans(now: number): Promise<void> {
+  async #removeOrphans(): Promise<void> {
+    await this.#files.samples.check()
+    const now = await this.#files.samplesClock()
     for (const shard of await readdir(this.#files.samplesDirectory, { withFileTypes: true })) {
       if (!shard.isDirectory() || !/^[0-9a-f]{2}$/.test(shard.name)) continue
-      const names = await readdir(join(this.#files.samplesDirectory, shard.name))
+      const names = await readdir(join(this.#files.samplesDirectory, shard.name)).catch(unlessGone)
       const old = await this.#olderThan(
-        now - ORPHAN_AGE_MS,
+        now - LONGEST_REQUEST_MS - MARGIN_MS,
         names.map(name => `${shard.name}/${name}`),
       )
       // Asked after the look at their age: whatever becomes a task from now on is younger.
@@ -93,7 +102,8 @@ export class Janitor {
       await work()
     } catch (error: unknown) {
       signal.throwIfAborted()
-      this.#log.warn({ err: error }, 'tidying up failed; it is tried again')
+      // The directory says so itself.
+      if (!(error instanceof DirectoryAwayError)) this.#log.warn({ err: error }, 'tidying up failed; it is tried again')
       await delay(TROUBLE_MS, signal)
     }
   }
@@ -117,6 +127,7 @@ export class Janitor {
   }
 }
 
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
+function unlessGone(error: unknown): string[] {
+  if (!hasCode(error, 'ENOENT')) throw error
+  return []
 }

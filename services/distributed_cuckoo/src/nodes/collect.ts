@@ -87,6 +87,7 @@ async function fetchAndStore(session: NodeSession, job: Job, signal: AbortSignal
   const { copy, fetch, last } = job
   const folder = files.reportDirectory(copy.taskId)
   try {
+    await files.reports.check()
     await prepareFolder(folder)
     const reports = await fetchAll(session, job, folder, signal)
     const problem = problemOf(reports, fetch)
@@ -98,6 +99,7 @@ async function fetchAndStore(session: NodeSession, job: Job, signal: AbortSignal
       return { problem: problem ?? '' }
     }
     await syncDirectory(folder)
+    await files.confirmReports(copy.taskId, reports)
     if (!(await keep(session, job, reports))) return abandon(session, copy)
     return problem === undefined ? 'settled' : { problem }
   } catch (error: unknown) {
@@ -105,7 +107,7 @@ async function fetchAndStore(session: NodeSession, job: Job, signal: AbortSignal
     else if (!signal.aborted && !fetch.late) {
       await store.dispatch.fetchFailed(copy.id, `node ${node.name}: ${describeError(error)}`)
     }
-    throw error
+    return files.reports.blame(error)
   }
 }
 
@@ -124,6 +126,7 @@ async function keep(
 /** Removes what was fetched of a task that is gone. One that is there belongs to whoever finished it meanwhile, with its folder. */
 async function abandon({ store, files }: NodeSession, { taskId }: Copy): Promise<Collected> {
   if ((await store.tasks.get(taskId)) !== undefined) return 'later'
+  await files.reports.check()
   await rm(files.reportDirectory(taskId), { recursive: true, force: true })
   return 'settled'
 }

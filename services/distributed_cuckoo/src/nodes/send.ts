@@ -1,6 +1,5 @@
 /** Handing a task to a node. */
 import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
 import { describeError } from '@cuckoo-distributed/core'
 import { HttpError, UploadSizeError } from '@cuckoo-distributed/http'
 import { TaskRefusedError } from '@cuckoo-distributed/sandbox-client'
@@ -26,7 +25,7 @@ export interface Order {
  * sent, and the task is processing only when the node's id is. A task whose sample is gone fails.
  *
  * @throws what is wrong with the node, whereafter the task is pending again; an error that `isDoubtful`, or the signal's reason,
- * leaves the submission `sending`, as the node may have the task.
+ * leaves the submission `sending`, as the node may have the task; DirectoryAwayError when nobody can tell whether the sample is there.
  */
 export async function send(session: NodeSession, order: Order, signal: AbortSignal): Promise<Submission | undefined> {
   const { task } = order
@@ -87,7 +86,7 @@ async function* watched(
 
 /** The node surely has no copy. */
 async function notSent(session: NodeSession, task: Task, submission: Submission, error: unknown): Promise<void> {
-  const { config, node, store, log } = session
+  const { config, node, store, files, log } = session
   const now = Date.now()
   const outcome = { at: now, notBefore: now, counted: false, maxRequeues: config.MaxRequeues }
   if (error instanceof TaskRefusedError && troubleOf(error)?.state !== 'unauthorized') {
@@ -97,8 +96,10 @@ async function notSent(session: NodeSession, task: Task, submission: Submission,
     await store.dispatch.vanished(submission.id, { ...outcome, notBefore, counted: true, error: reason })
     return
   }
-  if (error instanceof UploadSizeError)
+  if (error instanceof UploadSizeError) {
+    await files.samples.check()
     await store.dispatch.fail(task.id, `the sample has changed: ${error.message}`, now)
+  }
   const isNodes = error instanceof HttpError || error instanceof TaskRefusedError
   const reason = isNodes
     ? `node ${node.name}: ${troubleOf(error)?.reason ?? 'failed'}`
@@ -109,13 +110,7 @@ async function notSent(session: NodeSession, task: Task, submission: Submission,
 
 async function hasSample({ files }: NodeSession, task: Task): Promise<boolean> {
   if (task.url !== null) return true
-  if (task.samplePath === null) return false
-  try {
-    return (await stat(files.samplePath(task.samplePath))).isFile()
-  } catch (error: unknown) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false
-    throw error
-  }
+  return task.samplePath !== null && files.hasSample(task.samplePath)
 }
 
 /** The form as every generation of Cuckoo understands it: what is unset or false is left out, what is true is `1`. */

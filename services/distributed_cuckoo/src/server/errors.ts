@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Logger } from '@cuckoo-distributed/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { DirectoryAwayError } from '../files/shared-directory.js'
 import { NameTakenError, StoreLostError } from '../store/errors.js'
 
 /** An answer that is an error. */
@@ -31,6 +32,7 @@ export function errorBody(error: unknown): { readonly status: number; readonly m
   if (error instanceof ApiError) return { ...error.details, status: error.status, message: error.message }
   if (error instanceof NameTakenError) return { status: 409, message: error.message }
   if (isOutOfSpace(error)) return { status: 507, message: 'Insufficient Storage' }
+  if (error instanceof DirectoryAwayError) return { status: 503, message: 'The directories cannot be used now' }
   if (error instanceof StoreLostError) return { status: 503, message: 'The database does not answer' }
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
   return plainBody(status >= 400 && status < 500 ? status : 500)

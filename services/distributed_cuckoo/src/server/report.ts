@@ -34,9 +34,10 @@ export async function sendReport(
 
 /** The caller closes it. Throws as `sendReport` does. */
 export async function openReport({ store, files }: ServerContext, task: Task, format: string): Promise<FileHandle> {
+  files.reports.demandReadable()
   const stored = (await store.tasks.reports(task.id)).find(report => report.format === format && report.size !== null)
   if (stored === undefined) throw formatNotFound()
-  return open(files.reportPath(task.id, format)).catch((error: unknown) => {
+  return files.reports.ask(open(files.reportPath(task.id, format))).catch((error: unknown) => {
     // Not 404: to Cuckoo's clients that means that there will never be one.
     throw new ApiError(503, 'The report cannot be read', { cause: error })
   })

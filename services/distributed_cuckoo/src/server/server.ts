@@ -1,5 +1,6 @@
 /** The HTTP server, which knows no API: what is common to all resources. */
 import { type FastifyInstance, fastify } from 'fastify'
+import { LONGEST_REQUEST_MS } from '../files/files.js'
 import { demandToken } from './auth.js'
 import type { ServerContext } from './context.js'
 import { ApiError, clientErrorHandler, errorHandler } from './errors.js'
@@ -12,8 +13,6 @@ import { refuseForeignPages } from './origin.js'
 const SMALL_BODY = 2 ** 20
 /** Without a byte in either direction. */
 const IDLE_MS = 60_000
-/** For a whole request, uploads at their slowest included. */
-const REQUEST_TIMEOUT_MS = 60 * 60_000
 
 /** A set of resources that the server offers. */
 export interface Api {
@@ -34,7 +33,8 @@ export function createServer(context: ServerContext, apis: readonly Api[]): Serv
   const app = fastify({
     bodyLimit: SMALL_BODY,
     connectionTimeout: IDLE_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    // For a whole request, uploads at their slowest included.
+    requestTimeout: LONGEST_REQUEST_MS,
     forceCloseConnections: 'idle',
     // Node would answer those without a Host header itself, and say nothing.
     http: { requireHostHeader: false },

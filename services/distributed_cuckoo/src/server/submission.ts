@@ -103,13 +103,18 @@ export async function receiveTasks(
     throw error
   })
   const ids: number[] = []
+  let sent = 0
   try {
-    for (const task of tasks) ids.push(await context.store.tasks.create(task, Date.now()))
+    for (const { sample } of tasks) if (sample !== null) await files.confirmSample(sample)
+    for (const task of tasks) {
+      sent += 1
+      ids.push(await context.store.tasks.create(task, Date.now()))
+    }
     return ids
   } catch (error: unknown) {
     // After any other failure of the database this task may be stored; the janitor removes the sample if it is not.
-    const refused = isOutOfSpace(error) ? ids.length : ids.length + 1
-    await discard(tasks.slice(refused).map(({ sample }) => sample))
+    const mayBeStored = isOutOfSpace(error) ? ids.length : sent
+    await discard(tasks.slice(mayBeStored).map(({ sample }) => sample))
     throw error
   } finally {
     context.wake()

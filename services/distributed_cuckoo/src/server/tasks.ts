@@ -1,7 +1,11 @@
 /** The task that a path names. */
+import { orAbort, timeLimit } from '@cuckoo-distributed/wait'
 import type { Task } from '../store/model.js'
 import type { ServerContext } from './context.js'
 import { ApiError } from './errors.js'
+
+/** A client that deletes a task need not wait for a slow disk. */
+const TIDYING_MS = 2000
 
 export interface ById {
   Params: { id: string }
@@ -22,10 +26,12 @@ function readTaskId(text: string): number | undefined {
 }
 
 /** Removes the task with everything that belongs to it. @throws ApiError 404 when somebody else has. */
-export async function removeTask({ store, janitor, wake }: ServerContext, task: Task): Promise<void> {
+export async function removeTask({ store, janitor, closing, wake }: ServerContext, task: Task): Promise<void> {
   if ((await store.tasks.remove(task.id)) === undefined) throw taskNotFound()
-  await janitor.removeObsolete()
   wake()
+  using limit = timeLimit(closing, TIDYING_MS, new Error('it takes too long'))
+  // What cannot be removed now stays written down.
+  await orAbort(janitor.removeObsolete(), limit.signal).catch(() => undefined)
 }
 
 function taskNotFound(): ApiError {

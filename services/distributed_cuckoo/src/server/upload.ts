@@ -40,6 +40,7 @@ export async function readSubmission(request: FastifyRequest, options: UploadOpt
   if (!isMultipart(request)) return { fields: withQuery(request, bodyFields(request.body)), files: [] }
   const announced = Number(request.headers['content-length'] ?? 0)
   if (announced > options.maxUpload + FORM_OVERHEAD) throw tooLarge()
+  options.files.samples.demandWritable()
   if ((await options.files.freeBytes()) < options.minFreeSpace + announced) {
     throw new ApiError(507, 'Insufficient Storage')
   }

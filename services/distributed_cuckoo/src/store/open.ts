@@ -1,12 +1,13 @@
-import { describeError, type Logger } from '@cuckoo-distributed/core'
+import { dirname } from 'node:path'
+import { describeError, type Logger, type Look, spaceLook } from '@cuckoo-distributed/core'
 import { expressionBuilder, Migrator } from 'kysely'
 import { SqlDispatchStore } from './dispatch-store.js'
 import { StoreError } from './errors.js'
 import type { Dialect } from './migrations/columns.js'
 import { migrations } from './migrations/index.js'
 import { SqlNodeStore } from './node-store.js'
-import { leadPostgres, openPostgres } from './postgres.js'
-import { openSqlite, sqlitePath } from './sqlite.js'
+import { leadPostgres, openPostgres, postgresProblems } from './postgres.js'
+import { openSqlite, sqlitePath, sqliteProblems } from './sqlite.js'
 import type { Leadership, ObsoleteFile, ObsoleteFiles, Store } from './store.js'
 import type { Db, Tables } from './tables.js'
 import { SqlTaskStore } from './task-store.js'
@@ -25,7 +26,7 @@ export interface StoreOptions {
  * @throws StoreError, STORE_IN_USE when another process has the SQLite file. No message shows a password.
  */
 export async function openStore({ url, keepSamples, log }: StoreOptions): Promise<Store> {
-  const dialect = /^postgres(ql)?:\/\//.test(url) ? 'postgres' : 'sqlite'
+  const dialect = dialectOf(url)
   const db = dialect === 'postgres' ? openPostgres(url, log) : openSqlite(sqlitePath(url))
   try {
     await migrate(db, dialect)
@@ -39,6 +40,11 @@ export async function openStore({ url, keepSamples, log }: StoreOptions): Promis
       lead: signal => (dialect === 'postgres' ? leadPostgres(url, log, signal) : leadAlone(signal)),
       lastCycle: async () =>
         (await db.selectFrom('cluster').select('last_cycle').executeTakeFirst())?.last_cycle ?? null,
+      hasDirectories: async () =>
+        (await db.selectFrom('cluster').select('has_directories').executeTakeFirst())?.has_directories === 1,
+      async recordDirectories() {
+        await db.updateTable('cluster').set({ has_directories: 1 }).execute()
+      },
       async recordCycle(at) {
         await db.updateTable('cluster').set({ last_cycle: at }).execute()
       },
@@ -50,6 +56,25 @@ export async function openStore({ url, keepSamples, log }: StoreOptions): Promis
     throw new StoreError('STORE', `the database cannot be used: ${describeError(error)}`, { cause: error })
   }
 }
+
+function dialectOf(url: string): Dialect {
+  return /^postgres(ql)?:\/\//.test(url) ? 'postgres' : 'sqlite'
+}
+
+/** For `--connect`: the database, and the directory of its file. */
+export function storeLooks(url: string): Look[] {
+  if (dialectOf(url) === 'postgres') {
+    const { host, pathname } = new URL(url)
+    return [{ what: `database ${host}${pathname}`, problems: () => postgresProblems(url) }]
+  }
+  const path = sqlitePath(url)
+  return [
+    { what: `database ${path}`, problems: () => sqliteProblems(path) },
+    spaceLook('Database', dirname(path), SQLITE_SPACE),
+  ]
+}
+
+const SQLITE_SPACE = 64 * 2 ** 20
 
 async function migrate(db: Db, dialect: Dialect): Promise<void> {
   const tables = (await db.introspection.getTables()).map(table => table.name)

@@ -1,5 +1,5 @@
 /** PostgreSQL: one database, any number of processes, one of which schedules. */
-import { type Logger, ServiceError } from '@cuckoo-distributed/core'
+import { describeError, errorCode, type Logger, ServiceError, toError } from '@cuckoo-distributed/core'
 import { backOff, delay } from '@cuckoo-distributed/wait'
 import { type DatabaseConnection, Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
@@ -60,6 +60,34 @@ function connectionOptions(url: string): pg.ClientConfig {
     keepAlive: true,
     application_name: 'distributed_cuckoo',
   }
+}
+
+/** What is wrong between us and the database, in words. Changes nothing in it. */
+export async function postgresProblems(url: string): Promise<string[]> {
+  const client = new pg.Client(connectionOptions(url))
+  client.on('error', () => undefined) // rejects what is awaited as well
+  try {
+    await client.connect()
+    const answer = await client.query<{ may: boolean }>(
+      "select has_schema_privilege(current_schema(), 'CREATE') as may",
+    )
+    return answer.rows[0]?.may === true ? [] : ['the user may not make tables in its schema (GRANT CREATE)']
+  } catch (error: unknown) {
+    const code = errorCode(toError(error))
+    return [`${WORDS[code] ?? 'it cannot be used'}: ${describeError(error)}`]
+  } finally {
+    await client.end().catch(() => undefined) // the connection has failed already
+  }
+}
+
+/** postgresql.org/docs/current/errcodes-appendix.html */
+const WORDS: Readonly<Record<string, string>> = {
+  '28P01': 'the password is wrong',
+  '28000': 'the user may not log in from here (pg_hba.conf)',
+  '3D000': 'there is no such database',
+  '42501': 'the user has no right to it',
+  ECONNREFUSED: 'nobody listens there: wrong port, or PostgreSQL is not running',
+  ENOTFOUND: 'there is no host of this name',
 }
 
 /** Waits for the lock, through outages of the database as well. Rejects with `signal.reason` only. */

@@ -1,8 +1,8 @@
 /** SQLite: one file, one process. */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describeError } from '@cuckoo-distributed/core'
-import { Kysely, type SqliteDatabase, SqliteDialect } from 'kysely'
+import { Kysely, type SqliteDatabase, SqliteDialect, sql } from 'kysely'
 import Sqlite from 'libsql'
 import { StoreError } from './errors.js'
 import type { Tables } from './tables.js'
@@ -63,6 +63,19 @@ function closable(database: Sqlite.Database): SqliteDatabase {
       database.prepare('select count(*) from sqlite_schema').all()
       database.close()
     },
+  }
+}
+
+/** What is wrong with a file that is there already, in words. */
+export async function sqliteProblems(path: string): Promise<string[]> {
+  if (path === MEMORY || !existsSync(path)) return []
+  try {
+    const db = openSqlite(path)
+    await sql`select 1`.execute(db) // what was never used is not closed
+    await db.destroy()
+    return []
+  } catch (error: unknown) {
+    return [describeError(error)]
   }
 }
 

@@ -20,6 +20,9 @@ export interface Store extends AsyncDisposable {
    * belongs to one process; with PostgreSQL by a session advisory lock on a connection of its own.
    */
   lead(signal: AbortSignal): Promise<Leadership>
+  /** Whether the directories have been marked as those of this database, by whichever process. */
+  hasDirectories(): Promise<boolean>
+  recordDirectories(): Promise<void>
   /** Start of the scheduler's last completed cycle, by whichever process did it; null before the first. */
   lastCycle(): Promise<number | null>
   recordCycle(at: number): Promise<void>

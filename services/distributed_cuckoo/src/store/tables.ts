@@ -17,6 +17,8 @@ export interface Tables {
 export interface ClusterTable {
   store_id: string
   last_cycle: number | null
+  /** 1 = the samples and reports directories have been marked as those of this database. */
+  has_directories: Generated<number>
 }
 
 export interface NodeTable {

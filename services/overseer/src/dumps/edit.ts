@@ -30,7 +30,7 @@ export async function editDump(name: string, options: EditOptions): Promise<bool
   if (!dump) throw new ServiceError('IN_OTHER_HANDS', 'it is in other hands, or gone')
   const folder = join(dir, editDirName(name))
   try {
-    const editable = new EditableDump(await readFile(dump.path))
+    const editable = new EditableDump(await dump.read())
     // What a process that has died left there is nobody's: the dump is in our hands.
     await rm(folder, { recursive: true, force: true })
     await mkdir(folder, { mode: 0o700 })

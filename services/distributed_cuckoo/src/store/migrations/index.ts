@@ -2,11 +2,13 @@
 import type { Kysely, Migration } from 'kysely'
 import { initial } from './001-initial.js'
 import { missingReports } from './002-missing-reports.js'
+import { directories } from './003-directories.js'
 import type { Dialect } from './columns.js'
 
 export function migrations(dialect: Dialect): Record<string, Migration> {
   return {
     '001-initial': { up: (db: Kysely<unknown>) => initial(db, dialect) },
     '002-missing-reports': { up: missingReports },
+    '003-directories': { up: directories },
   }
 }

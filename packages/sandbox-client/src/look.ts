@@ -1,0 +1,56 @@
+/** A sandbox is looked at for an administrator: can it be reached, is it one, does it take the token, can its answers be believed. */
+import {
+  displayUrl,
+  NotJsonError,
+  parseBaseUrl,
+  type ReachOptions,
+  reachProblems,
+  statusProblem,
+} from '@cuckoo-distributed/http'
+import { TokenRefusedError, UnexpectedAnswerError } from './errors.js'
+import { CuckooServer } from './servers.js'
+
+export interface LookOptions extends Omit<ReachOptions, 'baseUrl'> {
+  readonly url: string
+  /** As for `CuckooServers`. */
+  readonly apiTokens: Readonly<Record<string, string>>
+  /** The key of the configuration that has them. Default `CuckooTokens`. */
+  readonly tokenKey?: string
+}
+
+/** One for each URL, however it is spelled. */
+export function sandboxLooks(urls: readonly string[], options: Omit<LookOptions, 'url'>) {
+  const distinct = new Map(urls.map(url => [displayUrl(parseBaseUrl(url)), url]))
+  return [...distinct].map(([shown, url]) => ({
+    what: `sandbox ${shown}`,
+    problems: (signal: AbortSignal) => sandboxProblems({ ...options, url }, signal),
+  }))
+}
+
+async function sandboxProblems(options: LookOptions, signal: AbortSignal): Promise<string[]> {
+  const { url, apiTokens, verifySsl, tokenKey = 'CuckooTokens' } = options
+  const baseUrl = parseBaseUrl(url)
+  const reach = await reachProblems({ baseUrl, verifySsl }, signal)
+  if (reach.length > 0) return reach
+  await using server = new CuckooServer({ baseUrl, verifySsl, maxConnections: 1, apiTokens })
+  try {
+    const { tasksKnown } = await server.client.status(signal)
+    if (!tasksKnown) return ['it counts neither tasks nor machines: its database fails, or it has no machines']
+    await server.client.listTasks({ phase: 'pending' }, signal)
+    return []
+  } catch (error: unknown) {
+    signal.throwIfAborted()
+    return [inWords(error, tokenKey)]
+  }
+}
+
+function inWords(error: unknown, tokenKey: string): string {
+  if (error instanceof TokenRefusedError) {
+    return `status ${error.status}: it wants a token, and refuses what "${tokenKey}" (or user and password in the URL) says, if anything`
+  }
+  const status = statusProblem(error)
+  if (status !== undefined) return status
+  const isOther = error instanceof UnexpectedAnswerError || error instanceof NotJsonError
+  const text = error instanceof Error ? error.message : 'it fails'
+  return isOther ? `this is not the API of a sandbox that is known here: ${text}` : text
+}

@@ -1,0 +1,45 @@
+/** What a task has besides report and dropped files: the capture of its traffic, pictures of the screen. */
+import { zip } from '../archive/zip.js'
+import { type Answer, apiError, success } from './answer.js'
+import { type Body, memoryBody } from './body.js'
+import type { Flavour } from './flavour.js'
+
+export interface CuckooArtifacts {
+  /** Default: there is none. */
+  readonly pcap?: Buffer
+  /** Default: none. */
+  readonly screenshots?: readonly Buffer[]
+  /** Formats of the report that no Cuckoo has, but a distributed_cuckoo. */
+  readonly formats?: Readonly<Record<string, Buffer>>
+}
+
+/** The folder of an analysis, and how the server answers. */
+interface Asked {
+  readonly storage: { readonly artifacts: CuckooArtifacts } | undefined
+  readonly flavour: Flavour
+  readonly url: string
+}
+
+/** The route never looks at the database. */
+export function capture({ storage, flavour, url }: Asked): Answer {
+  const pcap = storage?.artifacts.pcap
+  if (!pcap) return apiError(flavour, 404, 'File not found', url)
+  return success('application/octet-stream; charset=UTF-8', memoryBody(pcap))
+}
+
+/** A ZIP, not compressed; empty for a task without pictures. */
+export function screenshots({ storage, flavour, url }: Asked, id: string): Answer {
+  if (!storage) {
+    const missing = flavour.framework === 'flask' ? 'Task not found' : `/opt/cuckoo/storage/analyses/${id}/shots`
+    return apiError(flavour, 404, missing, url)
+  }
+  const shots = storage.artifacts.screenshots ?? []
+  const entries = shots.map((content, at) => ({ name: `${String(at + 1).padStart(4, '0')}.jpg`, content }))
+  return success('application/zip', memoryBody(zip(entries, { stored: true })))
+}
+
+/** The report of a format that Cuckoo does not know. */
+export function foreignFormat({ storage }: Pick<Asked, 'storage'>, format: string): Body | undefined {
+  const bytes = storage?.artifacts.formats?.[format]
+  return bytes && memoryBody(bytes)
+}
