@@ -73,9 +73,17 @@ export function nodeEnvironment(
 /** Writes every file that the node would else look for in /etc/rabbitmq or in the user's home. */
 export async function writeConfig(
   folder: string,
-  node: { address: string; port: number; user: string; password: string; cookie: string; extra: readonly string[] },
+  node: {
+    address: string
+    port: number
+    user: string
+    password: string
+    cookie: string
+    extra: readonly string[]
+    plugins: readonly string[]
+  },
 ): Promise<void> {
-  const { address, port, user, password, cookie, extra } = node
+  const { address, port, user, password, cookie, extra, plugins } = node
   const lines = [
     `listeners.tcp.1 = ${address}:${port}`,
     `default_user = ${user}`,
@@ -88,7 +96,7 @@ export async function writeConfig(
   await writeFile(join(folder, 'rabbitmq.conf'), `${lines.join('\n')}\n`, { mode: 0o600 })
   await writeFile(join(folder, 'rabbitmq-env.conf'), '')
   await writeFile(join(folder, 'advanced.config'), '[].\n')
-  await writeFile(join(folder, 'enabled_plugins'), '[].\n')
+  await writeFile(join(folder, 'enabled_plugins'), `[${plugins.join(',')}].\n`)
   await writeFile(join(folder, '.erlang.cookie'), cookie, { mode: 0o400 })
 }
 

@@ -21,6 +21,8 @@ export class RabbitMqError extends Error {
 export interface RabbitMqOptions {
   /** Further lines of `rabbitmq.conf`, such as `consumer_timeout = 5000`. */
   config?: readonly string[]
+  /** Plugins to switch on, such as `rabbitmq_management`. */
+  plugins?: readonly string[]
   /** AMQP port on 127.0.0.1. Default: a free one. */
   port?: number
   /** User and password; letters and digits. Default: guest, guest. */
@@ -63,7 +65,8 @@ export async function startRabbitMq(options: RabbitMqOptions = {}): Promise<Priv
     const env = nodeEnvironment(folder, { epmdPort, distPort: await freePort(), address })
     // Only nodes with the same cookie talk to each other, and those of one epmd find each other.
     const cookie = seed?.cookie ?? `COOKIE${port}${process.pid}`
-    await writeConfig(folder, { address, port, user, password, cookie, extra: options.config ?? [] })
+    const { config: extra = [], plugins = [] } = options
+    await writeConfig(folder, { address, port, user, password, cookie, extra, plugins })
     // Every host has an epmd of its own, on the port that its cluster has agreed on.
     if (seed === undefined || host !== undefined) await startEpmd(epmdPort, guard, host)
     const url = `amqp://${user}:${password}@${address}:${port}`

@@ -10,7 +10,7 @@ import {
   spaceLook,
 } from '@cuckoo-distributed/core'
 import { AllowedCritsURLs, CritsURL, critsLooks, critsProblems, critsUser } from '@cuckoo-distributed/crits-client'
-import { VerifySSL } from '@cuckoo-distributed/http'
+import { urlProblems, VerifySSL } from '@cuckoo-distributed/http'
 import Type, { type Static } from 'typebox'
 
 /** Seconds a retry may wait: each has a queue of its own, so a setting can change without stranding messages. */
@@ -38,6 +38,11 @@ export const OverseerSchema = Type.Object(
       description:
         'Seconds for which a message is tried again whose failure lies in the place and not in the message (a key that CRITs refuses, an API that is off); such tries do not count among `RetryDelays`',
     }),
+    ManagementURL: Type.String({
+      default: '',
+      description:
+        "Base URL of RabbitMQ's management API, for what `overseer queues` cannot learn by AMQP; asked as the user in `Amqp` unless the URL has one",
+    }),
     CritsURL,
     AllowedCritsURLs,
     VerifySSL,
@@ -63,7 +68,12 @@ export function ownQueues({ ConsumerQueue, QueueType }: OverseerConfig): readonl
 /** What is well-formed and still cannot be used, in words that name the key. */
 export function unusable(config: OverseerConfig): string[] {
   const dir = resolve(config.DumpDir)
-  return [...critsProblems(config), ...directoryProblems({ DumpDir: existsSync(dir) ? dir : dirname(dir) })]
+  const { ManagementURL } = config
+  return [
+    ...critsProblems(config),
+    ...urlProblems({ ManagementURL }),
+    ...directoryProblems({ DumpDir: existsSync(dir) ? dir : dirname(dir) }),
+  ]
 }
 
 /** A thousand dumps of small samples. */

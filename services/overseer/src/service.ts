@@ -15,6 +15,8 @@ import { eachMinute, makeDumpDir, requireOwner, sweep } from './dump-dir.js'
 import { dumpCommands } from './dumps/commands.js'
 import { Notices } from './notices.js'
 import { BYTES_IN_HAND, overseeStage } from './oversee.js'
+import { queuesCommand } from './queues/command.js'
+import { managementLooks } from './queues/management.js'
 import { releaseStages } from './release.js'
 import { resubmitDumps } from './resubmit.js'
 
@@ -31,12 +33,12 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
       describe: 'Where --resubmitDumped sends files that are no failed messages; without it they stay',
     },
   },
-  commands: [dumpCommands],
+  commands: [dumpCommands, queuesCommand],
   queues: ownQueues,
   failedQueue: config => config.ConsumerQueue,
   check: unusable,
   advise: critsAdvice,
-  looks,
+  looks: config => [...looks(config), ...managementLooks(config)],
   async open(config, { log, stop }) {
     const dir = resolve(config.DumpDir)
     await makeDumpDir(dir, log)

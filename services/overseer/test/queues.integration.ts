@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, type TestContext, test } from 'node:test'
+import {
+  freePort,
+  type PrivateRabbitMq,
+  spawnService,
+  startRabbitMq,
+  TestBroker,
+  waitFor,
+} from '@cuckoo-distributed/testing'
+import { taskBody, wrapped } from './support.js'
+
+let node: PrivateRabbitMq
+let managementPort: number
+let broker: TestBroker
+
+before(async () => {
+  managementPort = await freePort()
+  node = await startRabbitMq({
+    plugins: ['rabbitmq_management'],
+    config: [
+      `management.tcp.port = ${managementPort}`,
+      'management.tcp.ip = 127.0.0.1',
+      'collect_statistics_interval = 500',
+    ],
+  })
+  broker = await TestBroker.connect(node.url)
+})
+after(async () => {
+  await broker.close()
+  await node.stop()
+})
+
+async function scene(t: TestContext, changes: object = {}) {
+  const dir = await mkdtemp(join(tmpdir(), 'queues-test-'))
+  t.after(() => rm(dir, { recursive: true, force: true }))
+  const DumpDir = join(dir, 'dumps')
+  await mkdir(DumpDir, { mode: 0o700 })
+  const config = { Amqp: node.url, ConsumerQueue: 'queues/failed', DumpDir, ...changes }
+  const queues = async (...args: string[]) => {
+    const command = await spawnService(t, 'overseer', { config, args: ['queues', ...args] })
+    const { code } = await command.exit
+    return { code, lines: command.output, output: command.output.join('\n') }
+  }
+  return { config, DumpDir, queues }
+}
+
+test('depth and consumers of all that are known, for a user without rights; a missing one does not end the others', async t => {
+  await node.ctl('add_user', 'looker', 'pw')
+  await node.ctl('set_permissions', 'looker', '^$', '^$', '^$')
+  const { queues, DumpDir } = await scene(t, { Amqp: node.url.replace('guest:guest', 'looker:pw') })
+  await writeFile(join(DumpDir, '1437000000_1'), wrapped('queues/work', taskBody('a')))
+  await broker.declare('queues/work')
+  await broker.publish('queues/work', 'x')
+  const { code, lines } = await queues('queues/none', '--seconds', '0')
+  assert.equal(code, 0, lines.join('\n'))
+  assert.match(lines[0] ?? '', /^queue +messages +consumers +change\/s/)
+  assert.match(lines[1] ?? '', /^queues\/none +does not exist$/)
+  assert.match(lines[2] ?? '', /^queues\/work +1 +0 +- +- +- +-$/)
+  assert.equal(lines.length, 9, 'the failed queue and five delay queues as well')
+  assert.equal(await broker.depth('queues/failed'), undefined, 'none is declared')
+})
+
+test('two looks make a rate', async t => {
+  const { queues } = await scene(t)
+  await broker.declare('queues/rate')
+  const looking = queues('queues/rate', '--json', '--seconds', '1')
+  let isDone = false
+  const publishing = (async () => {
+    while (!isDone) await broker.publish('queues/rate', 'x')
+  })()
+  const { output } = await looking
+  isDone = true
+  await publishing
+  const [state] = JSON.parse(output).queues
+  assert.ok(state.messages > 0 && state.changePerSecond > 0, output)
+})
+
+test('with ManagementURL: what is in hands, and what comes and goes', async t => {
+  const { queues, config } = await scene(t, { ManagementURL: `http://127.0.0.1:${managementPort}` })
+  const overseer = await spawnService(t, 'overseer', { config: { ...config, RetryDelays: [600] } })
+  await overseer.waitForLog('consuming')
+  await broker.publish('queues/failed', wrapped('queues/work', taskBody('a')))
+  await waitFor(
+    async () => {
+      const { output } = await queues('--json', '--seconds', '0')
+      const states: { name: string; consumers: number; unacked: number }[] = JSON.parse(output).queues
+      const delayed = states.find(({ name }) => name === 'queues/failed.delay.600')
+      return delayed?.consumers === 1 && delayed.unacked === 1
+    },
+    { deadlineMs: 20_000, describe: 'a message in hands' },
+  )
+})
+
+test('a management API that is not there, or refuses, costs nothing but its figures', async t => {
+  const { queues, config } = await scene(t, { ManagementURL: `http://u:s3cret@127.0.0.1:${managementPort}` })
+  await broker.declare('queues/failed')
+  const { code, output } = await queues('--seconds', '0')
+  assert.equal(code, 0)
+  assert.match(output, /queues\/failed +0 +0 +- +- +- +-/)
+  assert.match(output, /ManagementURL: .*status 401/)
+  assert.ok(!output.includes('s3cret'))
+  const check = await spawnService(t, 'overseer', { config, args: ['--check-config', '--connect'] })
+  assert.equal((await check.exit).code, 2)
+  assert.match(check.output.join('\n'), /management API http.*status 401/)
+})
+
+test('no broker: exit code 1 and why', async t => {
+  const { queues } = await scene(t, { Amqp: `amqp://127.0.0.1:${await freePort()}` })
+  const { code, output } = await queues()
+  assert.equal(code, 1)
+  assert.match(output, /nobody listens there/)
+})
