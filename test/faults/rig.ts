@@ -17,7 +17,13 @@ import { Supervised } from './supervised.js'
 export const SERVICES = ['feed_cuckoo', 'check_results', 'parse_and_submit', 'overseer'] as const
 export type ServiceName = (typeof SERVICES)[number]
 
-export const QUEUES = { feed: 'feed', check: 'check', parse: 'parse', failed: 'failed' } as const
+export const QUEUES = {
+  feed: 'feed',
+  check: 'check',
+  parse: 'parse',
+  failed: 'failed',
+  events: 'failed.events',
+} as const
 
 const OWN_KEYS: Readonly<Record<ServiceName, object>> = {
   feed_cuckoo: { MaxPending: 1000 },

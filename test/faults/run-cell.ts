@@ -161,11 +161,12 @@ function makeSample(rig: Rig, atLeast = 0): RunningAnalysis {
   return runCritsService(rig.crits, { name: `sample ${serial}.exe`, bytes })
 }
 
-/** Waits until nothing is in a queue; resolves with what stays, as `queue: ready + unacknowledged`. */
+/** Waits until nothing is in a queue but events; resolves with what stays, as `queue: ready + unacknowledged`. */
 async function settleQueues(rig: Rig): Promise<string[]> {
   let filled: string[] = []
   const look = async () => {
     filled = (await queuesOf(rig))
+      .filter(({ name }) => name !== QUEUES.events)
       .filter(queue => queue.messages_ready + queue.messages_unacknowledged > 0)
       .map(queue => `${queue.name}: ${queue.messages_ready} + ${queue.messages_unacknowledged}`)
     return filled.length === 0

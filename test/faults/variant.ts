@@ -82,6 +82,7 @@ export const HURRIED: Readonly<Record<Exclude<ServiceName, 'overseer'>, readonly
     ...CUCKOO,
     ['packages/crits-client/src/call.ts', 'const ANSWER_TIMEOUT_MS = 120_000', 'const ANSWER_TIMEOUT_MS = 2000'],
     ['packages/crits-client/src/client.ts', 'const UPLOAD_TIMEOUT_MS = 660_000', 'const UPLOAD_TIMEOUT_MS = 2000'],
+    ['services/parse_and_submit/src/submit.ts', 'const UPLOAD_PAUSE_MS = 10 * 60_000', 'const UPLOAD_PAUSE_MS = 2000'],
   ],
 }
 
