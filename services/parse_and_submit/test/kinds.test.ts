@@ -1,43 +1,12 @@
 // Reports of every kind of sandbox, recognised by what they are: the Cuckoo that hands them out is always the same.
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
-import { type TestContext, test } from 'node:test'
-import {
-  type CuckooVersion,
-  capeReport,
-  makeReport,
-  memoryBody,
-  pythonJson,
-  sampleFacts,
-} from '@cuckoo-distributed/testing'
-import type { Config, Parser } from '../src/config.js'
+import { test } from 'node:test'
+import { type CuckooVersion, capeReport, makeReport, pythonJson, sampleFacts } from '@cuckoo-distributed/testing'
+import type { Parser } from '../src/config.js'
 import { callRow, SAME_ROWS, SAME_RUN } from './same-run.js'
-import { submitterScene } from './submitter.js'
+import { submitted } from './submitted.js'
 
-const REPORT: Parser[] = ['info', 'signatures', 'behavior', 'network', 'configs', 'detections']
 const MD5 = SAME_RUN.CAPE.target.file.md5
-const OTHER = createHash('md5').update('a member').digest('hex')
-
-/** The rows and the log lines in CRITs of a sample with this report. */
-async function submitted(
-  t: TestContext,
-  report: unknown,
-  change: Partial<Config> | ((url: string) => Partial<Config>) = {},
-) {
-  const text = typeof report === 'string' ? report : JSON.stringify(report)
-  const keys = (url: string) => ({
-    EnabledParsers: REPORT,
-    ...(typeof change === 'function' ? change(url) : change),
-  })
-  const scene = await submitterScene(t, keys, { standIns: { cuckoo: { report: () => memoryBody(text) } } })
-  const outcome = await scene.deliver({}).outcome
-  assert.equal(outcome.kind, 'done')
-  assert.deepEqual(scene.crits.violations, [])
-  const { results, log } = scene.analysis()
-  const rows = results.map(row => Object.fromEntries(Object.entries(row)))
-  const of = (...subtypes: string[]) => rows.filter(({ subtype }) => subtypes.includes(String(subtype)))
-  return { rows, of, log: log.map(({ message }) => message.replace(/^.*?: /, '')) }
-}
 
 for (const [sandbox, report] of Object.entries(SAME_RUN)) {
   test(`a report of ${sandbox} gives the rows that all give of the same run`, async t => {
@@ -112,6 +81,13 @@ test('configurations, families, score and techniques of CAPE are rows, above the
   assert.deepEqual(order.slice(0, 6), ['info', 'score', 'detection', 'config', 'signature', 'ttp'])
 })
 
+test('a request without a URI has no row but that of its user agent', async t => {
+  const network = { http: [{ uri: '', 'user-agent': 'A' }, { uri: 'u' }, { uri: null, 'user-agent': 'A' }] }
+  const { of } = await submitted(t, { network }, { EnabledParsers: ['network'] })
+  const results = of('HTTP Request', 'User-Agent').map(({ result }) => result)
+  assert.deepEqual(results, ['u', 'A', 'A'])
+})
+
 test('score and techniques of Cuckoo 2.0 are rows, too', async t => {
   const [first, second] = SAME_RUN['Cuckoo 2.0.7'].signatures
   const signatures = [{ ...first, ttp: { T1057: { short: 'Process Discovery', long: '…' } } }, second]
@@ -144,64 +120,8 @@ test('a sample that never ran, errors of the sandbox and a missing behavior are 
   assert.ok(!log.includes('the sandbox reports an error: error 19'))
   assert.ok(log.includes('the sandbox reports 6 more errors'))
   assert.ok(log.some(line => /: x{500}… \(cut, 900 characters\)$/.test(line)))
-})
-
-const unpacked = (parent: unknown) => ({
-  ...SAME_RUN.CAPE,
-  target: { category: 'file', file: { name: 'member.exe', md5: OTHER } },
-  info: { ...SAME_RUN.CAPE.info, parent_sample: parent },
-})
-
-test('a file that was taken out of the sample is no wrong sample, and CRITs is told', async t => {
-  for (const parent of [{ id: 3, md5: MD5, sha256: 's' }, { sha256: 's' }]) {
-    const { of, log } = await submitted(t, unpacked(parent))
-    assert.equal(of('info').length, 1)
-    const line = `the sample is an archive: the file with MD5 ${OTHER} was taken out of it and analysed in its place`
-    assert.ok(log.includes(line), log.join('\n'))
-  }
-  for (const parent of [null, false, {}, { id: 3, md5: createHash('md5').update('another').digest('hex') }]) {
-    await assert.rejects(submitted(t, unpacked(parent)), { code: 'WRONG_SAMPLE' }, JSON.stringify(parent))
-  }
-})
-
-test('an instance for dropped files only asks the report where a foreign file comes from', async t => {
-  for (const [parent, code] of [
-    [{ md5: MD5, sha256: 's' }, undefined],
-    [null, 'WRONG_SAMPLE'],
-  ] as const) {
-    const report = () => memoryBody(JSON.stringify(unpacked(parent)))
-    const scene = await submitterScene(t, { EnabledParsers: ['dropped'] }, { standIns: { cuckoo: { report } } })
-    const task = scene.cuckoo.tasks.get(1)
-    assert.ok(task?.sample)
-    Object.assign(task.sample, { md5: OTHER })
-    const { outcome } = scene.deliver({})
-    if (code === undefined) assert.equal((await outcome).kind, 'done')
-    else await assert.rejects(outcome, { code })
-  }
-})
-
-test('files that CAPE names by their hash have the names of the report, whether the report is parsed or not', async t => {
-  const contents = ['MZ one', 'MZ two', 'MZ three'].map(text => Buffer.from(text))
-  const [one, two, three] = contents.map(bytes => createHash('sha256').update(bytes).digest('hex'))
-  const dropped = [
-    { name: ['one.tmp', 'other.tmp'], guest_paths: ['C:\\one.tmp', 'C:\\other.tmp'], sha256: one, md5: 'x' },
-    { name: 'two.dll', sha256: two?.toUpperCase() },
-    { name: [], sha256: three },
-  ]
-  const archive = [one, two, three].map((name, index) => ({ name: String(name), content: contents[index] ?? '' }))
-  const cuckoo = {
-    report: () => memoryBody(JSON.stringify({ ...SAME_RUN.CAPE, dropped })),
-    dropped: () => archive.map(({ name, content }) => ({ name, content: Buffer.from(content) })),
-  }
-  for (const EnabledParsers of [['dropped'], ['info', 'dropped']] satisfies Parser[][]) {
-    const scene = await submitterScene(t, { EnabledParsers }, { standIns: { cuckoo } })
-    assert.equal((await scene.deliver({}).outcome).kind, 'done')
-    const rows = scene.analysis().results.filter(({ subtype }) => subtype === 'file_added')
-    const names = rows.map(({ result }) => result)
-    assert.deepEqual(names, ['one.tmp', 'two.dll', three])
-    assert.ok([...scene.crits.samples.values()].some(sample => sample.filename === 'one.tmp'))
-    assert.equal(scene.cuckoo.journal.filter(({ path }) => /^\/tasks\/report\/1$/.test(path)).length, 1)
-  }
+  const others = await submitted(t, rest, { EnabledParsers: ['info'] })
+  assert.ok(!others.log.some(line => line.includes('"behavior"')))
 })
 
 test('a task that was started again has another number in its report, which is told and used', async t => {
