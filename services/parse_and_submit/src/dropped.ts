@@ -4,7 +4,7 @@ import { ServiceError } from '@cuckoo-distributed/core'
 import type { SampleFile } from '@cuckoo-distributed/crits-client'
 import { ServerAwayError } from '@cuckoo-distributed/http'
 import { type StagedFile, stageArchive, stageEntry } from '@cuckoo-distributed/staging'
-import { type Analysis, mayBeSample, type Round } from './analysis.js'
+import { type Analysis, mayBeSample, type Round, WrongSampleError } from './analysis.js'
 import { download, isDoubtful, isIncomplete, tell } from './calls.js'
 import { PROGRESS, type Progress } from './notes.js'
 import { readReport, whyMissing } from './report.js'
@@ -33,7 +33,10 @@ const MISSING_MAX = 900
  */
 export async function submitDropped(round: Round): Promise<boolean> {
   let { stored } = round
-  if (!round.isSampleKnown) stored ??= await requireTask(round)
+  if (!round.isSampleKnown) {
+    const asked = await requireTask(round)
+    stored ??= asked
+  }
   const downloaded = await downloadArchive(round)
   const pass = new DroppedPass(round)
   if (downloaded === 'none') return pass.end()
@@ -74,8 +77,10 @@ class ArchivePasswordError extends ServiceError {
 async function requireTask(analysis: Analysis): Promise<StoredFiles | undefined> {
   const { task, context, cuckoo } = analysis
   const view = await download(analysis, () => cuckoo.client.viewTask(task.taskId, context.working))
-  if (!view || mayBeSample(analysis, view.md5)) return undefined
-  return (await readReport(analysis)).rows.stored
+  if (!view?.md5 || mayBeSample(analysis, view.md5)) return undefined
+  const { rows } = await readReport(analysis)
+  if (!rows.target?.md5) throw new WrongSampleError(task, view.md5)
+  return rows.stored
 }
 
 async function downloadArchive(analysis: Analysis): Promise<StagedFile | 'none'> {

@@ -47,12 +47,12 @@ export async function readReport(analysis: Analysis): Promise<ReadReport> {
 
 async function readOnce(analysis: Analysis): Promise<ReadReport | undefined> {
   const { task, context, cuckoo, config, storedBytes } = analysis
-  const response = await cuckoo.client.report(task.taskId, context.working, {
-    withoutProcesses: !config.EnabledParsers.includes('behavior'),
-  })
+  const wants = (parser: Parser) => config.EnabledParsers.includes(parser)
+  // A report without processes has no detections either: kevoreilly/CAPEv2:modules/reporting/litereport.py.
+  const withoutProcesses = !wants('behavior') && !wants('detections')
+  const response = await cuckoo.client.report(task.taskId, context.working, { withoutProcesses })
   if (!response) return undefined
   const store = new RowStore({ storedBytes })
-  const wants = (parser: Parser) => config.EnabledParsers.includes(parser)
   const rows = new ReportRows(store, { parsers: config.EnabledParsers, webUrl: webUrlOf(config, task.cuckooUrl) })
   const options = {
     sections: {

@@ -49,6 +49,15 @@ test('an instance for dropped files asks the report, once, where a foreign file 
   }
 })
 
+test('a report that names no file does not vouch for a task of another one', async t => {
+  const report = () => memoryBody(JSON.stringify({ info: { id: 1 }, target: { category: 'url' } }))
+  for (const EnabledParsers of [['dropped'], ['info', 'dropped']] satisfies Parser[][]) {
+    const scene = await submitterScene(t, { EnabledParsers }, { standIns: { cuckoo: { report } } })
+    Object.assign(scene.cuckoo.tasks.get(1)?.sample ?? {}, { md5: OTHER })
+    await assert.rejects(scene.deliver({}).outcome, { code: 'WRONG_SAMPLE' })
+  }
+})
+
 test('files that CAPE names by their hash have the names of the report, whether the report is parsed or not', async t => {
   const contents = ['MZ one', 'MZ two', 'MZ three'].map(text => Buffer.from(text))
   const [one, two, three] = contents.map(bytes => createHash('sha256').update(bytes).digest('hex'))
