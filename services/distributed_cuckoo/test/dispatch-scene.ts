@@ -15,6 +15,7 @@ import type { Patience } from '../src/nodes/session.js'
 import type { Machine, NewTask, Task, TaskState } from '../src/store/model.js'
 import { openStore } from '../src/store/open.js'
 import type { Store } from '../src/store/store.js'
+import { NO_OPTIONS } from './store-scene.js'
 
 export const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
 
@@ -119,24 +120,6 @@ export class Scene {
   report(id: number, format = 'json'): Promise<Buffer> {
     return readFile(this.files.reportPath(id, format))
   }
-}
-
-export const NO_OPTIONS: NewTask = {
-  sample: null,
-  filename: null,
-  url: null,
-  package: null,
-  timeout: null,
-  priority: 1,
-  options: null,
-  machine: null,
-  platform: null,
-  tags: null,
-  custom: null,
-  memory: null,
-  clock: null,
-  enforceTimeout: null,
-  owner: null,
 }
 
 /** A scene whose scheduler is not started yet. It ends with the test. */

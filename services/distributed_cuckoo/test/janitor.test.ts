@@ -6,7 +6,8 @@ import { test } from 'node:test'
 import { createLogger } from '@cuckoo-distributed/core'
 import { waitFor } from '@cuckoo-distributed/testing'
 import { Janitor } from '../src/files/janitor.js'
-import { makeScene, NO_OPTIONS, type Scene } from './dispatch-scene.js'
+import { makeScene, type Scene } from './dispatch-scene.js'
+import { NO_OPTIONS } from './store-scene.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
 const LONG_AGO = new Date(Date.now() - 51 * 60_000)

@@ -4,6 +4,7 @@ import { type Demand, drawPlan } from '../src/dispatch/plan.js'
 import type { Candidate } from '../src/nodes/node-worker.js'
 import type { Machine, Task } from '../src/store/model.js'
 import { requirementOf } from '../src/store/requirement.js'
+import { NO_OPTIONS } from './store-scene.js'
 
 const LIMITS = { threshold: 500, perNode: 100 }
 const WINDOWS: Machine = { name: 'w1', platform: 'windows', tags: [] }
@@ -25,28 +26,16 @@ function node(id: number, given: Partial<Candidate> = {}): Candidate {
 }
 
 function task(id: number, given: Partial<Task> = {}): Task {
+  const { sample: _, ...options } = NO_OPTIONS
   return {
+    ...options,
     id,
     state: 'pending',
     category: 'file',
-    filename: null,
-    url: null,
     sampleSize: 1,
     md5: null,
     sha256: null,
     samplePath: null,
-    package: null,
-    timeout: null,
-    priority: 1,
-    options: null,
-    machine: null,
-    platform: null,
-    tags: null,
-    custom: null,
-    memory: null,
-    clock: null,
-    enforceTimeout: null,
-    owner: null,
     requirement: requirementOf({ machine: null, platform: null, tags: null, ...given }),
     attempt: 0,
     requeues: 0,

@@ -14,22 +14,29 @@ export const MACHINES: Machine[] = [
 export const NOW = 1_800_000_000_000
 export const COUNTERS = { total: 1, pending: 1, running: 0, completed: 0, reported: 0 }
 
-export const TASK: NewTask = {
-  sample: { path: 'ab/sample.bin', size: 5_000_000_000, md5: 'm', sha256: 's' },
-  filename: 'späm "x".exe',
+export const NO_OPTIONS: NewTask = {
+  sample: null,
+  filename: null,
   url: null,
   package: null,
   timeout: null,
   priority: 1,
   options: null,
   machine: null,
-  platform: 'windows',
+  platform: null,
   tags: null,
   custom: null,
   memory: null,
   clock: null,
   enforceTimeout: null,
   owner: null,
+}
+
+export const TASK: NewTask = {
+  ...NO_OPTIONS,
+  sample: { path: 'ab/sample.bin', size: 5_000_000_000, md5: 'm', sha256: 's' },
+  filename: 'späm "x".exe',
+  platform: 'windows',
 }
 
 /** Makes an empty database for one test. */

@@ -114,30 +114,20 @@ test('an instance that relays does not finish the analysis, and passes the body 
   assert.equal(crits.analyses.get(analysis.analysisId)?.status, 'started')
 })
 
-test('CRITs away: the message waits, nothing fails, everything arrives', async t => {
-  const { broker, queues, crits, start, analyse, ended } = await startScene(t)
-  const service = await start()
-  const analysis = await analyse(sample)
-  await crits.down()
-  await broker.publish(queues.parse, analysis.message)
-  await service.waitForLog(/server is away/)
-  await crits.up()
-  await ended(analysis)
-  assert.equal(await broker.depth(queues.failed), 0)
-  assert.deepEqual(crits.violations, [])
-})
-
-test('Cuckoo away: the message waits, nothing fails, everything arrives', async t => {
-  const { broker, queues, cuckoo, start, analyse, ended } = await startScene(t)
-  const service = await start()
-  const analysis = await analyse(sample)
-  await cuckoo.down()
-  await broker.publish(queues.parse, analysis.message)
-  await service.waitForLog(/server is away/)
-  await cuckoo.up()
-  await ended(analysis)
-  assert.equal(await broker.depth(queues.failed), 0)
-})
+for (const server of ['crits', 'cuckoo'] as const) {
+  test(`${server} away: the message waits, nothing fails, everything arrives`, async t => {
+    const { broker, queues, start, analyse, ended, ...scene } = await startScene(t)
+    const service = await start()
+    const analysis = await analyse(sample)
+    await scene[server].down()
+    await broker.publish(queues.parse, analysis.message)
+    await service.waitForLog(/server is away/)
+    await scene[server].up()
+    await ended(analysis)
+    assert.equal(await broker.depth(queues.failed), 0)
+    assert.deepEqual(scene.crits.violations, [])
+  })
+}
 
 test('a held message goes back to its queue with its progress, and nothing is sent twice', async t => {
   const { broker, queues, crits, start, analyse, ended } = await startScene(t)
