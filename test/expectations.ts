@@ -25,6 +25,9 @@ interface ExpectedReport {
   }
 }
 
+/** What a stand-in of either kind tells. */
+export type SandboxStandIn = Pick<CuckooStandIn, 'submissions' | 'tasks' | 'violations'>
+
 const SUBTYPES = ['info', 'signature', 'process', 'file', 'registry_key', 'mutex', 'file_added', 'api_call']
 
 /** The results of a sample are those of its own report, each once, in order, with the dropped files related. */
@@ -64,7 +67,7 @@ function resultsOf(analysis: StoredAnalysis, subtype: string): unknown[] {
 }
 
 /** Each sample was analysed once, by whichever Cuckoo; feed_cuckoo marks a task with the analysis' id. */
-export function assertAnalysedOnce(samples: readonly Emitted[], ...cuckoos: readonly CuckooStandIn[]): void {
+export function assertAnalysedOnce(samples: readonly Emitted[], ...cuckoos: readonly SandboxStandIn[]): void {
   const marks = cuckoos.flatMap(cuckoo => cuckoo.submissions.map(({ custom }) => custom))
   assert.deepEqual(marks.sort(), samples.map(({ analysisId }) => analysisId).sort())
 }
@@ -73,7 +76,7 @@ export function assertAnalysedOnce(samples: readonly Emitted[], ...cuckoos: read
 export async function assertCleanEnd(
   { broker, queues, crits, dumpDir }: Scene,
   services: readonly ServiceProcess[],
-  ...cuckoos: readonly CuckooStandIn[]
+  ...cuckoos: readonly SandboxStandIn[]
 ): Promise<void> {
   // The tasks are deleted after the acks.
   for (const { tasks } of cuckoos) await waitFor(() => tasks.size === 0, { describe: 'all tasks to be deleted' })

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import {
   brokerForTests,
+  type CapeOptions,
+  type CapeStandIn,
   type CritsStandIn,
   type CuckooOptions,
   type CuckooStandIn,
@@ -15,6 +17,7 @@ import {
   runCritsService,
   type ServiceProcess,
   spawnService,
+  startCape,
   startCrits,
   startCuckoo,
   type TestBroker,
@@ -36,6 +39,7 @@ export interface Scene {
   readonly crits: CritsStandIn
   readonly dumpDir: string
   startCuckoo(options?: CuckooOptions): Promise<CuckooStandIn>
+  startCape(options?: CapeOptions): Promise<CapeStandIn>
   /** Starts a service with these keys in place of the usual ones and waits until it consumes. */
   start(name: ServiceName, config?: object, nodeArgs?: readonly string[]): Promise<ServiceProcess>
   /** Runs the overseer's command for dumps to its end. */
@@ -63,6 +67,11 @@ export async function startScene(t: TestContext): Promise<Scene> {
       const cuckoo = await startCuckoo({ analysisTime: 100, ...options })
       t.after(() => cuckoo.close())
       return cuckoo
+    },
+    async startCape(options) {
+      const cape = await startCape({ analysisTime: 100, ...options })
+      t.after(() => cape.close())
+      return cape
     },
     async start(name, config, nodeArgs = []) {
       const service = await spawnService(t, name, { config: { ...configs[name], ...config }, nodeArgs })

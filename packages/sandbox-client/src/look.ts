@@ -7,7 +7,7 @@ import {
   reachProblems,
   statusProblem,
 } from '@cuckoo-distributed/http'
-import { TokenRefusedError, UnexpectedAnswerError } from './errors.js'
+import { TokenRefusedError, UndecidedSandboxError, UnexpectedAnswerError } from './errors.js'
 import { CuckooServer } from './servers.js'
 
 export interface LookOptions extends Omit<ReachOptions, 'baseUrl'> {
@@ -50,7 +50,7 @@ function inWords(error: unknown, tokenKey: string): string {
   }
   const status = statusProblem(error)
   if (status !== undefined) return status
-  const isOther = error instanceof UnexpectedAnswerError || error instanceof NotJsonError
+  const isOther = [UnexpectedAnswerError, UndecidedSandboxError, NotJsonError].some(type => error instanceof type)
   const text = error instanceof Error ? error.message : 'it fails'
   return isOther ? `this is not the API of a sandbox that is known here: ${text}` : text
 }

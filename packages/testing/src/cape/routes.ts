@@ -113,7 +113,8 @@ export function pathProblem({ request, options, complain }: CapeContext, path: s
   if (ROUTES.some(one => one.path.test(path.slice(PREFIX.length))) && path.startsWith(PREFIX)) return undefined
   const withSlash = `${path}/`.slice(PREFIX.length)
   if (ROUTES.some(one => one.path.test(withSlash))) {
-    complain('slash', `${path} does not end in a slash`)
+    // So asks who wants to know whether this is a Cuckoo.
+    if (!path.endsWith('/cuckoo/status')) complain('slash', `${path} does not end in a slash`)
     if (isProduction) return redirect(302, '/')
     if (request.method !== 'GET' && request.method !== 'HEAD') return page(500, 'RuntimeError', { named: false })
     return redirect(301, `${path}/`)
