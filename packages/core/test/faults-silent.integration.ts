@@ -88,6 +88,33 @@ for (const isCostly of [false, true]) {
   })
 }
 
+test('what the broker takes away and gives out again while it is in hand is passed on once', async t => {
+  const held = gate()
+  let passes = 0
+  const { broker, queues, lines, end } = await startHarness(t, {
+    url: node.url,
+    queueType: 'quorum',
+    handle: async ({ delivery }, { out }) => {
+      passes += 1
+      if (!delivery.redelivered) await held.opened
+      return forward(out, delivery.body)
+    },
+  })
+  for (const body of ['one', 'two', 'three']) await broker.publish(queues.in, body)
+  await waitFor(() => passes === 3, { describe: 'all to be in hand' })
+  await loseSight(queues.in)
+  await waitFor(async () => ((await broker.depth(queues.out)) ?? 0) === 3, { describe: 'all to be passed on' })
+  held.open()
+  await waitFor(() => lines.filter(line => line.msg === 'given back to its queue').length === 3, {
+    describe: 'those that were in hand to be given back',
+  })
+  await end()
+  assert.equal(passes, 6)
+  const copies = (await broker.takeAll(queues.out)).map(copy => copy.body.toString())
+  assert.deepEqual(copies.sort(), ['one', 'three', 'two'])
+  assert.equal(await broker.depth(queues.in), 0)
+})
+
 test('a body that the broker refuses takes no small one with it: they share no channel', async t => {
   const { broker, queues, lines, end } = await startHarness(t, {
     url: node.url,
@@ -225,6 +252,14 @@ test('the next broker of the list is taken when one is gone, and the first one a
   assert.ok(lines.some(line => line.broker === `127.0.0.1:${two.port}` && /lost the connection/.test(String(line.msg))))
   await end()
 })
+
+/** As when the node of its consumers was away for `net_ticktime` and is back: what they had is given out again. */
+async function loseSight(queue: string): Promise<void> {
+  const lookup = `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"${queue}">>))`
+  const send = (command: string) => `ra:process_command(amqqueue:get_pid(Q), ${command})`
+  const away = `[${send('{down, element(1, C), noconnection}')} || C <- rabbit_amqqueue:consumers(Q)]`
+  await node.ctl('eval', `${lookup}, ${away}, ${send('{nodeup, node()}')}.`)
+}
 
 /** Erlang for the process of a queue. */
 function pidOf(queue: string): string {

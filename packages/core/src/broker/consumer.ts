@@ -149,11 +149,20 @@ export class Consumer {
     }
     // What still arrives while the process stops is left to the broker.
     if (this.#options.stop.aborted) return
+    if (message.fields.redelivered) this.#doubtCopyOf(session, message.content)
     const isTaken = this.#window.take(message.content.length)
     this.#adapt()
     if (isTaken) void this.#work(session, message)
     // A moment later the consumer's cancel is on its way: what goes back before that comes again at once. The body is not kept.
     else setImmediate(tag => session.giveBack(tag), { ...message, content: Buffer.alloc(0) })
+  }
+
+  /** What comes again while it is in hand was taken away by a broker that has lost sight of this channel for a while. */
+  #doubtCopyOf(session: Session, body: Buffer): void {
+    for (const delivery of this.#inWork) {
+      if (delivery.lost || !delivery.isOf(session) || !delivery.body.equals(body)) continue
+      this.#options.publisher.doubt('a message came again that is in hand', delivery.arrivedAt)
+    }
   }
 
   async #work(session: Session, message: ConsumeMessage): Promise<void> {

@@ -152,6 +152,10 @@ export class LiveDelivery implements Disposable, Delivery, StageContext {
     return this.#session.lost
   }
 
+  isOf(session: Session): boolean {
+    return this.#session === session
+  }
+
   /** Milliseconds until `HoldLimit` is over; negative afterwards. */
   get holdLeftMs(): number {
     return this.#holdEnds - performance.now()

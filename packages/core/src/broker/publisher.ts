@@ -62,7 +62,7 @@ export interface PublishOptions {
 /** The broker may have given the delivery to someone else, who would publish the same. */
 export class DeliveryDoubtfulError extends ServiceError {
   constructor() {
-    super('DELIVERY_DOUBTFUL', 'the broker was silent for so long that it may have given the message to someone else')
+    super('DELIVERY_DOUBTFUL', 'the broker may have given the message to someone else')
   }
 }
 
@@ -71,11 +71,15 @@ export class Publisher {
   readonly #connection: BrokerConnection
   readonly #small: ConfirmChannel
   readonly #large: ConfirmChannel
+  readonly #log: Logger
+  readonly #patienceMs: number
   #doubtfulUntil = Number.NEGATIVE_INFINITY
 
   constructor(options: PublisherOptions) {
     const log = options.log.child({ connection: 'publishing' })
     const { addresses, tls, name, patienceMs = PATIENCE_MS } = options
+    this.#log = log
+    this.#patienceMs = patienceMs
     const connection = new BrokerConnection({ addresses, tls, name, log, setUp: async () => undefined })
     const silence = new Silence(log, options.silentMs)
     const unanswered = new Unanswered({
@@ -83,10 +87,7 @@ export class Publisher {
       maxBytes: options.maxUnansweredBytes ?? MAX_UNANSWERED_BYTES,
       quietMs: options.quietMs ?? QUIET_MS,
       patienceMs,
-      onLateAnswer: () => {
-        this.#doubtfulUntil = performance.now() - patienceMs
-        log.warn('the broker was silent for long; what came before is given back, for someone else may have it')
-      },
+      onLateAnswer: () => this.doubt('the broker was silent for long'),
     })
     const shared = { connection, silence, unanswered, patienceMs }
     this.#options = options
@@ -101,6 +102,16 @@ export class Publisher {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#connection[Symbol.asyncDispose]()
+  }
+
+  /**
+   * Nothing is published any more that follows from deliveries older than an answer may take, or than `arrivedAt`
+   * (`performance.now`): they are to be given back. Such a one came before the broker lost touch with its peers.
+   */
+  doubt(why: string, arrivedAt = Number.NEGATIVE_INFINITY): void {
+    const isNews = this.#doubtfulUntil < performance.now() - this.#patienceMs
+    this.#doubtfulUntil = Math.max(this.#doubtfulUntil, arrivedAt, performance.now() - this.#patienceMs)
+    if (isNews) this.#log.warn({ cause: why }, 'what was in hand may have been given to someone else; it is given back')
   }
 
   /**
@@ -132,7 +143,7 @@ export class Publisher {
     const channel = body.length > LARGE_BODY_BYTES ? this.#large : this.#small
     const pause = backOff({ initialMs: 100, maxMs: 10_000 })
     const admit = () => {
-      if (from && !from.isCostly && from.arrivedAt < this.#doubtfulUntil) throw new DeliveryDoubtfulError()
+      if (from && !from.isCostly && from.arrivedAt <= this.#doubtfulUntil) throw new DeliveryDoubtfulError()
     }
     let message: Outgoing = { queue, body, headers, messageId: randomUUID(), arrivedAt: from?.arrivedAt, admit }
     let sent: 'once' | 'perhaps-twice' = 'once'
