@@ -74,6 +74,7 @@ export class Publisher {
   readonly #log: Logger
   readonly #patienceMs: number
   #doubtfulUntil = Number.NEGATIVE_INFINITY
+  #doubtedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: PublisherOptions) {
     const log = options.log.child({ connection: 'publishing' })
@@ -109,9 +110,13 @@ export class Publisher {
    * (`performance.now`): they are to be given back. Such a one came before the broker lost touch with its peers.
    */
   doubt(why: string, arrivedAt = Number.NEGATIVE_INFINITY): void {
-    const isNews = this.#doubtfulUntil < performance.now() - this.#patienceMs
-    this.#doubtfulUntil = Math.max(this.#doubtfulUntil, arrivedAt, performance.now() - this.#patienceMs)
-    if (isNews) this.#log.warn({ cause: why }, 'what was in hand may have been given to someone else; it is given back')
+    const now = performance.now()
+    // What came before is one piece of news, however many messages tell it.
+    if (now - this.#doubtedAt > this.#patienceMs) {
+      this.#log.warn({ cause: why }, 'what was in hand may have been given to someone else; it is given back')
+    }
+    this.#doubtedAt = now
+    this.#doubtfulUntil = Math.max(this.#doubtfulUntil, arrivedAt, now - this.#patienceMs)
   }
 
   /**
