@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { type CuckooStandIn, type ServiceProcess, waitFor } from '@cuckoo-distributed/testing'
-import { assertAnalysedOnce, assertCleanEnd, assertResults } from './expectations.js'
+import { assertAnalysedOnce, assertCleanEnd, assertResults, leftBehind } from './expectations.js'
 import { assertFlat, type Figures, figuresOf, TELLING } from './figures.js'
 import { type Emitted, type Scene, startScene } from './scene.js'
 
@@ -41,7 +41,7 @@ async function pass(scene: Scene, ms: number): Promise<void> {
       const ready = depths.reduce<number>((sum, depth) => sum + (depth ?? 0), 0)
       // A message that goes to the end of its queue is there twice until the first of it is acknowledged.
       assert.ok(ready <= 2 * SAMPLES, `${depths} messages are ready`)
-      assert.deepEqual(await readdir(scene.dumpDir), [])
+      assert.deepEqual(await leftBehind(scene.dumpDir), [])
       return Date.now() >= end
     },
     { deadlineMs: 2 * ms + 10_000, everyMs: 250, describe: 'the end of the wait' },

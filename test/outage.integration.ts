@@ -1,8 +1,8 @@
 // Long outages of Cuckoo and of CRITs: six times HoldLimit here, as ten minutes are one by default.
 import assert from 'node:assert/strict'
-import { readdir } from 'node:fs/promises'
 import { test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
+import { leftBehind } from './expectations.js'
 import { type Scene, startScene } from './scene.js'
 
 const HOLD_SECONDS = 1
@@ -33,7 +33,7 @@ async function emitAround(scene: Scene, outage: () => Promise<void>) {
 }
 
 async function assertNothingFailed({ broker, queues, dumpDir, crits }: Scene): Promise<void> {
-  assert.deepEqual(await readdir(dumpDir), [])
+  assert.deepEqual(await leftBehind(dumpDir), [])
   for (const queue of Object.values(queues)) {
     await waitFor(async () => (await broker.depth(queue)) === 0, { describe: `${queue} to be empty` })
   }

@@ -38,6 +38,8 @@ export interface Scene {
   readonly queues: Readonly<Record<'feed' | 'check' | 'parse' | 'dropped' | 'failed', string>>
   readonly crits: CritsStandIn
   readonly dumpDir: string
+  /** Of each service, as `start` gives it. */
+  readonly configs: Readonly<Record<ServiceName, object>>
   startCuckoo(options?: CuckooOptions): Promise<CuckooStandIn>
   startCape(options?: CapeOptions): Promise<CapeStandIn>
   /** Starts a service with these keys in place of the usual ones and waits until it consumes. */
@@ -63,6 +65,7 @@ export async function startScene(t: TestContext): Promise<Scene> {
     queues,
     crits,
     dumpDir,
+    configs,
     async startCuckoo(options) {
       const cuckoo = await startCuckoo({ analysisTime: 100, ...options })
       t.after(() => cuckoo.close())

@@ -1,8 +1,8 @@
 // A cause that lies in the place: the built services, 200 samples, and a CRITs that refuses their key for a while.
 import assert from 'node:assert/strict'
-import { readdir } from 'node:fs/promises'
 import { test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
+import { leftBehind } from './expectations.js'
 import { startScene } from './scene.js'
 
 const SAMPLES = 200
@@ -32,7 +32,7 @@ test('a refused key dumps none of 200 samples, and all arrive without a hand', a
   })
   crits.faults.clear()
   await scene.allAre('completed', samples, 300_000)
-  assert.deepEqual(await readdir(scene.dumpDir), [])
+  assert.deepEqual(await leftBehind(scene.dumpDir), [])
   for (const service of [feed, parse, overseer]) {
     const errors = service.log.filter(({ level }) => level === 'error')
     assert.ok(errors.length <= 1, `one line per cause, not ${errors.length}: ${errors[0]?.msg} ${errors[1]?.msg}`)

@@ -5,13 +5,15 @@ import { validator } from './schema.js'
 import type { Happening, Subject } from './telemetry.js'
 
 /** Bytes of one event. */
-const MAX_BYTES = 1024
+export const MAX_EVENT_BYTES = 1024
 const optionalText = Type.Optional(Type.String())
 const optionalNumber = Type.Optional(Type.Number())
+/** As far as a date can be. */
+const time = Type.Integer({ minimum: 0, maximum: 8.64e15 })
 
 const EventWire = Type.Object({
   /** Milliseconds since 1970. */
-  at: Type.Number(),
+  at: time,
   service: Type.String(),
   instance: Type.String(),
   /** Counts the events of the instance, from 1 on, those included that it had to drop. */
@@ -27,7 +29,7 @@ const EventWire = Type.Object({
   reason: optionalText,
   for: optionalText,
   to: optionalText,
-  due: optionalNumber,
+  due: Type.Optional(time),
   file: optionalText,
 })
 export type PipelineEvent = Readonly<Static<typeof EventWire>>
@@ -41,11 +43,16 @@ export function eventQueue(failedQueue: string): string {
   return `${failedQueue}.events`
 }
 
+/** Through which the readers of that queue are spoken to; it is there as long as there is one. */
+export function readersExchange(failedQueue: string): string {
+  return `${failedQueue}.overseers`
+}
+
 /** At most 1 KiB: what is long is cut, the reason first. */
 export function encodeEvent(origin: Origin, subject: Subject, happening: Happening): Buffer {
   for (const characters of [400, 100, 20]) {
     const bytes = Buffer.from(JSON.stringify(toWire(origin, subject, happening, characters)))
-    if (bytes.length <= MAX_BYTES) return bytes
+    if (bytes.length <= MAX_EVENT_BYTES) return bytes
   }
   return Buffer.from(JSON.stringify({ ...origin, event: happening.event }))
 }

@@ -1,6 +1,6 @@
 // The overseer's configuration: its keys, its queues, and what of it cannot be used.
 import { existsSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import {
   BrokerKeys,
   directoryProblems,
@@ -38,6 +38,22 @@ export const OverseerSchema = Type.Object(
       description:
         'Seconds for which a message is tried again whose failure lies in the place and not in the message (a key that CRITs refuses, an API that is off); such tries do not count among `RetryDelays`',
     }),
+    JournalDir: Type.String({
+      default: '',
+      description:
+        'Directory for the journal of events that `overseer where` reads; made (mode 0700) if it is missing. Empty: `.journal` in `DumpDir`',
+    }),
+    JournalDays: Type.Integer({
+      default: 30,
+      minimum: 1,
+      maximum: 3650,
+      description: 'Days for which the journal is kept',
+    }),
+    JournalBytes: Type.Integer({
+      default: 8 * 1024 ** 3,
+      minimum: 1024 ** 2,
+      description: 'Bytes of the journal with its index; the oldest files go first',
+    }),
     ManagementURL: Type.String({
       default: '',
       description:
@@ -63,6 +79,11 @@ export function ownQueues({ ConsumerQueue, QueueType }: OverseerConfig): readonl
   if (QueueType === 'classic') return consumed.map(name => ({ name, isConsumed: true }))
   const lost = `${ConsumerQueue}.lost`
   return [{ name: lost }, ...consumed.map(name => ({ name, isConsumed: true, deadLetterTo: lost }))]
+}
+
+/** Where the journal is. */
+export function journalDir({ JournalDir, DumpDir }: Pick<OverseerConfig, 'JournalDir' | 'DumpDir'>): string {
+  return JournalDir === '' ? join(resolve(DumpDir), '.journal') : resolve(JournalDir)
 }
 
 /** What is well-formed and still cannot be used, in words that name the key. */

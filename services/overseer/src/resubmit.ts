@@ -9,10 +9,12 @@ import {
   type Publisher,
   readHeaders,
   ServiceError,
+  type Telemetry,
   toError,
   writeHeaders,
 } from '@cuckoo-distributed/core'
 import { syncDirectory } from '@cuckoo-distributed/staging'
+import { Body, idsOf } from './body.js'
 import { Claim, claimedName } from './claim.js'
 import { decodeDump, isDumpName, type RevivedMessage } from './dump-file.js'
 import { dumpOfNotice } from './notices.js'
@@ -22,6 +24,7 @@ import { readMark, removeMark, type SendingMark, writeMark } from './sending-mar
 export interface SendOptions {
   readonly dir: string
   readonly publisher: Pick<Publisher, 'publish'>
+  readonly telemetry?: Telemetry | undefined
   /** Where all dumps go, instead of the queue that each names. */
   readonly to?: string | undefined
   /** Where dumps go that are no failed messages; without it they stay. */
@@ -134,6 +137,13 @@ async function publishClaimed(
     await dump.renew()
     const table = resubmitted(headers, mark, earlier !== undefined)
     const sent = await publisher.publish(queue, body, table, signal, { maxBytes: Number.POSITIVE_INFINITY })
+    options.telemetry?.happened(subjectOf(body), {
+      event: 'resubmitted',
+      at: Date.parse(mark.at),
+      to: queue,
+      file: name,
+      reason: `by ${by}`,
+    })
     const why = earlier ? cutOff(earlier) : sent === 'perhaps-twice' ? 'the connection was lost before a confirm' : ''
     return { outcome: 'sent', queue, ...(why && { perhapsTwice: why }) }
   } catch (error: unknown) {
@@ -143,6 +153,10 @@ async function publishClaimed(
     }
     throw error
   }
+}
+
+function subjectOf(body: Buffer): ReturnType<typeof idsOf> {
+  return idsOf(Body.plain(body).findSubject())
 }
 
 /** The broker has refused it, or it was never sent. Anything else may have come to the broker all the same. */

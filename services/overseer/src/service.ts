@@ -9,16 +9,19 @@ import {
 } from '@cuckoo-distributed/core'
 import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { linkedController } from '@cuckoo-distributed/wait'
-import { looks, type OverseerConfig, OverseerSchema, ownQueues, unusable } from './config.js'
+import { journalDir, looks, type OverseerConfig, OverseerSchema, ownQueues, unusable } from './config.js'
 import { DumpWriter } from './dump.js'
 import { eachMinute, makeDumpDir, requireOwner, sweep } from './dump-dir.js'
 import { dumpCommands } from './dumps/commands.js'
+import { Journal } from './journal/journal.js'
+import { Store } from './journal/store.js'
 import { Notices } from './notices.js'
 import { BYTES_IN_HAND, overseeStage } from './oversee.js'
 import { queuesCommand } from './queues/command.js'
 import { managementLooks } from './queues/management.js'
 import { releaseStages } from './release.js'
 import { resubmitDumps } from './resubmit.js'
+import { whereCommand } from './where.js'
 
 export const overseer: ServiceDefinition<OverseerConfig> = {
   name: 'overseer',
@@ -33,13 +36,13 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
       describe: 'Where --resubmitDumped sends files that are no failed messages; without it they stay',
     },
   },
-  commands: [dumpCommands, queuesCommand],
+  commands: [whereCommand, dumpCommands, queuesCommand],
   queues: ownQueues,
   failedQueue: config => config.ConsumerQueue,
   check: unusable,
   advise: critsAdvice,
   looks: config => [...looks(config), ...managementLooks(config)],
-  async open(config, { log, stop }) {
+  async open(config, { log, stop, broker }) {
     const dir = resolve(config.DumpDir)
     await makeDumpDir(dir, log)
     const servers = new CritsServers({
@@ -64,9 +67,17 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
       dumps,
       notices,
     })
+    const store = new Store({
+      dir: journalDir(config),
+      retention: { days: config.JournalDays, bytes: config.JournalBytes },
+    })
+    const journal = config.Events ? new Journal({ broker, failedQueue: config.ConsumerQueue, store, log }) : undefined
+    journal?.start()
     return {
       stages: [oversee, ...releaseStages(config.ConsumerQueue)],
       async [Symbol.asyncDispose]() {
+        await journal?.[Symbol.asyncDispose]()
+        await store[Symbol.asyncDispose]()
         end.abort(new StopRequested())
         linked[Symbol.dispose]()
         await rounds
@@ -85,14 +96,14 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
 async function resubmit(
   config: OverseerConfig,
   rawQueue: string | undefined,
-  { log, stop, publisher }: ServiceDependencies,
+  { log, stop, publisher, telemetry }: ServiceDependencies,
 ): Promise<number> {
   const dir = resolve(config.DumpDir)
   await makeDumpDir(dir, log)
   await requireOwner(dir)
   await sweep(dir, log)
   await publisher.open(stop)
-  const result = await resubmitDumps({ dir, publisher, rawQueue, log }, stop)
+  const result = await resubmitDumps({ dir, publisher, telemetry, rawQueue, log }, stop)
   log.info(result, 'resubmission has ended')
   return result.left === 0 ? 0 : 1
 }

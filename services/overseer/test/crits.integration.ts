@@ -90,7 +90,10 @@ test('what a killed overseer was telling CRITs is told by the next one', async t
   const overseer = await start()
   await waitFor(() => analysis.status === 'error', { describe: 'the end of the analysis' })
   assert.equal((await overseer.stop()).code, 0)
-  assert.deepEqual(await readdir(dumpDir), before)
+  assert.deepEqual(
+    (await readdir(dumpDir)).filter(name => name !== '.journal'),
+    before,
+  )
 })
 
 test('while CRITs is away dumps are made and acked, and a burst of them ends every analysis as error', async t => {

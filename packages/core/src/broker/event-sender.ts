@@ -98,16 +98,21 @@ export class EventSender implements Telemetry, AsyncDisposable {
 
   /** Sends what is left, if the broker takes it within a second. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#buffer.length > 0 && !this.#isOff && !this.#isBlocked) {
-      using limit = timeLimit(new AbortController().signal, LAST_WORDS_MS, new Error('no connection in time'))
-      await this.#connection.connected(limit.signal).then(
-        () => this.#flush(),
-        () => undefined, // they are lost, as those of a process that is killed
-      )
-    }
+    using limit = timeLimit(new AbortController().signal, LAST_WORDS_MS, new Error('no answer in time'))
+    // What is lost here is lost as that of a process that is killed.
+    if (!this.#isOff && !this.#isBlocked) await this.#finish(limit.signal).catch(() => undefined)
     this.#isOff = true
     await this.#connection[Symbol.asyncDispose]()
     await this.#opening
+  }
+
+  async #finish(signal: AbortSignal): Promise<void> {
+    if (this.#buffer.length > 0) await this.#connection.connected(signal)
+    this.#flush()
+    const channel = this.#channel
+    this.#channel = undefined
+    // By itself: the close of a connection overtakes what its channels still have to send.
+    if (channel) await orAbort(channel.close(), signal)
   }
 
   async #open(): Promise<void> {

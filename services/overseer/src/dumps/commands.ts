@@ -93,7 +93,7 @@ const resubmit: DumpsCommand = {
     },
     'dry-run': { type: 'boolean', describe: 'Only say what would be sent where' },
   },
-  async run({ DumpDir }, { log, stop, publisher }, args) {
+  async run({ DumpDir }, { log, stop, publisher, telemetry }, args) {
     const dir = resolve(DumpDir)
     await requireOwner(dir)
     await sweep(dir, log)
@@ -111,7 +111,7 @@ const resubmit: DumpsCommand = {
       const pause = i === 0 || !(Number(args.rate) > 0) ? 0 : 1000 / Number(args.rate)
       await delay(pause, stop).catch(() => undefined) // the process stops: see below
       if (stop.aborted) break
-      const sent = await sendDump(name, { dir, publisher, to }, stop)
+      const sent = await sendDump(name, { dir, publisher, telemetry, to }, stop)
       if (sent.outcome === 'left') say(`${name}  left: ${sent.why}`)
       else {
         left -= 1

@@ -1,0 +1,99 @@
+// How `overseer where` tells what it has found to a person.
+import type { PipelineEvent } from '@cuckoo-distributed/core'
+import type { Life } from './journal/life.js'
+import type { Gap } from './journal/ranges.js'
+
+/** What was found, for `--json` as it is. Times are milliseconds since 1970. */
+export interface Report {
+  readonly found: readonly { readonly what: string; readonly lives: readonly Life[] }[]
+  /** When the oldest journal begins. */
+  readonly begin: number | undefined
+  /** There were more events than are shown. */
+  readonly isCut: boolean
+  /** Events that were lost while something of what is shown may have happened. */
+  readonly gaps: readonly Gap[]
+  /** Queues whose consumers tell of what they do. */
+  readonly consumed: readonly string[]
+  /** Where messages wait that nobody has received. */
+  readonly notReceived: readonly { readonly queue: string; readonly messages: number | undefined }[]
+  /** Messages in the queues that are named. */
+  readonly depths: Readonly<Record<string, number>>
+  readonly answered: readonly string[]
+  readonly silent: readonly string[]
+  readonly problems: readonly string[]
+}
+
+/** Line by line. */
+export function showReport(report: Report): string[] {
+  const lines = report.found.flatMap(({ what, lives }) => {
+    if (lives.length === 0) return [`${what}: ${notFound(report)}`]
+    return lives.flatMap(life => lifeLines(life, report))
+  })
+  return [...lines, ...remarks(report)]
+}
+
+function lifeLines(life: Life, report: Report): string[] {
+  const { analysis, md5s, tasks, events, now } = life
+  const names = [
+    `analysis ${analysis ?? '(not told)'}`,
+    ...(md5s.length > 0 ? [`MD5 ${md5s.join(', ')}`] : []),
+    ...(tasks.length > 0 ? [`task ${tasks.join(', ')}`] : []),
+  ]
+  const depth = now.queue === undefined ? undefined : report.depths[now.queue]
+  const inQueue = depth === undefined ? '' : `; ${depth} messages wait there`
+  const isUntold = now.state === 'queued' && now.queue !== undefined && !report.consumed.includes(now.queue)
+  return [
+    names.join(', '),
+    ...events.map(event => `  ${time(event.at)}  ${eventText(event)}`),
+    ...life.untold.map(
+      queue => `  journal incomplete here: nobody has told who filled "${queue}" (a Go stage, or "Events": false)`,
+    ),
+    ...(events[0] && events[0].service !== 'feed_cuckoo' && life.untold.length === 0
+      ? ['  what was before is older than the journal']
+      : []),
+    `  now: ${now.state}, since ${time(now.since)}: ${now.text}${inQueue}`,
+    ...(isUntold
+      ? [`  nobody who takes from "${now.queue}" tells of it (a Go stage, or "Events": false): it may be further`]
+      : []),
+  ]
+}
+
+function notFound({ begin, notReceived }: Report): string {
+  const waiting = notReceived.filter(({ messages }) => messages !== undefined && messages > 0)
+  const from =
+    begin === undefined ? 'the journal is empty' : `the journal begins at ${time(begin)}, what is older is not in it`
+  if (waiting.length === 0) return `never seen; ${from}`
+  const where = waiting.map(({ queue, messages }) => `${messages} messages wait in "${queue}"`).join(', ')
+  return `not yet received, if it was sent: ${where}; ${from}`
+}
+
+function eventText(event: PipelineEvent): string {
+  const { attempt, code, reason, for: what, to, due, file, sandbox, task } = event
+  const parts = [
+    ...(what === undefined ? [] : [`for ${what}`]),
+    ...(event.event === 'submitted' && sandbox !== undefined ? [`as task ${task} to ${sandbox}`] : []),
+    ...(to === undefined ? [] : [`→ ${to}`]),
+    ...(file === undefined ? [] : [`as ${file}`]),
+    ...(due === undefined ? [] : [`next try at ${time(due)}`]),
+    ...(attempt !== undefined && attempt > 1 ? [`attempt ${attempt}`] : []),
+    ...(code === undefined ? [] : [code]),
+    ...(reason === undefined ? [] : [reason]),
+  ]
+  return [`${event.service} (${event.instance}):`, event.event, parts.join(', ')].join(' ').trimEnd()
+}
+
+function remarks({ gaps, isCut, silent, problems, answered }: Report): string[] {
+  return [
+    ...gaps.map(({ service, instance, events, from, to }) => {
+      return `journal incomplete here: ${events} events of ${service} (${instance}) between ${time(from)} and ${time(to)} were lost`
+    }),
+    ...(isCut ? ['there are more events than are shown; the oldest are left out'] : []),
+    ...silent.map(place => `silent: the overseer of ${place}; what it knows is missing here`),
+    ...(answered.length === 0 ? ['no journal was read'] : []),
+    ...problems,
+  ]
+}
+
+function time(at: number): string {
+  return new Date(at).toISOString()
+}

@@ -1,0 +1,166 @@
+// The journal on disk: what is written is found by every key, whatever process wrote it and however that ended.
+import assert from 'node:assert/strict'
+import { appendFile, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { PipelineEvent } from '@cuckoo-distributed/core'
+import { RUN_ENTRIES } from '../src/journal/index-run.js'
+import { gapsBetween } from '../src/journal/ranges.js'
+import { JournalReader } from '../src/journal/reader.js'
+import { Store } from '../src/journal/store.js'
+import { temporaryDir } from './support.js'
+
+const DAY = 86_400_000
+const START = Date.UTC(2026, 0, 5)
+const retention = { days: 30, bytes: Number.POSITIVE_INFINITY }
+
+function event(seq: number, changes: Partial<PipelineEvent> = {}): PipelineEvent {
+  const origin = { at: START + seq, service: 'feed_cuckoo', instance: 'host:1.abc', seq }
+  return {
+    ...origin,
+    event: 'received',
+    queue: 'feed',
+    analysis: `analysis-${seq}`,
+    md5: md5(seq),
+    task: seq,
+    ...changes,
+  }
+}
+
+function md5(number: number): string {
+  return number.toString(16).padStart(32, '0')
+}
+
+function sequence(reader: { readonly events: readonly PipelineEvent[] }): number[] {
+  return reader.events.map(({ seq }) => seq)
+}
+
+test('an event is found by its MD5, analysis and task, by its process and by another one', async t => {
+  const dir = await temporaryDir(t)
+  await using store = new Store({ dir, retention })
+  const { md5: _, task: __, ...rest } = event(3, { analysis: 'analysis-1' })
+  await store.append([event(1), event(2), rest])
+  const other = new JournalReader(dir)
+  for (const reader of [store, other]) {
+    assert.deepEqual(sequence(await reader.find([{ md5: md5(1) }])), [1])
+    assert.deepEqual(sequence(await reader.find([{ task: 2 }])), [2])
+    assert.deepEqual(sequence(await reader.find([{ analysis: 'analysis-1' }, { task: 1 }])), [1, 3])
+    assert.deepEqual(sequence(await reader.find([{ analysis: 'analysis' }])), [])
+  }
+})
+
+test('events of a full run, of its rest, and of the time after a restart are all found, each once', async t => {
+  const dir = await temporaryDir(t)
+  const count = Math.ceil(RUN_ENTRIES / 3) + 1000
+  {
+    await using store = new Store({ dir, retention })
+    const events = Array.from({ length: count }, (_, index) => event(index + 1, { analysis: `a${index % 1000}` }))
+    await store.append(events)
+    assert.equal((await store.find([{ analysis: 'a7' }])).events.length, Math.ceil((count - 7) / 1000))
+    assert.deepEqual(sequence(await store.find([{ md5: md5(1) }, { md5: md5(count) }])), [1, count])
+  }
+  assert.equal((await readdir(dir)).filter(name => name.endsWith('.idx')).length, 2)
+  await using store = new Store({ dir, retention })
+  await store.append([event(count + 1)])
+  const found = await store.find([{ task: 1 }, { task: 500 }, { task: count }, { task: count + 1 }])
+  assert.deepEqual(sequence(found), [1, 500, count, count + 1])
+  assert.equal(found.meta.ranges.length, 1)
+})
+
+test('a process that died in the middle of a line, before it wrote an index, costs that line', async t => {
+  const dir = await temporaryDir(t)
+  {
+    await using store = new Store({ dir, retention })
+    await store.append([event(1), event(2), event(3)])
+  }
+  const [run = '', name = ''] = (await readdir(dir)).sort()
+  await rm(join(dir, run))
+  await truncate(join(dir, name), (await stat(join(dir, name))).size - 10)
+  assert.deepEqual(sequence(await new JournalReader(dir).find([{ task: 1 }, { task: 2 }, { task: 3 }])), [1, 2])
+  await using store = new Store({ dir, retention })
+  await store.append([event(4)])
+  assert.equal((await readdir(dir)).filter(each => each.endsWith('.idx')).length, 1, 'what was left is indexed')
+  const found = await store.find([{ task: 1 }, { task: 2 }, { task: 3 }, { task: 4 }])
+  assert.deepEqual(sequence(found), [1, 2, 4])
+  assert.deepEqual(
+    gapsBetween(found.meta, START, START + DAY, START).map(({ events }) => events),
+    [1],
+  )
+})
+
+test('lines that are no events, and an index that is damaged, are passed over', async t => {
+  const dir = await temporaryDir(t)
+  {
+    await using store = new Store({ dir, retention })
+    await store.append([event(1)])
+  }
+  const names = await readdir(dir)
+  const journal = names.find(name => name.endsWith('.jsonl')) ?? ''
+  const run = names.find(name => name.endsWith('.idx')) ?? ''
+  await appendFile(join(dir, journal), `nonsense\n{"at":"x"}\n${JSON.stringify(event(2))}\n`)
+  await writeFile(join(dir, run), 'short')
+  assert.deepEqual(sequence(await new JournalReader(dir).find([{ task: 1 }, { task: 2 }])), [2])
+})
+
+test('a sequence with gaps tells how many events are missing, and when', async t => {
+  const dir = await temporaryDir(t)
+  await using store = new Store({ dir, retention })
+  await store.append([
+    event(1),
+    event(2),
+    event(5),
+    event(5),
+    event(6),
+    event(3, { instance: 'host:2.def', at: START }),
+  ])
+  const { meta, begin } = await store.find([])
+  const gaps = gapsBetween(meta, START, START + DAY, begin ?? 0)
+  assert.deepEqual(
+    gaps.map(({ instance, events, from, to }) => [instance, events, from - START, to - START]),
+    [
+      ['host:1.abc', 2, 2, 5],
+      ['host:2.def', 2, 0, 0],
+    ],
+  )
+  assert.equal(gapsBetween(meta, START + 6, START + DAY, START).length, 0, 'nothing was lost later')
+})
+
+test('what is older than JournalDays goes, then the oldest beyond JournalBytes, each with its index', async t => {
+  const dir = await temporaryDir(t)
+  const write = async (day: number, days = 30, bytes = 1e9) => {
+    await using store = new Store({ dir, retention: { days, bytes }, now: () => START + day * DAY })
+    await store.append([event(day)])
+  }
+  for (const day of [1, 2, 3]) await write(day)
+  const days = async () => [...new Set((await readdir(dir)).map(name => name.slice(0, 10)))].sort()
+  assert.deepEqual(await days(), ['2026-01-06', '2026-01-07', '2026-01-08'])
+  await write(4, 2)
+  assert.deepEqual(await days(), ['2026-01-07', '2026-01-08', '2026-01-09'])
+  await write(5, 30, 600)
+  assert.deepEqual(await days(), ['2026-01-09', '2026-01-10'])
+})
+
+test('a journal that cannot be written to takes the same events later, once', async t => {
+  const dir = join(await temporaryDir(t), 'journal')
+  await writeFile(dir, 'a file in its place')
+  await using store = new Store({ dir, retention })
+  await assert.rejects(store.append([event(1)]), { code: /ENOTDIR|EEXIST/ })
+  await rm(dir)
+  await store.append([event(1)])
+  const [name = ''] = await readdir(dir)
+  assert.equal((await readFile(join(dir, name), 'utf8')).trim().split('\n').length, 1)
+  assert.equal((await stat(join(dir, name))).mode & 0o777, 0o600)
+  assert.equal((await stat(dir)).mode & 0o777, 0o700)
+})
+
+test('which samples are under way is known after a restart', async t => {
+  const dir = await temporaryDir(t)
+  {
+    await using store = new Store({ dir, retention })
+    await store.append([event(1), event(2), event(3), event(4, { analysis: 'analysis-2', event: 'complete' })])
+  }
+  await using store = new Store({ dir, retention })
+  await store.append([event(5)])
+  assert.equal(store.open.count, 3)
+  assert.deepEqual(store.open.oldest, { analysis: 'analysis-1', since: START + 1 })
+})
