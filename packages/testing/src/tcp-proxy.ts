@@ -25,7 +25,7 @@ export class TcpProxy {
   readonly #pairs = new Set<Pair>()
   #listener: Server | undefined
   #port = 0
-  #stalled = false
+  readonly #stalled = { up: false, down: false }
 
   private constructor(target: ProxyTarget) {
     this.#target = { host: '127.0.0.1', ...target }
@@ -61,18 +61,22 @@ export class TcpProxy {
     }
   }
 
-  /** Passes nothing on, in either direction, and loses nothing: like a hanging network. New connections hang too. */
-  stall(): void {
-    this.#stalled = true
+  /**
+   * Passes nothing on and loses nothing: like a hanging network. `up` is towards the server; without a direction, both. New connections hang
+   * too.
+   */
+  stall(...directions: readonly ('up' | 'down')[]): void {
+    const stalled = directions.length === 0 ? (['up', 'down'] as const) : directions
+    for (const direction of stalled) this.#stalled[direction] = true
     for (const { client, server } of this.#pairs) {
-      client.pause()
-      server.pause()
+      if (this.#stalled.up) client.pause()
+      if (this.#stalled.down) server.pause()
     }
   }
 
   /** Ends `stall`; what has been held back is passed on. */
   resume(): void {
-    this.#stalled = false
+    Object.assign(this.#stalled, { up: false, down: false })
     for (const { client, server } of this.#pairs) {
       client.resume()
       server.resume()
@@ -121,11 +125,11 @@ export class TcpProxy {
     this.#pairs.add(pair)
     client.on('data', (chunk: Buffer) => {
       this.bytesUp += chunk.length
-      if (!server.destroyed && !server.write(chunk)) holdUntilDrained(client, server, () => this.#stalled)
+      if (!server.destroyed && !server.write(chunk)) holdUntilDrained(client, server, () => this.#stalled.up)
     })
     server.on('data', (chunk: Buffer) => {
       this.bytesDown += chunk.length
-      if (!client.write(chunk)) holdUntilDrained(server, client, () => this.#stalled)
+      if (!client.write(chunk)) holdUntilDrained(server, client, () => this.#stalled.down)
     })
     client.on('end', () => server.end())
     server.on('end', () => client.end())
@@ -137,8 +141,8 @@ export class TcpProxy {
       reset(server)
     })
     server.once('close', hadError => (hadError ? reset(client) : client.end()))
-    if (this.#stalled) server.pause()
-    else client.resume()
+    if (this.#stalled.down) server.pause()
+    if (!this.#stalled.up) client.resume()
   }
 }
 

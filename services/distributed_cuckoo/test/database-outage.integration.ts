@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { TcpProxy, waitFor } from '@cuckoo-distributed/testing'
+import { samplesIn } from './contract-scene.js'
 import { curl, refused } from './curl.js'
 import { isEmptied, makeNode } from './dispatch-scene.js'
 import { type Front, makeFront } from './front.js'
@@ -40,6 +41,54 @@ describe('a server whose PostgreSQL goes away', () => {
     for (const node of nodes) await isEmptied(node)
     assert(!front.process.log.some(({ msg }) => msg === 'crashed'))
   })
+})
+
+const PATHS = ['/task', '/task/1', '/status', '/node', '/tasks/list', '/cuckoo/status', '/report/1', '/machines/list']
+
+describe('a server whose PostgreSQL is silent', { concurrency: 3 }, () => {
+  let postgres: TestPostgres
+  before(async () => {
+    postgres = await startPostgres()
+  })
+  after(() => postgres.stop())
+
+  for (const [direction, stall] of [
+    ['towards it', (proxy: TcpProxy) => proxy.stall('up')],
+    ['from it', (proxy: TcpProxy) => proxy.stall('down')],
+    ['on connections that are old', (proxy: TcpProxy) => proxy.halfOpen()],
+  ] as const) {
+    test(`${direction} answers 503 within ten seconds, or serves, and never uses such a connection again`, async t => {
+      const url = await postgres.createDatabase()
+      const proxy = await TcpProxy.start({ port: Number(new URL(url).port) })
+      t.after(() => proxy.close())
+      const front = await makeFront(t, { Database: proxy.through(url), LogLevel: 'info' })
+      await front.start()
+      const node = await makeNode(t)
+      await front.addNode('n1', node.url)
+      const first = await front.submit('MZ first')
+      await front.reaches(first, 'finished')
+      await waitFor(async () => (await samplesIn(front.folder)).length === 0, { describe: 'its sample to go' })
+      stall(proxy)
+      const isOver = direction !== 'on connections that are old'
+      const ask = (...args: string[]) =>
+        curl('--max-time', '10', ...args.map(arg => arg.replace(/^\//, `${front.url}/`)))
+      const answers = await Promise.all([
+        ...PATHS.map(path => ask(path)),
+        ...Array.from({ length: 20 }, () => ask('/task', '-F', 'file=@/bin/true')),
+        ask('/task', '-F', 'url=http://h/'),
+        ask('-XDELETE', '/task/1'),
+      ])
+      if (isOver) for (const answer of answers) refused(answer, 503)
+      for (const { status } of answers) assert([200, 404, 503].includes(status), `${status}`)
+      if (isOver) assert.equal((await samplesIn(front.folder)).length, 0, 'no refused upload leaves a file')
+      proxy.cut()
+      proxy.resume()
+      await front.reaches(await submitSurely(front, 1), 'finished')
+      await isEmptied(node)
+      const lines = front.process.log.filter(({ msg }) => msg === 'the database does not answer')
+      assert(lines.length <= 2, `${lines.length} lines`)
+    })
+  }
 })
 
 async function outage({ url }: Front, proxy: TcpProxy): Promise<void> {

@@ -186,7 +186,7 @@ describe('reports', () => {
     await using client = connectNode(configWith(await folderOf(t)), node.url)
     const response = await client.reportAs(1, 'json', signal)
     assert(response)
-    const expected = { format: 'json', limit: 2 ** 30, sha256: null, patienceMs: 1000, onPiece() {} }
+    const expected = { format: 'json', limit: 2 ** 30, sha256: null, patienceMs: 1000, onPiece() {}, beforeRename() {} }
     await assert.rejects(storeReport(response, join(await folderOf(t), 'missing'), expected), { code: 'ENOENT' })
     await waitFor(() => node.connections === 0, { describe: 'no connection to be left' })
   })

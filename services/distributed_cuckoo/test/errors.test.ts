@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createLogger } from '@cuckoo-distributed/core'
+import { DirectoryAwayError } from '../src/files/shared-directory.js'
 import { ApiError, clientErrorHandler, errorBody, errorHandler } from '../src/server/errors.js'
 import { NameTakenError, StoreLostError } from '../src/store/errors.js'
 import { type RawAnswer, sendRaw, serveScene } from './api-scene.js'
@@ -108,7 +109,7 @@ test('what goes wrong inside is not told', async t => {
   isPlain(await answerOf(new TypeError(secret, { cause: new Error(secret) })), 500, /^Internal Server Error$/)
   isPlain(await answerOf(Object.assign(new Error(secret), { statusCode: 502 })), 500, /^Internal Server Error$/)
   isPlain(await answerOf(Object.assign(new Error(secret), { statusCode: 'x' })), 500, /^Internal Server Error$/)
-  isPlain(await answerOf(new StoreLostError(secret)), 503, /^The database does not answer$/)
+  isPlain(await answerOf(new StoreLostError(secret, { isDoubtful: false })), 503, /^The database does not answer$/)
   for (const code of ['ENOSPC', 'EDQUOT', 'SQLITE_FULL', '53100']) {
     isPlain(await answerOf(Object.assign(new Error(secret), { code })), 507, /^Insufficient Storage$/)
   }
@@ -141,21 +142,22 @@ function handled() {
   return { answerTo, lines }
 }
 
-test('faults are logged each time, what fails every request once a minute, and refusals never', t => {
+test('faults and what fails every request are logged once a minute for each cause, refusals and outages never', t => {
   let now = 1000
   t.mock.method(performance, 'now', () => now)
   const { answerTo } = handled()
   const full = () => answerTo(Object.assign(new Error('x'), { code: 'ENOSPC' }))
-  const lost = () => answerTo(new StoreLostError('x'))
   for (const status of [404, 500, 501]) assert.equal(answerTo(new ApiError(status, 'x')), 0)
-  assert.deepEqual([answerTo(new Error('x')), answerTo(new Error('x'))], [1, 2])
-  assert.deepEqual([full(), full(), lost(), lost(), full()], [3, 3, 4, 4, 4])
+  assert.equal(answerTo(new StoreLostError('x', { isDoubtful: false })), 0)
+  assert.equal(answerTo(new DirectoryAwayError('DIRECTORY_AWAY', 'x')), 0)
+  assert.deepEqual([answerTo(new Error('a 1')), answerTo(new Error('a 2')), answerTo(new Error('b'))], [1, 1, 2])
+  assert.deepEqual([full(), full()], [3, 3])
   now += 59_999
-  assert.deepEqual([full(), lost()], [4, 4])
+  assert.deepEqual([full(), answerTo(new Error('b'))], [3, 3])
   now += 1
-  assert.deepEqual([full(), full(), lost()], [5, 5, 6])
+  assert.deepEqual([full(), full(), answerTo(new Error('b'))], [4, 4, 5])
   const unread = () => answerTo(new ApiError(503, 'The report cannot be read'))
-  assert.deepEqual([unread(), unread()], [7, 7])
+  assert.deepEqual([unread(), unread()], [6, 6])
 })
 
 test('a name or a URL that is taken is a conflict', () => {

@@ -1,5 +1,8 @@
 /** Plans which node gets which tasks, and keeps a worker for each node; in one process of those that share a database. */
+import { ServiceError } from '@cuckoo-distributed/core'
 import { delay, linkedController, Notifier } from '@cuckoo-distributed/wait'
+import type { Leadership } from '../store/store.js'
+import { TroubleLog } from '../trouble-log.js'
 import { type Demand, drawPlan } from './plan.js'
 import { logUptime } from './uptime-log.js'
 import { NodeWorkers, type WorkersOptions } from './workers.js'
@@ -14,10 +17,12 @@ const TROUBLE_MS = 1000
 export class Scheduler {
   readonly #options: WorkersOptions
   readonly #notifier = new Notifier()
+  readonly #trouble: TroubleLog
   #reasons = ''
 
   constructor(options: WorkersOptions) {
     this.#options = options
+    this.#trouble = new TroubleLog(options.log)
   }
 
   /** Says that there are new tasks or that nodes have changed. Without it that is seen within a second. */
@@ -35,23 +40,31 @@ export class Scheduler {
         // A server whose directories are away can neither send nor collect; another one may have them.
         using linked = linkedController(signal, leadership.lost, files.samples.away, files.reports.away)
         log.info('this process schedules')
-        await this.#lead(linked.controller.signal)
+        await this.#lead(leadership, linked.controller.signal)
       } catch (error: unknown) {
         signal.throwIfAborted()
-        log.error({ err: error }, 'scheduling was interrupted')
+        this.#interrupted(error)
         await delay(TROUBLE_MS, signal)
       }
     }
+  }
+
+  #interrupted(error: unknown): void {
+    const isOver = error instanceof ServiceError && error.code === 'LEADERSHIP_LOST'
+    if (isOver) this.#options.log.warn({ problem: error.message }, 'this process does not schedule any more')
+    else this.#trouble.failed(error, 'scheduling was interrupted')
   }
 
   async #directoriesThere(signal: AbortSignal): Promise<void> {
     while (this.#options.files.problem !== null) await delay(TROUBLE_MS, signal)
   }
 
-  async #lead(signal: AbortSignal): Promise<void> {
-    await this.#options.store.dispatch.recover()
+  async #lead(leadership: Leadership, signal: AbortSignal): Promise<void> {
+    const store = { ...this.#options.store, dispatch: leadership.dispatch }
+    await store.dispatch.recover()
     this.#reasons = ''
-    const workers = new NodeWorkers({ ...this.#options, onChange: () => this.#notifier.notify() }, signal)
+    const onChange = () => this.#notifier.notify()
+    const workers = new NodeWorkers({ ...this.#options, store, leadership, onChange }, signal)
     using linked = linkedController(signal)
     const { controller } = linked
     // Settled from the beginning: they may end while a plan still waits for the database.
@@ -76,7 +89,7 @@ export class Scheduler {
     const { store, config, log } = this.#options
     for (;;) {
       await delay(config.Interval * 1000, signal)
-      const at = Date.now()
+      const at = store.now()
       await this.#supervised(() => store.recordCycle(at), signal)
       if (config.UptimeLogfile === '') continue
       try {
@@ -93,7 +106,7 @@ export class Scheduler {
     const candidates = workers.match(await store.nodes.list())
     const open = candidates.filter(({ enabled, up }) => enabled && up)
     const demands: Demand[] = []
-    const now = Date.now()
+    const now = store.now()
     for (const requirement of await store.dispatch.pendingRequirements()) {
       const limit = PER_NODE * open.length
       const tasks = limit === 0 ? [] : await store.dispatch.nextPending(requirement, now, limit)
@@ -111,9 +124,10 @@ export class Scheduler {
   async #supervised(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
     try {
       await work()
+      this.#trouble.worked()
     } catch (error: unknown) {
       signal.throwIfAborted()
-      this.#options.log.error({ err: error }, 'scheduling failed; it is tried again')
+      this.#trouble.failed(error, 'scheduling failed; it is tried again')
       await delay(TROUBLE_MS, signal)
     }
   }

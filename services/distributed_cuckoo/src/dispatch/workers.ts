@@ -10,7 +10,7 @@ import { type Candidate, NodeWorker } from '../nodes/node-worker.js'
 import { Quarantine } from '../nodes/quarantine.js'
 import type { Patience } from '../nodes/session.js'
 import type { Node, NodeCounters, Task } from '../store/model.js'
-import type { Store } from '../store/store.js'
+import type { Leadership, Store } from '../store/store.js'
 
 const PATIENCE: Patience = { uploadMs: 60_000, reportMs: 60_000 }
 
@@ -23,6 +23,11 @@ export interface WorkersOptions {
   readonly patience?: Patience
 }
 
+export interface LedOptions extends WorkersOptions {
+  readonly leadership: Pick<Leadership, 'look'>
+  readonly onChange: () => void
+}
+
 interface Member {
   readonly worker: NodeWorker
   readonly name: string
@@ -33,14 +38,14 @@ interface Member {
 }
 
 export class NodeWorkers {
-  readonly #options: WorkersOptions & { readonly onChange: () => void }
+  readonly #options: LedOptions
   readonly #signal: AbortSignal
   readonly #members = new Map<number, Member>()
   readonly #fetching = new Set<number>()
   #turn = 0
 
   /** The workers end when the signal is aborted. `onChange` is called when a new plan may be due. */
-  constructor(options: WorkersOptions & { readonly onChange: () => void }, signal: AbortSignal) {
+  constructor(options: LedOptions, signal: AbortSignal) {
     this.#options = options
     this.#signal = signal
   }
@@ -102,7 +107,7 @@ export class NodeWorkers {
   }
 
   #hire(node: Node, client: CuckooClient): NodeWorker {
-    const { store, files, config, log, onChange, patience = PATIENCE } = this.#options
+    const { store, files, config, log, leadership, onChange, patience = PATIENCE } = this.#options
     const nextTurn = () => {
       this.#turn += 1
       return this.#turn
@@ -113,7 +118,7 @@ export class NodeWorkers {
       backOff: backOff({ initialMs: Math.min(1000, intervalMs), maxMs: intervalMs }),
     })
     const quarantine = new Quarantine(intervalMs, node.state === 'quarantined' ? node.lastError : null)
-    const shared = { store, files, config, log, patience, fetching: this.#fetching }
+    const shared = { store, files, config, log, leadership, patience, fetching: this.#fetching }
     const session = { ...shared, node, client, availability, quarantine }
     return new NodeWorker(node, { session, onChange, nextTurn })
   }

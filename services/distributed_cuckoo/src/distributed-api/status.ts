@@ -12,7 +12,7 @@ const MAX_TEXT = 300
 
 export function statusRoutes(app: FastifyInstance, { store, files }: ServerContext): void {
   app.get('/status', async () => {
-    const now = Date.now()
+    const now = store.now()
     const nodes = await store.nodes.list()
     const { pending, submitting, processing, fetching, finished, failed } = await store.tasks.counts()
     const [oldest, cycle] = [await store.tasks.oldestPending(), await store.lastCycle()]

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import type { Logger } from '@cuckoo-distributed/core'
 import { delay } from '@cuckoo-distributed/wait'
 import type { ObsoleteFile, Store } from '../store/store.js'
+import { TroubleLog } from '../trouble-log.js'
 import { type Files, LONGEST_REQUEST_MS } from './files.js'
 import { hasCode } from './marker.js'
-import { DirectoryAwayError } from './shared-directory.js'
 
 const BATCH = 100
 const PAUSE_MS = 1_000
@@ -31,11 +31,13 @@ export class Janitor {
   readonly #log: Logger
   readonly #sweepMs: number
   readonly #stuck = new Set<string>()
+  readonly #trouble: TroubleLog
 
   constructor(options: JanitorOptions) {
     this.#store = options.store
     this.#files = options.files
     this.#log = options.log
+    this.#trouble = new TroubleLog(options.log)
     this.#sweepMs = options.sweepMs ?? SWEEP_MS
   }
 
@@ -100,10 +102,10 @@ export class Janitor {
   async #supervised(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
     try {
       await work()
+      this.#trouble.worked()
     } catch (error: unknown) {
       signal.throwIfAborted()
-      // The directory says so itself.
-      if (!(error instanceof DirectoryAwayError)) this.#log.warn({ err: error }, 'tidying up failed; it is tried again')
+      this.#trouble.failed(error, 'tidying up failed; it is tried again')
       await delay(TROUBLE_MS, signal)
     }
   }

@@ -34,6 +34,8 @@ export interface Expected {
   /** Milliseconds over which the rate is measured. */
   readonly patienceMs: number
   readonly onPiece: () => void
+  /** May throw, and the report does not get its name. */
+  readonly beforeRename: () => void
 }
 
 /** Makes the directory for a task's reports, empties it of partial files, and has it on disk. */
@@ -55,6 +57,7 @@ export async function storeReport(response: HttpResponse, folder: string, expect
   const partial = join(folder, `${PARTIAL}${randomUUID()}`)
   try {
     const size = await write(response, partial, expected)
+    expected.beforeRename()
     await rename(partial, join(folder, `report.${expected.format}`))
     return size
   } catch (error: unknown) {

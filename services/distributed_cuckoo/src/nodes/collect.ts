@@ -117,16 +117,17 @@ async function keep(
   reports: readonly Report[],
 ): Promise<boolean> {
   const { dispatch } = store
-  const now = Date.now()
+  const now = store.now()
   const isKept = fetch.late ? await dispatch.amend(copy.id, reports, now) : await dispatch.finish(copy.id, reports, now)
   if (isKept) log.info({ task: copy.taskId, node: node.name, late: fetch.late }, 'task finished')
   return isKept
 }
 
 /** Removes what was fetched of a task that is gone. One that is there belongs to whoever finished it meanwhile, with its folder. */
-async function abandon({ store, files }: NodeSession, { taskId }: Copy): Promise<Collected> {
+async function abandon({ store, files, leadership }: NodeSession, { taskId }: Copy): Promise<Collected> {
   if ((await store.tasks.get(taskId)) !== undefined) return 'later'
   await files.reports.check()
+  leadership.look()
   await rm(files.reportDirectory(taskId), { recursive: true, force: true })
   return 'settled'
 }
@@ -164,14 +165,15 @@ async function fetchOne(
   { folder, format }: { readonly folder: string; readonly format: string },
   signal: AbortSignal,
 ): Promise<number | null> {
-  const { client, config, patience, onContact } = session
+  const { client, config, patience, leadership, onContact } = session
   onContact()
   const response: HttpResponse | undefined =
     format === 'dropped'
       ? await client.dropped(nodeTaskId, {}, signal)
       : await client.reportAs(nodeTaskId, format, signal)
   if (response === undefined) return null
-  const expected = { format, limit: config.MaxReport, sha256, patienceMs: patience.reportMs, onPiece: onContact }
+  const hooks = { onPiece: onContact, beforeRename: () => leadership.look() }
+  const expected = { format, limit: config.MaxReport, sha256, patienceMs: patience.reportMs, ...hooks }
   return storeReport(response, folder, expected)
 }
 

@@ -135,7 +135,7 @@ export class Copies {
   async #failed(copy: Copy, { status, errors }: TaskSummary, signal: AbortSignal): Promise<void> {
     const { store, node } = this.#session
     const reason = [status, ...errors].join(': ').slice(0, MAX_REASON)
-    await store.dispatch.failedOnNode(copy.id, `${reason} (node ${node.name})`, Date.now())
+    await store.dispatch.failedOnNode(copy.id, `${reason} (node ${node.name})`, store.now())
     await this.#remove(copy, signal)
   }
 
@@ -151,7 +151,7 @@ export class Copies {
   }
 
   #requeue(error: string) {
-    const at = Date.now()
+    const at = this.#session.store.now()
     return { error, at, notBefore: at, counted: true, maxRequeues: this.#session.config.MaxRequeues }
   }
 
@@ -176,7 +176,8 @@ export class Copies {
 
   /** Resolves with whether nothing more is to be done. */
   async #delete(copy: Copy, signal: AbortSignal): Promise<boolean> {
-    const { availability, client, node, log } = this.#session
+    const { availability, client, node, log, leadership } = this.#session
+    leadership.look()
     const deletion = await availability.attempt(signal, inner => client.deleteTask(copy.nodeTaskId, inner))
     const about = { task: copy.taskId, node: node.name, nodeTask: copy.nodeTaskId }
     if (deletion === 'kept') log.warn(about, 'a task with tags stays on its node, which would delete others with it')

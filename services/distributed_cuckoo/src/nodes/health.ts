@@ -2,6 +2,7 @@
 import { performance } from 'node:perf_hooks'
 import { DoubtfulStatusError } from '@cuckoo-distributed/sandbox-client'
 import type { Node, NodeCounters, Submission } from '../store/model.js'
+import { TroubleLog } from '../trouble-log.js'
 import { refuseOwnCluster } from './inspect-node.js'
 import type { NodeSession } from './session.js'
 import { type Trouble, troubleOf } from './trouble.js'
@@ -15,9 +16,11 @@ export class Health {
   /** What store and log say of the node. */
   #shown: 'up' | 'down' | 'quarantined' | undefined
   #quarantine: string | null = null
+  readonly #trouble: TroubleLog
 
   constructor(session: NodeSession) {
     this.#session = session
+    this.#trouble = new TroubleLog(session.log.child({ node: session.node.name }))
   }
 
   /** The counters of the last status, while the node answers. */
@@ -53,7 +56,7 @@ export class Health {
     this.#lastAnswer = performance.now()
     this.#due = this.#lastAnswer + config.Interval * 1000
     this.#quarantine = quarantine.error
-    const seen = { counters: this.#counters, freeBytes, at: Date.now(), quarantine: quarantine.error }
+    const seen = { counters: this.#counters, freeBytes, at: store.now(), quarantine: quarantine.error }
     await store.nodes.recordStatus(node.id, seen)
     if (this.#shown !== 'up' && quarantine.error === null) log.info({ node: node.name, version }, 'node answers')
     if (this.#shown !== 'quarantined' && quarantine.error !== null) {
@@ -81,8 +84,9 @@ export class Health {
     this.#shown = 'down'
     try {
       await this.#record(trouble)
+      this.#trouble.worked()
     } catch (failure: unknown) {
-      log.error({ node: node.name, err: failure }, 'the failure of a node could not be recorded')
+      this.#trouble.failed(failure, 'the failure of a node could not be recorded')
     }
     return true
   }
@@ -98,7 +102,7 @@ export class Health {
 
   async #giveUp(submissions: readonly Submission[], error: string): Promise<void> {
     const { store, config } = this.#session
-    const at = Date.now()
+    const at = store.now()
     const outcome = { error, at, notBefore: at, counted: true, maxRequeues: config.MaxRequeues }
     for (const { id, state } of submissions) if (state !== 'discarding') await store.dispatch.abandoned(id, outcome)
   }

@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks'
 import { ServerAwayError } from '@cuckoo-distributed/http'
 import { type BackOff, backOff, delay, inParallel, Notifier } from '@cuckoo-distributed/wait'
 import type { Node, NodeCounters, Submission, Task } from '../store/model.js'
+import { TroubleLog } from '../trouble-log.js'
 import { Copies } from './copies.js'
 import { Health } from './health.js'
 import { MachineList } from './machine-list.js'
@@ -52,6 +53,7 @@ export class NodeWorker {
   readonly #machines: MachineList
   readonly #health: Health
   readonly #waits: BackOff
+  readonly #trouble: TroubleLog
   readonly #notifier = new Notifier()
   #node: Node
   #planned: Task[] = []
@@ -70,6 +72,7 @@ export class NodeWorker {
     this.#unconfirmed = new Unconfirmed(this.#session)
     this.#machines = new MachineList(this.#session)
     this.#health = new Health(this.#session)
+    this.#trouble = new TroubleLog(this.#session.log.child({ node: node.name }))
     const intervalMs = this.#intervalMs
     this.#waits = backOff({ initialMs: Math.min(1000, intervalMs), maxMs: 2 * intervalMs })
   }
@@ -116,6 +119,7 @@ export class NodeWorker {
     for (;;) {
       try {
         const pauseMs = await this.#round(signal)
+        this.#trouble.worked()
         this.#waits.reset()
         this.#busySince = undefined
         await this.#notifier.sleep(pauseMs, signal)
@@ -207,10 +211,9 @@ export class NodeWorker {
 
   /** Writes down what went wrong and resolves with how long to leave the node alone, in milliseconds. */
   async #pauseAfter(error: unknown): Promise<number> {
-    const { log, node } = this.#session
     this.#planned = []
     if (!(await this.#health.fail(error))) {
-      log.error({ node: node.name, err: error }, 'work for a node failed')
+      this.#trouble.failed(error, 'work for a node failed')
       return OWN_TROUBLE_MS
     }
     this.#options.onChange()

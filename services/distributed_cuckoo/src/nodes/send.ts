@@ -31,10 +31,10 @@ export async function send(session: NodeSession, order: Order, signal: AbortSign
   const { task } = order
   const { node, store, log } = session
   if (!(await hasSample(session, task))) {
-    await store.dispatch.fail(task.id, 'the sample is gone', Date.now())
+    await store.dispatch.fail(task.id, 'the sample is gone', store.now())
     return undefined
   }
-  const submission = await store.dispatch.begin(task.id, node.id, Date.now())
+  const submission = await store.dispatch.begin(task.id, node.id, store.now())
   if (submission === undefined) return undefined
   let nodeTaskId: number
   try {
@@ -45,7 +45,7 @@ export async function send(session: NodeSession, order: Order, signal: AbortSign
     return undefined
   }
   log.debug({ task: task.id, node: node.name, nodeTask: nodeTaskId }, 'task handed to a node')
-  return store.dispatch.accepted(submission.id, nodeTaskId, Date.now())
+  return store.dispatch.accepted(submission.id, nodeTaskId, store.now())
 }
 
 async function create(
@@ -54,8 +54,9 @@ async function create(
   submission: Submission,
   signal: AbortSignal,
 ) {
-  const { client, files, patience } = session
+  const { client, files, patience, leadership } = session
   const options = nodeOptions(task, submission.custom, chooseMachine())
+  leadership.look()
   if (task.url !== null) return (await client.createUrlTask({ url: task.url, options }, signal)).id
   const path = files.samplePath(task.samplePath ?? '')
   using linked = linkedController(signal)
@@ -87,7 +88,7 @@ async function* watched(
 /** The node surely has no copy. */
 async function notSent(session: NodeSession, task: Task, submission: Submission, error: unknown): Promise<void> {
   const { config, node, store, files, log } = session
-  const now = Date.now()
+  const now = store.now()
   const outcome = { at: now, notBefore: now, counted: false, maxRequeues: config.MaxRequeues }
   if (error instanceof TaskRefusedError && troubleOf(error)?.state !== 'unauthorized') {
     const notBefore = now + config.Interval * 1000 * REFUSAL_FACTOR ** task.requeues

@@ -5,7 +5,7 @@ import type { CuckooClient } from '@cuckoo-distributed/sandbox-client'
 import type { DistributedConfig } from '../config.js'
 import type { Files } from '../files/files.js'
 import type { Node, Submission } from '../store/model.js'
-import type { Store } from '../store/store.js'
+import type { Leadership, Store } from '../store/store.js'
 import type { Quarantine } from './quarantine.js'
 
 export interface NodeSession {
@@ -17,6 +17,8 @@ export interface NodeSession {
   readonly store: Store
   readonly files: Files
   readonly config: DistributedConfig
+  /** To be looked at before what cannot be taken back. */
+  readonly leadership: Pick<Leadership, 'look'>
   readonly log: Logger
   readonly patience: Patience
   /** Tasks of which results are being fetched now, from whichever node: their files have the same names. */

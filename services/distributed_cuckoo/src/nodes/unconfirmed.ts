@@ -75,7 +75,7 @@ export class Unconfirmed {
     log.warn({ node: node.name, err: error }, 'the lists of a node cannot be read')
     this.#listFailures += 1
     quarantine.failed('lists', this.#listFailures, `lists: ${troubleOf(error)?.reason ?? 'they contradict the status'}`)
-    const now = Date.now()
+    const now = store.now()
     for (const { id, begunOn } of submissions) {
       this.#lookAgain(id, tookMs)
       if (now - begunOn < config.NodeTimeout * 1000) continue
@@ -93,14 +93,14 @@ export class Unconfirmed {
   async #adopt(submission: Submission, { id }: TaskSummary): Promise<void> {
     const { store, node, log } = this.#session
     this.#forget(submission)
-    await store.dispatch.accepted(submission.id, id, Date.now())
+    await store.dispatch.accepted(submission.id, id, store.now())
     log.info({ task: submission.taskId, node: node.name, nodeTask: id }, 'task found on its node again')
   }
 
   async #missing(submission: Submission): Promise<void> {
     const { config, store, node, log } = this.#session
     const { dispatch } = store
-    const now = Date.now()
+    const now = store.now()
     const outcome = {
       error: `node ${node.name} does not have the task`,
       at: now,

@@ -5,6 +5,7 @@ import type { Logger } from '@cuckoo-distributed/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { DirectoryAwayError } from '../files/shared-directory.js'
 import { NameTakenError, StoreLostError } from '../store/errors.js'
+import { causeOf } from '../trouble-log.js'
 
 /** An answer that is an error. */
 export class ApiError extends Error {
@@ -46,8 +47,9 @@ export function isOutOfSpace(error: unknown): boolean {
 /** What is wrong with the place, and not with one request. */
 const PLACE = new Set([503, 507])
 
-/** A full disk and a lost database fail every request there is; they are logged no more often. */
+/** A full disk fails every request there is, and a fault may; the same is logged no more often. */
 const REPEAT_MS = 60_000
+const MAX_CAUSES = 1000
 
 /** Answers with the error, and logs those that are not the client's. */
 export function errorHandler(log: Logger) {
@@ -61,9 +63,12 @@ export function errorHandler(log: Logger) {
       .send(Buffer.from(JSON.stringify(body)))
     // With 500 and 501 Cuckoo's API also says what is no fault at all.
     if (body.status < 500 || (error instanceof ApiError && !PLACE.has(body.status))) return
-    const now = performance.now()
-    if (body.status !== 500 && now - (logged.get(body.message) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return
-    logged.set(body.message, now)
+    // These say so themselves, once.
+    if (error instanceof StoreLostError || error instanceof DirectoryAwayError) return
+    const [now, cause] = [performance.now(), body.status === 500 ? causeOf(error) : body.message]
+    if (now - (logged.get(cause) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return
+    if (logged.size >= MAX_CAUSES) logged.clear()
+    logged.set(cause, now)
     log.error({ method: request.method, url: request.url, err: error }, 'a request failed')
   }
 }

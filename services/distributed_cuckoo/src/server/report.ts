@@ -46,6 +46,8 @@ export async function openReport({ store, files }: ServerContext, task: Task, fo
 /** Answers with the bytes of the file, which is closed in the end. */
 export async function sendFile(file: FileHandle, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   try {
+    // The answer was given up while the file was sought.
+    if (reply.sent) throw new ApiError(503, 'The report cannot be read')
     reply.header('content-length', (await file.stat()).size)
     if (request.method !== 'HEAD') return reply.send(file.createReadStream())
   } catch (error: unknown) {

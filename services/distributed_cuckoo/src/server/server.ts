@@ -3,6 +3,7 @@ import { type FastifyInstance, fastify } from 'fastify'
 import { LONGEST_REQUEST_MS } from '../files/files.js'
 import { demandToken } from './auth.js'
 import type { ServerContext } from './context.js'
+import { answerInTime } from './deadline.js'
 import { ApiError, clientErrorHandler, errorHandler } from './errors.js'
 import { acceptForms } from './form.js'
 import { answerOtherMethods, noteRoutes, type RouteTable } from './methods.js'
@@ -42,6 +43,7 @@ export function createServer(context: ServerContext, apis: readonly Api[]): Serv
     frameworkErrors: answerError,
   })
   const noted = noteRoutes(app)
+  answerInTime(app)
   app.setErrorHandler(answerError)
   app.setNotFoundHandler(async () => {
     throw new ApiError(404, 'Not Found')

@@ -1,9 +1,11 @@
 /** Turns submissions into tasks, for both APIs of the server. */
 import type { FastifyRequest } from 'fastify'
+import { StoreLostError } from '../store/errors.js'
 import type { NewTask, Sample, TaskOptions } from '../store/model.js'
 import { requirementOf } from '../store/requirement.js'
 import type { Store } from '../store/store.js'
 import type { ServerContext } from './context.js'
+import { inTime } from './deadline.js'
 import { isOutOfSpace } from './errors.js'
 import { badRequest, type Fields, readCount, readInteger, readSwitch } from './fields.js'
 import { readSubmission, type Submission, type UploadedFile } from './upload.js'
@@ -108,12 +110,13 @@ export async function receiveTasks(
     for (const { sample } of tasks) if (sample !== null) await files.confirmSample(sample)
     for (const task of tasks) {
       sent += 1
-      ids.push(await context.store.tasks.create(task, Date.now()))
+      ids.push(await inTime(context.store.tasks.create(task, context.store.now())))
     }
     return ids
   } catch (error: unknown) {
     // After any other failure of the database this task may be stored; the janitor removes the sample if it is not.
-    const mayBeStored = isOutOfSpace(error) ? ids.length : sent
+    const isRefused = isOutOfSpace(error) || (error instanceof StoreLostError && !error.isDoubtful)
+    const mayBeStored = isRefused ? ids.length : sent
     await discard(tasks.slice(mayBeStored).map(({ sample }) => sample))
     throw error
   } finally {

@@ -15,13 +15,20 @@ import {
   updateTask,
 } from './task-rows.js'
 
+/** Rejects when the process must not change anything any more; what passes it ends before another one may. */
+export type Fence = (tx: Tx) => Promise<void>
+
 export class SqlDispatchStore implements DispatchStore {
   readonly #db: Db
   readonly #keepSamples: boolean
 
-  constructor(db: Db, keepSamples: boolean) {
+  readonly #fence: Fence
+
+  /** `fence` may refuse any transaction. */
+  constructor(db: Db, keepSamples: boolean, fence: Fence = async () => {}) {
     this.#db = db
     this.#keepSamples = keepSamples
+    this.#fence = fence
   }
 
   async pendingRequirements(): Promise<string[]> {
@@ -50,7 +57,7 @@ export class SqlDispatchStore implements DispatchStore {
   }
 
   begin(taskId: number, nodeId: number, at: number): Promise<Submission | undefined> {
-    return this.#db.transaction().execute(async tx => {
+    return this.#transact(async tx => {
       const task = await lockTask(tx, taskId)
       if (task?.state !== 'pending') return undefined
       const attempt = task.attempt + 1
@@ -136,7 +143,7 @@ export class SqlDispatchStore implements DispatchStore {
   }
 
   fail(taskId: number, error: string, at: number): Promise<boolean> {
-    return this.#db.transaction().execute(async tx => {
+    return this.#transact(async tx => {
       const task = await lockTask(tx, taskId)
       if (task === undefined || !isUnfinished(task)) return false
       await this.#fail(tx, task, error, at)
@@ -185,7 +192,16 @@ export class SqlDispatchStore implements DispatchStore {
   }
 
   async recover(): Promise<void> {
-    await this.#db.updateTable('task').set(stateColumns('processing')).where('state', '=', 'fetching').execute()
+    await this.#transact(async tx => {
+      await tx.updateTable('task').set(stateColumns('processing')).where('state', '=', 'fetching').execute()
+    })
+  }
+
+  #transact<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#db.transaction().execute(async tx => {
+      await this.#fence(tx)
+      return work(tx)
+    })
   }
 
   /** Runs `work` with the submission and its task as they are under the task's lock; undefined when it is forgotten. */
@@ -193,7 +209,7 @@ export class SqlDispatchStore implements DispatchStore {
     submissionId: number,
     work: (tx: Tx, submission: Submission, task: TaskRow) => Promise<T>,
   ): Promise<T | undefined> {
-    return this.#db.transaction().execute(async tx => {
+    return this.#transact(async tx => {
       const unlocked = await readSubmission(tx, submissionId)
       const task = unlocked && (await lockTask(tx, unlocked.taskId))
       const submission = task && (await readSubmission(tx, submissionId))

@@ -10,7 +10,12 @@ export class NameTakenError extends Error {
 }
 
 /** The database does not answer now. It is asked again with the next query. */
-export class StoreLostError extends Error {
-  readonly code = 'STORE_LOST'
-  override readonly name = 'StoreLostError'
+export class StoreLostError extends ServiceError {
+  /** Whether the transaction may have been stored all the same. */
+  readonly isDoubtful: boolean
+
+  constructor(message: string, options: ErrorOptions & { readonly isDoubtful: boolean }) {
+    super('STORE_LOST', message, options)
+    this.isDoubtful = options.isDoubtful
+  }
 }

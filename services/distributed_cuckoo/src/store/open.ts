@@ -1,14 +1,15 @@
 import { dirname } from 'node:path'
 import { describeError, type Logger, type Look, spaceLook } from '@cuckoo-distributed/core'
-import { expressionBuilder, Migrator } from 'kysely'
+import { expressionBuilder, Migrator, sql } from 'kysely'
 import { SqlDispatchStore } from './dispatch-store.js'
 import { StoreError } from './errors.js'
+import { alone, shared } from './leading.js'
 import type { Dialect } from './migrations/columns.js'
 import { migrations } from './migrations/index.js'
 import { SqlNodeStore } from './node-store.js'
-import { leadPostgres, openPostgres, postgresProblems } from './postgres.js'
+import { openPostgres, PATIENT, postgresProblems, USUAL } from './postgres.js'
 import { openSqlite, sqlitePath, sqliteProblems } from './sqlite.js'
-import type { Leadership, ObsoleteFile, ObsoleteFiles, Store } from './store.js'
+import type { ObsoleteFile, ObsoleteFiles, Store } from './store.js'
 import type { Db, Tables } from './tables.js'
 import { SqlTaskStore } from './task-store.js'
 
@@ -27,17 +28,22 @@ export interface StoreOptions {
  */
 export async function openStore({ url, keepSamples, log }: StoreOptions): Promise<Store> {
   const dialect = dialectOf(url)
-  const db = dialect === 'postgres' ? openPostgres(url, log) : openSqlite(sqlitePath(url))
+  const db = dialect === 'postgres' ? openPostgres(url, log, USUAL) : openSqlite(sqlitePath(url))
   try {
-    await migrate(db, dialect)
+    if (dialect === 'sqlite') await migrate(db, dialect)
+    else await migratePatiently(url, log)
+    const dispatch = new SqlDispatchStore(db, keepSamples)
+    const leading =
+      dialect === 'sqlite' ? alone(dispatch) : shared({ url, log, db, keepSamples, time: await serverTime(db) })
     const { store_id: id } = await db.selectFrom('cluster').select('store_id').executeTakeFirstOrThrow()
     return {
       id,
       nodes: new SqlNodeStore(db),
       tasks: new SqlTaskStore(db),
-      dispatch: new SqlDispatchStore(db, keepSamples),
+      dispatch,
       files: obsoleteFiles(db),
-      lead: signal => (dialect === 'postgres' ? leadPostgres(url, log, signal) : leadAlone(signal)),
+      lead: signal => leading.lead(signal),
+      now: () => leading.now(),
       lastCycle: async () =>
         (await db.selectFrom('cluster').select('last_cycle').executeTakeFirst())?.last_cycle ?? null,
       hasDirectories: async () =>
@@ -48,7 +54,10 @@ export async function openStore({ url, keepSamples, log }: StoreOptions): Promis
       async recordCycle(at) {
         await db.updateTable('cluster').set({ last_cycle: at }).execute()
       },
-      [Symbol.asyncDispose]: () => db.destroy(),
+      async [Symbol.asyncDispose]() {
+        await leading[Symbol.asyncDispose]()
+        await db.destroy()
+      },
     }
   } catch (error: unknown) {
     await db.destroy()
@@ -76,6 +85,23 @@ export function storeLooks(url: string): Look[] {
 
 const SQLITE_SPACE = 64 * 2 ** 20
 
+/** Without the usual limits: a large table takes long to change. */
+async function migratePatiently(url: string, log: Logger): Promise<void> {
+  const db = openPostgres(url, log, PATIENT)
+  try {
+    await migrate(db, 'postgres')
+  } finally {
+    await db.destroy()
+  }
+}
+
+async function serverTime(db: Db): Promise<number> {
+  const { rows } = await sql<{
+    now: number
+  }>`select (extract(epoch from clock_timestamp()) * 1000)::float8 as now`.execute(db)
+  return rows[0]?.now ?? Date.now()
+}
+
 async function migrate(db: Db, dialect: Dialect): Promise<void> {
   const tables = (await db.introspection.getTables()).map(table => table.name)
   if (tables.includes('task') && !tables.includes('cluster')) {
@@ -87,11 +113,6 @@ async function migrate(db: Db, dialect: Dialect): Promise<void> {
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations(dialect) } })
   const { error } = await migrator.migrateToLatest()
   if (error !== undefined) throw error
-}
-
-async function leadAlone(signal: AbortSignal): Promise<Leadership> {
-  signal.throwIfAborted()
-  return { lost: new AbortController().signal, async [Symbol.asyncDispose]() {} }
 }
 
 function obsoleteFiles(db: Db): ObsoleteFiles {

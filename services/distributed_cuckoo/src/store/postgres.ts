@@ -1,70 +1,175 @@
-/** PostgreSQL: one database, any number of processes, one of which schedules. */
-import { describeError, errorCode, type Logger, ServiceError, toError } from '@cuckoo-distributed/core'
-import { backOff, delay } from '@cuckoo-distributed/wait'
-import { type DatabaseConnection, Kysely, PostgresDialect } from 'kysely'
+/** PostgreSQL, which may go away, or fall silent, at any moment. */
+import { performance } from 'node:perf_hooks'
+import { describeError, errorCode, type Logger, toError } from '@cuckoo-distributed/core'
+import type { PostgresCursor, PostgresPoolClient, PostgresQueryResult } from 'kysely'
+import { CompiledQuery, Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { StoreLostError } from './errors.js'
-import type { Leadership } from './store.js'
 import type { Tables } from './tables.js'
 
-const CONNECT_TIMEOUT_MS = 10_000
-const STATEMENT_TIMEOUT_MS = 60_000
-/** Of the advisory lock that the scheduling process holds; the two words "dist" and "lead" in ASCII. */
-const LEADER_LOCK = [0x64697374, 0x6c656164] as const
-const LOCK_RETRY_MS = 1_000
-const MAX_LOCK_RETRY_MS = 5_000
-const HEARTBEAT_MS = 5_000
+/** How long to wait for what, in milliseconds; 0 = for ever. */
+export interface Limits {
+  /** For a connection, new or out of the pool. */
+  readonly connectMs: number
+  /** For a statement, by the server's reckoning; ours is a second longer, for servers that do not answer at all. */
+  readonly statementMs: number
+  readonly connections: number
+}
+
+/** Together less than what a client may have to wait for an answer of ours. */
+export const USUAL: Limits = { connectMs: 3000, statementMs: 4000, connections: 10 }
+/** Migrations may take as long as they need. */
+export const PATIENT: Limits = { connectMs: 10_000, statementMs: 0, connections: 1 }
+
+const LOCK_MS = 3000
+/** A process that was stopped, or cut off, in the middle of a transaction holds up others for no longer. */
+const IDLE_IN_TRANSACTION_MS = 3000
+/** The server ends connections whose client is gone without a word (postgresql.org/docs/current/runtime-config-connection.html). */
+const SERVER_SETTINGS = {
+  tcp_user_timeout: 10_000,
+  tcp_keepalives_idle: 5,
+  tcp_keepalives_interval: 2,
+  tcp_keepalives_count: 3,
+}
+/** All numbers of the model are safe integers, which the driver would return as text. */
+const INT8 = 20
 
 /**
- * Opens a pool; it connects with the first query. A connection that breaks while idle is logged and replaced. Queries reject with
- * StoreLostError while the server is away.
+ * Opens a pool; it connects with the first query. Queries reject with StoreLostError while the server is away, or silent. A connection
+ * that was lost, or timed out, is never used again, and none that is as old.
  */
-export function openPostgres(url: string, log: Logger): Kysely<Tables> {
+export function openPostgres(url: string, log: Logger, limits: Limits): Kysely<Tables> {
   const pool = new pg.Pool({
-    ...connectionOptions(url),
-    max: 10,
+    ...connectionOptions(url, limits),
+    max: limits.connections,
     types: { getTypeParser: (oid, format) => (oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) },
   })
+  const born = new WeakMap<object, number>()
+  let lostAt = Number.NEGATIVE_INFINITY
+  let isAway = false
+  const onLost = (error: unknown, bornAt: number) => {
+    // The others of an outage that is known: they were all lost at the same time.
+    if (bornAt <= lostAt) return
+    lostAt = performance.now()
+    if (!isAway && limits === USUAL) log.error({ err: error }, 'the database does not answer')
+    isAway = true
+  }
+  const onAnswer = () => {
+    if (isAway && limits === USUAL) log.warn('the database answers again')
+    isAway = false
+  }
   // One that breaks in use rejects its query, and says so itself as well: unheard, that would end the process.
-  pool.on('connect', client => client.on('error', error => log.debug({ err: error }, 'a connection broke in use')))
-  pool.on('error', error => log.warn({ err: error }, 'a connection to the database broke'))
-  const losable = { connect: () => pool.connect().catch(rethrow), end: () => pool.end() }
-  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: losable, onCreateConnection: makeLosable }) })
+  pool.on('connect', client => {
+    born.set(client, performance.now())
+    client.on('error', error => log.debug({ err: error }, 'a connection broke in use'))
+  })
+  pool.on('error', error => log.debug({ err: error }, 'a connection to the database broke'))
+  const connect = async (): Promise<PostgresPoolClient> => {
+    for (;;) {
+      const client = await pool.connect().catch((error: unknown) => {
+        const seen = lostOr(error)
+        if (seen instanceof StoreLostError) onLost(error, performance.now())
+        throw seen
+      })
+      const bornAt = born.get(client) ?? 0
+      if (bornAt > lostAt) return new LosableClient(client, { onLost: error => onLost(error, bornAt), onAnswer })
+      client.release(true)
+    }
+  }
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: { connect, end: () => pool.end() } }) })
 }
 
-async function makeLosable(connection: DatabaseConnection): Promise<void> {
-  const execute = connection.executeQuery.bind(connection)
-  connection.executeQuery = query => execute<never>(query).catch(rethrow)
+function connectionOptions(url: string, { connectMs, statementMs }: Limits): pg.ClientConfig {
+  const isPatient = statementMs === 0
+  return {
+    connectionString: url,
+    connectionTimeoutMillis: connectMs,
+    ...(!isPatient && {
+      query_timeout: statementMs + 1000,
+      statement_timeout: statementMs,
+      lock_timeout: LOCK_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    }),
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 5000,
+    options: Object.entries(SERVER_SETTINGS)
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' '),
+    application_name: 'distributed_cuckoo',
+  }
 }
+
+interface Hooks {
+  readonly onLost: (error: unknown) => void
+  readonly onAnswer: () => void
+}
+
+type Releasable = PostgresPoolClient & { release(destroy?: boolean): void }
+
+class LosableClient implements PostgresPoolClient {
+  readonly #client: Releasable
+  readonly #hooks: Hooks
+  #lost: StoreLostError | undefined
+
+  constructor(client: Releasable, hooks: Hooks) {
+    this.#client = client
+    this.#hooks = hooks
+  }
+
+  query<R>(sql: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>>
+  query<R>(cursor: PostgresCursor<R>): PostgresCursor<R>
+  query<R>(
+    given: string | PostgresCursor<R>,
+    parameters: readonly unknown[] = [],
+  ): Promise<PostgresQueryResult<R>> | PostgresCursor<R> {
+    return typeof given === 'string' ? this.#run(given, parameters) : this.#client.query(given)
+  }
+
+  async #run<R>(sql: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>> {
+    // Whatever follows in a transaction would wait behind what is waited for in vain.
+    if (this.#lost !== undefined) throw this.#lost
+    try {
+      const result = await this.#client.query<R>(sql, parameters)
+      this.#hooks.onAnswer()
+      return result
+    } catch (error: unknown) {
+      const seen = lostOr(error, { isDoubtful: sql === COMMIT })
+      if (seen instanceof StoreLostError && !isAnswer(error)) {
+        this.#lost = seen
+        this.#hooks.onLost(error)
+      }
+      throw seen
+    }
+  }
+
+  release(): void {
+    this.#client.release(this.#lost !== undefined)
+  }
+}
+
+/** As the query builder writes it. */
+const COMMIT = CompiledQuery.raw('commit').sql
 
 /**
  * What the server says of itself when it stops, starts, takes no more connections, is a standby now, or is too slow: classes and codes
  * of postgresql.org/docs/current/errcodes-appendix.html.
  */
-const SERVER_AWAY = /^(08|57P0|53300|57014|25006)/
+const SERVER_AWAY = /^(08|57P0|53300|57014|25006|25P03|55P03)/
+/** The connection lives on: the statement took too long, or waited too long for a lock. */
+const ANSWER = /^(57014|55P03)/
 
-function rethrow(error: unknown): never {
-  const isLost = error instanceof pg.DatabaseError ? SERVER_AWAY.test(error.code ?? '') : !(error instanceof TypeError)
-  throw isLost ? new StoreLostError('the database does not answer', { cause: error }) : error
+function isAnswer(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && ANSWER.test(error.code ?? '')
 }
 
-/** All numbers of the model are safe integers, which the driver would return as text. */
-const INT8 = 20
-
-function connectionOptions(url: string): pg.ClientConfig {
-  return {
-    connectionString: url,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: STATEMENT_TIMEOUT_MS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
-    keepAlive: true,
-    application_name: 'distributed_cuckoo',
-  }
+function lostOr(error: unknown, { isDoubtful = false } = {}): unknown {
+  const isLost = error instanceof pg.DatabaseError ? SERVER_AWAY.test(error.code ?? '') : !(error instanceof TypeError)
+  return isLost ? new StoreLostError('the database does not answer', { cause: error, isDoubtful }) : error
 }
 
 /** What is wrong between us and the database, in words. Changes nothing in it. */
 export async function postgresProblems(url: string): Promise<string[]> {
-  const client = new pg.Client(connectionOptions(url))
+  const client = new pg.Client(connectionOptions(url, USUAL))
   client.on('error', () => undefined) // rejects what is awaited as well
   try {
     await client.connect()
@@ -88,55 +193,4 @@ const WORDS: Readonly<Record<string, string>> = {
   '42501': 'the user has no right to it',
   ECONNREFUSED: 'nobody listens there: wrong port, or PostgreSQL is not running',
   ENOTFOUND: 'there is no host of this name',
-}
-
-/** Waits for the lock, through outages of the database as well. Rejects with `signal.reason` only. */
-export async function leadPostgres(url: string, log: Logger, signal: AbortSignal): Promise<Leadership> {
-  const retry = backOff({ initialMs: LOCK_RETRY_MS, maxMs: MAX_LOCK_RETRY_MS })
-  for (;;) {
-    try {
-      const leadership = await tryToLead(url)
-      if (leadership !== undefined) return leadership
-      retry.reset()
-      await delay(LOCK_RETRY_MS, signal)
-    } catch (error: unknown) {
-      if (signal.aborted) throw signal.reason
-      log.warn({ err: error }, 'the database does not answer; this process cannot become the one that schedules')
-      await delay(retry.next(), signal)
-    }
-  }
-}
-
-async function tryToLead(url: string): Promise<Leadership | undefined> {
-  const client = new pg.Client({ ...connectionOptions(url), query_timeout: HEARTBEAT_MS })
-  const lost = new AbortController()
-  const lose = (cause?: unknown) =>
-    lost.abort(new ServiceError('LEADERSHIP_LOST', 'the lock of the scheduler is lost', { cause }))
-  client.on('error', lose)
-  client.on('end', () => lose())
-  try {
-    await client.connect()
-    const answer = await client.query<{ held: boolean }>('select pg_try_advisory_lock($1, $2) as held', [
-      ...LEADER_LOCK,
-    ])
-    if (answer.rows[0]?.held !== true) {
-      await client.end()
-      return undefined
-    }
-  } catch (error: unknown) {
-    await client.end()
-    throw error
-  }
-  // A connection can be dead without a word; the server gives the lock to another then.
-  const heartbeat = setInterval(() => {
-    client.query('select 1').catch(lose)
-  }, HEARTBEAT_MS)
-  lost.signal.addEventListener('abort', () => clearInterval(heartbeat), { once: true })
-  return {
-    lost: lost.signal,
-    async [Symbol.asyncDispose]() {
-      clearInterval(heartbeat)
-      await client.end()
-    },
-  }
 }

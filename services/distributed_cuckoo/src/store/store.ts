@@ -17,20 +17,29 @@ export interface Store extends AsyncDisposable {
   readonly id: string
   /**
    * Waits until this process is the one that schedules. Rejects with `signal.reason`. With SQLite at once, as its file
-   * belongs to one process; with PostgreSQL by a session advisory lock on a connection of its own.
+   * belongs to one process; with PostgreSQL by a lease.
    */
   lead(signal: AbortSignal): Promise<Leadership>
   /** Whether the directories have been marked as those of this database, by whichever process. */
   hasDirectories(): Promise<boolean>
   recordDirectories(): Promise<void>
+  /** Milliseconds since 1970 by the clock that all processes share: that of the database. */
+  now(): number
   /** Start of the scheduler's last completed cycle, by whichever process did it; null before the first. */
   lastCycle(): Promise<number | null>
   recordCycle(at: number): Promise<void>
 }
 
 export interface Leadership extends AsyncDisposable {
-  /** Aborted (reason: ServiceError, LEADERSHIP_LOST) when the lock's connection is gone; another process may lead already. */
+  /** Aborted (reason: ServiceError, LEADERSHIP_LOST) before another process can lead. */
   readonly lost: AbortSignal
+  /** As `Store.dispatch`; each transaction is refused as soon as another process may lead. */
+  readonly dispatch: DispatchStore
+  /**
+   * To be called right before what no database can take back: a request that makes or deletes something, a renaming.
+   * @throws ServiceError (LEADERSHIP_LOST) when the time is over, by the monotonic clock; a process that was stopped does not notice otherwise.
+   */
+  look(): void
 }
 
 export interface NodeStore {
