@@ -5,8 +5,8 @@ import type { ReportSink } from './sink.js'
 import { UniqueValues } from './unique-values.js'
 import type { Unread } from './unread.js'
 
-/** Hashes of the files that a configuration came from stand beside it under such keys. */
-const ASSOCIATED = '_associated_'
+/** Hashes of the files that a configuration came from stand beside it under such keys, in 2023 without the first character. */
+const ASSOCIATED = /^_?associated_/
 
 /** `CAPE.configs`: a list of objects with one family each, and what its parser found in free form. */
 export function configsNode(sink: ReportSink, unread: Unread): Node {
@@ -17,7 +17,7 @@ export function configsNode(sink: ReportSink, unread: Unread): Node {
   const container = (config: unknown): void => {
     if (!isObject(config)) return
     for (const [family, content] of Object.entries(config)) {
-      if (!family.startsWith(ASSOCIATED)) walk(content, '', (key, value) => emit(toText(family), key, value))
+      if (!ASSOCIATED.test(family)) walk(content, '', (key, value) => emit(toText(family), key, value))
     }
   }
   return { array: { item: { container, ...unread.counting('configurations') } } }

@@ -37,6 +37,9 @@ export function detectionsNode(sink: ReportSink, unread: Unread): Node {
   return { ...alone, array: { item } }
 }
 
+/** What techniques are called where they could not be read. */
+const TECHNIQUES = 'techniques'
+
 /** Passes on each technique of a signature once. */
 export class Techniques {
   readonly #sink: ReportSink
@@ -48,7 +51,7 @@ export class Techniques {
     this.#unread = unread
   }
 
-  /** CAPE's list `ttps`: `{signature, ttps: [technique…]}`, and `{signature, ttp}` before 2024. */
+  /** CAPE's list `ttps`: `{signature, ttps: [technique…]}`, and `{signature, ttp}` before 2024; in 2021 an object of signatures by technique. */
   get node(): Node {
     const fields = new Fields(['signature', 'ttp'])
     const several = this.several()
@@ -61,7 +64,12 @@ export class Techniques {
       this.#add(fields.text('ttp'), signature)
       several.emit(signature)
     }
-    return { array: { item: { object: { fields: new Map(fields.nodes).set('ttps', several.node), open, close } } } }
+    const item: Node = { object: { fields: new Map(fields.nodes).set('ttps', several.node), open, close } }
+    const container = (value: unknown): void => {
+      if (!isObject(value)) return
+      for (const [technique, signature] of Object.entries(value)) this.#add(toText(technique), toText(signature))
+    }
+    return { array: { item }, container, ...this.#unread.counting(TECHNIQUES) }
   }
 
   /** A list of techniques, or, as in signatures of Cuckoo 2.0, an object that has them as keys; kept until the signature's name is known. */
@@ -71,7 +79,7 @@ export class Techniques {
       techniques = Array.isArray(value) ? value.map(toText) : Object.keys(isObject(value) ? value : {}).map(toText)
     }
     return {
-      node: { container, ...this.#unread.counting('techniques') },
+      node: { container, ...this.#unread.counting(TECHNIQUES) },
       clear: () => {
         techniques = []
       },

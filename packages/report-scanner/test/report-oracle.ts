@@ -67,11 +67,15 @@ function assessmentOf(report: Json) {
     detections: unique(familiesOf(report.detections)),
     techniques: unique([
       ...objects(report.signatures).flatMap(({ name, ttp }) => techniquesOf(ttp, name)),
+      ...Object.entries(object(shallow(report.ttps))).map(([technique, signature]) => ({
+        technique: toText(technique),
+        signature: toText(signature),
+      })),
       ...objects(report.ttps).flatMap(({ signature, ttp, ttps }) => [
         ...techniquesOf([scalar(ttp)], signature),
         ...techniquesOf(ttps, signature),
       ]),
-    ]),
+    ]).filter(({ technique }) => technique !== ''),
     configs: unique(configsOf(object(report.CAPE).configs)),
   }
 }
@@ -102,7 +106,7 @@ function configsOf(configs: unknown): { family: string; key: string; value: stri
   }
   const families = objects(configs).flatMap(config => Object.entries(object(shallow(config))))
   return families
-    .filter(([family]) => !family.startsWith('_associated_'))
+    .filter(([family]) => !/^_?associated_/.test(family))
     .flatMap(([family, content]) => walk(content, []).map(found => ({ family: toText(family), ...found })))
 }
 

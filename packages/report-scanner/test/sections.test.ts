@@ -51,6 +51,18 @@ test('a family that an older CAPE writes as text is a detection', () => {
   assert.deepEqual(scan('{"detections":null,"malscore":null,"malstatus":null}').rows.detections, [])
 })
 
+test('techniques and configurations of older CAPEs are read as well', () => {
+  const { rows } = scan(
+    `{"ttps":{"T1116":"invalid_authenticode_signature","T1045":"packer"},"CAPE":{"configs":[{"F":{"port":[8880]},
+      "associated_config_hashes":{"md5":"no"},"associated_analysis_hashes":{"md5":"no"}}]}}`,
+  )
+  assert.deepEqual(rows.techniques, [
+    { technique: 'T1116', signature: 'invalid_authenticode_signature' },
+    { technique: 'T1045', signature: 'packer' },
+  ])
+  assert.deepEqual(rows.configs, [{ family: 'F', key: 'port', value: '8880' }])
+})
+
 test('a tree of processes is read up to a limit, and only where there is no list of them', () => {
   const process = (pid: number, children = '') => `{"name":"p","pid":${pid},"parent_id":0,"children":[${children}]}`
   const many = Array.from({ length: 10_005 }, (_, pid) => process(pid)).join()
