@@ -53,6 +53,11 @@ interface Project {
 const files = await filesIn('.')
 const projects = files.filter(path => /^(packages|services)\/[^/]+\/package\.json$/.test(path)).map(readProject)
 
+/** The sources of packages and services but those that are for tests and for show. */
+const productSources = projects
+  .filter(({ name }) => name !== `${SCOPE}testing` && name !== `${SCOPE}demo`)
+  .flatMap(({ folder, sources }) => sources.filter(path => path.startsWith(`${folder}/src/`)))
+
 test('the project references of each package are its workspace dependencies', () => {
   for (const { folder, dependencies, devDependencies } of projects) {
     const needed = [...dependencies, ...devDependencies].filter(isOurs).map(folderOf)
@@ -113,20 +118,14 @@ test('code imports what its package declares, by name and not by path', () => {
 })
 
 test('messages are acknowledged and given back in one place only', () => {
-  const places = projects
-    .filter(({ name }) => name !== `${SCOPE}testing` && name !== `${SCOPE}demo`)
-    .flatMap(({ folder, sources }) => sources.filter(path => path.startsWith(`${folder}/src/`)))
-    .filter(path => /\.(n?ack|ackAll|nackAll)\(|channel\.reject\(/.test(read(path)))
+  const places = productSources.filter(path => /\.(n?ack|ackAll|nackAll)\(|channel\.reject\(/.test(read(path)))
   // Events are no messages of the pipeline.
   const events = 'packages/core/src/broker/event-reader.ts'
   assert.deepEqual(places, ['packages/core/src/broker/delivery.ts', events, 'packages/core/src/broker/settle.ts'])
 })
 
 test('the exit code is set in one place only', () => {
-  const places = projects
-    .filter(({ name }) => name !== `${SCOPE}testing` && name !== `${SCOPE}demo`)
-    .flatMap(({ folder, sources }) => sources.filter(path => path.startsWith(`${folder}/src/`)))
-    .filter(path => /process\.exit(Code|\()/.test(read(path)))
+  const places = productSources.filter(path => /process\.exit(Code|\()/.test(read(path)))
   assert.deepEqual(places, ['packages/core/src/process.ts'])
 })
 
@@ -135,11 +134,16 @@ test('what was thrown is unknown, and is caught as such', () => {
   assert.deepEqual(typed, [])
 })
 
+test('the text of a log line is constant; what varies has a field of its own', () => {
+  const made = /\blog\.(debug|info|warn|error|fatal)\(\s*(\{[^}]*\},\s*|\w+,\s*)?(`|\w+\s*\+)/
+  const places = productSources.filter(path => made.test(read(path)))
+  assert.deepEqual(places, [])
+})
+
 test('what product code opens is disposed of, and there is no other word for it', () => {
-  const closing = projects
-    .filter(({ name }) => name !== `${SCOPE}testing` && name !== `${SCOPE}demo`)
-    .flatMap(({ folder, sources }) => sources.filter(path => path.startsWith(`${folder}/src/`)))
-    .filter(path => /^ {2}(async )?((close|destroy|release)\(\): Promise|dispose\(\))/m.test(read(path)))
+  const closing = productSources.filter(path =>
+    /^ {2}(async )?((close|destroy|release)\(\): Promise|dispose\(\))/m.test(read(path)),
+  )
   assert.deepEqual(closing, [])
 })
 

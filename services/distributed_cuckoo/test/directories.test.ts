@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, type TestContext, test } from 'node:test'
 import { createLogger } from '@cuckoo-distributed/core'
-import { waitFor } from '@cuckoo-distributed/testing'
+import { type LogLine, waitFor } from '@cuckoo-distributed/testing'
 import { claimDirectory } from '../src/files/marker.js'
 import { openFiles } from '../src/files/open-files.js'
 import { curl, member, refused } from './curl.js'
@@ -111,23 +111,21 @@ describe('an outage of a directory', { concurrency: 4 }, () => {
         const ids = [first]
         for (let i = 0; i < 20; i += 1) ids.push(await front.submit(`MZ ${i}`))
         const restore = await loss.lose(directory)
-        await front.process.waitForLog(`${kind} directory away`, { deadlineMs: 30_000 })
+        await front.process.waitForLog(said('a directory is away', kind), { deadlineMs: 30_000 })
         assert(await isAway(front))
         if (kind === 'samples') refused(await curl(`${front.url}/task`, '-F', 'file=@/bin/true'), loss.status)
         else assert.equal((await curl(`${front.url}/report/${first}`)).status, loss.reads ? 200 : 503)
         assert.equal((await curl(`${front.url}/task`)).status, 200)
         const submissions = node.submissions.length
         await restore()
-        await front.process.waitForLog(`${kind} directory back`, { deadlineMs: 30_000 })
+        await front.process.waitForLog(said('a directory is back', kind), { deadlineMs: 30_000 })
         for (const id of ids) {
           await front.reaches(id, 'finished', 60_000)
           assert.equal((await curl(`${front.url}/report/${id}`)).status, 200)
         }
         await isEmptied(node)
         assert.equal(node.submissions.length - submissions, ids.length - submissions, 'none was analysed twice')
-        const causes = front.process.log.flatMap(({ msg, problem }) =>
-          msg === `${kind} directory away` ? [problem] : [],
-        )
+        const causes = front.process.log.filter(said('a directory is away', kind)).map(({ problem }) => problem)
         assert.equal(new Set(causes).size, causes.length, `one line for each cause: ${causes}`)
       })
     }
@@ -176,7 +174,7 @@ describe('a server that starts', () => {
     const reports = join(front.folder, 'reports')
     const mount = await unmount(reports)
     assert.equal((await curl('-XDELETE', `${front.url}/task/${id}`)).status, 200)
-    await front.process.waitForLog('reports directory away', { deadlineMs: 30_000 })
+    await front.process.waitForLog(said('a directory is away', 'reports'), { deadlineMs: 30_000 })
     await mount()
     await waitFor(() => !existsSync(join(reports, String(id))), { deadlineMs: 30_000, describe: 'its reports to go' })
   })
@@ -195,3 +193,7 @@ test('a sample counts only where the others are: between upload and task the dir
   await assert.rejects(files.hasSample(sample.path), { code: 'DIRECTORY_AWAY' })
   await mount()
 })
+
+function said(msg: string, kind: 'samples' | 'reports') {
+  return (line: LogLine) => line.msg === msg && line.holds === kind
+}

@@ -152,7 +152,8 @@ export class SharedDirectory {
     const { kind, path, log } = this.#options
     const message = `the ${kind} directory cannot be used: ${why}`
     const error = new DirectoryAwayError(isFull ? 'ENOSPC' : 'DIRECTORY_AWAY', message, { cause })
-    if (this.#trouble?.error.message !== message) log.error({ directory: path, problem: why }, `${kind} directory away`)
+    const about = { directory: path, holds: kind, problem: why }
+    if (this.#trouble?.error.message !== message) log.error(about, 'a directory is away')
     this.#trouble = { error, isReadable }
     this.#away.abort(error)
     return error
@@ -162,7 +163,7 @@ export class SharedDirectory {
     if (this.#trouble === undefined) return
     this.#trouble = undefined
     this.#away = new AbortController()
-    this.#options.log.warn({ directory: this.path }, `${this.#options.kind} directory back`)
+    this.#options.log.warn({ directory: this.path, holds: this.#options.kind }, 'a directory is back')
   }
 }
 
