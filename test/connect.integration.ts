@@ -11,6 +11,7 @@ import {
   freePort,
   type PrivateRabbitMq,
   spawnService,
+  startCape,
   startCrits,
   startCuckoo,
   startRabbitMq,
@@ -173,10 +174,30 @@ test('sandbox: refused token, a database that fails, another API, nobody there, 
   const port = await freePort()
   refuses(await check(t, 'feed_cuckoo', feeder(`http://127.0.0.1:${port}`)), /nobody listens there/)
   const page = await pageServer(t)
-  refuses(await check(t, 'feed_cuckoo', feeder(page.url)), /not the API of a sandbox|status 404/)
+  refuses(await check(t, 'feed_cuckoo', feeder(page.url)), /answers neither as a Cuckoo nor as a CAPE/)
   const tls = await tlsServer(t)
   refuses(await check(t, 'feed_cuckoo', feeder(tls.replace('https:', 'http:'))), /speaks TLS/)
   refuses(await check(t, 'feed_cuckoo', feeder(tls)), /its certificate is not trusted/)
+})
+
+test('CAPE: refused token, an endpoint that is switched off, and all that is needed on', async t => {
+  const needed = ['tasklist', 'taskview', 'taskreport', 'filecreate'] as const
+  const well = await startCape({ on: needed })
+  const users = [{ name: 'crits', keys: ['right'], rate: null }]
+  const closed = await startCape({ on: needed, users })
+  t.after(async () => {
+    await well[Symbol.asyncDispose]()
+    await closed[Symbol.asyncDispose]()
+  })
+  const good = await check(t, 'feed_cuckoo', feeder(well.url))
+  assert.equal(good.code, 0, good.output)
+  refuses(await check(t, 'feed_cuckoo', feeder(well.url, { Sandbox: 'cuckoo' })), /"Sandbox" says that it is cuckoo/)
+  refuses(await check(t, 'feed_cuckoo', feeder(closed.url)), /sandbox .*: status 401: it wants a token/)
+  for (const section of ['tasklist', 'taskview', 'taskreport'] as const) {
+    const cape = await startCape({ on: needed, off: [section] })
+    t.after(() => cape[Symbol.asyncDispose]())
+    refuses(await check(t, 'feed_cuckoo', feeder(cape.url)), new RegExp(`sandbox .*${section}`))
+  }
 })
 
 test('a clock that is an hour off is named', async t => {

@@ -78,9 +78,10 @@ export function unusable(config: FeedCuckooConfig): string[] {
 
 /** What it needs of the world outside. */
 export function looks(config: FeedCuckooConfig): Look[] {
-  const { CuckooURL, CuckooTokens, CritsURL, AllowedCritsURLs, VerifySSL: verifySsl } = config
+  const { CuckooURL, CuckooTokens: apiTokens, CritsURL, AllowedCritsURLs, VerifySSL: verifySsl } = config
+  const kind = config.Sandbox === 'auto' ? undefined : config.Sandbox
   return [
-    ...sandboxLooks([CuckooURL], { verifySsl, apiTokens: CuckooTokens }),
+    ...sandboxLooks([CuckooURL], { verifySsl, apiTokens, kind }),
     ...critsLooks([CritsURL, ...AllowedCritsURLs].filter(Boolean), verifySsl, critsUser(process.env)),
     spaceLook('TmpDir', config.TmpDir || tmpdir(), config.MaxSampleSize * config.PrefetchCount),
   ]
