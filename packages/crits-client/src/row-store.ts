@@ -25,6 +25,8 @@ export const POSTING_ORDER = [
   'HTTP Request',
   'User-Agent',
   'file_added',
+  'payload_added',
+  'pcap_added',
   'api_call',
 ] as const
 

@@ -16,7 +16,9 @@ export function nextQueue(config: Config, visited: readonly string[]): string | 
 
 /** Names everything that decides which rows are made, and in which order: progress is only valid for the same plan. */
 export function planDigest(config: Config, storedBytes: number): string {
-  const plan = [[...config.EnabledParsers].sort(), config.PushApiCallsMax, ENCODER_VERSION, storedBytes]
+  const { EnabledParsers: parsers, PushApiCallsMax, ScreenshotsMax } = config
+  const shots = parsers.includes('screenshots') ? [ScreenshotsMax] : []
+  const plan = [[...parsers].sort(), PushApiCallsMax, ENCODER_VERSION, storedBytes, ...shots]
   return createHash('sha256').update(JSON.stringify(plan)).digest('hex').slice(0, 16)
 }
 

@@ -46,13 +46,22 @@ export const configSchema = Type.Object(
         Type.Literal('network'),
         Type.Literal('configs'),
         Type.Literal('detections'),
+        Type.Literal('pcap'),
+        Type.Literal('payloads'),
+        Type.Literal('procdump'),
+        Type.Literal('screenshots'),
       ]),
       {
         default: ['info', 'signatures', 'behavior', 'dropped'],
         description:
-          'What to send to CRITs: `info`, `signatures`, `behavior`, `dropped`, `network`, `configs`, `detections`',
+          'What to send to CRITs: `info`, `signatures`, `behavior`, `dropped`, `network`, `configs`, `detections`, `pcap`, `payloads`, `procdump`, `screenshots`',
       },
     ),
+    ScreenshotsMax: Type.Integer({
+      default: 5,
+      minimum: 1,
+      description: 'Screenshots of an analysis to send to CRITs, the first ones',
+    }),
     CuckooConcurrency: Type.Integer({
       default: 2,
       minimum: 1,
@@ -87,6 +96,11 @@ export type Config = Readonly<Static<typeof configSchema>>
 
 /** What is sent to CRITs. */
 export type Parser = Config['EnabledParsers'][number]
+
+/** Whether the report is read for it; the others are about files that lie beside it. */
+export function isInReport(parser: Parser): boolean {
+  return !['dropped', 'pcap', 'screenshots'].includes(parser)
+}
 
 /** What is well-formed and still cannot be used, in words that name the key. */
 export function unusable(config: Config): string[] {

@@ -21,13 +21,23 @@ export interface Progress {
   /** Places in the archive of files that CRITs does not have: there is no row for them. */
   readonly missing: readonly number[]
   readonly tries: readonly UploadTry[]
+  /** What the sandbox has and could not send: captures and archives besides that of dropped files. */
+  readonly skipped: readonly string[]
   /** An upload has succeeded since the first of `tries`: uploads as such are well. */
   readonly uploadsWork: boolean
   /** Nothing is left but files in `tries`, and none is due before, in milliseconds since 1970. */
   readonly due: number
 }
 
-export const NO_PROGRESS = { rows: 0, files: 0, missing: [], tries: [], uploadsWork: false, due: 0 } as const
+export const NO_PROGRESS = {
+  rows: 0,
+  files: 0,
+  missing: [],
+  tries: [],
+  skipped: [],
+  uploadsWork: false,
+  due: 0,
+} as const
 
 export const PROGRESS: Note<Progress> = { header: 'x-progress', read: readProgress }
 
@@ -38,7 +48,7 @@ export const VISITED: Note<string[]> = { header: 'x-visited', read: asTexts }
 export const STORED_BYTES: Note<number> = { header: 'x-stored-bytes', read: asNumber }
 
 function readProgress(value: unknown): Progress | undefined {
-  const { queue, digest, rows, files, missing, tries, uploadsWork, due }: Fields<Progress> = Object(value)
+  const { queue, digest, rows, files, missing, tries, skipped, uploadsWork, due }: Fields<Progress> = Object(value)
   if (typeof queue !== 'string' || typeof digest !== 'string') return undefined
   return {
     queue,
@@ -49,6 +59,7 @@ function readProgress(value: unknown): Progress | undefined {
       .filter(file => asNumber(file) !== undefined)
       .map(Number),
     tries: list(tries).flatMap(readTry),
+    skipped: list(skipped).filter(artifact => typeof artifact === 'string'),
     uploadsWork: uploadsWork === true,
     due: asNumber(due) ?? 0,
   }

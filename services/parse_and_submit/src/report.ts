@@ -61,7 +61,7 @@ async function readOnce(analysis: Analysis): Promise<ReadReport | undefined> {
       network: wants('network'),
       configs: wants('configs'),
       detections: wants('detections'),
-      files: wants('dropped'),
+      files: wants('dropped') || wants('payloads') || wants('procdump'),
     },
     maxCalls: config.PushApiCallsMax,
     maxValueBytes: VALUE_CHARS_MAX,

@@ -5,7 +5,8 @@ import { type Analysis, type Round, TaskGoneError, WrongSampleError } from './an
 import { tell } from './calls.js'
 import { nextQueue, priorProgress } from './chain.js'
 import { cleanUp } from './clean-up.js'
-import { submitDropped } from './dropped.js'
+import { isInReport } from './config.js'
+import { submitFiles } from './files.js'
 import { PROGRESS, STORED_BYTES, VISITED } from './notes.js'
 import { remarks } from './remarks.js'
 import { readReport } from './report.js'
@@ -27,14 +28,14 @@ async function submit(analysis: Analysis): Promise<Outcome | undefined> {
   const { config, context, storedBytes } = analysis
   const prior = priorProgress(analysis)
   context.headers.notes.set(PROGRESS, prior)
-  const report = config.EnabledParsers.some(parser => parser !== 'dropped') ? await readReport(analysis) : undefined
+  const report = config.EnabledParsers.some(isInReport) ? await readReport(analysis) : undefined
   const store = report?.store ?? new RowStore({ storedBytes })
   const isSampleKnown = Boolean(report?.rows.target?.md5)
   const round: Round = { ...analysis, store, prior, isSampleKnown, stored: report?.rows.stored }
   const untilFiles = store.rowsBefore('file_added')
   await postRows(round, prior.rows, untilFiles)
   if (report) for (const { level, text } of remarks(round, report)) await tell(round, level, text)
-  if (config.EnabledParsers.includes('dropped') && !(await submitDropped(round))) return undefined
+  if (!(await submitFiles(round))) return undefined
   await postRows(round, Math.max(prior.rows, untilFiles), store.rowCount)
   if (store.cutCalls > 0) await tell(round, 'warning', `${store.cutCalls} API calls left out: an analysis holds 12 MB`)
   return passOn(round)

@@ -1,8 +1,9 @@
 // parse_and_submit as a process between strict stand-ins and a real broker.
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { decodeFailedMessage, readHeaders } from '@cuckoo-distributed/core'
-import { waitFor } from '@cuckoo-distributed/testing'
+import { waitFor, zip } from '@cuckoo-distributed/testing'
 import { PROGRESS, STORED_BYTES, VISITED } from '../src/notes.js'
 import { rowsOf, startScene } from './scene.js'
 
@@ -50,6 +51,39 @@ test('report and dropped files arrive in CRITs: rows by subtype, files related a
     [],
   )
   assert.equal(await broker.depth(queues.failed), 0)
+})
+
+test('capture, payloads out of an encrypted zip and screenshots arrive in CRITs, each once', async t => {
+  const payload = Buffer.from('MZ unpacked')
+  const name = createHash('sha256').update(payload).digest('hex')
+  const artifacts = {
+    pcap: Buffer.concat([Buffer.from('d4c3b2a1', 'hex'), Buffer.alloc(60, 1)]),
+    screenshots: [Buffer.from('ffd8ffe0aa', 'hex'), Buffer.from('ffd8ffe0bb', 'hex')],
+    formats: { payloads: zip([{ name: `CAPE/${name}`, content: payload }], { password: 'secret' }) },
+  }
+  const { broker, queues, crits, start, analyse, ended } = await startScene(t, {
+    cuckoo: { artifacts: () => artifacts },
+  })
+  const EnabledParsers = ['info', 'dropped', 'pcap', 'payloads', 'screenshots']
+  const service = await start({ EnabledParsers, ArchivePassword: 'secret' })
+  const analysis = await analyse(sample)
+  await broker.publish(queues.parse, analysis.message)
+  const stored = await ended(analysis)
+  assert.deepEqual(
+    [...new Set(stored.results.map(row => row.subtype))],
+    ['info', 'file_added', 'payload_added', 'pcap_added'],
+  )
+  assert.deepEqual(
+    rowsOf(stored, 'payload_added').map(row => row.result),
+    [name],
+  )
+  assert.deepEqual([crits.pcaps.length, crits.screenshots.length], [1, 2])
+  const object = crits.samples.get(analysis.objectId)
+  assert.equal(object?.screenshots.length, 2)
+  assert.equal(object?.relationships.filter(({ type }) => type === 'PCAP').length, 1)
+  assert.deepEqual(crits.violations, [])
+  assert.equal(await broker.depth(queues.failed), 0)
+  assert.equal((await service.stop()).code, 0)
 })
 
 test('a Cuckoo 2.0 report has the same rows as one of 1.2', async t => {
