@@ -97,6 +97,12 @@ export type Config = Readonly<Static<typeof configSchema>>
 /** What is sent to CRITs. */
 export type Parser = Config['EnabledParsers'][number]
 
+/** Requests to a sandbox for one analysis: the task, its report, its dropped files, its deletion, and one for each other kind of files. */
+export function requestsOf({ EnabledParsers }: Config): number {
+  const others: readonly Parser[] = ['pcap', 'payloads', 'procdump', 'screenshots']
+  return 4 + others.filter(parser => EnabledParsers.includes(parser)).length
+}
+
 /** Whether the report is read for it; the others are about files that lie beside it. */
 export function isInReport(parser: Parser): boolean {
   return !['dropped', 'pcap', 'screenshots'].includes(parser)

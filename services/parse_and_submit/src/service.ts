@@ -12,7 +12,7 @@ import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { checkUrl, displayUrl, parseBaseUrl } from '@cuckoo-distributed/http'
 import { CuckooServers, rateOf, sandboxNotices } from '@cuckoo-distributed/sandbox-client'
 import { nextQueue } from './chain.js'
-import { type Config, configSchema, looks, unusable } from './config.js'
+import { type Config, configSchema, looks, requestsOf, unusable } from './config.js'
 import { Submitter } from './submit.js'
 
 export const parseAndSubmit: ServiceDefinition<Config> = {
@@ -35,8 +35,7 @@ export const parseAndSubmit: ServiceDefinition<Config> = {
       maxConnections: config.CuckooConcurrency + 1,
       apiTokens: config.CuckooTokens,
       requestsPerMinute: rateOf(config.RequestsPerMinute),
-      // The task, its report, its dropped files, its deletion.
-      requestsPerSample: 4,
+      requestsPerSample: requestsOf(config),
       ...sandboxNotices(log),
       onAvailability: (url, state, error) => logAvailability(log, url, state, error),
     })
