@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
 import { isEmptied, makeNode, makeScene, sceneAtWork } from './dispatch-scene.js'
@@ -141,6 +142,19 @@ describe('reports', () => {
     const id = await scene.addTask('MZ')
     scene.start()
     assert.match((await scene.reaches(id, 'failed')).error ?? '', /another file/)
+  })
+
+  test('about a file that CAPE took out of the one that was sent are kept', async t => {
+    const scene = await makeScene(t)
+    const sha256 = createHash('sha256').update('MZ').digest('hex')
+    const target = { file: { sha256: '0'.repeat(64) } }
+    const report = JSON.stringify({ target, info: { id: 1, parent_sample: { sha256 } } })
+    const node = await makeNode(t, { report: () => report })
+    await scene.addNode('n1', node.url)
+    const id = await scene.addTask('MZ')
+    scene.start()
+    await scene.reaches(id, 'finished')
+    assert.equal((await scene.report(id)).toString(), report)
   })
 
   test('of a task that is reported without any make it fail, after the node was asked three times', async t => {
