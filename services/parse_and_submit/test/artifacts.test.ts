@@ -1,9 +1,17 @@
 // Captures, payloads, process dumps and screenshots of an analysis.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { writeHeaders } from '@cuckoo-distributed/core'
-import { type CritsOptions, type CuckooArtifacts, memoryBody, zip } from '@cuckoo-distributed/testing'
+import {
+  type CapeOptions,
+  type CritsOptions,
+  type CuckooArtifacts,
+  memoryBody,
+  startCape,
+  waitFor,
+  zip,
+} from '@cuckoo-distributed/testing'
 import type { Parser } from '../src/config.js'
 import { PROGRESS } from '../src/notes.js'
 import { SAME_RUN } from './same-run.js'
@@ -23,7 +31,7 @@ interface Options {
   readonly next?: string
 }
 
-async function scene(t: Parameters<typeof submitterScene>[0], EnabledParsers: Parser[], options: Options = {}) {
+async function scene(t: TestContext, EnabledParsers: Parser[], options: Options = {}) {
   const { artifacts = {}, report, dropped = [], crits = {}, max = 5, next = '' } = options
   const cuckoo = {
     artifacts: () => artifacts,
@@ -185,4 +193,49 @@ test('a zip of payloads with another password is a mistake of the configuration'
   const other = { payloads: zip([{ name: 'CAPE/a', content: unpacked }], { password: 'other' }) }
   const made = await scene(t, ['payloads'], { artifacts: { formats: other }, report: CAPE })
   await assert.rejects(made.deliver({}).outcome, { code: 'ARCHIVE_PASSWORD', sharedCause: true })
+})
+
+/** A CAPE beside the Cuckoo of the scene, with the same sample as its first task. */
+async function capeScene(t: TestContext, EnabledParsers: Parser[], options: CapeOptions) {
+  const made = await scene(t, EnabledParsers)
+  const cape = await startCape({ analysisTime: 1, ...options })
+  t.after(() => cape.close())
+  const form = new FormData()
+  form.append('file', new Blob([new Uint8Array(made.sample.bytes)]), made.sample.name)
+  await fetch(`${cape.url}/tasks/create/file/`, { method: 'POST', body: form })
+  await waitFor(() => cape.tasks.get(1)?.status === 'reported', { describe: 'the report' })
+  const submitted = () => made.deliver({}, undefined, undefined, made.messageTo(cape.url)).outcome
+  return { ...made, cape, submitted }
+}
+
+test('everything of a CAPE arrives: dropped files out of a plain zip, payloads and dumps out of encrypted ones', async t => {
+  const file = Buffer.from('a file')
+  const artefacts = {
+    dropped: [{ name: 'a.txt', content: file }],
+    ...{ payloads: [unpacked, injected], procdump: [dump], pcap: PCAP, screenshots: [picture('a'), picture('b')] },
+  }
+  const parsers: Parser[] = ['info', 'dropped', 'payloads', 'procdump', 'pcap', 'screenshots']
+  const made = await capeScene(t, parsers, { artefacts: () => artefacts, on: ['procdumpfiles'] })
+  assert.equal((await made.submitted()).kind, 'done')
+  assert.deepEqual(
+    made.rows('file_added').map(({ result }) => result),
+    ['a.txt'],
+  )
+  assert.deepEqual(
+    made.rows('payload_added').map(({ result }) => result),
+    [unpacked, injected, dump].map(bytes => hash('sha256', bytes)),
+  )
+  assert.deepEqual([made.crits.pcaps.length, made.crits.screenshots.length], [1, 2])
+  assert.deepEqual([made.cape.violations, made.crits.violations], [[], []])
+})
+
+test('what is switched off in a CAPE is named with its section, and stops nothing', async t => {
+  const artefacts = { dropped: [], payloads: [unpacked], procdump: [dump], pcap: PCAP }
+  const parsers: Parser[] = ['dropped', 'payloads', 'procdump', 'pcap']
+  const made = await capeScene(t, parsers, { artefacts: () => artefacts })
+  assert.equal((await made.submitted()).kind, 'done')
+  const sentence =
+    /the archive of process dumps could not be downloaded: .*under \[procdumpfiles\] in its conf\/api\.conf/
+  assert.match(made.log().join('\n'), sentence)
+  assert.deepEqual([made.rows('payload_added').length, made.rows('pcap_added').length], [1, 1])
 })
