@@ -31,11 +31,10 @@ const PUBLISH = 'await options.publisher.publish(result.queue, result.body, head
 const ACK = 'return this.#onChannel(channel => channel.ack(this.#message))'
 const WRITE_DUMP = `if (!(await options.dumps.write(file, encodeDump(failed, headers), context.waiting, delivery.body.length)))
     return later()`
-const ANY_SAMPLE = "if (!md5 || wanted === '' || md5.toLowerCase() === wanted) return"
+const ANY_SAMPLE = "return !md5 || task.crits.md5 === '' || md5.toLowerCase() === task.crits.md5"
 const LOOK_FIRST = 'let doubtedAt = delivery.mayBeRepeat || headers.attempts > 0 ? performance.now() : undefined'
 
 const ASK_CONTROL = "if (fault === 'doubtful' && (await this.#answers(control, signal))) return false"
-const ASK_FIRST = 'for (const { availability } of [crits, cuckoo]) {'
 const WORK_CALL = 'workOff(analysis)'
 const WORK = `await ${WORK_CALL}`
 const AFTER_CLASS = '/** Two messages with the same one ask for the same work. */'
@@ -94,7 +93,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a report of whatever sample',
     service: 'parse_and_submit',
-    changes: [['services/parse_and_submit/src/analysis.ts', ANY_SAMPLE, 'return']],
+    changes: [['services/parse_and_submit/src/analysis.ts', ANY_SAMPLE, 'return true']],
     cell: IDS_REUSED,
     finds: /rows of a foreign report/,
   },
@@ -110,11 +109,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'a place held while a server is away',
     service: 'parse_and_submit',
     changes: [
-      [
-        'services/parse_and_submit/src/places.ts',
-        ASK_FIRST,
-        'for (const { availability } of new Array<typeof crits>()) {',
-      ],
+      ['services/parse_and_submit/src/places.ts', '] as const) {', '].slice(2)) {'],
       ['services/parse_and_submit/src/submit.ts', WORK, `await waitingInside(analysis, () => ${WORK_CALL})`],
       ['services/parse_and_submit/src/submit.ts', AFTER_CLASS, `${WAITING_INSIDE}\n${AFTER_CLASS}`],
     ],
