@@ -101,9 +101,10 @@ export function unusable(config: OverseerConfig): string[] {
 const SPACE = 2 ** 28
 
 /** What it needs of the world outside. */
-export function looks({ DumpDir, CritsURL, AllowedCritsURLs, VerifySSL }: OverseerConfig): Look[] {
+export function looks({ DumpDir, JournalDir, CritsURL, AllowedCritsURLs, VerifySSL }: OverseerConfig): Look[] {
   return [
     ...critsLooks([CritsURL, ...AllowedCritsURLs].filter(Boolean), VerifySSL, critsUser(process.env)),
     spaceLook('DumpDir', DumpDir, SPACE),
+    spaceLook('JournalDir', journalDir({ JournalDir, DumpDir }), SPACE),
   ]
 }

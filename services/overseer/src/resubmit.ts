@@ -181,7 +181,8 @@ function read(bytes: Buffer, { to, rawQueue = to }: SendOptions): RevivedMessage
   } catch (error: unknown) {
     if (!(error instanceof InvalidMessageError)) throw error
     if (rawQueue === undefined) {
-      const problem = 'the file is no failed message; name the queue for such files with --queue NAME'
+      const problem =
+        'the file is no failed message; name the queue for such files with --queue NAME, or --to NAME of `dumps resubmit`'
       throw new ServiceError('NO_FAILED_MESSAGE', problem, { cause: error })
     }
     return { queue: rawQueue, body: bytes, headers: {} }

@@ -60,7 +60,8 @@ test('depth and consumers of all that are known, for a user without rights; a mi
   assert.match(lines[0] ?? '', /^queue +messages +consumers +change\/s/)
   assert.match(lines[1] ?? '', /^queues\/none +does not exist$/)
   assert.match(lines[2] ?? '', /^queues\/work +1 +0 +- +- +- +-$/)
-  assert.equal(lines.length, 9, 'the failed queue and five delay queues as well')
+  assert.equal(lines.length, 10, 'the failed queue and five delay queues as well')
+  assert.match(lines.at(-1) ?? '', /^(no overseer answers|overseers cannot be asked)/)
   assert.equal(await broker.depth('queues/failed'), undefined, 'none is declared')
 })
 
@@ -93,6 +94,26 @@ test('with ManagementURL: what is in hands, and what comes and goes', async t =>
     },
     { deadlineMs: 20_000, describe: 'a message in hands' },
   )
+})
+
+test('queues of running services are learned from their events, and so is the oldest sample under way', async t => {
+  const { queues, config } = await scene(t, { ConsumerQueue: 'queues/failed2' })
+  const overseer = await spawnService(t, 'overseer', { config })
+  await overseer.waitForLog('consuming')
+  const names = { ConsumerQueue: 'queues/check', ProducerQueue: 'queues/parse', FailedQueue: 'queues/failed2' }
+  const checker = await spawnService(t, 'check_results', { config: { Amqp: node.url, ...names } })
+  await checker.waitForLog('consuming')
+  const body = taskBody('an analysis').replace('cuckoo.invalid', `127.0.0.1:${await freePort()}`)
+  await broker.publish('queues/check', body)
+  const { output } = await waitFor(
+    async () => {
+      const looked = await queues('--seconds', '0')
+      return /check_results/.test(looked.output) && /an analysis/.test(looked.output) && looked
+    },
+    { deadlineMs: 20_000, describe: 'the queue and the sample' },
+  )
+  assert.match(output, /^queues\/check +0 +1 .*check_results$/m)
+  assert.match(output, /^1 samples are under way; the oldest is an analysis, since /m)
 })
 
 test('a management API that is not there, or refuses, costs nothing but its figures', async t => {

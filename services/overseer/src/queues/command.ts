@@ -1,15 +1,16 @@
 // `overseer queues`: depth, consumers and rates of the queues that are known.
 import { resolve } from 'node:path'
-import type { ServiceCommands } from '@cuckoo-distributed/core'
+import { type ServiceCommands, withBroker } from '@cuckoo-distributed/core'
 import { type OverseerConfig, ownQueues } from '../config.js'
 import { listDumps } from '../dumps/envelope.js'
-import { say, sayJson } from '../dumps/terminal.js'
+import { say, sayJson, timeOf } from '../dumps/terminal.js'
 import { lookAtQueues, type QueueState } from './looks.js'
 import { ManagementApi } from './management.js'
+import { askForPipeline, type Pipeline } from './pipeline.js'
 
 export const queuesCommand: ServiceCommands<OverseerConfig>[number] = {
   usage: 'queues [names..]',
-  summary: 'Depth, consumers and rate of the queues of this overseer, of those that dumps name, and of NAMES.',
+  summary: 'Depth, consumers and rate of the queues of the pipeline, as far as events and dumps tell, and of NAMES.',
   options: {
     json: { type: 'boolean', describe: 'As one JSON document' },
     seconds: {
@@ -20,34 +21,55 @@ export const queuesCommand: ServiceCommands<OverseerConfig>[number] = {
     },
   },
   async run(config, { stop }, args) {
-    const names = await knownQueues(config, Array.isArray(args.names) ? args.names.map(String) : [])
+    const asked = Array.isArray(args.names) ? args.names.map(String) : []
     await using management = config.ManagementURL === '' ? undefined : new ManagementApi(config)
-    const states = await lookAtQueues(config, names, { seconds: Number(args.seconds) || 0, management }, stop)
-    if (args.json === true) sayJson({ queues: states, ...(management?.problem && { management: management.problem }) })
-    else {
-      for (const line of table(states)) say(line)
-      if (management?.problem) say(`ManagementURL: ${management.problem}`)
-    }
+    const options = { seconds: Number(args.seconds) || 0, management }
+    const { pipeline, states } = await withBroker(config, stop, async connection => {
+      const known = await askForPipeline(connection, config)
+      const names = await knownQueues(config, [...asked, ...Object.keys(known.consumers).sort()])
+      return { pipeline: known, states: await lookAtQueues(connection, names, options, stop) }
+    })
+    const problems = [...pipeline.problems, ...(management?.problem ? [`ManagementURL: ${management.problem}`] : [])]
+    const queues = states.map(state => ({ ...state, service: pipeline.consumers[state.name] }))
+    if (args.json === true) sayJson({ queues, open: pipeline.open, problems })
+    else for (const line of [...table(queues), ...openSamples(pipeline), ...problems]) say(line)
     return states.some(({ state }) => state === 'unknown') ? 1 : 0
   },
 }
 
-/** Each once; those that are asked for first. */
-async function knownQueues(config: OverseerConfig, asked: readonly string[]): Promise<string[]> {
+/** Each once, in this order. */
+async function knownQueues(config: OverseerConfig, first: readonly string[]): Promise<string[]> {
   const dumps = await listDumps(resolve(config.DumpDir))
   const dumped = dumps.flatMap(({ failed }) => (failed ? [failed.queue] : []))
-  return [...new Set([...asked, ...dumped.sort(), ...ownQueues(config).map(({ name }) => name)])]
+  return [...new Set([...first, ...dumped.sort(), ...ownQueues(config).map(({ name }) => name)])]
 }
 
-const HEADINGS = ['queue', 'messages', 'consumers', 'change/s', 'unacked', 'in/s', 'out/s']
+function openSamples({ open }: Pipeline): string[] {
+  if (open === undefined) return []
+  const { count, oldest } = open
+  const since = oldest && `; the oldest is ${oldest.analysis}, since ${timeOf(oldest.since)} UTC`
+  return [`${count} samples are under way${since ?? ''}`]
+}
+
+const HEADINGS = ['queue', 'messages', 'consumers', 'change/s', 'unacked', 'in/s', 'out/s', 'service']
+
+function isText(column: number): boolean {
+  return column === 0 || column === HEADINGS.length - 1
+}
 
 /** A dash where nobody tells. */
-function table(states: readonly QueueState[]): string[] {
+function table(states: readonly (QueueState & { readonly service: string | undefined })[]): string[] {
   const rows = states.map(state => {
     const { name, changePerSecond, unacked, inPerSecond, outPerSecond } = state
     if (state.state === 'unknown') return [name, state.why]
     if (state.state === 'missing') return [name, 'does not exist']
-    const rates = [signed(changePerSecond), shown(unacked), shown(inPerSecond), shown(outPerSecond)]
+    const rates = [
+      signed(changePerSecond),
+      shown(unacked),
+      shown(inPerSecond),
+      shown(outPerSecond),
+      state.service ?? '',
+    ]
     return [name, shown(state.messages), shown(state.consumers), ...rates]
   })
   const all = [HEADINGS, ...rows]
@@ -55,9 +77,8 @@ function table(states: readonly QueueState[]): string[] {
     const cells = all.filter(row => row.length === HEADINGS.length || i === 0).map(row => row[i]?.length ?? 0)
     return Math.max(heading.length, ...cells)
   })
-  return all.map(row =>
-    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  '),
-  )
+  const aligned = (cell: string, i: number) => (isText(i) ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))
+  return all.map(row => row.map(aligned).join('  ').trimEnd())
 }
 
 function shown(value: number | undefined): string {

@@ -1,7 +1,6 @@
 // What the queues of the pipeline are like: two looks at each, by passive declarations, which any user may make.
-import { lookAtQueue, type QueueLook, withBroker } from '@cuckoo-distributed/core'
+import { lookAtQueue, type QueueLook } from '@cuckoo-distributed/core'
 import { delay } from '@cuckoo-distributed/wait'
-import type { OverseerConfig } from '../config.js'
 import { type Counters, type ManagementApi, NO_COUNTERS } from './management.js'
 
 export type QueueState = QueueLook & {
@@ -16,27 +15,25 @@ export interface LookOptions {
   readonly management: ManagementApi | undefined
 }
 
-/** In the order of `names`. Throws ServiceError (BROKER_REFUSED), and rejects with `signal.reason`. */
+/** In the order of `names`. Rejects with `signal.reason`. */
 export async function lookAtQueues(
-  config: OverseerConfig,
+  connection: Parameters<typeof lookAtQueue>[0],
   names: readonly string[],
   { seconds, management }: LookOptions,
   signal: AbortSignal,
 ): Promise<QueueState[]> {
-  return withBroker(config, signal, async connection => {
-    const looks = async () => Promise.all(names.map(name => lookAtQueue(connection, name, signal)))
-    const startedAt = performance.now()
-    const first = await looks()
-    if (seconds > 0) await delay(seconds * 1000, signal)
-    const last = seconds > 0 ? await looks() : first
-    const elapsed = (performance.now() - startedAt) / 1000
-    const counters = await Promise.all(names.map(name => management?.countersOf(name, signal) ?? NO_COUNTERS))
-    return last.map((look, i) => ({
-      ...look,
-      changePerSecond: seconds > 0 ? changeOf(first[i], look, elapsed) : undefined,
-      ...(counters[i] ?? NO_COUNTERS),
-    }))
-  })
+  const looks = async () => Promise.all(names.map(name => lookAtQueue(connection, name, signal)))
+  const startedAt = performance.now()
+  const first = await looks()
+  if (seconds > 0) await delay(seconds * 1000, signal)
+  const last = seconds > 0 ? await looks() : first
+  const elapsed = (performance.now() - startedAt) / 1000
+  const counters = await Promise.all(names.map(name => management?.countersOf(name, signal) ?? NO_COUNTERS))
+  return last.map((look, i) => ({
+    ...look,
+    changePerSecond: seconds > 0 ? changeOf(first[i], look, elapsed) : undefined,
+    ...(counters[i] ?? NO_COUNTERS),
+  }))
 }
 
 function changeOf(before: QueueLook | undefined, after: QueueLook, seconds: number): number | undefined {
