@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util'
 import { CLUSTER_CELLS } from './cluster-cells.js'
 import { type ClusterCell, runClusterCell } from './cluster-run.js'
 import { canMount } from './dump-dir.js'
+import { HA_CELLS, splitBrainUnseen } from './ha-cells.js'
+import { type HaCell, runHaCell } from './ha-run.js'
 import { allCells } from './matrix.js'
 import {
   CLUSTER_MUTATIONS,
@@ -44,6 +46,7 @@ const problems: string[] = []
 console.log(`seed ${seed}`)
 await runPipeline(await cellsToRun(), MUTATIONS.filter(isNamed))
 await runClusters(CLUSTER_CELLS.filter(isWanted), CLUSTER_MUTATIONS.filter(isNamed))
+await runServers(HA_CELLS.filter(isWanted))
 console.log(`\n${tableOf(outcomes)}`)
 console.log(problems.length === 0 ? `${outcomes.length} cells, nothing lost` : problems.join('\n'))
 if (problems.length === 0 && values.write) {
@@ -97,6 +100,14 @@ async function runClusters(cells: readonly ClusterCell[], mutations: readonly Cl
 
 async function tellMutation(name: string, look: () => Promise<string[]>): Promise<void> {
   if (await tell(`mutation: ${name}`, 'seen', look)) seen.push(name)
+}
+
+async function runServers(cells: readonly HaCell[]): Promise<void> {
+  for (const [index, cell] of cells.entries()) {
+    await tell(`servers ${index + 1}/${cells.length} ${cell.moment}`, 'ok', () => problemsIn(runHaCell(cell)))
+  }
+  const mutation = 'fences that hold nobody'
+  if (cells.length > 0 && (await tell(`mutation: ${mutation}`, 'seen', splitBrainUnseen))) seen.push(mutation)
 }
 
 async function problemsIn(run: Promise<Outcome>): Promise<string[]> {

@@ -29,6 +29,7 @@ export { spyOnFiles } from './file-spy.js'
 export { AWKWARD_JSON, type Damage, damagedJson, fuzzing } from './fuzz.js'
 export { MultipartError, type MultipartPart, multipartBoundary, readMultipart } from './multipart.js'
 export { type PipelineParts, pipelineConfigs } from './pipeline-configs.js'
+export { startPostgres, type TestPostgres } from './postgres.js'
 export {
   builtService,
   type LogLine,

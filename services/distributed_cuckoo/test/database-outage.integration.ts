@@ -1,12 +1,11 @@
 /** PostgreSQL goes away and comes back under a server that works. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { TcpProxy, waitFor } from '@cuckoo-distributed/testing'
+import { startPostgres, TcpProxy, type TestPostgres, waitFor } from '@cuckoo-distributed/testing'
 import { samplesIn } from './contract-scene.js'
 import { curl, refused } from './curl.js'
 import { isEmptied, makeNode } from './dispatch-scene.js'
 import { type Front, makeFront } from './front.js'
-import { startPostgres, type TestPostgres } from './postgres.js'
 
 const TASKS = 60
 

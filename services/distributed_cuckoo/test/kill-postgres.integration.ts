@@ -1,7 +1,8 @@
 /** What only PostgreSQL can get wrong under the whole server: many connections, and a lock that a killed process has held. */
+
 import { after, before, describe } from 'node:test'
+import { startPostgres, type TestPostgres } from '@cuckoo-distributed/testing'
 import { testChaos } from './kill-claims.js'
-import { startPostgres, type TestPostgres } from './postgres.js'
 
 describe('on PostgreSQL', () => {
   let server: TestPostgres

@@ -1,10 +1,9 @@
 /** Several servers share one PostgreSQL and the directories: all serve, one schedules. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { waitFor } from '@cuckoo-distributed/testing'
+import { startPostgres, type TestPostgres, waitFor } from '@cuckoo-distributed/testing'
 import { isEmptied, makeNode } from './dispatch-scene.js'
 import { type Front, makeFront } from './front.js'
-import { startPostgres, type TestPostgres } from './postgres.js'
 
 const SCHEDULES = 'this process schedules'
 

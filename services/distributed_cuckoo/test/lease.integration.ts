@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { createLogger } from '@cuckoo-distributed/core'
-import { TcpProxy, waitFor } from '@cuckoo-distributed/testing'
+import { startPostgres, TcpProxy, type TestPostgres, waitFor } from '@cuckoo-distributed/testing'
 import pg from 'pg'
 import { openStore } from '../src/store/open.js'
 import type { Store } from '../src/store/store.js'
-import { startPostgres, type TestPostgres } from './postgres.js'
 import { NOW, TASK } from './store-scene.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })

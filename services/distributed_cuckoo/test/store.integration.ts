@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { createLogger } from '@cuckoo-distributed/core'
+import { startPostgres, type TestPostgres } from '@cuckoo-distributed/testing'
 import { StoreError } from '../src/store/errors.js'
 import { openStore } from '../src/store/open.js'
-import { startPostgres, type TestPostgres } from './postgres.js'
 import { testStore } from './store-claims.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })

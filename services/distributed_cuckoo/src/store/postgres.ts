@@ -1,4 +1,5 @@
 /** PostgreSQL, which may go away, or fall silent, at any moment. */
+import { Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { describeError, errorCode, type Logger, toError } from '@cuckoo-distributed/core'
 import type { PostgresCursor, PostgresPoolClient, PostgresQueryResult } from 'kysely'
@@ -22,6 +23,7 @@ export const USUAL: Limits = { connectMs: 3000, statementMs: 4000, connections: 
 export const PATIENT: Limits = { connectMs: 10_000, statementMs: 0, connections: 1 }
 
 const LOCK_MS = 3000
+const GOODBYE_MS = 500
 /** A process that was stopped, or cut off, in the middle of a transaction holds up others for no longer. */
 const IDLE_IN_TRANSACTION_MS = 3000
 /** The server ends connections whose client is gone without a word (postgresql.org/docs/current/runtime-config-connection.html). */
@@ -39,8 +41,15 @@ const INT8 = 20
  * that was lost, or timed out, is never used again, and none that is as old.
  */
 export function openPostgres(url: string, log: Logger, limits: Limits): Kysely<Tables> {
+  const sockets = new Set<Socket>()
+  const makeSocket = () => {
+    const socket = new Socket()
+    sockets.add(socket)
+    return socket.once('close', () => sockets.delete(socket))
+  }
   const pool = new pg.Pool({
     ...connectionOptions(url, limits),
+    stream: makeSocket,
     max: limits.connections,
     types: { getTypeParser: (oid, format) => (oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) },
   })
@@ -76,7 +85,13 @@ export function openPostgres(url: string, log: Logger, limits: Limits): Kysely<T
       client.release(true)
     }
   }
-  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: { connect, end: () => pool.end() } }) })
+  const end = async () => {
+    // A server that is silent does not say goodbye.
+    const goodbye = setTimeout(() => sockets.forEach(socket => void socket.destroy()), GOODBYE_MS)
+    await pool.end()
+    clearTimeout(goodbye)
+  }
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: { connect, end } }) })
 }
 
 function connectionOptions(url: string, { connectMs, statementMs }: Limits): pg.ClientConfig {

@@ -5,12 +5,15 @@ import { once } from 'node:events'
 import { accessSync, chownSync, constants, existsSync, mkdtempSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { freePort, waitFor } from '@cuckoo-distributed/testing'
 import pg from 'pg'
+import { freePort } from './rabbitmq-setup.js'
+import { waitFor } from './wait-for.js'
 
 export interface TestPostgres {
   /** Makes an empty database and resolves with its URL. */
   createDatabase(): Promise<string>
+  /** Kills the process behind one connection to a database (SIGKILL), whereupon the server ends all others and recovers from its log. */
+  crash(url: string): Promise<void>
   /** Ends all connections to a database from the server's side, as a failover does. */
   cutConnections(url: string): Promise<void>
   stop(): Promise<void>
@@ -69,15 +72,21 @@ function administer(url: string, stop: () => Promise<void>): TestPostgres {
       const name = new URL(target).pathname.slice(1)
       await query(url, `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`)
     },
+    async crash(target) {
+      const name = new URL(target).pathname.slice(1)
+      const [row] = await query(url, `select pid from pg_stat_activity where datname = '${name}' limit 1`)
+      if (row !== undefined) process.kill(Number(row.pid), 'SIGKILL')
+    },
     stop,
   }
 }
 
-async function query(url: string, sql: string): Promise<void> {
+async function query(url: string, sql: string): Promise<{ readonly pid?: unknown }[]> {
   const client = new pg.Client({ connectionString: url })
+  client.on('error', () => undefined) // rejects what is awaited as well
   await client.connect()
   try {
-    await client.query(sql)
+    return (await client.query(sql)).rows
   } finally {
     await client.end()
   }
