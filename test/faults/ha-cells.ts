@@ -139,5 +139,6 @@ function directoryGone(kind: 'samples' | 'reports'): HaCell {
 /** The proof that the run sees two leaders at once: what it says in vain, none when it has seen them. */
 export async function splitBrainUnseen(): Promise<string[]> {
   const problems = problemsOf(await runHaCell(WITHOUT_FENCES))
-  return problems.length > 0 ? [] : ['the run does not see two leaders at once']
+  const isSeen = problems.some(problem => /analyses more than tasks/.test(problem))
+  return isSeen ? [] : ['the run does not see two leaders at once', ...problems]
 }
