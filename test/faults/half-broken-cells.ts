@@ -16,6 +16,7 @@ import { readDumps } from './dumps.js'
 import { publishConfirmed } from './publish.js'
 import { QUEUES, type Rig } from './rig.js'
 import type { Cell } from './run-cell.js'
+import { runChanged, SHORT_UPLOAD_PAUSE } from './variant.js'
 import { allCompleted } from './verdict.js'
 
 /** How one of two servers of a kind is broken. */
@@ -99,7 +100,9 @@ export function uploadsFail(moment: string, fault: HttpFault): Cell {
     samples: 4,
     mayDouble: true,
     deadlineMs: 150_000,
-    async arm(rig) {
+    async arm(rig, { after }) {
+      // The fault may end between two files of a message: the first has then failed alone.
+      after(await runChanged(rig, 'parse_and_submit', SHORT_UPLOAD_PAUSE))
       script(rig, ENDPOINTS['CRITs upload'], fault, Number.POSITIVE_INFINITY)
       const waits = oneWaitsForItsCause(rig)
       return async () => {

@@ -71,6 +71,11 @@ const CUCKOO: readonly Change[] = [
   ['packages/http/src/client.ts', 'headersTimeoutMs ?? 300_000', 'headersTimeoutMs ?? 2000'],
 ]
 
+/** A file that could not be uploaded is tried again after two seconds in place of ten minutes. */
+export const SHORT_UPLOAD_PAUSE: readonly Change[] = [
+  ['services/parse_and_submit/src/submit.ts', 'const UPLOAD_PAUSE_MS = 10 * 60_000', 'const UPLOAD_PAUSE_MS = 2000'],
+]
+
 /** Deadlines of minutes become two seconds. */
 export const HURRIED: Readonly<Record<Exclude<ServiceName, 'overseer'>, readonly Change[]>> = {
   feed_cuckoo: CUCKOO,
@@ -82,7 +87,7 @@ export const HURRIED: Readonly<Record<Exclude<ServiceName, 'overseer'>, readonly
     ...CUCKOO,
     ['packages/crits-client/src/call.ts', 'const ANSWER_TIMEOUT_MS = 120_000', 'const ANSWER_TIMEOUT_MS = 2000'],
     ['packages/crits-client/src/client.ts', 'const UPLOAD_TIMEOUT_MS = 660_000', 'const UPLOAD_TIMEOUT_MS = 2000'],
-    ['services/parse_and_submit/src/submit.ts', 'const UPLOAD_PAUSE_MS = 10 * 60_000', 'const UPLOAD_PAUSE_MS = 2000'],
+    ...SHORT_UPLOAD_PAUSE,
   ],
 }
 
