@@ -1,7 +1,8 @@
 // What parse_and_submit holds in memory while reports and archives of a gigabyte pass through it, seen from outside.
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
-import { type Body, bigArchive, bigReport, sampleFacts, spool } from '@cuckoo-distributed/testing'
+import { type Body, bigArchive, bigReport, memoryBody, sampleFacts, spool, zip } from '@cuckoo-distributed/testing'
 import { rowsOf, startScene } from './scene.js'
 
 const MB = 1_000_000
@@ -78,6 +79,16 @@ for (const [compression, files, packed] of [
     const { stored, grown } = await growth(t, { dropped })
     assert.equal(rowsOf(stored, 'file_added').length, files)
     assert.ok(stored.log.some(line => line.message === `${files} dropped files, ${files} uploaded`))
+    assert.ok(grown <= 120 * MIB, `it grew by ${mib(grown)} MiB`)
+  })
+}
+
+for (const password of [undefined, 'infected']) {
+  const how = password ? 'an encrypted zip' : 'a zip'
+  test(`${how} of 100 dropped files of 500 kB passes in as much`, async t => {
+    const files = Array.from({ length: 100 }, (_, at) => ({ name: `files/${at}`, content: randomBytes(500_000) }))
+    const { stored, grown } = await growth(t, { dropped: memoryBody(zip(files, { password })) })
+    assert.equal(rowsOf(stored, 'file_added').length, 100)
     assert.ok(grown <= 120 * MIB, `it grew by ${mib(grown)} MiB`)
   })
 }
