@@ -122,7 +122,7 @@ async function screenshots(files: Files): Promise<void> {
   await using archive = fetched
   const names: string[] = []
   await eachEntry(files.round, archive, async ({ name }) => void names.push(name))
-  // `0001_small.jpg` is the first one again, in small: kevoreilly/CAPEv2:modules/processing/deduplication.py.
+  // In no order, and `0001_small.jpg` is the first one again: cuckoosandbox/cuckoo:cuckoo/processing/screenshots.py.
   const shots = names.filter(name => /\.(jpe?g|png|bmp)$/i.test(name) && !/_small\.\w+$/i.test(name)).sort()
   for (const shot of new Set(shots.slice(0, files.round.config.ScreenshotsMax))) {
     await eachEntry(files.round, archive, async entry => {

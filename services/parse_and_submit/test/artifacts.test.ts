@@ -142,12 +142,13 @@ test('process dumps come only where they are asked for', async t => {
 })
 
 test('the first screenshots are attached to the sample, by their names; small copies are left out', async t => {
-  const screenshots = ['first', 'second', 'third'].map(picture)
+  const names = ['0003.jpg', '0001_small.jpg', '0002.jpg', 'note.txt', '0001.jpg']
+  const screenshots = names.map(name => ({ name, content: picture(name) }))
   const made = await scene(t, ['screenshots'], { artifacts: { screenshots }, max: 2 })
   assert.equal((await made.deliver({}).outcome).kind, 'done')
   assert.deepEqual(
     made.crits.screenshots.map(({ filename, md5 }) => [filename, md5]),
-    screenshots.slice(0, 2).map((bytes, at) => [`000${at + 1}.jpg`, hash('md5', bytes)]),
+    ['0001.jpg', '0002.jpg'].map(name => [name, hash('md5', picture(name))]),
   )
   assert.deepEqual(
     made.object.screenshots,
@@ -157,7 +158,8 @@ test('the first screenshots are attached to the sample, by their names; small co
 })
 
 test('a picture that CRITs cannot read is named, and stops nothing', async t => {
-  const screenshots = [Buffer.from('no picture'), Buffer.from('none either'), picture('c')]
+  const contents = [Buffer.from('no picture'), Buffer.from('none either'), picture('c')]
+  const screenshots = contents.map((content, at) => ({ name: `000${at + 1}.jpg`, content }))
   const made = await scene(t, ['screenshots'], { artifacts: { screenshots } })
   assert.equal((await made.deliver({}).outcome).kind, 'done')
   assert.match(made.log().join('\n'), /screenshot 0001\.jpg \(MD5 \w+\): /)

@@ -58,7 +58,7 @@ test('capture, payloads out of an encrypted zip and screenshots arrive in CRITs,
   const name = createHash('sha256').update(payload).digest('hex')
   const artifacts = {
     pcap: Buffer.concat([Buffer.from('d4c3b2a1', 'hex'), Buffer.alloc(60, 1)]),
-    screenshots: [Buffer.from('ffd8ffe0aa', 'hex'), Buffer.from('ffd8ffe0bb', 'hex')],
+    screenshots: ['aa', 'bb'].map(byte => ({ name: `${byte}.jpg`, content: Buffer.from(`ffd8ffe0${byte}`, 'hex') })),
     formats: { payloads: zip([{ name: `CAPE/${name}`, content: payload }], { password: 'secret' }) },
   }
   const { broker, queues, crits, start, analyse, ended } = await startScene(t, {

@@ -1,5 +1,5 @@
 /** What a task has besides report and dropped files: the capture of its traffic, pictures of the screen. */
-import { zip } from '../archive/zip.js'
+import { type ZipEntry, zip } from '../archive/zip.js'
 import { type Answer, apiError, success } from './answer.js'
 import { type Body, memoryBody } from './body.js'
 import type { Flavour } from './flavour.js'
@@ -7,8 +7,8 @@ import type { Flavour } from './flavour.js'
 export interface CuckooArtifacts {
   /** Default: there is none. */
   readonly pcap?: Buffer
-  /** Default: none. */
-  readonly screenshots?: readonly Buffer[]
+  /** Default: none. In the order of the folder, which is none; Cuckoo 2.0 puts small copies there, `0001_small.jpg`. */
+  readonly screenshots?: readonly ZipEntry[]
   /** Formats of the report that no Cuckoo has, but a distributed_cuckoo. */
   readonly formats?: Readonly<Record<string, Buffer>>
 }
@@ -33,9 +33,7 @@ export function screenshots({ storage, flavour, url }: Asked, id: string): Answe
     const missing = flavour.framework === 'flask' ? 'Task not found' : `/opt/cuckoo/storage/analyses/${id}/shots`
     return apiError(flavour, 404, missing, url)
   }
-  const shots = storage.artifacts.screenshots ?? []
-  const entries = shots.map((content, at) => ({ name: `${String(at + 1).padStart(4, '0')}.jpg`, content }))
-  return success('application/zip', memoryBody(zip(entries, { stored: true })))
+  return success('application/zip', memoryBody(zip(storage.artifacts.screenshots ?? [], { stored: true })))
 }
 
 /** The report of a format that Cuckoo does not know. */
