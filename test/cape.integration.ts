@@ -105,3 +105,44 @@ test('a CAPE that restarts in the middle, an upload whose answer is lost, an end
   assertAnalysedOnce(samples, cape)
   await assertCleanEnd(scene, services, cape)
 })
+
+test('several tasks of one sample are one analysis: rows of all, the failed one told, one end, all deleted', async t => {
+  const scene = await startScene(t)
+  const cape = await scene.startCape({
+    on: ['taskdelete', 'cuckoostatus'],
+    tasksPerUpload: () => 3,
+    analysisTime: Number.POSITIVE_INFINITY,
+    artefacts: ({ id }) => ({ dropped: [{ name: `drop-${id}.txt`, content: Buffer.from(`dropped by ${id}`) }] }),
+  })
+  const services = await Promise.all([
+    scene.start('feed_cuckoo', { CuckooURL: cape.url }),
+    scene.start('check_results'),
+    scene.start('parse_and_submit'),
+    scene.start('overseer'),
+  ])
+  const analysis = await scene.emit(sample(1))
+  await waitFor(() => cape.submissions.length === 3, { describe: 'the tasks to be made' })
+  for (const [id, status] of [
+    [1, 'reported'],
+    [2, 'failed_processing'],
+  ] as const)
+    cape.move(id, status, 'it broke')
+  const viewed = () => cape.journal.filter(({ path }) => /tasks\/(list|view)/.test(path)).length
+  const before = viewed()
+  await waitFor(() => viewed() > before + 10, { describe: 'the sandbox to be asked some more' })
+  assert.equal(scene.crits.analyses.get(analysis.analysisId)?.results.length, 0)
+  cape.move(3, 'reported')
+  await scene.allAre('completed', [analysis])
+  const stored = scene.crits.analyses.get(analysis.analysisId)
+  const of = (subtype: string) => stored?.results.filter(row => row.subtype === subtype) ?? []
+  assert.equal(of('info').length, 2)
+  assert.deepEqual(
+    of('file_added').map(({ result }) => result),
+    ['drop-1.txt', 'drop-3.txt'],
+  )
+  assert.match(
+    JSON.stringify(stored?.log),
+    /task 2 is \\"failed_processing\\" but has no report; Cuckoo says: it broke/,
+  )
+  await assertCleanEnd(scene, services, cape)
+})

@@ -20,6 +20,8 @@ export interface CritsData {
 /** A task in a Cuckoo: feed_cuckoo → check_results → parse_and_submit → … Its URL is a text until a stage has checked it. */
 export interface TaskMessage<Url extends string | URL = string> {
   readonly taskId: number
+  /** Further tasks of the same sample, which end with it. */
+  readonly others?: readonly number[] | undefined
   /** Of a text nothing may be shown: it may hold a password. */
   readonly cuckooUrl: Url
   /** What kind of sandbox that is, in a word of the package that knows them; undefined: nobody has said so. */
@@ -51,6 +53,7 @@ export const CritsDataWire = Type.Object({
 const TaskWire = Type.Object({
   CuckooURL: text,
   TaskId: Type.Integer({ minimum: 1 }),
+  TaskIds: Type.Optional(Type.Union([Type.Array(Type.Integer({ minimum: 1 }), { maxItems: 1000 }), Type.Null()])),
   Sandbox: optionalText,
   CritsData: CritsDataWire,
 })
@@ -97,17 +100,21 @@ function critsDataToWire(crits: CritsData): Static<typeof CritsDataWire> {
 export function decodeTask(body: Buffer): TaskMessage {
   const wire = parseJson(body)
   if (!isTask(wire)) throw invalid(isTask)
+  const others = [...new Set(wire.TaskIds)].filter(id => id !== wire.TaskId)
   return {
     taskId: wire.TaskId,
+    ...(others.length > 0 && { others }),
     cuckooUrl: wire.CuckooURL,
     ...(wire.Sandbox && { sandbox: wire.Sandbox }),
     crits: critsDataFromWire(wire.CritsData),
   }
 }
 
-/** Keys in the order in which the Go suite writes them; it ignores `Sandbox`. */
-export function encodeTask({ taskId, cuckooUrl, sandbox, crits }: TaskMessage): Buffer {
-  const wire = { TaskId: taskId, CuckooURL: cuckooUrl, CritsData: critsDataToWire(crits), Sandbox: sandbox }
+/** Keys in the order in which the Go suite writes them; it ignores `Sandbox` and `TaskIds`. */
+export function encodeTask({ taskId, others = [], cuckooUrl, sandbox, crits }: TaskMessage): Buffer {
+  const ids = others.length === 0 ? undefined : [taskId, ...others]
+  const data = critsDataToWire(crits)
+  const wire = { TaskId: taskId, CuckooURL: cuckooUrl, CritsData: data, Sandbox: sandbox, TaskIds: ids }
   return Buffer.from(JSON.stringify(wire))
 }
 

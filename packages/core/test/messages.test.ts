@@ -114,3 +114,18 @@ test('the analysis is found although fields are wrong that it can be ended witho
 test('no analysis is invented where there is none', () => {
   for (const data of [undefined, null, {}, [1], 'text', 5]) assert.equal(critsDataOf(data), undefined)
 })
+
+test('the kind of the sandbox and further tasks travel beside what the Go suite reads', () => {
+  const plain = decodeTask(Buffer.from(goTask))
+  assert.deepEqual([plain.sandbox, plain.others], [undefined, undefined])
+  const task = { ...plain, sandbox: 'cape', others: [9, 8] }
+  const wire = JSON.parse(encodeTask(task).toString())
+  assert.deepEqual([wire.TaskId, wire.Sandbox, wire.TaskIds], [7, 'cape', [7, 9, 8]])
+  assert.deepEqual(decodeTask(encodeTask(task)), task)
+  assert.equal(encodeTask({ ...plain, others: [] }).toString(), encodeTask(plain).toString())
+  const other = { ...wire, Sandbox: null, TaskIds: null }
+  assert.deepEqual(decodeTask(Buffer.from(JSON.stringify(other))), plain)
+  for (const TaskIds of [[0], ['9'], 9, [1.5]]) {
+    assert.throws(() => decodeTask(Buffer.from(JSON.stringify({ ...wire, TaskIds }))), /TaskIds/)
+  }
+})

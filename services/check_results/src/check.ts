@@ -1,8 +1,8 @@
 // One message until its task is reported, through all times in which its Cuckoo is away.
-import { type Bulkhead, type StageContext, waitingFor } from '@cuckoo-distributed/core'
+import { type Bulkhead, isPermanent, type StageContext, waitingFor } from '@cuckoo-distributed/core'
 import { ServerAwayError } from '@cuckoo-distributed/http'
 import { noteAway, unreachedMs } from '@cuckoo-distributed/sandbox-client'
-import { timeLimit } from '@cuckoo-distributed/wait'
+import { linkedController, timeLimit } from '@cuckoo-distributed/wait'
 import { clear, type WatchClocks } from './clocks.js'
 import { notReached } from './verdicts.js'
 import type { Watcher } from './watcher.js'
@@ -30,6 +30,52 @@ export async function check(watcher: Watcher, message: Message, options: CheckOp
       if (!(error instanceof ServerAwayError)) throw error
     }
   }
+}
+
+/** What became of the tasks of a message. */
+export interface Ended {
+  readonly taskId: number
+  readonly others: readonly number[]
+}
+
+/**
+ * As `check`, for all tasks of one sample: resolves when all have ended and one at least is reported. The id of one that has failed
+ * stays, for whoever reads the results to tell. Rejects as `check` does for the first of them.
+ */
+export async function checkAll(
+  watcher: Watcher,
+  { others, ...message }: Message & { readonly others: readonly number[] },
+  options: CheckOptions,
+): Promise<Ended | undefined> {
+  const { clocks, context } = message
+  using linked = linkedController(context.waiting)
+  const waiting = linked.controller.signal
+  const tell = context.tell.bind(context)
+  const began = { watchedSince: clocks.watchedSince ?? Date.now() }
+  const watch = async (taskId: number, own: WatchClocks) => {
+    const outcome = await check(watcher, { taskId, clocks: own, context: { waiting, tell } }, options)
+    if (outcome === undefined) linked.controller.abort(MAKES_ROOM)
+    return outcome
+  }
+  const watches = [watch(message.taskId, clocks), ...others.map(taskId => watch(taskId, { ...began }))]
+  const ended = await Promise.allSettled(watches)
+  const ids = [message.taskId, ...others].map((id, index) => idOf(id, ended[index]))
+  if (ids.includes(undefined)) return undefined
+  const [first] = ended
+  if (first?.status === 'rejected' && ended.every(({ status }) => status === 'rejected')) throw first.reason
+  const [taskId = message.taskId, ...rest] = ids.filter(id => id !== undefined)
+  return { taskId, others: rest }
+}
+
+const MAKES_ROOM = new Error('the message makes room')
+
+/** Undefined: the message is to make room. Throws what is no verdict on the task. */
+function idOf(id: number, ended: PromiseSettledResult<number | undefined> | undefined): number | undefined {
+  if (ended?.status === 'fulfilled') return ended.value
+  const reason: unknown = ended?.reason
+  if (reason === MAKES_ROOM) return undefined
+  if (reason instanceof Error && isPermanent(reason)) return id
+  throw reason
 }
 
 interface Message {

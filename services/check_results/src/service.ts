@@ -1,4 +1,5 @@
 // check_results: its configuration and its one stage, which passes a message on when its task is reported.
+import { isDeepStrictEqual } from 'node:util'
 import {
   Bulkhead,
   bindStage,
@@ -11,7 +12,7 @@ import {
 } from '@cuckoo-distributed/core'
 import { checkUrl, displayUrl, parseBaseUrl } from '@cuckoo-distributed/http'
 import { cuckooProblems, rateOf } from '@cuckoo-distributed/sandbox-client'
-import { check } from './check.js'
+import { checkAll } from './check.js'
 import { CLOCKS } from './clocks.js'
 import { type CheckResultsConfig, CheckResultsSchema, looks } from './config.js'
 import { TaskVanishedError } from './verdicts.js'
@@ -59,8 +60,9 @@ export const checkResults: ServiceDefinition<CheckResultsConfig> = {
       async handle(task, context) {
         const { delivery, log, headers } = context
         const clocks = headers.notes.get(CLOCKS) ?? {}
-        const { taskId } = task
-        const outcome = await check(watchers.at(task.cuckooUrl, task.sandbox), { taskId, clocks, context }, patience)
+        const { taskId, others = [] } = task
+        const watcher = watchers.at(task.cuckooUrl, task.sandbox)
+        const outcome = await checkAll(watcher, { taskId, others, clocks, context }, patience)
           .catch((error: unknown) => {
             if (error instanceof TaskVanishedError && delivery.mayBeRepeat) return error
             throw error
@@ -73,11 +75,11 @@ export const checkResults: ServiceDefinition<CheckResultsConfig> = {
           return forward(config.ProducerQueue, delivery.body)
         }
         log.info('reported')
-        if (outcome !== taskId) context.describe({ taskId: outcome })
-        const isSame = outcome === taskId
+        if (outcome.taskId !== taskId) context.describe({ taskId: outcome.taskId })
+        const isSame = isDeepStrictEqual(outcome, { taskId, others })
         return forward(
           config.ProducerQueue,
-          isSame ? delivery.body : encodeTask({ ...task, taskId: outcome, cuckooUrl: displayUrl(task.cuckooUrl) }),
+          isSame ? delivery.body : encodeTask({ ...task, ...outcome, cuckooUrl: displayUrl(task.cuckooUrl) }),
           { told: { event: 'reported' } },
         )
       },

@@ -10,7 +10,7 @@ import {
   type TaskSummary,
   TokenRefusedError,
 } from '@cuckoo-distributed/sandbox-client'
-import { check } from '../src/check.js'
+import { check, checkAll, type Ended } from '../src/check.js'
 import type { WatchClocks } from '../src/clocks.js'
 import { Watcher } from '../src/watcher.js'
 
@@ -122,6 +122,17 @@ function setUp(
     )
     return watched
   }
+  const watchAll = (taskId: number, others: readonly number[], clocks: WatchClocks = {}, signal = forever) => {
+    const watched: { state: 'watching' | 'ended' | 'later' | 'failed'; ended?: Ended; error?: unknown } = {
+      state: 'watching',
+    }
+    const message = { taskId, others, clocks, context: { waiting: signal, tell: () => undefined } }
+    checkAll(watcher, message, patience).then(
+      ended => Object.assign(watched, ended === undefined ? { state: 'later' } : { state: 'ended', ended }),
+      (error: unknown) => Object.assign(watched, { state: 'failed', error }),
+    )
+    return watched
+  }
   const pass = async (ms: number) => {
     for (let passed = 0; passed < ms; passed += 5 * SECOND) {
       for (let turns = 0; turns < 12; turns += 1) await new Promise(resolve => setImmediate(resolve))
@@ -129,7 +140,7 @@ function setUp(
     }
     for (let turns = 0; turns < 12; turns += 1) await new Promise(resolve => setImmediate(resolve))
   }
-  return { cuckoo, stop, watch, pass }
+  return { cuckoo, stop, watch, watchAll, pass }
 }
 
 function assertFailed(watched: Watched, code: string, text: RegExp): void {
@@ -560,4 +571,35 @@ test('the end of waiting ends the watch and keeps its clocks', async t => {
   await pass(5 * SECOND)
   assert.ok(one.error instanceof HoldLimitReached)
   assert.deepEqual(Object.keys(one.clocks).sort(), ['troubledSince', 'troubles', 'viewedAt', 'watchedSince'])
+})
+
+test('several tasks of a sample are over when all are, and one at least is reported', async t => {
+  const { cuckoo, watchAll, pass } = setUp(t)
+  for (const id of [1, 2, 3, 4, 5]) cuckoo.set(id, 'running')
+  const [some, none] = [watchAll(1, [2, 3]), watchAll(4, [5])]
+  cuckoo.set(1, 'failed')
+  cuckoo.set(4, 'failed')
+  cuckoo.set(2, 'reported')
+  await pass(5 * MINUTE)
+  assert.deepEqual([some.state, none.state], ['watching', 'watching'])
+  cuckoo.set(3, 'reported')
+  cuckoo.set(5, 'failed')
+  await pass(5 * MINUTE)
+  assert.deepEqual(some.ended, { taskId: 1, others: [2, 3] })
+  assert.equal(none.state, 'failed')
+  assert.ok(none.error instanceof PermanentError && none.error.code === 'TASK_FAILED')
+})
+
+test('the hold limit ends the watch of all of them', async t => {
+  const { cuckoo, watchAll, pass } = setUp(t)
+  for (const id of [1, 2]) cuckoo.set(id, 'running')
+  const limit = new AbortController()
+  const watched = watchAll(1, [2], {}, limit.signal)
+  await pass(MINUTE)
+  limit.abort(new HoldLimitReached())
+  await pass(10 * SECOND)
+  assert.ok(watched.error instanceof HoldLimitReached)
+  const requests = cuckoo.requests.length
+  await pass(MINUTE)
+  assert.equal(cuckoo.requests.length, requests)
 })

@@ -63,11 +63,11 @@ export class Feeder {
     try {
       const created = await this.#taskPatiently(submission, sample, context)
       if (created === undefined) return later()
-      const { id: taskId } = created
+      const { id: taskId, others } = created
       const { baseUrl: cuckooUrl, kind: sandbox } = cuckoo.client
       context.describe({ taskId, cuckoo: cuckooUrl })
       await this.#tellSubmitted(submission, created, context)
-      const task = { taskId, cuckooUrl, sandbox, crits: { ...crits, critsUrl } }
+      const task = { taskId, others, cuckooUrl, sandbox, crits: { ...crits, critsUrl } }
       return forward(producerQueue, encodeTask(task), { told: { event: 'submitted' } })
     } catch (error: unknown) {
       if (error instanceof StagingError && error.code === 'no-space') return laterWithSpace(context)

@@ -13,6 +13,7 @@ after(() => end.abort())
 class FakeCuckoo {
   pending = 0
   freeBytes: number | undefined = undefined
+  freeUnit: number | undefined = undefined
   requests = 0
   error: Error | undefined
   #held: Promise<void> = Promise.resolve()
@@ -28,7 +29,7 @@ class FakeCuckoo {
 
   async status(): Promise<CuckooStatus> {
     this.requests += 1
-    const { pending, freeBytes, error } = this
+    const { pending, freeBytes, freeUnit, error } = this
     await this.#held
     if (error) throw error
     return {
@@ -40,6 +41,7 @@ class FakeCuckoo {
       total: pending,
       tasksKnown: true,
       freeBytes,
+      ...(freeUnit !== undefined && { freeUnit }),
     }
   }
 }
@@ -201,4 +203,25 @@ test('who waits no longer gets no place, and nobody is asked for', async t => {
   cuckoo.pending = 2
   assert.ok(await room.enter(end.signal))
   assert.equal(intake.isOpen, true)
+})
+
+test('a threshold below the unit in which free space is told counts as not told', async t => {
+  for (const [min, unknown, has] of [
+    [100, 'go', true],
+    [1024, 'go', true],
+    [2048, 'wait', false],
+  ] as const) {
+    const { cuckoo, room } = setUp(t, { freeSpace: { min, unknown }, times: { patience: 20 } })
+    Object.assign(cuckoo, { freeBytes: 1024, freeUnit: 1024 })
+    assert.equal((await room.enter(end.signal)) !== undefined, has, `${min}`)
+  }
+  const { cuckoo, room } = setUp(t, { freeSpace: { min: 100, unknown: 'wait' }, times: { patience: 20 } })
+  Object.assign(cuckoo, { freeBytes: 1024, freeUnit: 1024 })
+  assert.equal(await room.enter(end.signal), undefined)
+})
+
+test('where requests are few, five uploads share a status', async t => {
+  const { cuckoo, room } = setUp(t, { intervalMs: () => 10_000, times: { fresh: 0 } })
+  for (let n = 0; n < 3; n += 1) (await room.enter(end.signal))?.leave()
+  assert.equal(cuckoo.requests, 1)
 })

@@ -32,6 +32,8 @@ export interface Round extends Analysis {
   readonly isSampleKnown: boolean
   /** What the report says about files in archives; undefined if it was not read. */
   readonly stored: StoredFiles | undefined
+  /** The tasks that have a report; undefined if none was read. */
+  readonly reported: readonly number[] | undefined
 }
 
 /** The task is not in Cuckoo any more: most likely an earlier try deleted it after its work was done. */
@@ -46,6 +48,12 @@ export class WrongSampleError extends PermanentError {
   constructor({ taskId, crits }: Analysis['task'], found: string) {
     super('WRONG_SAMPLE', `task ${taskId} is about the file with MD5 ${found}, not about the sample ${crits.md5}`)
   }
+}
+
+/** The analysis as that of each of its tasks: a sandbox may make several of one sample. */
+export function partsOf<T extends Pick<Analysis, 'task'>>(analysis: T): T[] {
+  const { task } = analysis
+  return [task.taskId, ...(task.others ?? [])].map(taskId => ({ ...analysis, task: { ...task, taskId, others: [] } }))
 }
 
 /** Whether this may be the MD5 of the sample; it may if one of the two is not known. */

@@ -1,7 +1,7 @@
 // Deletes the task from Cuckoo once its message is settled.
 import { HoldLimitReached } from '@cuckoo-distributed/core'
 import { backOff, delay, timeLimit } from '@cuckoo-distributed/wait'
-import type { Analysis } from './analysis.js'
+import { type Analysis, partsOf } from './analysis.js'
 
 /** How long the task is tried to be deleted from a Cuckoo that is away, or refuses. */
 const CLEANUP_MS = 10 * 60_000
@@ -10,7 +10,11 @@ const CLEANUP_MS = 10 * 60_000
  * Tries until the task is gone, the process stops, or it took too long; the log names a task that stays. `signal` ends a
  * call that is under way. Never throws, as the work on the message is done.
  */
-export async function cleanUp({ task, cuckoo, context }: Analysis, signal: AbortSignal): Promise<void> {
+export async function cleanUp(analysis: Analysis, signal: AbortSignal): Promise<void> {
+  for (const part of partsOf(analysis)) await cleanUpTask(part, signal)
+}
+
+async function cleanUpTask({ task, cuckoo, context }: Analysis, signal: AbortSignal): Promise<void> {
   const { log, waiting } = context
   // Long work is no reason not to try for long.
   const patience = waiting.reason instanceof HoldLimitReached ? signal : waiting

@@ -4,7 +4,7 @@ import { errorCode, isSharedCause } from '@cuckoo-distributed/core'
 import { HttpError, ServerAwayError } from '@cuckoo-distributed/http'
 import type { Artifact } from '@cuckoo-distributed/sandbox-client'
 import { readFile, type StagedFile, stageEntry } from '@cuckoo-distributed/staging'
-import { type Analysis, mayBeSample, type Round, WrongSampleError } from './analysis.js'
+import { type Analysis, mayBeSample, partsOf, type Round, WrongSampleError } from './analysis.js'
 import { eachEntry, fetchFile } from './archive.js'
 import { download, isDoubtful, tell } from './calls.js'
 import { CAPTURE, DROPPED, type FileKind, payloadKind, SCREENSHOT } from './file-kinds.js'
@@ -41,10 +41,32 @@ export async function submitFiles(round: Round): Promise<boolean> {
   const wanted = FILE_PARSERS.filter(parser => round.config.EnabledParsers.includes(parser))
   if (wanted.length === 0) return true
   const asked = round.isSampleKnown ? undefined : await requireTask(round)
-  const stored = round.stored ?? asked
-  const files: Files = { round, pass: new FilePass(round), memory: Buffer.allocUnsafeSlow(MEMORY_BYTES), stored }
-  for (const parser of wanted) await WORK[parser](files)
-  return files.pass.end()
+  const pass = new FilePass(round)
+  const memory = Buffer.allocUnsafeSlow(MEMORY_BYTES)
+  let stored = round.stored ?? asked
+  for (const part of await partsWithResults(round)) {
+    const files: Files = { round: part, pass, memory, stored }
+    for (const parser of wanted) await WORK[parser](files)
+    // What the report of one task says is not known of the others, unless all were read.
+    stored = round.stored
+  }
+  return pass.end()
+}
+
+/** Of several tasks some may have failed; those without a report have no other files either. */
+async function partsWithResults(round: Round): Promise<Round[]> {
+  const { reported, cuckoo, context } = round
+  const parts = partsOf(round)
+  if (parts.length === 1) return parts
+  if (reported !== undefined) return parts.filter(({ task }) => reported.includes(task.taskId))
+  const found: Round[] = []
+  for (const part of parts) {
+    const view = await download(part, () => cuckoo.client.viewTask(part.task.taskId, context.working))
+    if (view?.phase === 'reported') found.push(part)
+    else await tell(round, 'warning', `task ${part.task.taskId} is ${view?.status ?? 'gone'}: its files are left out`)
+  }
+  if (found.length === 0) throw await whyMissing(round, 'files')
+  return found
 }
 
 const WORK: Readonly<Record<(typeof FILE_PARSERS)[number], (files: Files) => Promise<void>>> = {

@@ -1,7 +1,7 @@
 // What CRITs' log is told about a report.
 import type { LogLevel } from '@cuckoo-distributed/crits-client'
 import type { Analysis } from './analysis.js'
-import type { ReadReport } from './report.js'
+import type { ReadReport, ReadReports } from './report.js'
 
 interface Remark {
   readonly level: LogLevel
@@ -10,7 +10,16 @@ interface Remark {
 
 type Told = Pick<Analysis, 'task' | 'config'> & Pick<ReadReport, 'store'>
 
-export function remarks(analysis: Told, report: ReadReport): Remark[] {
+/** About all reports, and about tasks that have none. */
+export function remarks(analysis: Told, { more, absent, ...first }: ReadReports): Remark[] {
+  const { task } = analysis
+  const told = [first, ...more].flatMap(report =>
+    aboutReport({ ...analysis, task: { ...task, taskId: report.taskId } }, report),
+  )
+  return [...told, ...absent.map(({ message }) => warning(`its results are left out: ${message}`))]
+}
+
+function aboutReport(analysis: Told, report: ReadReport): Remark[] {
   const { bytes } = report.summary
   const list = [info(`report of ${bytes} bytes read`), ...aboutRun(analysis, report), ...leftOut(report)]
   return list.map(({ level, text }) => ({ level, text: `Cuckoo task ${analysis.task.taskId}: ${text}` }))

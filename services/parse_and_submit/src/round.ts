@@ -31,10 +31,11 @@ async function submit(analysis: Analysis): Promise<Outcome | undefined> {
   const report = config.EnabledParsers.some(isInReport) ? await readReport(analysis) : undefined
   const store = report?.store ?? new RowStore({ storedBytes })
   const isSampleKnown = Boolean(report?.rows.target?.md5)
-  const round: Round = { ...analysis, store, prior, isSampleKnown, stored: report?.rows.stored }
+  const reported = report && [report, ...report.more].map(({ taskId }) => taskId)
+  const round: Round = { ...analysis, store, prior, isSampleKnown, stored: report?.rows.stored, reported }
   const untilFiles = store.rowsBefore('file_added')
   await postRows(round, prior.rows, untilFiles)
-  if (report) for (const { level, text } of remarks(round, report)) await tell(round, level, text)
+  for (const { level, text } of report ? remarks(round, report) : []) await tell(round, level, text)
   if (!(await submitFiles(round))) return undefined
   await postRows(round, Math.max(prior.rows, untilFiles), store.rowCount)
   if (store.cutCalls > 0) await tell(round, 'warning', `${store.cutCalls} API calls left out: an analysis holds 12 MB`)

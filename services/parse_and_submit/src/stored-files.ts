@@ -19,6 +19,11 @@ export class StoredFiles {
     this.#files.set(key, file)
   }
 
+  /** Keeps what `others` know as well. */
+  addAll(others: StoredFiles): void {
+    for (const file of others.#files.values()) this.add(file)
+  }
+
   of(kind: StoredFile['kind'], sha256: string): StoredFile | undefined {
     return this.#files.get(keyOf(kind, sha256))
   }

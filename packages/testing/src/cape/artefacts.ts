@@ -18,8 +18,9 @@ function ready(context: CapeContext, id: string): CuckooTask | CapeAnswer {
   if ('body' in asked) return asked
   const task = resolved(context, asked)
   if (task.status !== 'reported') {
+    if (task.status.startsWith('failed_')) return failure('Task failed')
     context.complain('early', `task ${id} is ${task.status}: this call says nothing about its state`)
-    return failure(task.status.startsWith('failed_') ? 'Task failed' : 'Task is still being analyzed')
+    return failure('Task is still being analyzed')
   }
   const isSecret = context.facts.get(task)?.tlp?.toLowerCase() === 'red'
   return isSecret ? failure('Task has a TLP of RED') : task
