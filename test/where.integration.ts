@@ -1,5 +1,8 @@
 // `overseer where` in every state that a sample can be in: the built services, a real broker, and nothing but its output.
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { spawnService, waitFor } from '@cuckoo-distributed/testing'
 import { type Emitted, type Scene, startScene } from './scene.js'
@@ -14,6 +17,7 @@ interface Life {
 interface Report {
   readonly found: readonly { readonly what: string; readonly lives: readonly Life[] }[]
   readonly gaps: readonly unknown[]
+  readonly answered: readonly string[]
   readonly silent: readonly string[]
   readonly problems: readonly string[]
 }
@@ -82,7 +86,7 @@ test('being read, waiting for CRITs, complete', async t => {
   const cuckoo = await scene.startCuckoo()
   for (const name of ['overseer', 'check_results', 'parse_and_submit'] as const) await scene.start(name)
   await scene.start('feed_cuckoo', { CuckooURL: cuckoo.url })
-  cuckoo.faults.next({ kind: 'hang', match: { method: 'GET', path: '/tasks/report/1/json' }, times })
+  cuckoo.faults.next({ kind: 'hang', match: { method: 'GET', path: '/tasks/report/1' }, times })
   const first = await scene.emit(sample(1))
   const read = await untilIs(t, scene, first, 'being read')
   assert.match(read.now.text, /by parse_and_submit \(/)
@@ -163,4 +167,23 @@ test('an overseer that is stopped is named, and its journal is read where it lie
   const { text } = await where(t, scene, analysis.md5, '--hosts', 'elsewhere')
   assert.match(text, /^silent: the overseer of elsewhere;/m)
   assert.match(text, /nobody who takes from ".*" tells of it/)
+})
+
+test('one of two overseers has all events, both answer, and one that was killed is named', async t => {
+  const scene = await startScene(t)
+  const cuckoo = await scene.startCuckoo()
+  await scene.start('overseer')
+  await scene.start('feed_cuckoo', { CuckooURL: cuckoo.url })
+  const analysis = await scene.emit(sample(1))
+  await untilIs(t, scene, analysis, 'queued')
+  const elsewhere = await mkdtemp(join(tmpdir(), 'elsewhere-'))
+  t.after(() => rm(elsewhere, { recursive: true, force: true }))
+  const second = await scene.start('overseer', { JournalDir: elsewhere })
+  const answered = async () => (await reportOf(t, scene, analysis.md5)).answered.length
+  await waitFor(async () => (await answered()) === 2, { deadlineMs: 30_000, describe: 'both to answer' })
+  await second.kill()
+  const report = await reportOf(t, scene, analysis.md5)
+  assert.equal(report.found[0]?.lives[0]?.now.state, 'queued')
+  assert.match(report.silent.join(), /:.*elsewhere-/)
+  assert.deepEqual(report.gaps, [])
 })

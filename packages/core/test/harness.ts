@@ -9,7 +9,7 @@ import { Publisher } from '../src/broker/publisher.js'
 import { declareQueues, type QueueType } from '../src/broker/queues.js'
 import { SharedCauses } from '../src/broker/shared-causes.js'
 import { Silence } from '../src/broker/silence.js'
-import { bindStage, type Intake, type Outcome, type StageContext } from '../src/index.js'
+import { bindStage, type Intake, type Logger, type Outcome, type StageContext, type Telemetry } from '../src/index.js'
 
 export interface Harness {
   readonly broker: TestBroker
@@ -38,6 +38,7 @@ export interface HarnessOptions {
   readonly maxUnansweredBytes?: number
   readonly silentMs?: number
   readonly intake?: Intake
+  readonly telemetry?: (failedQueue: string, log: Logger) => Telemetry
   readonly leastPublishMs?: number
   /** Default: classic. */
   readonly queueType?: QueueType
@@ -89,6 +90,7 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
     causes: new SharedCauses(),
     log,
     silence,
+    telemetry: options.telemetry?.(queues.failed, log),
     holdLimitMs: options.holdLimitMs ?? 60_000,
     leastPublishMs: options.leastPublishMs,
     stop: stop.signal,
