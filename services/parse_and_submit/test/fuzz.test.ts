@@ -4,21 +4,25 @@ import { test } from 'node:test'
 import { CritsServer, type CritsTarget, RowStore, submitRows } from '@cuckoo-distributed/crits-client'
 import { JsonError, ReportScanner } from '@cuckoo-distributed/report-scanner'
 import {
+  capeReport,
   type Damage,
   damagedJson,
   fuzzing,
   makeReport,
   pythonJson,
   runCritsService,
+  sampleFacts,
   startCrits,
 } from '@cuckoo-distributed/testing'
 import fc from 'fast-check'
 import { ReportRows } from '../src/report-rows.js'
 
-const SAMPLE = Buffer.from('MZ a sample C:\\Windows\\a.dll HKEY_LOCAL_MACHINE\\Software\\a')
-const REPORTS = (['1.2', '2.0'] as const).map(version => {
-  return JSON.parse(pythonJson(makeReport(SAMPLE, { version, calls: 4 })))
-})
+const SAMPLE = Buffer.from('MZ a sample C:\\Windows\\a.dll HKEY_LOCAL_MACHINE\\Software\\a http://a.example/b')
+const REPORTS = [
+  makeReport(SAMPLE, { calls: 4 }),
+  makeReport(SAMPLE, { version: '2.0', calls: 4 }),
+  capeReport(sampleFacts(SAMPLE), { calls: 4 }),
+].map(report => JSON.parse(pythonJson(report)))
 const PARSERS = ['info', 'signatures', 'behavior', 'network', 'configs', 'detections'] as const
 const SECTIONS = { signatures: true, behavior: true, network: true, configs: true, detections: true }
 const OPTIONS = { sections: SECTIONS, maxCalls: 100, maxValueBytes: 65_536 }
@@ -34,10 +38,19 @@ const damage: fc.Arbitrary<Damage> = fc.record({
 })
 const names = fc.array(text, { maxLength: 3 })
 const report = fc.tuple(fc.constantFrom(...REPORTS), names, damage).map(([genuine, strings, done]) => {
-  const { summary, processes } = genuine.behavior
+  const { behavior: genuineBehavior, strings: _, statistics: __, dropped: ___, ...others } = genuine
+  const { summary, processes } = genuineBehavior
   const lists = { files: strings, keys: strings, mutexes: strings, file_created: strings, mutex: strings }
   const behavior = { processes, summary: { ...summary, ...lists } }
-  return damagedJson({ info: genuine.info, signatures: genuine.signatures, behavior, target: genuine.target }, done)
+  const named = { hosts: strings, domains: strings.map(domain => ({ domain, ip: domain })) }
+  const network = {
+    ...genuine.network,
+    http: [...genuine.network.http, ...strings.map(uri => ({ uri, port: uri }))],
+    ...named,
+  }
+  const family = Object.fromEntries(strings.map(text => [text, { [text]: strings }]))
+  const found = { CAPE: { configs: [family] }, detections: strings.map(text => ({ family: text, details: [family] })) }
+  return damagedJson({ ...others, network, ...found, behavior }, done)
 })
 
 /** The rows of a report; those that came before it broke off would never be sent. */
