@@ -6,12 +6,15 @@ import type { Logger } from '../logger.js'
 import type { BoundStage } from '../stage.js'
 import type { Telemetry } from '../telemetry.js'
 import { LiveDelivery, Session } from './delivery.js'
+import type { Doubt } from './publisher.js'
 import { type Result, type SettleOptions, settle } from './settle.js'
 import type { Silence } from './silence.js'
 import { Window } from './window.js'
 
 /** How long the broker may take to say that it has read every ack. */
 const LAST_ANSWER_MS = 1_000
+/** Late answers come together: time to acknowledge what was sent before a silence, in case it was none of a cut. */
+const LAST_ACKS_MS = 1_000
 
 export interface ConsumerOptions extends SettleOptions {
   readonly log: Logger
@@ -42,6 +45,7 @@ export class Consumer {
     const { prefetch, bytesInHand = Number.POSITIVE_INFINITY } = stage
     this.#window = new Window({ prefetch, bytes: bytesInHand, largest: options.maxMessageSize })
     stage.intake?.onChange(() => this.#follow())
+    if (!stage.isCostly) options.publisher.onDoubt(doubt => this.#renew(doubt))
     options.stop.addEventListener('abort', () => this.#stop(), { once: true })
     options.force.addEventListener('abort', () => this.#force(), { once: true })
   }
@@ -149,7 +153,7 @@ export class Consumer {
     }
     // What still arrives while the process stops is left to the broker.
     if (this.#options.stop.aborted) return
-    if (message.fields.redelivered) this.#doubtCopyOf(session, message.content)
+    if (message.fields.redelivered) this.#noteCopyOf(session, message.content)
     const isTaken = this.#window.take(message.content.length)
     this.#adapt()
     if (isTaken) void this.#work(session, message)
@@ -157,12 +161,29 @@ export class Consumer {
     else setImmediate(tag => session.giveBack(tag), { ...message, content: Buffer.alloc(0) })
   }
 
-  /** What comes again while it is in hand was taken away by a broker that has lost sight of this channel for a while. */
-  #doubtCopyOf(session: Session, body: Buffer): void {
+  /** What comes again while it is in hand was taken away by a broker that had lost sight of this channel. */
+  #noteCopyOf(session: Session, body: Buffer): void {
     for (const delivery of this.#inWork) {
-      if (delivery.lost || !delivery.isOf(session) || !delivery.body.equals(body)) continue
-      this.#options.publisher.doubt('a message came again that is in hand', delivery.arrivedAt)
+      if (delivery.isOf(session) && delivery.body.equals(body)) this.#options.publisher.cameAgain(delivery.arrivedAt)
     }
+  }
+
+  /**
+   * A channel that has sent 32 acks to a leader which was deposed meanwhile never sends another one, and says nothing
+   * (`rabbitmq/rabbitmq-server:deps/rabbit/src/rabbit_fifo_client.erl`, `slow`). A new channel knows the new leader.
+   */
+  #renew({ cause, isCertain }: Doubt): void {
+    const session = this.#session
+    if (!session || (session.isOld && !isCertain)) return
+    session.isOld = true
+    const timer = setTimeout(
+      () => {
+        if (this.#session === session && !session.lost && !this.#options.stop.aborted)
+          this.#options.onLost(new Error(cause))
+      },
+      isCertain ? 0 : LAST_ACKS_MS,
+    )
+    timer.unref()
   }
 
   async #work(session: Session, message: ConsumeMessage): Promise<void> {

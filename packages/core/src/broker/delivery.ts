@@ -13,6 +13,8 @@ export class Session {
   readonly channel: Channel
   /** Of the consumer; 0 before there is one. */
   prefetch = 0
+  /** It is about to be replaced. */
+  isOld = false
   readonly #deliveries = new Set<LiveDelivery>()
   #lost: ChannelLost | undefined
 

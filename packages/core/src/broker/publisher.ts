@@ -52,6 +52,12 @@ export interface PublisherOptions {
   readonly silentMs?: number | undefined
 }
 
+export interface Doubt {
+  readonly cause: string
+  /** False: the broker was silent for long, and may only have been slow. */
+  readonly isCertain: boolean
+}
+
 export interface PublishOptions {
   /** Default `maxMessageSize`. More for a body that goes back as it came: what came through the broker is not too large. */
   readonly maxBytes?: number | undefined
@@ -71,10 +77,10 @@ export class Publisher {
   readonly #connection: BrokerConnection
   readonly #small: ConfirmChannel
   readonly #large: ConfirmChannel
+  readonly #doubters = new Set<(doubt: Doubt) => void>()
   readonly #log: Logger
   readonly #patienceMs: number
   #doubtfulUntil = Number.NEGATIVE_INFINITY
-  #doubtedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: PublisherOptions) {
     const log = options.log.child({ connection: 'publishing' })
@@ -88,7 +94,7 @@ export class Publisher {
       maxBytes: options.maxUnansweredBytes ?? MAX_UNANSWERED_BYTES,
       quietMs: options.quietMs ?? QUIET_MS,
       patienceMs,
-      onLateAnswer: () => this.doubt('the broker was silent for long'),
+      onLateAnswer: () => this.#doubt('the broker was silent for long', false),
     })
     const shared = { connection, silence, unanswered, patienceMs }
     this.#options = options
@@ -105,18 +111,24 @@ export class Publisher {
     return this.#connection[Symbol.asyncDispose]()
   }
 
-  /**
-   * Nothing is published any more that follows from deliveries older than an answer may take, or than `arrivedAt`
-   * (`performance.now`): they are to be given back. Such a one came before the broker lost touch with its peers.
-   */
-  doubt(why: string, arrivedAt = Number.NEGATIVE_INFINITY): void {
-    const now = performance.now()
+  /** `listener` is called whenever deliveries that are older than an answer may take are to be doubted; see `publish`. */
+  onDoubt(listener: (doubt: Doubt) => void): void {
+    this.#doubters.add(listener)
+  }
+
+  /** To be called when a message comes again that is in hand since `arrivedAt` (`performance.now`), on a channel that lives. */
+  cameAgain(arrivedAt: number): void {
+    if (performance.now() - arrivedAt > this.#patienceMs) this.#doubt('a message came again that is in hand', true)
+  }
+
+  #doubt(cause: string, isCertain: boolean): void {
+    const doubtfulUntil = performance.now() - this.#patienceMs
     // What came before is one piece of news, however many messages tell it.
-    if (now - this.#doubtedAt > this.#patienceMs) {
-      this.#log.warn({ cause: why }, 'what was in hand may have been given to someone else; it is given back')
+    if (doubtfulUntil > this.#doubtfulUntil + this.#patienceMs) {
+      this.#log.warn({ cause }, 'what was in hand may have been given to someone else; it is given back')
     }
-    this.#doubtedAt = now
-    this.#doubtfulUntil = Math.max(this.#doubtfulUntil, arrivedAt, now - this.#patienceMs)
+    this.#doubtfulUntil = doubtfulUntil
+    for (const listener of this.#doubters) listener({ cause, isCertain })
   }
 
   /**
