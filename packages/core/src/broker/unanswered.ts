@@ -19,7 +19,7 @@ export interface UnansweredOptions {
 const BYTES_PER_MS = 1000
 /** A silent queue is sent one message to ask it after so many times the patience; then after twice as long, and so on. */
 const PATIENCES_TO_ASK = 4
-const LONGEST_PROBE_MS = 10 * 60_000
+const LONGEST_PAUSE_MS = 10 * 60_000
 
 export class Unanswered {
   readonly #options: UnansweredOptions
@@ -92,27 +92,63 @@ export class Sending {
   }
 }
 
+/** Lets one message ask a silent queue, and the next one after a pause that doubles each time. */
+class Turns {
+  readonly #readingTime: ReadingTime
+  readonly #onFree: () => void
+  #pauseMs = 0
+  #isFree = false
+  #stop = () => {}
+
+  constructor(readingTime: ReadingTime, onFree: () => void) {
+    this.#readingTime = readingTime
+    this.#onFree = onFree
+  }
+
+  /** The first turn is in `ms`. */
+  start(ms: number, pauseMs: number): void {
+    this.#pauseMs = pauseMs
+    this.#stop = this.#readingTime.after(ms, () => {
+      this.#isFree = true
+      this.#onFree()
+    })
+  }
+
+  take(): boolean {
+    if (!this.#isFree) return false
+    this.#isFree = false
+    this.start(this.#pauseMs, Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS))
+    return true
+  }
+
+  stop(): void {
+    this.#isFree = false
+    this.#stop()
+  }
+}
+
 /** The way to one queue. */
 class Way {
   readonly room: Semaphore
   /** Those who wait or have sent something. */
   users = 0
   readonly #options: UnansweredOptions
-  readonly #waiting = new Set<(isProbe: boolean) => void>()
+  /** Who waits, and when the delivery came that it follows from. */
+  readonly #waiting = new Map<(isProbe: boolean) => void, number>()
+  readonly #turns: Turns
+  readonly #turnsOfNewcomers: Turns
   #sent = 0
   #bytes = 0
   #silentAt: number | undefined
   #isLate = false
-  /** When a delivery that came during the silence may ask, and how long the next one is to wait then. */
-  #newcomer = { from: 0, pauseMs: 0 }
-  /** The next one who comes is to ask. */
-  #mayAsk = false
   /** Calls off what is to happen while nothing is answered; undefined when nothing was sent since the last answer. */
   #heard: (() => void) | undefined
 
   constructor(options: UnansweredOptions) {
     this.#options = options
     this.room = new Semaphore(options.maxBytes)
+    this.#turns = new Turns(options.readingTime, () => this.#offerTurn())
+    this.#turnsOfNewcomers = new Turns(options.readingTime, () => this.#offerTurn())
   }
 
   get isSilent(): boolean {
@@ -123,7 +159,6 @@ class Way {
   admitted(signal: AbortSignal, arrivedAt: number): Promise<boolean> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return void reject(signal.reason)
-      if (this.#asksAtOnce(arrivedAt)) return void resolve(true)
       const grant = (isProbe: boolean) => {
         this.#waiting.delete(grant)
         signal.removeEventListener('abort', onAbort)
@@ -134,20 +169,19 @@ class Way {
         reject(signal.reason)
       }
       signal.addEventListener('abort', onAbort, { once: true })
-      this.#waiting.add(grant)
+      this.#waiting.set(grant, arrivedAt)
+      this.#offerTurn()
     })
   }
 
-  #asksAtOnce(arrivedAt: number): boolean {
-    const now = performance.now()
-    const { from, pauseMs } = this.#newcomer
-    if (this.#silentAt !== undefined && arrivedAt > this.#silentAt && now >= from) {
-      this.#newcomer = { from: now + pauseMs, pauseMs: pauseMs * 2 }
-      return true
+  #offerTurn(): void {
+    for (const [grant, arrivedAt] of this.#waiting) {
+      const isNewcomer = this.#silentAt !== undefined && arrivedAt > this.#silentAt
+      if ((isNewcomer && this.#turnsOfNewcomers.take()) || this.#turns.take()) {
+        grant(true)
+        return
+      }
     }
-    const mayAsk = this.#mayAsk
-    this.#mayAsk = false
-    return mayAsk
   }
 
   begin(bytes: number): void {
@@ -165,34 +199,26 @@ class Way {
     this.#heard = undefined
     if (isAnswered && this.#isLate) this.#options.onLateAnswer()
     this.#isLate = false
-    this.#mayAsk = false
     this.#silentAt = undefined
-    for (const grant of this.#waiting) grant(false)
+    for (const grant of this.#waiting.keys()) grant(false)
   }
 
   #listen(): () => void {
     const { readingTime, quietMs, patienceMs } = this.#options
     const stopQuiet = readingTime.after(quietMs + this.#bytes / BYTES_PER_MS, () => {
       this.#silentAt = performance.now()
-      this.#newcomer = { from: this.#silentAt, pauseMs: quietMs }
+      this.#turnsOfNewcomers.start(0, quietMs)
     })
     const stopPatience = readingTime.after(patienceMs, () => {
       this.#isLate = true
     })
-    let stopAsking = () => {}
-    const ask = (afterMs: number) => {
-      stopAsking = readingTime.after(afterMs, () => {
-        const [first] = this.#waiting
-        if (first) first(true)
-        else this.#mayAsk = true
-        ask(Math.min(afterMs * 2, LONGEST_PROBE_MS))
-      })
-    }
-    ask(PATIENCES_TO_ASK * patienceMs)
+    const toAskMs = PATIENCES_TO_ASK * patienceMs
+    this.#turns.start(toAskMs, 2 * toAskMs)
     return () => {
       stopQuiet()
       stopPatience()
-      stopAsking()
+      this.#turns.stop()
+      this.#turnsOfNewcomers.stop()
     }
   }
 }
