@@ -83,7 +83,7 @@ test('never seen, in Cuckoo, waiting for room in Cuckoo, not yet received', asyn
 
 test('being read, waiting for CRITs, complete', async t => {
   const scene = await startScene(t)
-  const cuckoo = await scene.startCuckoo()
+  const cuckoo = await scene.startCuckoo({ singleThreaded: false })
   for (const name of ['overseer', 'check_results', 'parse_and_submit'] as const) await scene.start(name)
   await scene.start('feed_cuckoo', { CuckooURL: cuckoo.url })
   cuckoo.faults.next({ kind: 'hang', match: { method: 'GET', path: '/tasks/report/1' }, times })
