@@ -236,13 +236,19 @@ test('an abort ends the iteration, and the reading of a file, with its reason', 
   for (const where of ['entry', 'chunk'] as const) {
     const stop = new AbortController()
     const reason = new Error('stopped')
+    let chunks = 0
     await withFile(hostileZip([member('a', Buffer.alloc(700_000)), member('b', 'b')]), async file => {
       await assert.rejects(async () => {
         for await (const entry of openArchive(file, { signal: stop.signal })) {
           if (where === 'entry') stop.abort(reason)
-          else for await (const _chunk of entry.stream()) stop.abort(reason)
+          else
+            for await (const _chunk of entry.stream()) {
+              chunks += 1
+              stop.abort(reason)
+            }
         }
       }, reason)
+      assert.equal(chunks, where === 'chunk' ? 1 : 0)
     })
   }
   assert.deepEqual(await readdir(folder), [])
