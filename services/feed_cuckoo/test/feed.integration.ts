@@ -29,6 +29,7 @@ test("a sample published in CRITs' form becomes a task, and a message for check_
   assert.deepEqual(json(body), {
     TaskId: task?.id,
     CuckooURL: cuckoo.url,
+    Sandbox: 'cuckoo',
     CritsData: {
       crits_url: 'http://127.0.0.1:1',
       analysis_id: 'analysis-1',
