@@ -40,7 +40,8 @@ function listNodes(names: readonly string[], emit: (value: string) => void): [st
   const values = new UniqueValues()
   const value: Node = {
     scalar: scalar => {
-      if (scalar !== null && values.add(toText(scalar))) emit(toText(scalar))
+      const text = toText(scalar)
+      if (scalar !== null && values.add(text)) emit(text)
     },
   }
   return names.map(name => [name, { array: { item: { ...value, array: { item: value } } } }])

@@ -10,10 +10,10 @@ export class UniqueValues {
 
   /** Whether the value was not there before, as far as it is remembered. */
   add(value: string): boolean {
-    if (this.#seen.has(value)) return false
-    if (this.#characters + value.length > MAX_REMEMBERED) return true
+    if (this.#characters + value.length > MAX_REMEMBERED) return !this.#seen.has(value)
+    const before = this.#seen.size
+    if (this.#seen.add(value).size === before) return false
     this.#characters += value.length
-    this.#seen.add(value)
     return true
   }
 }
