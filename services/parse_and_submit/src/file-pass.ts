@@ -58,12 +58,12 @@ export class FilePass {
   }
 
   /** Whether this could not be downloaded in an earlier round; then it is left out for good, as each file keeps its place. */
-  isSkipped(artifact: string): boolean {
-    return this.#progress.skipped.includes(artifact)
+  isSkipped(part: string): boolean {
+    return this.#progress.skipped.includes(part)
   }
 
-  skip(artifact: string): void {
-    this.#keep({ ...this.#progress, skipped: [...this.#progress.skipped, artifact] })
+  skip(part: string): void {
+    this.#keep({ ...this.#progress, skipped: [...this.#progress.skipped, part] })
   }
 
   async end(): Promise<boolean> {

@@ -172,8 +172,9 @@ async function fetchArtifact(
   artifact: Artifact,
   what: string,
 ): Promise<StagedFile | undefined> {
-  if (pass.isSkipped(artifact)) return undefined
   const { cuckoo, context, task } = round
+  const part = `${task.taskId} ${artifact}`
+  if (pass.isSkipped(part)) return undefined
   try {
     const ask = (signal: AbortSignal) => cuckoo.client.artifact(task.taskId, artifact, signal)
     const fetched = await fetchFile(round, ask, error => !(error instanceof ServerAwayError) && isDoubtful(error))
@@ -182,7 +183,7 @@ async function fetchArtifact(
   } catch (error: unknown) {
     if (!isAboutArtifact(error)) throw error
     context.log.info({ err: error }, 'a part of an analysis could not be downloaded; it is left out')
-    pass.skip(artifact)
+    pass.skip(part)
     await tell(round, 'warning', `${what} could not be downloaded: ${error.message}`)
     return undefined
   }

@@ -21,7 +21,7 @@ export interface Progress {
   /** Places in the archive of files that CRITs does not have: there is no row for them. */
   readonly missing: readonly number[]
   readonly tries: readonly UploadTry[]
-  /** What the sandbox has and could not send: captures and archives besides that of dropped files. */
+  /** What the sandbox has and could not send, by task: captures and archives besides that of dropped files. */
   readonly skipped: readonly string[]
   /** An upload has succeeded since the first of `tries`: uploads as such are well. */
   readonly uploadsWork: boolean
@@ -59,7 +59,7 @@ function readProgress(value: unknown): Progress | undefined {
       .filter(file => asNumber(file) !== undefined)
       .map(Number),
     tries: list(tries).flatMap(readTry),
-    skipped: list(skipped).filter(artifact => typeof artifact === 'string'),
+    skipped: list(skipped).filter(part => typeof part === 'string'),
     uploadsWork: uploadsWork === true,
     due: asNumber(due) ?? 0,
   }

@@ -15,7 +15,7 @@ import {
 import type { Parser } from '../src/config.js'
 import { PROGRESS } from '../src/notes.js'
 import { SAME_RUN } from './same-run.js'
-import { submitterScene } from './submitter.js'
+import { analyse, submitterScene } from './submitter.js'
 
 const hash = (name: 'md5' | 'sha256', bytes: Buffer) => createHash(name).update(bytes).digest('hex')
 const HEADER = Buffer.from('d4c3b2a1020004000000000000000000ffff000001000000', 'hex')
@@ -183,12 +183,24 @@ test('what the sandbox has and cannot send is named and left out, in later round
   await assert.rejects(async () => relayed.orElse?.(new Error('no such queue')))
   assert.match(made.log().join('\n'), /the archive of payloads could not be downloaded: .*500/)
   assert.deepEqual([made.rows('file_added').length, made.rows('pcap_added').length], [1, 1])
-  assert.deepEqual(first.headers.notes.get(PROGRESS)?.skipped, ['payloads'])
+  assert.deepEqual(first.headers.notes.get(PROGRESS)?.skipped, ['1 payloads'])
   made.cuckoo.faults.clear()
   await made.deliver(writeHeaders(first.headers)).outcome
   assert.deepEqual([made.rows('payload_added').length, made.crits.pcaps.length], [0, 1])
   const uploads = made.crits.journal.filter(({ method, path }) => method === 'POST' && /(samples|pcaps)\/$/.test(path))
   assert.equal(uploads.length, 2)
+})
+
+test('of several tasks of a sample, one that cannot send its payloads costs those of no other', async t => {
+  const made = await scene(t, ['payloads'], { artifacts: { formats }, report: CAPE })
+  await analyse(made.cuckoo, made.sample)
+  await waitFor(() => made.cuckoo.tasks.get(2)?.status === 'reported', { describe: 'the second report' })
+  const match = { path: '/tasks/report/1/payloads' }
+  made.cuckoo.faults.next({ kind: 'status', status: 500, match, times: Number.POSITIVE_INFINITY })
+  const message = { ...JSON.parse(String(made.messageTo(made.cuckoo.url))), TaskIds: [1, 2] }
+  const { outcome } = made.deliver({}, undefined, undefined, Buffer.from(JSON.stringify(message)))
+  assert.equal((await outcome).kind, 'done')
+  assert.equal(made.rows('payload_added').length, 2)
 })
 
 test('a zip of payloads with another password is a mistake of the configuration', async t => {
