@@ -67,6 +67,23 @@ test('events of a full run, of its rest, and of the time after a restart are all
   assert.equal(found.meta.ranges.length, 1)
 })
 
+test('a key with more lines than are read at a time is found to its end, and so are its neighbours', async t => {
+  const dir = await temporaryDir(t)
+  const count = 60_000
+  {
+    await using store = new Store({ dir, retention })
+    await store.append(Array.from({ length: count }, (_, index) => event(index + 1, { analysis: 'large' })))
+  }
+  const reader = new JournalReader(dir)
+  const { events, isCut } = await reader.find([{ analysis: 'large' }])
+  assert.ok(isCut)
+  assert.deepEqual(sequence({ events: events.slice(-2) }), [count - 1, count])
+  for (const number of [1, 2, 3, 5, 8, 13, 777, 54_321, count]) {
+    assert.deepEqual(sequence(await reader.find([{ task: number }])), [number])
+    assert.deepEqual(sequence(await reader.find([{ md5: md5(number) }])), [number])
+  }
+})
+
 test('a process that died in the middle of a line, before it wrote an index, costs that line', async t => {
   const dir = await temporaryDir(t)
   {

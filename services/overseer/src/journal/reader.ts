@@ -17,7 +17,7 @@ const FILES_AT_A_TIME = 8
 
 /** What a journal says about some keys. */
 export interface Found {
-  /** In the order in which they were written; none twice. */
+  /** In the order of their times; none twice. */
   readonly events: readonly PipelineEvent[]
   /** There were more than are shown, older ones. */
   readonly isCut: boolean
@@ -61,7 +61,7 @@ export class JournalReader {
       parts.push(...(await Promise.all(some.map(file => this.#search(file, keys, snapshot).catch(passOverRemoved)))))
     }
     const found = parts.filter(part => part !== undefined)
-    const events = distinct(found.flatMap(part => part.events))
+    const events = distinct(found.flatMap(part => part.events)).sort((a, b) => a.at - b.at)
     const shown = events.slice(-MOST_EVENTS)
     const meta = mergeMeta(found.map(part => part.meta))
     const begins = meta.ranges.map(({ firstAt }) => firstAt)
@@ -107,7 +107,8 @@ function passOverRemoved(error: unknown): undefined {
 
 async function readLines(file: FileHandle, places: readonly number[], keys: readonly Key[]): Promise<PipelineEvent[]> {
   const events: PipelineEvent[] = []
-  const newest = [...new Set(places)].sort((a, b) => a - b).slice(-MOST_EVENTS)
+  // One more tells that there are more.
+  const newest = [...new Set(places)].sort((a, b) => a - b).slice(-MOST_EVENTS - 1)
   const bytes = Buffer.alloc(LINE_BYTES)
   for (const place of newest) {
     const { bytesRead } = await file.read(bytes, 0, LINE_BYTES, place)
