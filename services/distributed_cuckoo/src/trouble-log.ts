@@ -1,5 +1,6 @@
 /** Log lines about what is tried again and again: one when it begins to fail, and one for each new cause. */
 import { describeError, type Logger } from '@cuckoo-distributed/core'
+import { delay } from '@cuckoo-distributed/wait'
 import { DirectoryAwayError } from './files/shared-directory.js'
 import { StoreLostError } from './store/errors.js'
 
@@ -9,6 +10,22 @@ export class TroubleLog {
 
   constructor(log: Logger) {
     this.#log = log
+  }
+
+  /** Does the work; a failure is said and waited out. Rejects with the reason of the signal only. */
+  async outlast(
+    work: () => Promise<void>,
+    failure: { readonly message: string; readonly pauseMs: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await work()
+      this.worked()
+    } catch (error: unknown) {
+      signal.throwIfAborted()
+      this.failed(error, failure.message)
+      await delay(failure.pauseMs, signal)
+    }
   }
 
   /** Says that it failed. An outage of the database or of a directory says so itself. */

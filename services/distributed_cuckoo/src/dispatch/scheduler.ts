@@ -13,6 +13,7 @@ const MIN_PAUSE_MS = 50
 const MAX_PAUSE_MS = 1000
 /** After a failure of our own disk or database. */
 const TROUBLE_MS = 1000
+const FAILURE = { message: 'scheduling failed; it is tried again', pauseMs: TROUBLE_MS }
 
 export class Scheduler {
   readonly #options: WorkersOptions
@@ -79,7 +80,7 @@ export class Scheduler {
 
   async #repeatPlans(workers: NodeWorkers, signal: AbortSignal): Promise<never> {
     for (;;) {
-      await this.#supervised(() => this.#plan(workers), signal)
+      await this.#trouble.outlast(() => this.#plan(workers), FAILURE, signal)
       await delay(MIN_PAUSE_MS, signal)
       await this.#notifier.sleep(MAX_PAUSE_MS, signal)
     }
@@ -90,7 +91,7 @@ export class Scheduler {
     for (;;) {
       await delay(config.Interval * 1000, signal)
       const at = store.now()
-      await this.#supervised(() => store.recordCycle(at), signal)
+      await this.#trouble.outlast(() => store.recordCycle(at), FAILURE, signal)
       if (config.UptimeLogfile === '') continue
       try {
         await logUptime(config.UptimeLogfile, at, workers.counters())
@@ -118,17 +119,5 @@ export class Scheduler {
     if (reasons === this.#reasons) return
     await store.tasks.setWaitReasons(plan.reasons)
     this.#reasons = reasons
-  }
-
-  /** A failing disk or database is waited out: only the end of the process ends the loops. */
-  async #supervised(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    try {
-      await work()
-      this.#trouble.worked()
-    } catch (error: unknown) {
-      signal.throwIfAborted()
-      this.#trouble.failed(error, 'scheduling failed; it is tried again')
-      await delay(TROUBLE_MS, signal)
-    }
   }
 }

@@ -11,7 +11,7 @@ import { hasCode } from './marker.js'
 const BATCH = 100
 const PAUSE_MS = 1_000
 /** After a failure of the disk or the database. */
-const TROUBLE_MS = 10_000
+const FAILURE = { message: 'tidying up failed; it is tried again', pauseMs: 10_000 }
 const MINUTE_MS = 60_000
 const SWEEP_MS = 5 * MINUTE_MS
 /** From the end of a request's upload to the end of the transaction that stores its task. */
@@ -44,10 +44,10 @@ export class Janitor {
   /** Tidies up every second, and sweeps at start and every five minutes, until the signal is aborted; rejects with its reason then. */
   async run(signal: AbortSignal): Promise<never> {
     for (;;) {
-      await this.#supervised(() => this.#removeOrphans(), signal)
+      await this.#trouble.outlast(() => this.#removeOrphans(), FAILURE, signal)
       const swept = performance.now()
       do {
-        await this.#supervised(() => this.removeObsolete(), signal)
+        await this.#trouble.outlast(() => this.removeObsolete(), FAILURE, signal)
         await delay(PAUSE_MS, signal)
       } while (performance.now() - swept < this.#sweepMs)
     }
@@ -96,18 +96,6 @@ export class Janitor {
       }
     }
     return old
-  }
-
-  /** What cannot be tidied up now is tidied up later; nothing waits for it. */
-  async #supervised(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    try {
-      await work()
-      this.#trouble.worked()
-    } catch (error: unknown) {
-      signal.throwIfAborted()
-      this.#trouble.failed(error, 'tidying up failed; it is tried again')
-      await delay(TROUBLE_MS, signal)
-    }
   }
 
   async #remove(path: string): Promise<boolean> {
