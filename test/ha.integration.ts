@@ -7,7 +7,8 @@ import { problemsOf } from './faults/run-cell.js'
 
 const SHORT = ['the leader SIGSTOP', 'the leader stopped between commit and request']
 
-describe('three servers', () => {
+// Each waits for most of its time.
+describe('three servers', { concurrency: 3 }, () => {
   for (const cell of HA_CELLS.filter(({ moment }) => SHORT.includes(moment))) {
     test(`lose nothing: ${cell.moment}`, async () => {
       assert.deepEqual(problemsOf(await runHaCell(cell)), [])

@@ -1,4 +1,6 @@
 /** Submissions: forms whose samples are streamed to disk. */
+import type { IncomingMessage } from 'node:http'
+import { finished } from 'node:stream/promises'
 import type { BusboyFileStream } from '@fastify/busboy'
 import type { FastifyRequest } from 'fastify'
 import type { Files } from '../files/files.js'
@@ -6,6 +8,10 @@ import type { Sample } from '../store/model.js'
 import { ApiError } from './errors.js'
 import { badRequest, type Fields, withQuery } from './fields.js'
 import { bodyFields, FORM_OVERHEAD, ignoreFile, isMultipart, readParts, tooLarge } from './form.js'
+
+/** Of a submission that is refused unread, so many bytes are read all the same, for a second. */
+const SMALL_BODY = 2 ** 20
+const READ_AWAY_MS = 1000
 
 export interface UploadedFile {
   readonly sample: Sample
@@ -39,10 +45,11 @@ export interface UploadOptions {
 export async function readSubmission(request: FastifyRequest, options: UploadOptions): Promise<Submission> {
   if (!isMultipart(request)) return { fields: withQuery(request, bodyFields(request.body)), files: [] }
   const announced = Number(request.headers['content-length'] ?? 0)
-  if (announced > options.maxUpload + FORM_OVERHEAD) throw tooLarge()
-  options.files.samples.demandWritable()
-  if ((await options.files.freeBytes()) < options.minFreeSpace + announced) {
-    throw new ApiError(507, 'Insufficient Storage')
+  try {
+    await checkSpace(announced, options)
+  } catch (error: unknown) {
+    if (announced <= SMALL_BODY) await readAway(request.raw)
+    throw error
   }
   const parts: [string, string][] = []
   const uploads = new Uploads(options)
@@ -55,6 +62,18 @@ export async function readSubmission(request: FastifyRequest, options: UploadOpt
     await uploads.discard()
     throw error
   }
+}
+
+async function checkSpace(announced: number, { files, maxUpload, minFreeSpace }: UploadOptions): Promise<void> {
+  if (announced > maxUpload + FORM_OVERHEAD) throw tooLarge()
+  files.samples.demandWritable()
+  if ((await files.freeBytes()) < minFreeSpace + announced) throw new ApiError(507, 'Insufficient Storage')
+}
+
+/** A client that is still writing when the connection ends may never read the answer. */
+async function readAway(raw: IncomingMessage): Promise<void> {
+  raw.resume()
+  await finished(raw, { signal: AbortSignal.timeout(READ_AWAY_MS) }).catch(() => undefined)
 }
 
 /** The files of a submission, while they are received. */
