@@ -29,7 +29,7 @@ export async function fakeNode(t: TestContext): Promise<FakeNode> {
 
 export async function folderOf(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'contract-'))
-  t.after(() => rm(folder, { recursive: true }))
+  t.after(() => rm(folder, { recursive: true, maxRetries: 10 }))
   return folder
 }
 

@@ -151,7 +151,7 @@ describe('a server that starts', () => {
 
   test('with others finds a marker that is whole, also where a crash has left an empty one', async t => {
     const folder = await mkdtemp(join(tmpdir(), 'claims-'))
-    t.after(() => rm(folder, { recursive: true }))
+    t.after(() => rm(folder, { recursive: true, maxRetries: 10 }))
     for (const [i, before] of [undefined, ''].entries()) {
       const path = join(folder, String(i))
       await mkdir(path)
@@ -182,7 +182,7 @@ describe('a server that starts', () => {
 
 test('a sample counts only where the others are: between upload and task the directory may have gone', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'confirm-'))
-  t.after(() => rm(folder, { recursive: true }))
+  t.after(() => rm(folder, { recursive: true, maxRetries: 10 }))
   const config = { SamplesDirectory: join(folder, 's'), ReportsDirectory: join(folder, 'r'), MinFreeSpace: 0 }
   const database = { id: 'id', hasDirectories: async () => false, recordDirectories: async () => {} }
   const files = await openFiles(config, database, log)

@@ -131,7 +131,7 @@ export async function makeScene(t: TestContext, given: Partial<DistributedConfig
   t.after(async () => {
     await scene.stop()
     await store[Symbol.asyncDispose]()
-    await rm(folder, { recursive: true })
+    await rm(folder, { recursive: true, maxRetries: 10 })
   })
   return scene
 }

@@ -115,6 +115,6 @@ export class Front {
 /** A server of its own, not started yet, whose data is removed at the end of the test. */
 export async function makeFront(t: TestContext, config: Readonly<Record<string, unknown>> = {}): Promise<Front> {
   const folder = await mkdtemp(join(tmpdir(), 'front-'))
-  t.after(() => rm(folder, { recursive: true }))
+  t.after(() => rm(folder, { recursive: true, maxRetries: 10 }))
   return new Front(t, folder, config)
 }

@@ -13,7 +13,7 @@ const REQUIRED = ['--samples-directory', 'a/samples', '--report-formats', 'json'
 
 async function folderOf(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'start-'))
-  t.after(() => rm(folder, { recursive: true }))
+  t.after(() => rm(folder, { recursive: true, maxRetries: 10 }))
   return folder
 }
 

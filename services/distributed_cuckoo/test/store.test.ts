@@ -17,7 +17,7 @@ describe('in SQLite', () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'store-'))
   })
-  after(() => rm(folder, { recursive: true }))
+  after(() => rm(folder, { recursive: true, maxRetries: 10 }))
   const databaseFile = () => join(folder, `${randomUUID()}.db`)
 
   testStore(async () => `sqlite:///${databaseFile()}`)
