@@ -19,7 +19,7 @@ interface Cluster {
 /** distributed_cuckoo in front of these nodes. */
 async function startCluster(t: TestContext, nodes: readonly CuckooStandIn[]): Promise<Cluster> {
   const folder = await mkdtemp(join(tmpdir(), 'cluster-'))
-  t.after(() => rm(folder, { recursive: true }))
+  t.after(() => rm(folder, { recursive: true, maxRetries: 10 }))
   const args = ['--db', `sqlite:///${join(folder, 'dist.db')}`, '--report-formats', 'json']
   for (const kind of ['samples', 'reports']) args.push(`--${kind}-directory`, join(folder, kind))
   args.push('--interval', '0.2', '--node-timeout', '2', '127.0.0.1', '0')
