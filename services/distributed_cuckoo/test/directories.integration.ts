@@ -95,11 +95,6 @@ async function serverWithNode(t: TestContext, { needsRoot = false }: Loss, kind:
   return { front, node, directory: front.directories[key] }
 }
 
-/** The line about one of the directories. */
-function said(what: 'away' | 'back', kind: 'samples' | 'reports'): (line: LogLine) => boolean {
-  return line => line.msg === `a directory is ${what}` && line.kind === kind
-}
-
 async function isAway({ url }: Front): Promise<boolean> {
   return member((await curl(`${url}/status`)).json, 'dist', 'problem') !== null
 }
