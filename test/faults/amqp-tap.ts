@@ -20,12 +20,16 @@ interface Pair {
   readonly server: Socket
   /** What waits behind a held frame. */
   readonly held: Partial<Record<Direction, Buffer[]>>
+  /** It is for events alone: nothing depends on them, and no trap is meant for them. */
+  isForEvents: boolean
 }
 
 /** "AMQP" and the version, before the first frame. */
 const PREFACE_BYTES = 8
 /** Class and method ids of AMQP 0-9-1. */
 const BASIC = 60
+const QUEUE = 50
+const DECLARE = 10
 const METHODS: readonly (readonly [Direction, number, Moment])[] = [
   ['up', 40, 'publish'],
   ['up', 80, 'ack'],
@@ -122,7 +126,7 @@ export class AmqpTap {
   #connect(client: Socket): void {
     const server = createConnection({ port: this.#target, host: '127.0.0.1' })
     const held: Pair['held'] = this.#stalled ? { up: [], down: [] } : {}
-    const pair: Pair = { client, server, held }
+    const pair: Pair = { client, server, held, isForEvents: false }
     this.#pairs.add(pair)
     const end = () => {
       this.#pairs.delete(pair)
@@ -155,6 +159,8 @@ export class AmqpTap {
   }
 
   #spring(pair: Pair, direction: Direction, frame: Buffer): void {
+    pair.isForEvents ||= direction === 'up' && declaresEvents(frame)
+    if (pair.isForEvents) return
     const moment = momentOf(direction, frame)
     const trap = this.#traps.find(candidate => candidate.moment === moment)
     if (trap === undefined) return
@@ -173,9 +179,19 @@ function frameLength(bytes: Buffer): number | undefined {
   return bytes.length < 7 ? undefined : 8 + bytes.readUInt32BE(3)
 }
 
-function momentOf(direction: Direction, frame: Buffer): Moment | undefined {
+function methodOf(frame: Buffer, ofClass: number): number | undefined {
   const isMethod = frame[0] === 1 && frame.length >= 12
-  if (!isMethod || frame.readUInt16BE(7) !== BASIC) return undefined
-  const method = frame.readUInt16BE(9)
+  return isMethod && frame.readUInt16BE(7) === ofClass ? frame.readUInt16BE(9) : undefined
+}
+
+/** Whether a queue.declare names a queue of events: two reserved bytes, then its name as a short string. */
+function declaresEvents(frame: Buffer): boolean {
+  if (methodOf(frame, QUEUE) !== DECLARE) return false
+  return frame.toString('latin1', 14, 14 + (frame[13] ?? 0)).endsWith('.events')
+}
+
+function momentOf(direction: Direction, frame: Buffer): Moment | undefined {
+  const method = methodOf(frame, BASIC)
+  if (method === undefined) return undefined
   return METHODS.find(([way, id]) => way === direction && id === method)?.[2]
 }
