@@ -1,38 +1,14 @@
 // The pipeline with a cluster behind one URL: feed_cuckoo, check_results and parse_and_submit know nothing of its nodes.
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { type CuckooStandIn, type ServiceProcess, spawnService, waitFor } from '@cuckoo-distributed/testing'
+import { test } from 'node:test'
+import { waitFor } from '@cuckoo-distributed/testing'
+import { startCluster } from './cluster.js'
 import { assertCleanEnd, assertResults } from './expectations.js'
 import { type Emitted, startScene } from './scene.js'
 
 const SAMPLES = 30
-
-interface Cluster {
-  readonly url: string
-  readonly folder: string
-  readonly process: ServiceProcess
-}
-
-/** distributed_cuckoo in front of these nodes. */
-async function startCluster(t: TestContext, nodes: readonly CuckooStandIn[]): Promise<Cluster> {
-  const folder = await mkdtemp(join(tmpdir(), 'cluster-'))
-  t.after(() => rm(folder, { recursive: true, maxRetries: 10 }))
-  const args = ['--db', `sqlite:///${join(folder, 'dist.db')}`, '--report-formats', 'json']
-  for (const kind of ['samples', 'reports']) args.push(`--${kind}-directory`, join(folder, kind))
-  args.push('--interval', '0.2', '--node-timeout', '2', '127.0.0.1', '0')
-  const process = await spawnService(t, 'distributed_cuckoo', { args })
-  const { port } = await process.waitForLog('listening')
-  const url = `http://127.0.0.1:${port}`
-  for (const [i, node] of nodes.entries()) {
-    const body = new URLSearchParams({ name: `node${i}`, url: node.url })
-    const answer = await fetch(`${url}/node`, { method: 'POST', body })
-    assert.equal(answer.status, 200, await answer.text())
-  }
-  return { url, folder, process }
-}
 
 test('three nodes behind one URL, one of which dies in the middle: every sample arrives once', async t => {
   const scene = await startScene(t)
