@@ -44,6 +44,12 @@ const PROGRAMS = {
         .status === 0,
     instead: 'set PYTHON to a Python 3 that has kombu and Django',
   },
+  /** They read the units and the logrotate file. Tests of these are skipped, and say so, where nothing installs them. */
+  systemd: {
+    name: 'systemd logrotate',
+    isThere: () => (isProgram('systemd-analyze') && isProgram('logrotate')) || rootPrefix() === undefined,
+    instead: 'install systemd and logrotate',
+  },
 }
 
 /** Makes everything ready, with those of `PROGRAMS` that are asked for. Throws SetupError. */
