@@ -46,8 +46,8 @@ for (const instance of ['parse_and_submit', 'parse_and_submit_dropped']) {
   })
 }
 
-test('the two configurations of a chain in README load, and the second goes on where the first ends', async t => {
-  const blocks = [...sectionOf(read('README.md'), '## Chains').matchAll(/```json\n(.*?)```/gs)].map(
+test('the two configurations of a chain in docs/configuration.md load, and the second goes on where the first ends', async t => {
+  const blocks = [...sectionOf(read('docs/configuration.md'), '## Chains').matchAll(/```json\n(.*?)```/gs)].map(
     ([, json = '']) => json,
   )
   const schema = await schemaOf('parse_and_submit')

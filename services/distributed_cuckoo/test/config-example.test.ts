@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { loadConfig } from '@cuckoo-distributed/core'
@@ -22,15 +21,4 @@ test('the configuration for Docker loads with the environment that docker-compos
   const environment = { CLUSTER_TOKEN: 's3cret' }
   const config = await loadConfig(configs('docker/distributed_cuckoo.conf.json'), DistributedSchema, environment)
   assert.equal(config.ApiToken, 's3cret')
-})
-
-test('the table in the documentation has every key with its default and its meaning', async () => {
-  const text = await readFile(fileURLToPath(new URL('../../../../docs/distributed-cuckoo.md', import.meta.url)), 'utf8')
-  const rows = text.split('\n').filter(line => /^\| `[A-Z]\w+` \|/.test(line))
-  const expected = Object.entries(DistributedSchema.properties).map(([key, property]) => {
-    const value = 'default' in property ? `\`${JSON.stringify(property.default)}\`` : 'required'
-    const meaning = 'description' in property ? String(property.description) : ''
-    return `| \`${key}\` | ${value} | ${meaning} |`
-  })
-  assert.deepEqual(rows, expected)
 })

@@ -1,4 +1,4 @@
-// What the codes of failures mean: the table that docs/operations.md shows, and what `dumps` says to do.
+// What the codes of failures mean: the table that docs/failure-codes.md shows, and what `dumps` says to do.
 
 export interface FailureMeaning {
   readonly codes: readonly string[]
@@ -164,7 +164,7 @@ export const FAILURE_MEANINGS: readonly FailureMeaning[] = [
   {
     codes: ['CRITS_AUTH'],
     isShared: true,
-    text: '401: wrong key, the key of another user, or a web server that drops the header (see [README](../README.md#crits))',
+    text: '401: wrong key, the key of another user, or a web server that drops the header ([what CRITs must allow](crits.md#what-crits-must-allow))',
   },
   {
     codes: ['CRITS_URL'],

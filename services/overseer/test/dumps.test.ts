@@ -106,7 +106,7 @@ test('causes: how many, since when, what to do', async t => {
     oldest: Date.parse('2026-01-01T00:00:00.000Z'),
     newest: Date.parse('2026-01-03T00:00:00.000Z'),
     error: 'the last',
-    advice: '401: wrong key, the key of another user, or a web server that drops the header (see README)',
+    advice: '401: wrong key, the key of another user, or a web server that drops the header (what CRITs must allow)',
     dumps: 2,
   })
   assert.deepEqual(
