@@ -60,6 +60,24 @@ test('the two configurations of a chain in docs/configuration.md load, and the s
   assert.equal(second?.ProducerQueue, '')
 })
 
+for (const service of PIPELINE) {
+  test(`the configuration of ${service} in docs/getting-started.md loads, and the check of it finds nothing to say`, async t => {
+    const page = read('docs/getting-started.md')
+    const [, json = ''] = new RegExp(`/${service}\\.conf\\.json\`:\n\n\`\`\`json\n(.*?)\`\`\``, 's').exec(page) ?? []
+    const folder = await mkdtemp(join(tmpdir(), 'configs-'))
+    t.after(() => rm(folder, { recursive: true }))
+    const file = join(folder, 'service.conf.json')
+    await writeFile(file, json.replaceAll(/\/var\/lib\/cuckoo_distributed\/\w+/g, folder))
+    const main = join(root, `services/${service}/build/src/main.js`)
+    const { status, stderr } = spawnSync(process.execPath, [main, '--config', file, '--check-config'], {
+      encoding: 'utf8',
+      env: { ...process.env, AMQP_URL: 'amqp://pipeline:PASSWORD@127.0.0.1:5672' },
+    })
+    assert.equal(stderr, '')
+    assert.equal(status, 0)
+  })
+}
+
 /** Loads a file and compares every key that it has. */
 async function loadsUnchanged(service: string, path: string): Promise<void> {
   const written = readJson(path)

@@ -4,8 +4,22 @@ import { existsSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { test } from 'node:test'
 import { NOTE_HEADERS, readHeaders, writeHeaders } from '@cuckoo-distributed/core'
-import { asRecord, codeSpans, filesIn, read, readJson, root, sectionOf, tableIn } from './project.js'
+import {
+  asRecord,
+  codeSpans,
+  filesIn,
+  PIPELINE,
+  read,
+  readJson,
+  root,
+  schemaOf,
+  sectionOf,
+  tableIn,
+} from './project.js'
 
+const PAGES_ABOUT_CODE = /^(CHANGELOG|bench\/.*|packages\/.*|docs\/(architecture|message-format|decisions\/.*))/
+/** Of systemd. */
+const KEYS_OF_OTHERS = ['MemoryDenyWriteExecute', 'TimeoutStopSec', 'ReadWritePaths', 'IPAddressDeny', 'IPAddressAllow']
 const MEANINGS = 'services/overseer/src/failure-codes.ts'
 
 test('what the documentation shows out of the code is up to date: npm run docs', () => {
@@ -107,11 +121,88 @@ test('decisions have numbers of their own and say context, decision and conseque
   }
 })
 
+test('every command of ours that the documentation shows exists, with its options', async () => {
+  const commands = (await markdownFiles()).flatMap(page => commandsIn(read(page)).map(words => ({ page, words })))
+  const wrong = commands.flatMap(({ page, words: [service = '', ...words] }) => {
+    const [first = '', second = ''] = words
+    const command =
+      service === 'overseer' && /^[a-z]/.test(first) ? (first === 'dumps' ? [first, second] : [first]) : []
+    const known = ['help', 'version', ...optionsOf(service, ...command)]
+    const options = words.flatMap(word => [...(/^--?([\w-]+)/.exec(word)?.slice(1) ?? [])])
+    const isCommand = command.length === 0 || helpOf(service, ...command).startsWith(`${service} ${command.join(' ')}`)
+    const unknown = options.filter(option => !known.includes(option))
+    return isCommand && unknown.length === 0 ? [] : [`${page}: ${service} ${words.join(' ')}`]
+  })
+  assert.ok(commands.length > 30)
+  assert.deepEqual(wrong, [])
+})
+
+test('every configuration key that the pages for users name exists', async () => {
+  const schemas = await Promise.all([...PIPELINE, 'distributed_cuckoo'].map(schemaOf))
+  const keys = new Set([...schemas.flatMap(schema => Object.keys(schema.properties)), ...KEYS_OF_OTHERS])
+  const pages = (await markdownFiles()).filter(page => !PAGES_ABOUT_CODE.test(page))
+  const unknown = pages.flatMap(page => {
+    const named = codeSpans(read(page)).flatMap(span => [
+      ...(/^"?([A-Z][a-z]+[A-Z]\w*)"?(?:: .*)?$/.exec(span)?.slice(1) ?? []),
+    ])
+    return named.filter(name => !keys.has(name)).map(name => `${page}: ${name}`)
+  })
+  assert.deepEqual(unknown, [])
+})
+
+test('what docs/runbook.md looks for is what the services say', async () => {
+  const code = await productSource()
+  const shown = read('docs/runbook.md')
+    .split('\n')
+    .filter(line => line.startsWith('|'))
+    .flatMap(line => codeSpans(line.split(' | ', 1)[0] ?? ''))
+  const unsaid = shown.filter(
+    text => !text.startsWith('worker/') && !text.split(/…|; /).every(part => code.includes(part)),
+  )
+  assert.ok(shown.length > 30)
+  assert.deepEqual(unsaid, [])
+})
+
+/** Commands of ours in code blocks and code spans: the service, and the words behind it. */
+function commandsIn(markdown: string): string[][] {
+  const blocks = [...markdown.matchAll(/```sh\n(.*?)```/gs)].flatMap(([, block = '']) => block.split('\n'))
+  const lines = [...blocks, ...codeSpans(markdown.replaceAll(/```.*?```/gs, ''))]
+  return lines.flatMap(line => {
+    const words = line
+      .replace(/(^| )#.*/, '')
+      .split(/[\s|;&]+/)
+      .filter(Boolean)
+    const at = words.findLastIndex(word => /^(?:\S*\/)?[a-z]+_?[a-z_]*(?:\.mjs)?$/.test(word) && isService(word))
+    const service = serviceOf(words[at] ?? '')
+    const rest = words.slice(at + 1)
+    const isOurs = words.slice(0, at).every(word => /^(?:pipeline|node|docker|compose|exec|overseer|\$.*)$/.test(word))
+    return at >= 0 && isOurs && /^(?:--?\w|where|dumps|queues)/.test(rest[0] ?? '') ? [[service, ...rest]] : []
+  })
+}
+
+function serviceOf(word: string): string {
+  return word.replace(/^.*\//, '').replace(/\.mjs$/, '')
+}
+
+function isService(word: string): boolean {
+  return [...PIPELINE, 'distributed_cuckoo'].some(service => service === serviceOf(word))
+}
+
 /** The options that `--help` lists, without dashes. */
 function optionsOf(service: string, ...command: string[]): string[] {
+  return [...helpOf(service, ...command).matchAll(/^ +(?:-\w, )?--([\w-]+)/gm)].map(([, name = '']) => name)
+}
+
+const helpTexts = new Map<string, string>()
+
+function helpOf(service: string, ...command: string[]): string {
+  const asked = [service, ...command].join(' ')
+  const known = helpTexts.get(asked)
+  if (known !== undefined) return known
   const main = join(root, `services/${service}/build/src/main.js`)
   const { stdout } = spawnSync(process.execPath, [main, ...command, '--help'], { encoding: 'utf8' })
-  return [...stdout.matchAll(/^ +(?:-\w, )?--([\w-]+)/gm)].map(([, name = '']) => name)
+  helpTexts.set(asked, stdout)
+  return stdout
 }
 
 /** The sources of packages and services, as one text, but for tests, for show, and for what codes mean. */
