@@ -1,11 +1,22 @@
 # One image for each service: docker build --target feed_cuckoo .
-FROM node:22-slim AS build
+# Raise it with the others of its kind; a digest pins it wholly: --build-arg NODE=node:…@sha256:…
+ARG NODE=node:22.23.3-bookworm-slim
+
+# Only what names the packages, so that they are installed anew only when their list changes.
+FROM ${NODE} AS manifests
 WORKDIR /build
 COPY . .
-RUN npm ci --ignore-scripts && npm run build
+RUN find . -type f ! -name package.json ! -name package-lock.json ! -name .npmrc -delete && find . -type d -empty -delete
+
+FROM ${NODE} AS build
+WORKDIR /build
+COPY --from=manifests /build ./
+RUN npm ci --ignore-scripts
+COPY . .
+RUN npm run build
 
 # Each service is a single file that needs Node and nothing else; one has the SQLite driver's binding beside it.
-FROM node:22-slim AS runtime
+FROM ${NODE} AS runtime
 ENV NODE_ENV=production
 # Volumes that are mounted here take over owner and mode.
 RUN for folder in tmp dump cluster; do install -d -o node -g node -m 0700 "/var/lib/cuckoo_distributed/$folder"; done

@@ -18,7 +18,7 @@ const PROGRAMS = {
   rabbitMq: {
     name: 'rabbitmq-server',
     isThere: () => process.env.RABBITMQ_URL || isProgram('rabbitmq-server'),
-    instead: '`docker compose up -d rabbitmq` and set RABBITMQ_URL=amqp://cuckoo:cuckoo@127.0.0.1:5672',
+    instead: '`docker run -d -p 127.0.0.1:5672:5672 rabbitmq:4` and set RABBITMQ_URL=amqp://guest:guest@127.0.0.1:5672',
   },
   /** It packs what a stand-in Cuckoo sends. */
   bzip2: {

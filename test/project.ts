@@ -41,6 +41,15 @@ export function asRecord(value: unknown, what: string): Readonly<Record<string, 
   return { ...value }
 }
 
+/** What is at a path inside of what was parsed; undefined where it leads nowhere. */
+export function at(value: unknown, ...path: readonly string[]): unknown {
+  return path.reduce<unknown>((inner, key) => {
+    return typeof inner === 'object' && inner !== null
+      ? Object.entries(inner).find(([name]) => name === key)?.[1]
+      : undefined
+  }, value)
+}
+
 /** The schema of a service's configuration. Services export nothing, so it comes from their compiled module. */
 export async function schemaOf(service: string): Promise<TObject> {
   const url = new URL(`services/${service}/build/src/config.js`, rootUrl)

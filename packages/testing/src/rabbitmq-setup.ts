@@ -12,7 +12,7 @@ export class RabbitMqMissingError extends Error {
   constructor() {
     super(
       'rabbitmq-server is not installed: run `apt-get update && apt-get install --no-install-recommends rabbitmq-server` ' +
-        'as root, or start a broker with `docker compose up -d rabbitmq` and set RABBITMQ_URL',
+        'as root, or start a broker with `docker run -p 127.0.0.1:5672:5672 rabbitmq:4` and set RABBITMQ_URL',
     )
   }
 }
