@@ -84,7 +84,7 @@ export function tableIn(markdown: string): string[][] {
   )
 }
 
-/** The code spans of a markdown text. */
+/** The code spans of a markdown text, not its code blocks. */
 export function codeSpans(markdown: string): string[] {
-  return [...markdown.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code)
+  return [...markdown.replaceAll(/^```.*?^```/gms, '').matchAll(/`([^`]+)`/g)].map(([, code = '']) => code)
 }
