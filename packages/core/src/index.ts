@@ -49,6 +49,11 @@ export {
   parseJson,
   type TaskMessage,
 } from './messages.js'
+export { type MetricsConfig, MetricsKeys } from './metrics/config.js'
+export type { Figure } from './metrics/figures.js'
+export { knownHosts } from './metrics/host-name.js'
+export { Metrics } from './metrics/metrics.js'
+export { serveMetrics } from './metrics/server.js'
 export { asNumber, asNumbers, asTexts, NOTE_HEADERS, type Note, type NoteHeader, Notes } from './notes.js'
 export { type ProcessDefinition, type ProcessEnvironment, runProcess } from './process.js'
 export { isSecretName, redactText } from './redact.js'

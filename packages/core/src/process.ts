@@ -2,7 +2,7 @@
 import { realpathSync } from 'node:fs'
 import type { TObject, TSchema } from 'typebox'
 import type { Options, PositionalOptions } from 'yargs'
-import { BrokerRefusedError } from './broker/connection.js'
+import { BrokerRefusedError } from './broker/refusal.js'
 import { type Arguments, type Commands, parseCommandLine } from './command-line.js'
 import { findConfigFile, loadConfig, noConfigFile } from './config.js'
 import { ConfigError, describeError } from './errors.js'

@@ -1,6 +1,5 @@
 // runService: a definition becomes a consuming process.
 import { hostname } from 'node:os'
-import { delay, orAbort } from '@cuckoo-distributed/wait'
 import type { Options } from 'yargs'
 import { parseBrokers, showBrokers } from './broker/address.js'
 import { BrokerConnection, type BrokerConnectionOptions } from './broker/connection.js'
@@ -13,17 +12,24 @@ import { SharedCauses } from './broker/shared-causes.js'
 import { Silence } from './broker/silence.js'
 import { tlsFiles, tlsProblems } from './broker/tls.js'
 import type { Arguments, Command, CommandGroup } from './command-line.js'
+import { drainInTime, untilAborted } from './drain.js'
 import { describeError } from './errors.js'
 import type { Logger } from './logger.js'
 import type { Look } from './look.js'
+import type { Figure } from './metrics/figures.js'
+import { Metrics } from './metrics/metrics.js'
+import { serveMetrics } from './metrics/server.js'
+import { serviceFigures, unreadyReasons, type Watched } from './metrics/service.js'
 import { type ProcessDefinition, type ProcessEnvironment, runProcess, type SchemaOf } from './process.js'
 import type { BoundStage } from './stage.js'
 import type { BrokerConfig } from './stage-config.js'
-import { NO_TELEMETRY, type Telemetry } from './telemetry.js'
+import { type Telemetry, telemetryOf } from './telemetry.js'
 
 /** What a service has opened: its stages, and how to close what they use. */
 export interface OpenService extends AsyncDisposable {
   readonly stages: readonly BoundStage[]
+  /** For its metrics, beside those that every service has. */
+  readonly figures?: readonly Figure[]
 }
 
 export interface ServiceDependencies {
@@ -59,6 +65,8 @@ export interface ServiceDefinition<C extends BrokerConfig> {
   advise?(config: Readonly<C>): string[]
   /** As for `ProcessDefinition`, beside the broker. */
   looks?(config: Readonly<C>): readonly Look[]
+  /** Where it makes files, by key: it is not ready without them. */
+  directories?(config: Readonly<C>): Readonly<Record<string, string>>
   /** Makes clients and stages. Opens no connection that disposing does not end. */
   open(config: Readonly<C>, dependencies: ServiceDependencies): Promise<OpenService>
   /** To be done in place of consuming. */
@@ -67,8 +75,7 @@ export interface ServiceDefinition<C extends BrokerConfig> {
   command?(config: Readonly<C>, args: Arguments): ((dependencies: ServiceDependencies) => Promise<number>) | undefined
 }
 
-/** How long after the end of the drain time handlers may take to notice. */
-const LAST_GRACE_MS = 5_000
+const VERSION = process.env.SERVICE_VERSION ?? 'development'
 
 /** Runs a service with its stages as this process; see `runProcess` for the exit codes. */
 export async function runService<C extends BrokerConfig>(definition: ServiceDefinition<C>): Promise<void> {
@@ -101,30 +108,42 @@ function asProcessCommand<C extends BrokerConfig>(
   return 'run' in command ? convert(command) : { ...command, commands: command.commands.map(convert) }
 }
 
+/** Those that `telemetry` tells. */
+interface Told {
+  readonly events: EventSender | undefined
+  readonly metrics: Metrics | undefined
+}
+
 function dependenciesOf<C extends BrokerConfig>(
   definition: ServiceDefinition<C>,
   config: Readonly<C>,
   { log: ofProcess, shutdown }: ProcessEnvironment,
-): ServiceDependencies & AsyncDisposable {
+): ServiceDependencies & Told & AsyncDisposable {
   const { name: service } = definition
   const instance = instanceName(hostname(), process.pid)
   const log = ofProcess.child({ instance })
   const addresses = parseBrokers(config.Amqp)
   const broker = { addresses, tls: tlsFiles(config), name: `${service}@${hostname()}:${process.pid}` }
   const { QueueType: queueType, MaxMessageSize: maxMessageSize } = config
-  const publisher = new Publisher({ ...broker, log, queues: definition.queues(config), queueType, maxMessageSize })
   const failedQueue = definition.failedQueue(config)
   const events = config.Events ? new EventSender({ ...broker, log, service, instance, failedQueue }) : undefined
+  const metrics = config.MetricsListen === '' ? undefined : new Metrics(VERSION)
+  const telemetry = telemetryOf([...(events ? [events] : []), ...(metrics ? [metrics] : [])])
+  const queues = definition.queues(config)
+  const publisher = new Publisher({ ...broker, log, queues, queueType, telemetry, maxMessageSize })
   return {
     log,
     stop: shutdown.stop,
     publisher,
-    telemetry: events ?? NO_TELEMETRY,
+    telemetry,
+    events,
+    metrics,
     instance,
     broker,
     async [Symbol.asyncDispose]() {
       await publisher[Symbol.asyncDispose]()
       await events?.[Symbol.asyncDispose]()
+      metrics?.[Symbol.dispose]()
     },
   }
 }
@@ -138,7 +157,7 @@ async function serve<C extends BrokerConfig>(
   const { log, publisher, telemetry, broker } = dependencies
   const { shutdown, args } = environment
   const queues = definition.queues(config)
-  log.info({ broker: showBrokers(broker.addresses), version: process.env.SERVICE_VERSION ?? 'development' }, 'starting')
+  log.info({ broker: showBrokers(broker.addresses), version: VERSION }, 'starting')
   const command = definition.command?.(config, args)
   if (command) return await command(dependencies)
   await using service = await definition.open(config, dependencies)
@@ -172,7 +191,26 @@ async function serve<C extends BrokerConfig>(
       for (const consumer of consumers) consumer.lose(cause)
     },
   })
+  await using _metrics = await serveOwnMetrics(config, dependencies, {
+    connections: { consuming: connection, publishing: publisher.connection },
+    consumers,
+    events: dependencies.events,
+    directories: definition.directories?.(config) ?? {},
+    stop: shutdown.stop,
+    figures: service.figures ?? [],
+  })
   return await consumeUntilStopped({ connection, publisher, consumers, service, telemetry }, { log, shutdown })
+}
+
+/** From before there is a connection, so that it can be asked why there is none. */
+async function serveOwnMetrics(
+  config: Readonly<BrokerConfig>,
+  { metrics, log }: Pick<ServiceDependencies & Told, 'metrics' | 'log'>,
+  watched: Watched & { readonly figures: readonly Figure[] },
+): Promise<AsyncDisposable | undefined> {
+  if (!metrics) return undefined
+  metrics.add([...serviceFigures(watched), ...watched.figures])
+  return serveMetrics({ config, metrics, log, unready: () => unreadyReasons(watched) })
 }
 
 interface Running {
@@ -200,37 +238,6 @@ async function consumeUntilStopped(
   const isDrained = await drainInTime(running.consumers, shutdown.force, log)
   for (const queue of queues) running.telemetry.happened({ queue }, { event: 'stopped' })
   return isDrained ? 0 : 1
-}
-
-/** True when every delivery was settled or given back before the end of the drain time, plus a moment to notice it. */
-async function drainInTime(consumers: readonly Consumer[], force: AbortSignal, log: Logger): Promise<boolean> {
-  const drained = new AbortController()
-  const overdue = new AbortController()
-  untilAborted(force)
-    .then(() => delay(LAST_GRACE_MS, drained.signal))
-    .then(
-      () => overdue.abort(),
-      () => undefined,
-    ) // drained in time: nothing to do
-  try {
-    await orAbort(Promise.all(consumers.map(consumer => consumer.drain())), overdue.signal)
-    log.info('stopped; every message is settled or given back')
-    return true
-  } catch (error: unknown) {
-    if (!overdue.signal.aborted) throw error
-    const inWork = consumers.reduce((sum, consumer) => sum + consumer.inWork, 0)
-    log.warn({ inWork }, 'stopped with messages in work; the broker delivers them again')
-    return false
-  } finally {
-    drained.abort()
-  }
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 function checkBroker(broker: BrokerConfig): string[] {

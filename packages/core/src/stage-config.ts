@@ -1,5 +1,6 @@
 // The configuration keys of every service that consumes from the broker. Names and meanings are the Go suite's unless a key says otherwise.
 import Type, { type Static } from 'typebox'
+import { MetricsKeys } from './metrics/config.js'
 
 const MiB = 1024 * 1024
 
@@ -29,6 +30,7 @@ export const BrokerKeys = {
     description:
       "Tell the overseer's journal what becomes of each message, through the queue `<FailedQueue>.events`; nothing else depends on that",
   }),
+  ...MetricsKeys,
   HoldLimit: Type.Integer({
     default: 600,
     minimum: 1,

@@ -57,13 +57,29 @@ export interface Subject {
   readonly attempt?: number | undefined
 }
 
+/** `delivery`: from its arrival until it was settled. `confirm`: of a message that was published. */
+export type Measure = 'delivery' | 'confirm'
+
+/** Must neither throw nor take long. */
 export interface Telemetry {
-  /** Must neither throw nor take long. */
   happened(subject: Subject, happening: Happening): void
+  took?(measure: Measure, queue: string, seconds: number): void
 }
 
 /** Tells nobody. */
 export const NO_TELEMETRY: Telemetry = { happened: () => undefined }
+
+/** Tells each of them. */
+export function telemetryOf(listeners: readonly Telemetry[]): Telemetry {
+  return {
+    happened: (subject, happening) => {
+      for (const listener of listeners) listener.happened(subject, happening)
+    },
+    took: (measure, queue, seconds) => {
+      for (const listener of listeners) listener.took?.(measure, queue, seconds)
+    },
+  }
+}
 
 /** How long a wait lasts that is worth telling. */
 const WORTH_TELLING_MS = 200

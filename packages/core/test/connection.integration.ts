@@ -6,12 +6,8 @@ import { brokerForTests, TcpProxy, waitFor } from '@cuckoo-distributed/testing'
 import { type ChannelModel, connect } from 'amqplib'
 import { pino } from 'pino'
 import { parseBrokers } from '../src/broker/address.js'
-import {
-  BrokerConnection,
-  type BrokerConnectionOptions,
-  BrokerRefusedError,
-  closeQuietly,
-} from '../src/broker/connection.js'
+import { BrokerConnection, type BrokerConnectionOptions, closeQuietly } from '../src/broker/connection.js'
+import { BrokerRefusedError } from '../src/broker/refusal.js'
 
 async function connectionFor(t: TestContext, options: Partial<BrokerConnectionOptions> & { urls?: string[] } = {}) {
   const broker = await brokerForTests(t)

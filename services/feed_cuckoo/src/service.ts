@@ -1,5 +1,6 @@
 // feed_cuckoo: its configuration, its clients and its one stage.
 
+import { tmpdir } from 'node:os'
 import {
   Bulkhead,
   bindStage,
@@ -27,6 +28,7 @@ export const feedCuckoo: ServiceDefinition<FeedCuckooConfig> = {
   check: unusable,
   advise: critsAdvice,
   looks,
+  directories: ({ TmpDir }) => ({ TmpDir: TmpDir || tmpdir() }),
   async open(config, { log, stop }) {
     const cuckoo = new CuckooServer({
       baseUrl: parseBaseUrl(config.CuckooURL),

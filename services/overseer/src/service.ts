@@ -1,6 +1,7 @@
 // The overseer: its configuration, its two stages, and the command that puts dumps back to work.
 import { resolve } from 'node:path'
 import {
+  existingPart,
   logAvailability,
   type ServiceDefinition,
   type ServiceDependencies,
@@ -42,6 +43,10 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
   check: unusable,
   advise: critsAdvice,
   looks: config => [...looks(config), ...managementLooks(config)],
+  directories: config => ({
+    DumpDir: config.DumpDir,
+    ...(config.Events && { JournalDir: existingPart(journalDir(config)) }),
+  }),
   async open(config, { log, stop, broker }) {
     const dir = resolve(config.DumpDir)
     await makeDumpDir(dir, log)

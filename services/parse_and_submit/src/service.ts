@@ -24,6 +24,7 @@ export const parseAndSubmit: ServiceDefinition<Config> = {
   check: unusable,
   advise: critsAdvice,
   looks,
+  directories: ({ TmpDir }) => ({ TmpDir: TmpDir || tmpdir() }),
   open: async (config, { log, stop }) => {
     if (config.CuckooCleanup && nextQueue(config, [])) {
       log.warn('CuckooCleanup has no effect on messages that this instance relays; the last one of the chain cleans up')

@@ -2,21 +2,15 @@
 import { Duplex } from 'node:stream'
 import { type BackOff, backOff, delay, orAbort, timeLimit } from '@cuckoo-distributed/wait'
 import { type ChannelModel, connect } from 'amqplib'
-import { describeError, errorCode, ServiceError, toError } from '../errors.js'
+import { describeError, ServiceError, toError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import { type BrokerAddress, showBrokers } from './address.js'
 import { ReadingTime } from './reading-time.js'
+import { BrokerRefusedError, isRefusal } from './refusal.js'
 
 const CONNECT_TIMEOUT_MS = 10_000
 const STABLE_MS = 5_000
 const LAST_CLOSE_MS = 500
-
-/** What waiting cannot mend, found before the first successful set-up: wrong password, vhost, or queue arguments. */
-export class BrokerRefusedError extends ServiceError {
-  constructor(cause: Error) {
-    super('BROKER_REFUSED', `the broker refused: ${refusalHelp(cause)}`, { cause })
-  }
-}
 
 /** PEM texts for `amqps`; what is absent is Node's own choice. */
 export interface TlsFiles {
@@ -52,9 +46,19 @@ export class BrokerConnection {
   #failed: Error | undefined
   #loop: Promise<void> | undefined
   #drop: ((cause: Error) => void) | undefined
+  #losses = 0
 
   constructor(options: BrokerConnectionOptions) {
     this.#options = options
+  }
+
+  get isUp(): boolean {
+    return this.#current !== undefined
+  }
+
+  /** How often it was lost. */
+  get losses(): number {
+    return this.#losses
   }
 
   /**
@@ -120,6 +124,7 @@ export class BrokerConnection {
         upAt = performance.now()
       })
       this.#closing.signal.throwIfAborted()
+      this.#losses += 1
       log.warn({ cause: describeError(cause) }, 'lost the connection to the broker')
     } catch (thrown: unknown) {
       const error = toError(thrown)
@@ -218,26 +223,4 @@ export async function closeQuietly(connection: ChannelModel): Promise<void> {
   const socket: unknown = 'stream' in connection.connection ? connection.connection.stream : undefined
   // Only an error makes amqplib end its timers.
   if (socket instanceof Duplex && !socket.destroyed) socket.destroy(new Error('the connection was given up'))
-}
-
-const LOGIN_REFUSED = /ACCESS[-_]REFUSED/
-const REFUSALS = new Set(['403', '405', '406', '530', 'QUEUE_MISMATCH'])
-
-/** What amqplib makes of a broker that closes the connection instead of opening the vhost; it drops the broker's reason. */
-const VHOST_REFUSED = /Expected ConnectionOpenOk/
-
-/** Whether no waiting can mend it. */
-export function isRefusal(error: Error): boolean {
-  return REFUSALS.has(errorCode(error)) || VHOST_REFUSED.test(error.message) || LOGIN_REFUSED.test(error.message)
-}
-
-/** What to do about it. */
-export function refusalHelp(error: Error): string {
-  if (VHOST_REFUSED.test(error.message) || errorCode(error) === '530') {
-    return 'the vhost in "Amqp" does not exist or is not open to this user (without a path the vhost is "/")'
-  }
-  if (LOGIN_REFUSED.test(error.message)) {
-    return `user or password in "Amqp" is wrong, or the user may not do this (guest may only connect from the broker's own host): ${describeError(error)}`
-  }
-  return describeError(error)
 }

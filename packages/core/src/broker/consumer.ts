@@ -55,6 +55,18 @@ export class Consumer {
     return this.#inWork.size
   }
 
+  /** `isAsWanted`: it consumes, or the stage wants no messages, or there is no room for any. */
+  get state(): { readonly queue: string; readonly isConsuming: boolean; readonly isAsWanted: boolean } {
+    const isLive = this.#session !== undefined && !this.#session.lost
+    const isConsuming = this.#tag !== undefined
+    const isAsWanted = isLive && (isConsuming || !this.#isWanted || this.#window.room === 0)
+    return { queue: this.#stage.queue, isConsuming, isAsWanted }
+  }
+
+  get #isWanted(): boolean {
+    return (this.#stage.intake?.isOpen ?? true) && !this.#options.stop.aborted
+  }
+
   /** Opens the channel and starts to consume; runs on every new connection. */
   async setUp(connection: ChannelModel): Promise<void> {
     this.#session = await this.#answered('opening a channel', this.#openSession(connection))
@@ -117,7 +129,7 @@ export class Consumer {
   async #switch(): Promise<void> {
     const session = this.#session
     if (!session || session.lost) return
-    const wanted = (this.#stage.intake?.isOpen ?? true) && !this.#options.stop.aborted
+    const wanted = this.#isWanted
     const tag = this.#tag
     try {
       if (tag !== undefined && (!wanted || this.#window.isOff(session.prefetch))) {
@@ -201,6 +213,7 @@ export class Consumer {
       await settle(delivery, await this.#handle(delivery), this.#options)
     } finally {
       this.#inWork.delete(delivery)
+      this.#options.telemetry?.took?.('delivery', queue, (performance.now() - delivery.arrivedAt) / 1000)
       this.#window.leave(bytes)
       this.#adapt()
       if (this.#inWork.size === 0) this.#announceIdle()

@@ -7,8 +7,9 @@ import { describeError, errorCode, ServiceError, toError } from '../errors.js'
 import type { Look } from '../look.js'
 import type { BrokerConfig } from '../stage-config.js'
 import { type BrokerAddress, parseBrokers, showBrokers } from './address.js'
-import { closeQuietly, connectTo, isRefusal, refusalHelp } from './connection.js'
+import { closeQuietly, connectTo } from './connection.js'
 import { declareQueue, type OwnQueue, onChannel } from './queues.js'
+import { isRefusal, refusalHelp } from './refusal.js'
 import { tlsFiles } from './tls.js'
 
 const ANSWER_MS = 10_000

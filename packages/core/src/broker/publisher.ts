@@ -5,6 +5,7 @@ import type { Channel } from 'amqplib'
 import { describeError, ServiceError } from '../errors.js'
 import { type HeaderTable, SEEN } from '../headers.js'
 import type { Logger } from '../logger.js'
+import type { Telemetry } from '../telemetry.js'
 import type { BrokerAddress } from './address.js'
 import { ConfirmChannel, type Outgoing, type PublishOutcome, UnknownOutcomeError } from './confirm-channel.js'
 import { BrokerConnection, type TlsFiles } from './connection.js'
@@ -37,6 +38,7 @@ export interface PublisherOptions {
   readonly log: Logger
   readonly queues: readonly OwnQueue[]
   readonly queueType: QueueType
+  readonly telemetry?: Telemetry | undefined
   /** Bytes of one body; more is refused before anything is sent. */
   readonly maxMessageSize: number
   /** How long nothing may be answered before a queue is silent and nothing more is sent to it, in milliseconds. Default 1 s. */
@@ -107,6 +109,10 @@ export class Publisher {
     return this.#connection.open(signal)
   }
 
+  get connection(): Pick<BrokerConnection, 'isUp' | 'losses' | 'readingTime'> {
+    return this.#connection
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#connection[Symbol.asyncDispose]()
   }
@@ -165,8 +171,12 @@ export class Publisher {
     let message: Outgoing = { queue, body, headers, messageId: randomUUID(), arrivedAt: from?.arrivedAt, admit }
     let sent: 'once' | 'perhaps-twice' = 'once'
     for (;;) {
+      const begun = performance.now()
       const outcome = await this.#publishOnce(channel, message, signal)
-      if (outcome === 'confirmed') return sent
+      if (outcome === 'confirmed') {
+        this.#options.telemetry?.took?.('confirm', queue, (performance.now() - begun) / 1000)
+        return sent
+      }
       if (outcome !== 'returned') message = { ...message, headers: { ...headers, ...SEEN } }
       if (outcome === 'unknown') sent = 'perhaps-twice'
       if (outcome !== 'unknown') {

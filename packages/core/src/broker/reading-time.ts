@@ -4,6 +4,10 @@ export class ReadingTime {
   #blocked = false
   #unblockedAt = Number.NEGATIVE_INFINITY
 
+  get isBlocked(): boolean {
+    return this.#blocked
+  }
+
   /** The broker says that it reads nothing more. */
   block(): void {
     this.#blocked = true

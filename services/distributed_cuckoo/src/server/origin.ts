@@ -1,24 +1,21 @@
 /** What keeps the web pages of others out: a browser on the network of this server would otherwise be their way to it. */
+import { knownHosts } from '@cuckoo-distributed/core'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { DistributedConfig } from '../config.js'
 import { isOpen } from './auth.js'
 import { ApiError } from './errors.js'
-
-/** Addresses that stand for all of a machine's; they say nothing about what it is called. */
-const ANY_ADDRESS = new Set(['0.0.0.0', '[::]'])
 
 /**
  * Refuses requests that the page of another origin makes. Without a token, refuses as well those to a name that is not known to be
  * ours: that page may have had its own name resolved to our address, and would then be of the same origin.
  */
 export function refuseForeignPages(app: FastifyInstance, config: DistributedConfig): void {
-  const names = new Set([...config.AllowedHosts, config.Host].map(hostnameOf).filter(name => !ANY_ADDRESS.has(name)))
-  const isOurs = (name: string) => names.has(name) || isLoopback(name)
+  const isOurs = knownHosts([...config.AllowedHosts, config.Host])
   app.addHook('onRequest', async request => {
     const { host } = request.headers
     // Browsers always name one, and only clients of HTTP/1.0 need not (RFC 9112, 3.2).
     if (host === undefined && request.raw.httpVersion === '1.1') throw new ApiError(400, 'The Host header is missing')
-    if (config.ApiToken === '' && host !== undefined && !isOurs(hostnameOf(host))) {
+    if (config.ApiToken === '' && host !== undefined && !isOurs(host)) {
       throw new ApiError(403, 'This server does not go by that name: add it to AllowedHosts, or set ApiToken')
     }
     if (!isOpen(request) && isForeign(request)) {
@@ -37,14 +34,4 @@ function isForeign({ headers }: FastifyRequest): boolean {
 
 function hostOf(url: string): string | undefined {
   return URL.canParse(url) ? new URL(url).host : undefined
-}
-
-/** The name or address in a Host header or in the configuration, as URLs spell it; empty when it is none. */
-export function hostnameOf(text: string): string {
-  const url = [`http://${text}`, `http://[${text}]`].find(candidate => URL.canParse(candidate))
-  return url === undefined || /[@/?#\\]/.test(text) ? '' : new URL(url).hostname.replace(/\.$/, '')
-}
-
-function isLoopback(name: string): boolean {
-  return name === 'localhost' || name === '[::1]' || /^127(\.\d+){3}$/.test(name)
 }
