@@ -19,6 +19,8 @@ export interface Harness {
   readonly lines: Record<string, unknown>[]
   readonly stop: AbortController
   readonly force: AbortController
+  /** Of the consumer. */
+  state(): Consumer['state']
   /** Loses the consuming connection. */
   cut(): void
   /** Waits until nothing is in work and closes everything, as a service does at its end. */
@@ -119,7 +121,8 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
   })
   await publisher.open(stop.signal)
   await link.open(stop.signal)
-  return { broker, queues, publisher, lines, stop, force, cut: () => link.drop(new Error('cut by the test')), end }
+  const cut = () => link.drop(new Error('cut by the test'))
+  return { broker, queues, publisher, lines, stop, force, state: () => consumer.state, cut, end }
 }
 
 async function ownBroker(t: TestContext, url: string): Promise<TestBroker> {

@@ -84,6 +84,6 @@ export const checkResults: ServiceDefinition<CheckResultsConfig> = {
         )
       },
     })
-    return { stages: [stage], [Symbol.asyncDispose]: () => watchers[Symbol.asyncDispose]() }
+    return { stages: [stage], figures: watchers.figures, [Symbol.asyncDispose]: () => watchers[Symbol.asyncDispose]() }
   },
 }

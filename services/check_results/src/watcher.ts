@@ -20,6 +20,11 @@ export class Watcher implements Reachable {
     this.#requests = new Requests(options, this.#watches)
   }
 
+  /** Messages that wait for a task. */
+  get watched(): number {
+    return this.#watches.size
+  }
+
   /** As of `Availability`, but does not want to hear from Cuckoo more often than it is asked. */
   get isWell(): boolean {
     const { availability } = this.#options

@@ -1,5 +1,5 @@
 // One watcher for each Cuckoo that messages name.
-import { logAvailability } from '@cuckoo-distributed/core'
+import { type Figure, logAvailability } from '@cuckoo-distributed/core'
 import { type CuckooServer, CuckooServers, sandboxNotices } from '@cuckoo-distributed/sandbox-client'
 import type { WatcherOptions } from './requests.js'
 import { Watcher } from './watcher.js'
@@ -39,6 +39,19 @@ export class Watchers implements AsyncDisposable {
     const watcher = new Watcher({ ...this.#options, client, availability, log: log.child({ cuckoo: client.baseUrl }) })
     this.#watchers.set(server, watcher)
     return watcher
+  }
+
+  /** For the metrics. */
+  get figures(): Figure[] {
+    return [
+      {
+        name: 'watched_tasks',
+        help: 'Messages whose task is watched, by sandbox',
+        kind: 'gauge',
+        label: 'sandbox',
+        read: () => [...this.#watchers].map(([{ client }, { watched }]) => [client.baseUrl, watched] as const),
+      },
+    ]
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,6 @@
 /** The configuration: what the original's command line has, and what it lacks. */
 import { resolve } from 'node:path'
-import { directoryProblems, existingPart } from '@cuckoo-distributed/core'
+import { directoryProblems, existingPart, MetricsKeys } from '@cuckoo-distributed/core'
 import { displayUrl, parseBaseUrl, urlProblems } from '@cuckoo-distributed/http'
 import Type, { type Static } from 'typebox'
 
@@ -37,8 +37,9 @@ export const DistributedSchema = Type.Object(
       default: [],
       uniqueItems: true,
       description:
-        'Names and addresses, without port, that clients may reach it by when there is no ApiToken; Host and loopback always are',
+        'Names and addresses, without port, that clients may reach it by when there is no ApiToken, and Prometheus by MetricsListen; Host and loopback always are',
     }),
+    MetricsListen: MetricsKeys.MetricsListen,
     NodeTokens: Type.Record(Type.String({ minLength: 1 }), Type.String({ minLength: 1 }), {
       default: {},
       description: 'Bearer token of each node that wants one, by its URL; it is sent nowhere else',

@@ -9,6 +9,7 @@ import { configProblems, type DistributedConfig, DistributedSchema } from './con
 import { Scheduler } from './dispatch/scheduler.js'
 import { Janitor } from './files/janitor.js'
 import { openFiles } from './files/open-files.js'
+import { openMetrics } from './metrics.js'
 import { createServer } from './server/server.js'
 import { openStore, storeLooks } from './store/open.js'
 
@@ -37,6 +38,7 @@ async function run(config: DistributedConfig, { log, shutdown }: ProcessEnvironm
   const scheduler = new Scheduler({ store, files, config, log })
   const context = { config, store, files, janitor, log, closing: shutdown.stop, wake: () => scheduler.wake() }
   const { app } = createServer(context, apis)
+  await using _metrics = await openMetrics(config, { store, files, log, stop: shutdown.stop })
   try {
     await listen(app, config, log)
     const { samples, reports } = files

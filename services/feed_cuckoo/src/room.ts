@@ -52,7 +52,9 @@ export class Room {
   readonly #options: RoomOptions
   readonly #times: RoomTimes
   readonly #waiting = new Set<Waiter>()
-  #status: { readonly pending: number; readonly hasSpace: boolean; readonly at: number } | undefined
+  #status:
+    | (Pick<CuckooStatus, 'pending' | 'freeBytes'> & { readonly hasSpace: boolean; readonly at: number })
+    | undefined
   /** Uploads that the last status may not have counted. */
   #uncounted = 0
   /** Places given out and not left. */
@@ -100,6 +102,11 @@ export class Room {
       this.#startPatience()
       void this.#ask()
     })
+  }
+
+  /** Of the last status, while that is believed. */
+  get seen(): Pick<CuckooStatus, 'pending' | 'freeBytes'> | undefined {
+    return this.#status
   }
 
   /** Forgets the last status: what happened since says that it is not true any more. */
@@ -158,7 +165,8 @@ export class Room {
     const unfinished = this.#held
     try {
       const status = await ask(stop)
-      this.#status = { pending: status.pending, hasSpace: this.#hasSpace(status), at: performance.now() }
+      const { pending, freeBytes } = status
+      this.#status = { pending, freeBytes, hasSpace: this.#hasSpace(status), at: performance.now() }
       this.#uncounted = unfinished
       this.#failing = false
     } catch (error: unknown) {

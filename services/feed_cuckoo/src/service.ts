@@ -11,10 +11,11 @@ import {
 } from '@cuckoo-distributed/core'
 
 import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
-import { parseBaseUrl } from '@cuckoo-distributed/http'
+import { displayUrl, parseBaseUrl } from '@cuckoo-distributed/http'
 import { CuckooServer, rateOf, sandboxNotices } from '@cuckoo-distributed/sandbox-client'
 import { type FeedCuckooConfig, FeedCuckooSchema, looks, unusable } from './config.js'
 import { Feeder } from './feed.js'
+import { roomFigures } from './figures.js'
 import { Room } from './room.js'
 import { decodeSubmission } from './submission.js'
 import { Teller } from './teller.js'
@@ -53,18 +54,19 @@ export const feedCuckoo: ServiceDefinition<FeedCuckooConfig> = {
       onAvailability: (url, state, error) => logAvailability(log, url, state, error),
     })
     const intake = new Intake()
+    const room = new Room({
+      status: signal => cuckoo.patient.status(signal),
+      intervalMs: () => cuckoo.client.intervalMs,
+      maxPending: config.MaxPending,
+      freeSpace: freeSpace(config),
+      intake,
+      log,
+      stop,
+    })
     const feeder = new Feeder({
       producerQueue: config.ProducerQueue,
       cuckoo,
-      room: new Room({
-        status: signal => cuckoo.patient.status(signal),
-        intervalMs: () => cuckoo.client.intervalMs,
-        maxPending: config.MaxPending,
-        freeSpace: freeSpace(config),
-        intake,
-        log,
-        stop,
-      }),
+      room,
       crits,
       teller: new Teller({ log }),
       bulkhead: new Bulkhead({ prefetch: config.PrefetchCount, stop }),
@@ -81,6 +83,7 @@ export const feedCuckoo: ServiceDefinition<FeedCuckooConfig> = {
     })
     return {
       stages: [stage],
+      figures: roomFigures(room, displayUrl(parseBaseUrl(config.CuckooURL))),
       async [Symbol.asyncDispose]() {
         await crits[Symbol.asyncDispose]()
         await cuckoo[Symbol.asyncDispose]()

@@ -14,6 +14,7 @@ import { journalDir, looks, type OverseerConfig, OverseerSchema, ownQueues, unus
 import { DumpWriter } from './dump.js'
 import { eachMinute, makeDumpDir, requireOwner, sweep } from './dump-dir.js'
 import { dumpCommands } from './dumps/commands.js'
+import { dumpFigures, sampleFigures } from './figures.js'
 import { Journal } from './journal/journal.js'
 import { Store } from './journal/store.js'
 import { Notices } from './notices.js'
@@ -80,6 +81,7 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
     journal?.start()
     return {
       stages: [oversee, ...releaseStages(config.ConsumerQueue)],
+      figures: [...dumpFigures(dir), ...(journal ? sampleFigures(store.open) : [])],
       async [Symbol.asyncDispose]() {
         await journal?.[Symbol.asyncDispose]()
         await store[Symbol.asyncDispose]()

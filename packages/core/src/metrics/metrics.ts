@@ -7,6 +7,8 @@ import { onHttpCalls } from './http-calls.js'
 
 const PREFIX = 'cuckoo_distributed_'
 const FIGURE_LIMIT_MS = 2_000
+/** Of a label. */
+const MOST_VALUES = 50
 /** A message may wait for hours, and a sample of a megabyte may be through in a tenth of a second. */
 const DELIVERY_SECONDS = [0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600]
 const CONFIRM_SECONDS = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60]
@@ -133,7 +135,14 @@ async function readingOf(figure: Figure): Promise<Reading> {
   }
 }
 
+/** What is there twice is added up, and so is what comes after the first fifty. */
 function pairs(reading: Reading): Iterable<readonly [string, number]> {
   if (reading === undefined) return []
-  return typeof reading === 'number' ? [['', reading]] : reading
+  if (typeof reading === 'number') return [['', reading]]
+  const sums = new Map<string, number>()
+  for (const [value, n] of reading) {
+    const key = sums.has(value) || sums.size < MOST_VALUES ? value : 'other'
+    sums.set(key, (sums.get(key) ?? 0) + n)
+  }
+  return sums
 }

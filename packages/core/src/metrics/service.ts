@@ -10,7 +10,12 @@ const DIRECTORY_LIMIT_MS = 2_000
 
 export interface Watched {
   /** By what they are for. */
-  readonly connections: Readonly<Record<string, Pick<BrokerConnection, 'isUp' | 'losses' | 'readingTime'>>>
+  readonly connections: Readonly<
+    Record<
+      string,
+      Pick<BrokerConnection, 'isUp' | 'losses'> & { readonly readingTime: { readonly isBlocked: boolean } }
+    >
+  >
   readonly consumers: readonly Pick<Consumer, 'inWork' | 'state'>[]
   readonly events: { readonly dropped: number } | undefined
   /** By key of the configuration: where files are made. */
