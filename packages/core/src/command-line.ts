@@ -72,7 +72,7 @@ export async function parseCommandLine<Run>(line: CommandLine<Run>): Promise<Par
     .version(process.env.SERVICE_VERSION ?? 'development')
     .strict()
     .fail((message, error) => {
-      throw error ?? new ConfigError('arguments', [`${message}; see ${name} --help`])
+      throw error ?? new ConfigError('arguments', [`${inWords(message)}; see ${name} --help`])
     })
   const plain = { ...CHECK_OPTIONS, ...options }
   if (Object.keys(positionals).length > 0) {
@@ -86,6 +86,13 @@ export async function parseCommandLine<Run>(line: CommandLine<Run>): Promise<Par
     })
   }
   return { args: await parser.parseAsync(), command }
+}
+
+/** What yargs says of arguments, as a person would. */
+function inWords(message: string): string {
+  const [, option, other] = /^Implications failed:\s+(\S+) -> (\S+)$/.exec(message) ?? []
+  if (option !== undefined) return `--${option} goes with --${other} only`
+  return message.startsWith('Not enough non-option arguments') ? 'an argument is missing' : message
 }
 
 function usageOf(positionals: object): string {

@@ -75,9 +75,14 @@ function kindOf(value: unknown): string {
 export function shapeOf(value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return `a list of ${value.length}`
-  if (typeof value === 'string') return `a text of ${value.length} characters`
+  if (typeof value === 'string') return textShape(value.length)
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   return typeof value === 'object' ? 'an object' : typeof value
+}
+
+function textShape(length: number): string {
+  if (length === 0) return 'an empty text'
+  return length === 1 ? 'a text of 1 character' : `a text of ${length} characters`
 }
 
 function alternatives(error: ErrorObject): string {

@@ -50,7 +50,7 @@ test('all problems are told at once, each with its key', async () => {
     LogLevel: 'loud',
     ConsumerQueue: 'in',
   })
-  assert.match(problems, /"Amqp" must be a text or a list, not a text of 0 characters/)
+  assert.match(problems, /"Amqp" must be a text or a list, not an empty text/)
   assert.match(problems, /"FailedQueue" is missing/)
   assert.match(problems, /"PrefetchCount" must be >= 1/)
   assert.match(problems, /"VerifySSL" must be true or false, not a text of 3 characters/)

@@ -36,7 +36,7 @@ const bad: [string, string | Buffer, RegExp][] = [
   ['bytes that are not UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), /body is not UTF-8/],
   ['null', 'null', /body must be an object, not null/],
   ['a missing CritsData', '{"TaskId":7,"CuckooURL":"u"}', /CritsData is missing/],
-  ['a text as task id', goTask.replace('7', '"7"'), /TaskId must be an integer, not a text of 1 characters/],
+  ['a text as task id', goTask.replace('7', '"7"'), /TaskId must be an integer, not a text of 1 character$/],
   ['task id 0', goTask.replace('7', '0'), /TaskId must be >= 1/],
   ['an empty analysis id', goTask.replace('a-1', ''), /CritsData.analysis_id is empty/],
   ['a number as analysis id', goTask.replace('"a-1"', '5'), /CritsData.analysis_id must be a text, not a number/],

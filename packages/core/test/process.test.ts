@@ -142,9 +142,10 @@ test('a command says what it says on standard output, and nothing but warnings b
 test('what is no command, or too little of one, is refused with exit code 2', async t => {
   for (const [args, problem] of [
     [['tell'], /Unknown argument: tell/],
-    [['say'], /Not enough non-option arguments/],
+    [['say'], /an argument is missing/],
     [['say', 'a', '--fast'], /Unknown argument: fast/],
     [['count'], /name one of: up/],
+    [['--connect'], /--connect goes with --check-config only/],
   ] as const) {
     const { code, output } = await run(t, {}, ...args)
     assert.equal(code, 2, output)

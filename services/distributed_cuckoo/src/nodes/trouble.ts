@@ -71,7 +71,7 @@ function unreachable(reason: string): Trouble {
 
 function networkReason(cause: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  if (code === 'ECONNREFUSED') return 'refused'
+  if (code === 'ECONNREFUSED') return 'connection refused'
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'unknown host'
   return 'connection failed'
 }
