@@ -119,7 +119,7 @@ describe('a task by Cuckoo’s own API', () => {
   test('may be a URL', async t => {
     const scene = await makeScene(t)
     const { client, url } = await serveScene(t, scene)
-    const id = await client.createUrlTask({ url: 'http://example.com/a?b', options: { custom: 'u' } }, signal)
+    const { id } = await client.createUrlTask({ url: 'http://example.com/a?b', options: { custom: 'u' } }, signal)
     const { category, target, custom, sample, status } = await get(url, `/tasks/view/${id}`, 'task')
     assert.deepEqual([category, target, custom, sample, status], ['url', 'http://example.com/a?b', 'u', {}, 'pending'])
   })

@@ -36,7 +36,7 @@ function task(id: number, given: Partial<Task> = {}): Task {
     md5: null,
     sha256: null,
     samplePath: null,
-    requirement: requirementOf({ machine: null, platform: null, tags: null, ...given }),
+    requirement: requirementOf({ machine: null, platform: null, tags: null, pinNodeId: null, ...given }),
     attempt: 0,
     requeues: 0,
     avoidNodeId: null,
@@ -44,6 +44,9 @@ function task(id: number, given: Partial<Task> = {}): Task {
     nodeId: null,
     nodeName: null,
     nodeTaskId: null,
+    nodeState: null,
+    pinNodeName: null,
+    retries: [],
     error: null,
     addedOn: 0,
     startedOn: null,
@@ -174,5 +177,14 @@ describe('a node', () => {
   test('on trial gets as many tasks as it has room for', () => {
     const { ids } = planOf([task(1), task(2), task(3)], [node(1, { room: 1 })], LIMITS)
     assert.equal(ids[1]?.length, 1)
+  })
+
+  test('a pinned task goes to its node, however much that has to do', () => {
+    const requirement = requirementOf({ machine: null, platform: null, tags: null, pinNodeId: 2 })
+    const { assignments } = drawPlan(demandsOf([task(1, { requirement })]), [node(1), node(2, { running: 9 })], LIMITS)
+    assert.deepEqual(
+      assignments.get(2)?.map(({ id }) => id),
+      [1],
+    )
   })
 })

@@ -5,6 +5,7 @@ import { NameTakenError } from '../src/store/errors.js'
 import type { NewTask } from '../src/store/model.js'
 import type { Store } from '../src/store/store.js'
 import { testFences } from './fence-claims.js'
+import { testOperations } from './operation-claims.js'
 import { COUNTERS, MACHINES, type MakeUrl, must, NOW, openerOf, REQUEUE, TASK } from './store-scene.js'
 import { testSubmissions } from './submission-claims.js'
 
@@ -12,6 +13,7 @@ export function testStore(makeUrl: MakeUrl): void {
   const { open, withNodes } = openerOf(makeUrl)
   testSubmissions(makeUrl)
   testFences(makeUrl)
+  testOperations(makeUrl)
 
   describe('a node', () => {
     test('keeps its machines in the order in which it listed them', async t => {

@@ -30,6 +30,7 @@ export const NO_OPTIONS: NewTask = {
   clock: null,
   enforceTimeout: null,
   owner: null,
+  pinNodeId: null,
 }
 
 export const TASK: NewTask = {

@@ -21,6 +21,11 @@ const file = {
   responses: { 200: json('The sample'), 404: error('No such sample') },
 }
 
+const again = {
+  summary: 'Submits the sample or URL of a task once more, as a task of its own',
+  responses: { ...created, 404: error('No such task'), 500: error('Its sample is gone') },
+}
+
 const unversioned = {
   '/tasks/create/file': { post: { summary: 'Submits a file', requestBody: cuckooForm, responses: created } },
   '/tasks/create/url': { post: { summary: 'Submits a URL', requestBody: cuckooForm, responses: created } },
@@ -61,6 +66,8 @@ const unversioned = {
     },
   },
   '/tasks/sample/{id}': { parameters: [path('id', 'integer')], get: { ...list, parameters: [] } },
+  '/tasks/reschedule/{id}': { parameters: [path('id', 'integer')], get: again },
+  '/tasks/reschedule/{id}/{priority}': { parameters: [path('id', 'integer'), path('priority', 'integer')], get: again },
   '/tasks/rereport/{id}': {
     parameters: [path('id', 'integer')],
     get: { summary: 'Not possible here', responses: { 404: error('No such task'), 501: error('Always') } },

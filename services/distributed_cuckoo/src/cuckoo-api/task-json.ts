@@ -6,7 +6,6 @@ import { splitTags } from '../store/requirement.js'
 
 export type CuckooState = 'pending' | 'running' | 'completed' | 'reported' | 'failed_analysis'
 
-/** As a task that is handed to a node may be waiting there, it counts as running. */
 const STATES: Readonly<Record<Exclude<TaskState, 'deleted'>, CuckooState>> = {
   pending: 'pending',
   submitting: 'pending',
@@ -29,7 +28,9 @@ export function statesCalled(name: string): TaskState[] {
   return states.filter(state => STATES[state] === name)
 }
 
-export function cuckooState({ state }: Task): CuckooState {
+/** As long as the node has not said that it waits there, a task on a node counts as running. */
+export function cuckooState({ state, nodeState }: Task): CuckooState {
+  if (state === 'processing' && nodeState === 'pending') return 'pending'
   return state === 'deleted' ? 'pending' : STATES[state]
 }
 

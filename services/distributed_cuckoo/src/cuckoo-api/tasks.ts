@@ -8,10 +8,15 @@ import { type ById, findTask, removeTask } from '../server/tasks.js'
 import type { TaskFilter } from '../store/model.js'
 import type { Range } from '../store/pages.js'
 import { listDocument, readCountInPath, readListFilter } from './list.js'
+import { submitAgain } from './submit-again.js'
 import { cuckooState, taskJson } from './task-json.js'
 
 interface Paged {
   Params: { limit?: string; offset?: string }
+}
+
+interface ByPriority {
+  Params: { id: string; priority?: string }
 }
 
 export function taskRoutes(app: FastifyInstance, context: ServerContext, version: string): void {
@@ -45,6 +50,15 @@ export function taskRoutes(app: FastifyInstance, context: ServerContext, version
     await removeTask(context, task)
     return { status: 'OK' }
   })
+
+  // Of 1.2 and 2.0 (`tasks_reschedule`); the answer of 1.2 has no task_id.
+  const again = async (request: FastifyRequest<ByPriority>) => {
+    const task = await findTask(context, request.params.id)
+    const priority = readCountInPath(request.params.priority) ?? task.priority
+    return { status: 'OK', task_id: await submitAgain(context, { ...task, priority }) }
+  }
+  app.get<ByPriority>(`${version}/tasks/reschedule/:id`, { exposeHeadRoute: false }, again)
+  app.get<ByPriority>(`${version}/tasks/reschedule/:id/:priority`, { exposeHeadRoute: false }, again)
 
   app.get<ById>(`${version}/tasks/rereport/:id`, { exposeHeadRoute: false }, async request => {
     await findTask(context, request.params.id)

@@ -1,7 +1,7 @@
 /** Which pending task goes to which node next. Pure: a plan is drawn anew whenever something changes, and stored nowhere. */
 import type { Candidate } from '../nodes/node-worker.js'
 import type { Machine, Task } from '../store/model.js'
-import { describeRequirement, satisfies } from '../store/requirement.js'
+import { describeRequirement, pinOf, satisfies } from '../store/requirement.js'
 
 /** Pending tasks that can run on the same nodes, in the order in which they are to be sent. */
 export interface Demand {
@@ -40,7 +40,8 @@ export function drawPlan(demands: readonly Demand[], nodes: readonly Candidate[]
   const reasons = new Map<string, string>()
   const open = new Map<string, Seat[]>()
   for (const { requirement } of demands) {
-    const able = seats.filter(({ node }) => canRun(node, requirement))
+    const pin = pinOf(requirement)
+    const able = seats.filter(({ node }) => (pin === null || node.id === pin) && canRun(node, requirement))
     const reason = whyWaiting(able, nodes, requirement, limits.threshold)
     if (reason !== undefined) reasons.set(requirement, reason)
     else open.set(requirement, able.filter(isOpen))
@@ -89,9 +90,11 @@ function whyWaiting(
   threshold: number,
 ): string | undefined {
   if (!nodes.some(node => node.enabled)) return 'no node is enabled'
+  const pinned = nodes.find(({ id }) => id === pinOf(requirement))
+  if (pinned?.enabled === false) return `node ${pinned.name}, which it is pinned to, is disabled`
   const enabled = able.filter(({ node }) => node.enabled)
   if (enabled.length === 0) {
-    return `no enabled node has a machine for ${describeRequirement(requirement)}; machines are read now and then, and on POST /node/<name>/refresh`
+    return `no enabled node has a machine for ${describeRequirement(requirement, nodes)}; machines are read now and then, and on POST /node/<name>/refresh`
   }
   const up = enabled.filter(isOpen)
   if (up.length === 0) {

@@ -6,6 +6,8 @@ const nodeForm = form({
   url: { type: 'string', description: 'Base URL of the Cuckoo REST API' },
 })
 
+const node = { type: 'string', description: 'Name of the only node that may have it' }
+
 const nodePaths = {
   '/node': {
     get: {
@@ -46,6 +48,14 @@ const nodePaths = {
   },
 }
 
+/** Filters of lists, and of what is done with many tasks at once. */
+const ofTasks = [
+  query('owner', 'string', 'Only of this owner'),
+  query('priority', 'integer', 'Only of this priority'),
+  query('sha256', 'string', 'Only of this sample'),
+  query('md5', 'string', 'Only of this sample'),
+]
+
 const taskPaths = {
   '/task': {
     get: {
@@ -55,21 +65,54 @@ const taskPaths = {
         query('limit', 'integer', 'Most tasks to list; default all'),
         query('finished', 'boolean', 'Only finished and failed ones, or only the others'),
         query('status', 'string', 'pending, submitting, processing, fetching, finished or failed'),
-        query('owner', 'string', 'Only of this owner'),
-        query('priority', 'integer', 'Only of this priority'),
+        ...ofTasks,
       ],
       responses: { 200: json('By id'), 400: error('A filter is wrong') },
     },
     post: {
       summary: 'Submits a file or a URL',
-      requestBody: form(taskFields),
+      requestBody: form({ ...taskFields, node }),
       responses: created,
     },
   },
   '/task/{id}': {
     parameters: [path('id', 'integer')],
     get: { summary: 'One task, and why it waits', responses: { 200: json('The task'), 404: error('No such task') } },
+    put: {
+      summary: 'Changes a pending task; what is left out stays',
+      requestBody: form({ priority: taskFields.priority, tags: taskFields.tags, node }),
+      responses: {
+        200: none,
+        400: error('A field is wrong'),
+        404: error('No such task or node'),
+        409: error('It is not pending any more'),
+      },
+    },
     delete: { summary: 'Deletes the task and its reports', responses: { 200: none, 404: error('No such task') } },
+  },
+  '/task/{id}/reschedule': {
+    parameters: [path('id', 'integer')],
+    post: {
+      summary: 'Has a failed task tried again, under its id',
+      responses: {
+        200: none,
+        404: error('No such task'),
+        409: error('It has not failed, or its sample is gone'),
+        503: error('What it has left is still being removed'),
+      },
+    },
+  },
+  '/task/reschedule': {
+    post: {
+      summary: 'Has all failed tasks that fit tried again',
+      parameters: [
+        ...ofTasks,
+        query('offset', 'integer', 'Tasks to leave out'),
+        query('limit', 'integer', 'Most tasks to try again; default all'),
+        query('dry_run', 'boolean', 'Only tells which it would be'),
+      ],
+      responses: { 200: json('The ids, and why others were refused'), 400: error('A filter is wrong') },
+    },
   },
   '/report/{id}': {
     parameters: [path('id', 'integer')],

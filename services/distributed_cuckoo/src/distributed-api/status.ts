@@ -18,7 +18,7 @@ export function statusRoutes(app: FastifyInstance, { store, files }: ServerConte
     const [oldest, cycle] = [await store.tasks.oldestPending(), await store.lastCycle()]
     const reasons = [...(await store.tasks.waitReasons())]
     const waiting = reasons.slice(0, MAX_WAITING).map(([requirement, reason]) => {
-      return { requirement: clipped(describeRequirement(requirement)), reason: clipped(reason) }
+      return { requirement: clipped(describeRequirement(requirement, nodes)), reason: clipped(reason) }
     })
     return {
       // By this a cluster knows itself, when it is to become its own node.

@@ -2,14 +2,12 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../server/context.js'
-import { ApiError } from '../server/errors.js'
-import { type Fields, queryOf, readCount, readInteger, readSwitch } from '../server/fields.js'
+import { queryOf } from '../server/fields.js'
 import { receiveTask, type SubmissionRules } from '../server/submission.js'
 import { type ById, findTask, removeTask } from '../server/tasks.js'
-import type { Task, TaskFilter, TaskState } from '../store/model.js'
-import { pagesOf, type Range } from '../store/pages.js'
-
-const STATES: readonly TaskState[] = ['pending', 'submitting', 'processing', 'fetching', 'finished', 'failed']
+import type { Task } from '../store/model.js'
+import { pagesOf } from '../store/pages.js'
+import { readFilter, readRange } from './task-filter.js'
 
 /** The original sends everything to Windows machines unless told otherwise (`cuckoosandbox/cuckoo:utils/dist.py`, `TaskRootApi`). */
 const RULES: SubmissionRules = {
@@ -36,7 +34,8 @@ export function taskRoutes(app: FastifyInstance, context: ServerContext): void {
     const task = await findTask(context, request.params.id)
     const waiting = task.state === 'pending' ? (await store.tasks.waitReasons()).get(task.requirement) : undefined
     const missing_reports = await missingReports(context, task)
-    return { tasks: { [String(task.id)]: { ...shownTask(task), waiting: waiting ?? null, missing_reports } } }
+    const retries = task.retries.map(({ at, ...retry }) => ({ at: shownTime(at), ...retry }))
+    return { tasks: { [String(task.id)]: { ...shownTask(task), waiting: waiting ?? null, missing_reports, retries } } }
   })
 
   app.delete<ById>('/task/:id', async (request, reply) => {
@@ -59,30 +58,6 @@ async function* listDocument(pages: AsyncIterable<readonly Task[]>): AsyncGenera
     beginning = ','
   }
   yield beginning === ',' ? '}}' : `${beginning}}}`
-}
-
-function readRange(query: Fields): Range {
-  const limit = readInteger(query, 'limit')
-  // The original takes -1 for no limit.
-  if (limit !== undefined && limit < -1) throw new ApiError(400, 'Parameter limit must not be negative')
-  return { limit: limit === -1 ? undefined : limit, offset: readCount(query, 'offset') }
-}
-
-function readFilter(query: Fields): TaskFilter {
-  const [status, finished] = [query.get('status'), readSwitch(query, 'finished')]
-  if (status !== undefined && finished !== undefined) throw new ApiError(400, 'Give either finished or status')
-  return {
-    states: status === undefined ? undefined : [readState(status)],
-    finished,
-    owner: query.get('owner'),
-    priority: readInteger(query, 'priority'),
-  }
-}
-
-function readState(status: string): TaskState {
-  const state = STATES.find(known => known === status)
-  if (state === undefined) throw new ApiError(400, `Parameter status must be one of ${STATES.join(', ')}`)
-  return state
 }
 
 /** The thirteen documented members, then those of later versions and our own. */
@@ -111,6 +86,9 @@ function shownTask(task: Task) {
     node: task.nodeName,
     node_id: task.nodeId,
     node_task_id: task.nodeTaskId,
+    node_state: task.state === 'processing' ? task.nodeState : null,
+    pinned_to: task.pinNodeName,
+    attempts: task.attempt,
     error: task.error,
     added_on: shownTime(task.addedOn),
     completed_on: shownTime(task.completedOn),

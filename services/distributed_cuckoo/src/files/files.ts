@@ -1,6 +1,6 @@
 /** Samples and reports on disk. No path is ever built from a name that a client or a node sent. */
 import { randomInt, randomUUID } from 'node:crypto'
-import { mkdir, open, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { link, mkdir, open, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { type Logger, ServiceError } from '@cuckoo-distributed/core'
@@ -133,6 +133,26 @@ export class Files {
       await rm(file, { force: true })
       throw signal.aborted ? signal.reason : error
     }
+  }
+
+  /** The same sample for another task, under a name of its own; undefined when it is gone. Rejects as `saveSample` does. */
+  async shareSample(sample: Sample): Promise<Sample | undefined> {
+    this.samples.demandWritable()
+    const path = `${this.#nextShard()}/${randomUUID()}.bin`
+    const [from, to] = [this.samplePath(sample.path), this.samplePath(path)]
+    await this.#makeShard(dirname(to))
+    try {
+      // The janitor takes an old sample without a task for nobody's.
+      const now = (await this.samplesClock()) / 1000
+      await utimes(from, now, now)
+      await link(from, to)
+    } catch (error: unknown) {
+      await this.samples.check()
+      if (hasCode(error, 'ENOENT')) return undefined
+      throw error
+    }
+    await this.#syncShard(dirname(to))
+    return { ...sample, path }
   }
 
   /** Removes a sample whose task was not stored. What cannot be removed now is the janitor's. */

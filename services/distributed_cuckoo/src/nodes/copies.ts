@@ -87,12 +87,16 @@ export class Copies {
     if (seen === undefined) {
       if (watch.misses >= MISSES) await this.#lost(copy, 'does not know the task any more')
     } else if (!isCopy(seen, copy)) await this.#lost(copy, 'has another task under its number')
-    else if (seen.phase === 'reported') await this.#collect(copy, signal)
+    else if (seen.phase === 'pending' || seen.phase === 'running') {
+      if (watch.seen !== seen.phase) await this.#session.store.dispatch.seen(copy.id, seen.phase)
+      watch.seen = seen.phase
+      if (seen.phase === 'pending') this.#watches.later(copy, waiting)
+    } else if (seen.phase === 'reported') await this.#collect(copy, signal)
     else if (seen.phase === 'failed') await this.#failed(copy, seen, signal)
     else if (seen.phase === 'replaced') {
       await this.#delete(copy, signal)
       await this.#lost(copy, 'was restarted during the analysis')
-    } else if (seen.phase === 'pending') this.#watches.later(copy, waiting)
+    }
   }
 
   /** The node answers, but not about this task: after a while another one may have it. */

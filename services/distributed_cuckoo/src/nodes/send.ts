@@ -34,7 +34,7 @@ export async function send(session: NodeSession, order: Order, signal: AbortSign
     await store.dispatch.fail(task.id, 'the sample is gone', store.now())
     return undefined
   }
-  const submission = await store.dispatch.begin(task.id, node.id, store.now())
+  const submission = await store.dispatch.begin(task.id, node.id, store.now(), task)
   if (submission === undefined) return undefined
   let nodeTaskId: number
   try {

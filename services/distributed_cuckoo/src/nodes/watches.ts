@@ -1,6 +1,6 @@
 /** What is remembered of the copies on one node between two looks at them. Lost with the process: then all are looked at. */
 import { performance } from 'node:perf_hooks'
-import type { Submission } from '../store/model.js'
+import type { NodeTaskState, Submission } from '../store/model.js'
 import type { Copy } from './session.js'
 
 /** Pending tasks with this many others before them, for each machine, cannot be done soon. */
@@ -19,6 +19,8 @@ export interface Watch {
   fetches: number
   /** Time by `performance.now` of the first of the looks in a row that failed. */
   failingSince: number | undefined
+  /** What was written down of how far the node is. */
+  seen: NodeTaskState | undefined
 }
 
 export class Watches {
@@ -32,7 +34,7 @@ export class Watches {
   of(submission: Submission): Watch {
     const known = this.#watches.get(submission.id)
     if (known !== undefined) return known
-    const watch = { due: 0, misses: 0, fetches: 0, failingSince: undefined }
+    const watch = { due: 0, misses: 0, fetches: 0, failingSince: undefined, seen: undefined }
     this.#watches.set(submission.id, watch)
     return watch
   }

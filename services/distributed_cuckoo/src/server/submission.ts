@@ -6,7 +6,7 @@ import { requirementOf } from '../store/requirement.js'
 import type { Store } from '../store/store.js'
 import type { ServerContext } from './context.js'
 import { inTime } from './deadline.js'
-import { isOutOfSpace } from './errors.js'
+import { ApiError, isOutOfSpace } from './errors.js'
 import { badRequest, type Fields, readCount, readInteger, readSwitch } from './fields.js'
 import { readSubmission, type Submission, type UploadedFile } from './upload.js'
 
@@ -41,11 +41,17 @@ export function readTaskOptions(
     clock: readClock(fields),
     enforceTimeout: readSwitch(fields, 'enforce_timeout') ?? null,
     owner: text(fields, 'owner'),
+    pinNodeId: null,
   }
+  checkRequirement(options)
+  return options
+}
+
+/** @throws ApiError 400 */
+export function checkRequirement(options: Parameters<typeof requirementOf>[0]): void {
   if (Buffer.byteLength(requirementOf(options)) > MAX_REQUIREMENT) {
     throw badRequest('Parameters platform, machine and tags are too long')
   }
-  return options
 }
 
 /** What differs between the two APIs. */
@@ -71,7 +77,8 @@ export async function receiveTask(
   rules: SubmissionRules,
 ): Promise<number> {
   const makeTasks = async ({ fields, files: [file] }: Submission) => {
-    const task = toNewTask(fields, file, rules)
+    const pinNodeId = await readPin(context.store, fields)
+    const task = { ...toNewTask(fields, file, rules), pinNodeId }
     if (rules.unique && readSwitch(fields, 'unique') === true) await refuseKnown(context.store, task)
     return [task]
   }
@@ -144,6 +151,15 @@ async function refuseKnown(store: Store, { sample }: NewTask): Promise<void> {
   if (sample === null) return
   const [known] = await store.tasks.list({ sha256: sample.sha256, limit: 1 })
   if (known !== undefined) throw badRequest('This file has already been submitted')
+}
+
+/** The node that the field `node` names, or null. @throws ApiError 404 */
+export async function readPin(store: Store, fields: Fields): Promise<number | null> {
+  const name = text(fields, 'node')
+  if (name === null) return null
+  const node = await store.nodes.get(name)
+  if (node === undefined || !node.enabled) throw new ApiError(404, 'Node not found, or not enabled')
+  return node.id
 }
 
 function text(fields: Fields, name: string): string | null {

@@ -34,6 +34,6 @@ export async function removeTask({ store, janitor, closing, wake }: ServerContex
   await orAbort(janitor.removeObsolete(), limit.signal).catch(() => undefined)
 }
 
-function taskNotFound(): ApiError {
+export function taskNotFound(): ApiError {
   return new ApiError(404, 'Task not found')
 }

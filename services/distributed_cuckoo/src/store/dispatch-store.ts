@@ -1,7 +1,7 @@
 import { beginFetch, canAmend, finish, isFetching } from './fetching.js'
-import type { Report, Submission, Task } from './model.js'
-import { stateColumns, type TaskRow, toSubmission, toTask } from './rows.js'
-import type { DispatchStore, Fetch, Requeue } from './store.js'
+import type { NodeTaskState, Report, Submission, Task } from './model.js'
+import { stateColumns, type TaskRow, toSubmission, toTask, UNSENT, withRetry } from './rows.js'
+import type { DispatchStore, Fetch, Planned, Requeue } from './store.js'
 import type { Db, Tx } from './tables.js'
 import {
   forgetDeleted,
@@ -56,10 +56,10 @@ export class SqlDispatchStore implements DispatchStore {
     return rows.map(toTask)
   }
 
-  begin(taskId: number, nodeId: number, at: number): Promise<Submission | undefined> {
+  begin(taskId: number, nodeId: number, at: number, planned?: Planned): Promise<Submission | undefined> {
     return this.#transact(async tx => {
       const task = await lockTask(tx, taskId)
-      if (task?.state !== 'pending') return undefined
+      if (task?.state !== 'pending' || !isAsPlanned(task, planned)) return undefined
       const attempt = task.attempt + 1
       const insert = tx.insertInto('submission').values({
         task_id: taskId,
@@ -78,6 +78,7 @@ export class SqlDispatchStore implements DispatchStore {
         submission_id: submission.id,
         node_id: nodeId,
         node_task_id: null,
+        node_state: null,
         started_on: null,
       })
       return submission
@@ -98,6 +99,13 @@ export class SqlDispatchStore implements DispatchStore {
         })
       }
       return { ...submission, state, nodeTaskId }
+    })
+  }
+
+  async seen(submissionId: number, state: NodeTaskState): Promise<void> {
+    await this.#inTurn(submissionId, async (tx, submission, task) => {
+      if (task.state !== 'processing' || task.submission_id !== submission.id) return
+      await updateTask(tx, task.id, { node_state: state })
     })
   }
 
@@ -225,11 +233,8 @@ export class SqlDispatchStore implements DispatchStore {
       return
     }
     await updateTask(tx, task.id, {
-      ...stateColumns('pending'),
-      submission_id: null,
-      node_id: null,
-      node_task_id: null,
-      started_on: null,
+      ...UNSENT,
+      ...withRetry(task, outcome.error, outcome.at),
       requeues,
       avoid_node: submission.nodeId,
       error: outcome.error,
@@ -240,6 +245,16 @@ export class SqlDispatchStore implements DispatchStore {
   async #fail(tx: Tx, task: TaskRow, error: string, at: number): Promise<void> {
     // What an ended fetch has left in the report directory belongs to no report.
     await markObsolete(tx, 'reports', String(task.id))
-    await settleTask(tx, task, { state: 'failed', error, completed_on: at }, this.#keepSamples)
+    await settleTask(
+      tx,
+      task,
+      { state: 'failed', error, completed_on: at, ...withRetry(task, error, at) },
+      this.#keepSamples,
+    )
   }
+}
+
+/** A client may have changed the task since it was planned. */
+function isAsPlanned(task: TaskRow, planned: Planned | undefined): boolean {
+  return planned === undefined || (task.requirement === planned.requirement && task.priority === planned.priority)
 }

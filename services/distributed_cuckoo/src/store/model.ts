@@ -51,6 +51,17 @@ export interface Node {
  */
 export type TaskState = 'pending' | 'submitting' | 'processing' | 'fetching' | 'finished' | 'failed' | 'deleted'
 
+/** How far a task that a node has accepted is there. */
+export type NodeTaskState = 'pending' | 'running'
+
+/** Why a task was tried again, or failed. */
+export interface Retry {
+  readonly at: number
+  /** The submission that came to nothing; 0 = none was begun. */
+  readonly attempt: number
+  readonly reason: string
+}
+
 /** A sample in the samples directory. */
 export interface Sample {
   /** Relative to the samples directory. */
@@ -78,6 +89,8 @@ export interface TaskOptions {
   readonly clock: string | null
   readonly enforceTimeout: boolean | null
   readonly owner: string | null
+  /** The only node that may have it. */
+  readonly pinNodeId: number | null
 }
 
 /** Of a file task `sample` and `filename` are set, of a URL task `url`. */
@@ -114,6 +127,11 @@ export interface Task extends TaskOptions {
   readonly nodeName: string | null
   /** The node's own id of the current submission. */
   readonly nodeTaskId: number | null
+  /** As its node said last; null while it has said nothing. */
+  readonly nodeState: NodeTaskState | null
+  readonly pinNodeName: string | null
+  /** The last twenty, oldest first. */
+  readonly retries: readonly Retry[]
   /** Of a failed task its reason, of a finished one why a report is missing, else the last thing that went wrong; or null. */
   readonly error: string | null
   readonly addedOn: number

@@ -1,12 +1,12 @@
 /** Rows of the database as the objects of the model, and back. */
 import type { Selectable } from 'kysely'
-import type { Machine, NewTask, Node, Report, Submission, Task, TaskState } from './model.js'
+import type { Machine, NewTask, Node, Report, Retry, Submission, Task, TaskState } from './model.js'
 import { requirementOf } from './requirement.js'
 import type { NodeTable, ReportTable, SubmissionTable, TaskTable } from './tables.js'
 
 export type TaskRow = Selectable<TaskTable>
 
-export function toTask(row: TaskRow & { readonly node_name: string | null }): Task {
+export function toTask(row: TaskRow & { readonly node_name: string | null; readonly pin_name: string | null }): Task {
   return {
     id: row.id,
     state: row.state,
@@ -37,6 +37,10 @@ export function toTask(row: TaskRow & { readonly node_name: string | null }): Ta
     nodeId: row.node_id,
     nodeName: row.node_name,
     nodeTaskId: row.node_task_id,
+    nodeState: row.node_state,
+    pinNodeId: row.pin_node,
+    pinNodeName: row.pin_name,
+    retries: retriesOf(row),
     error: row.error,
     addedOn: row.added_on,
     startedOn: row.started_on,
@@ -77,7 +81,34 @@ export function newTaskRow(task: NewTask, at: number): Omit<TaskRow, 'id'> {
     added_on: at,
     started_on: null,
     completed_on: null,
+    pin_node: task.pinNodeId,
+    retries: null,
+    node_state: null,
   }
+}
+
+/** Each is a text of a node, and there may be many. */
+const MAX_RETRIES = 20
+
+function retriesOf({ retries }: TaskRow): Retry[] {
+  return retries === null ? [] : JSON.parse(retries)
+}
+
+/** The column `retries` of a task for which this reason is added. */
+export function withRetry(task: TaskRow, reason: string, at: number): Pick<TaskRow, 'retries'> {
+  const all = [...retriesOf(task), { at, attempt: task.attempt, reason }]
+  return { retries: JSON.stringify(all.slice(-MAX_RETRIES)) }
+}
+
+/** What a task is that no node has. */
+export const UNSENT = {
+  ...stateColumns('pending'),
+  submission_id: null,
+  node_id: null,
+  node_task_id: null,
+  node_state: null,
+  started_on: null,
+  completed_on: null,
 }
 
 export function stateColumns(state: TaskState): Pick<TaskRow, 'state' | 'finished'> {

@@ -3,7 +3,18 @@
  * conditional: one that the state does not allow any more changes nothing and says so (false or undefined), so that a
  * client's DELETE, a second copy's result and a former leader can never undo each other's work.
  */
-import type { Machine, NewTask, Node, NodeCounters, Report, Submission, Task, TaskCounts, TaskFilter } from './model.js'
+import type {
+  Machine,
+  NewTask,
+  Node,
+  NodeCounters,
+  NodeTaskState,
+  Report,
+  Submission,
+  Task,
+  TaskCounts,
+  TaskFilter,
+} from './model.js'
 
 export interface Store extends AsyncDisposable {
   readonly nodes: NodeStore
@@ -97,6 +108,13 @@ export interface TaskStore {
    * undefined when there is none.
    */
   remove(id: number): Promise<Task | undefined>
+  /** Changes what is given of a pending task. */
+  change(id: number, changes: TaskChanges): Promise<'changed' | 'not-pending' | 'unknown'>
+  /**
+   * failed → pending, with all its tries before it. What a node still has of it stays, and is welcome as before. `sample-gone`: nothing is
+   * left to send. `untidy`: what an ended fetch has left is still to be removed.
+   */
+  reschedule(id: number): Promise<'pending' | 'not-failed' | 'sample-gone' | 'untidy' | 'unknown'>
   /** The paths out of `paths` that some task has as its sample. */
   samplesInUse(paths: readonly string[]): Promise<Set<string>>
   /** Why the pending tasks with each of these requirements wait; replaces all earlier reasons. */
@@ -113,14 +131,16 @@ export interface DispatchStore {
   nextPending(requirement: string, now: number, limit: number): Promise<Task[]>
   /**
    * pending → submitting on this node. The intent is on disk before the first byte is sent. Undefined when the task is not
-   * pending any more.
+   * pending any more, or not as it was planned.
    */
-  begin(taskId: number, nodeId: number, at: number): Promise<Submission | undefined>
+  begin(taskId: number, nodeId: number, at: number, planned?: Planned): Promise<Submission | undefined>
   /**
    * The node has the copy under this id: `sending` → `accepted`, its task submitting → processing. When the result is not wanted
    * any more the submission becomes `discarding` instead. Resolves with the submission as it is now.
    */
   accepted(submissionId: number, nodeTaskId: number, at: number): Promise<Submission | undefined>
+  /** How far the node is with the current copy of a task. */
+  seen(submissionId: number, state: NodeTaskState): Promise<void>
   /**
    * The node surely has no copy: the submission is forgotten. If it was its task's current one, the task is pending again and
    * not sent before `notBefore`; `counted` adds one to its `requeues`, and when that exceeds `maxRequeues` the task fails.
@@ -183,6 +203,11 @@ export interface Fetch {
   /** Formats that are kept already, or that the node surely does not have. */
   readonly settled: readonly string[]
 }
+
+/** What a task was planned by. */
+export type Planned = Pick<Task, 'requirement' | 'priority'>
+
+export type TaskChanges = Partial<Pick<Task, 'priority' | 'tags' | 'pinNodeId'>>
 
 export interface Requeue {
   readonly at: number

@@ -1,6 +1,6 @@
 /** The tables as the migrations make them. Flags are 0 and 1, as SQLite has no booleans; times are milliseconds since 1970. */
 import type { Generated, Kysely, Transaction } from 'kysely'
-import type { NodeState, SubmissionState, TaskState } from './model.js'
+import type { NodeState, NodeTaskState, SubmissionState, TaskState } from './model.js'
 
 export interface Tables {
   readonly cluster: ClusterTable
@@ -83,6 +83,10 @@ export interface TaskTable {
   added_on: number
   started_on: number | null
   completed_on: number | null
+  pin_node: number | null
+  /** A list of Retry as JSON; null = none. */
+  retries: string | null
+  node_state: NodeTaskState | null
 }
 
 export interface SubmissionTable {

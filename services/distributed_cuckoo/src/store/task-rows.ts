@@ -9,8 +9,9 @@ export function selectTasks(db: Db) {
   return db
     .selectFrom('task')
     .leftJoin('node', 'node.id', 'task.node_id')
+    .leftJoin('node as pin', 'pin.id', 'task.pin_node')
     .selectAll('task')
-    .select('node.name as node_name')
+    .select(['node.name as node_name', 'pin.name as pin_name'])
 }
 
 export async function readTask(db: Db, id: number): Promise<Task | undefined> {

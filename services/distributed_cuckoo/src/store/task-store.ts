@@ -1,8 +1,9 @@
 import { groupCommit } from './group-commit.js'
 import type { NewTask, Report, Task, TaskCounts, TaskFilter } from './model.js'
-import { newTaskRow, toReport, toTask } from './rows.js'
-import type { TaskStore } from './store.js'
-import type { Db } from './tables.js'
+import { requirementOf } from './requirement.js'
+import { newTaskRow, type TaskRow, toReport, toTask, UNSENT } from './rows.js'
+import type { TaskChanges, TaskStore } from './store.js'
+import type { Db, Tx } from './tables.js'
 import {
   countRows,
   discardCopies,
@@ -12,6 +13,7 @@ import {
   readTask,
   selectTasks,
   settleTask,
+  updateTask,
 } from './task-rows.js'
 
 export class SqlTaskStore implements TaskStore {
@@ -90,6 +92,32 @@ export class SqlTaskStore implements TaskStore {
     })
   }
 
+  change(id: number, changes: TaskChanges): Promise<'changed' | 'not-pending' | 'unknown'> {
+    return this.#withTask(id, async (tx, task) => {
+      if (task.state !== 'pending') return 'not-pending'
+      const wanted = {
+        ...task,
+        tags: changes.tags === undefined ? task.tags : changes.tags,
+        pinNodeId: changes.pinNodeId === undefined ? task.pin_node : changes.pinNodeId,
+      }
+      const { tags, pinNodeId: pin_node } = wanted
+      const priority = changes.priority ?? task.priority
+      await updateTask(tx, id, { priority, tags, pin_node, requirement: requirementOf(wanted) })
+      return 'changed'
+    })
+  }
+
+  reschedule(id: number): Promise<'pending' | 'not-failed' | 'sample-gone' | 'untidy' | 'unknown'> {
+    return this.#withTask(id, async (tx, task) => {
+      if (task.state !== 'failed') return 'not-failed'
+      if (task.url === null && task.sample_path === null) return 'sample-gone'
+      const leftovers = tx.selectFrom('obsolete_file').select('path').where('kind', '=', 'reports')
+      if ((await leftovers.where('path', '=', String(id)).executeTakeFirst()) !== undefined) return 'untidy'
+      await updateTask(tx, id, { ...UNSENT, requeues: 0, avoid_node: task.node_id, error: null, not_before: 0 })
+      return 'pending'
+    })
+  }
+
   async samplesInUse(paths: readonly string[]): Promise<Set<string>> {
     if (paths.length === 0) return new Set()
     const query = this.#db.selectFrom('task').select('sample_path').where('sample_path', 'in', paths)
@@ -108,6 +136,13 @@ export class SqlTaskStore implements TaskStore {
         if (unchanged.get(requirement) === reason) continue
         await tx.insertInto('wait_reason').values({ requirement, reason }).execute()
       }
+    })
+  }
+
+  #withTask<T>(id: number, work: (tx: Tx, task: TaskRow) => Promise<T>): Promise<T | 'unknown'> {
+    return this.#db.transaction().execute(async tx => {
+      const task = await lockTask(tx, id)
+      return task === undefined || task.state === 'deleted' ? 'unknown' : work(tx, task)
     })
   }
 

@@ -4,6 +4,7 @@ import { initial } from './001-initial.js'
 import { missingReports } from './002-missing-reports.js'
 import { directories } from './003-directories.js'
 import { lease } from './004-lease.js'
+import { operators } from './005-operators.js'
 import type { Dialect } from './columns.js'
 
 export function migrations(dialect: Dialect): Record<string, Migration> {
@@ -12,5 +13,6 @@ export function migrations(dialect: Dialect): Record<string, Migration> {
     '002-missing-reports': { up: missingReports },
     '003-directories': { up: directories },
     '004-lease': { up: (db: Kysely<unknown>) => lease(db, dialect) },
+    '005-operators': { up: operators },
   }
 }

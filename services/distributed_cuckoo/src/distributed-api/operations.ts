@@ -1,0 +1,68 @@
+/** What operators do with tasks: change those that wait, and have failed ones tried again. */
+import type { FastifyInstance } from 'fastify'
+import type { ServerContext } from '../server/context.js'
+import { ApiError } from '../server/errors.js'
+import { queryOf, readInteger, readSwitch } from '../server/fields.js'
+import { readFields } from '../server/form.js'
+import { checkRequirement, readPin } from '../server/submission.js'
+import { type ById, findTask, taskNotFound } from '../server/tasks.js'
+import { pagesOf } from '../store/pages.js'
+import type { TaskChanges } from '../store/store.js'
+import { readFilter, readRange } from './task-filter.js'
+
+/** Why a task cannot be tried again. */
+const REFUSED = {
+  'not-failed': 'The task has not failed',
+  'sample-gone': 'The sample of the task is gone: it is kept with KeepSamples only',
+  untidy: 'What the task has left is still being removed; try again',
+} as const
+
+export function operationRoutes(app: FastifyInstance, context: ServerContext): void {
+  const { store, janitor, wake } = context
+
+  app.put<ById>('/task/:id', async (request, reply) => {
+    const task = await findTask(context, request.params.id)
+    const fields = await readFields(request)
+    const priority = readInteger(fields, 'priority')
+    const changes: TaskChanges = {
+      ...(priority !== undefined && { priority }),
+      ...(fields.has('tags') && { tags: fields.get('tags') || null }),
+      ...(fields.has('node') && { pinNodeId: await readPin(store, fields) }),
+    }
+    checkRequirement({ ...task, ...changes })
+    const outcome = await store.tasks.change(task.id, changes)
+    if (outcome === 'unknown') throw taskNotFound()
+    if (outcome === 'not-pending') throw new ApiError(409, 'The task is not pending any more')
+    wake()
+    return reply.type('application/json').send('null')
+  })
+
+  app.post<ById>('/task/:id/reschedule', async (request, reply) => {
+    const { id } = await findTask(context, request.params.id)
+    await janitor.removeObsolete()
+    const outcome = await store.tasks.reschedule(id)
+    if (outcome === 'unknown') throw taskNotFound()
+    if (outcome !== 'pending') throw new ApiError(outcome === 'untidy' ? 503 : 409, REFUSED[outcome])
+    wake()
+    return reply.type('application/json').send('null')
+  })
+
+  app.post('/task/reschedule', async request => {
+    const query = queryOf(request)
+    const filter = { ...readFilter(query), states: ['failed'] } as const
+    const isDry = readSwitch(query, 'dry_run') ?? false
+    if (!isDry) await janitor.removeObsolete()
+    const rescheduled: number[] = []
+    const refused: Record<string, string> = {}
+    for await (const tasks of pagesOf(store, filter, readRange(query))) {
+      for (const { id, url, samplePath } of tasks) {
+        const isGone = url === null && samplePath === null
+        const outcome = isGone ? 'sample-gone' : isDry ? 'pending' : await store.tasks.reschedule(id)
+        if (outcome === 'pending') rescheduled.push(id)
+        else if (outcome !== 'unknown') refused[String(id)] = REFUSED[outcome]
+      }
+    }
+    wake()
+    return { tasks: rescheduled, refused, dry_run: isDry }
+  })
+}
