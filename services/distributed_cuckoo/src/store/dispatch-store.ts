@@ -1,16 +1,15 @@
 import { beginFetch, canAmend, finish, isFetching } from './fetching.js'
 import type { NodeTaskState, Report, Submission, Task } from './model.js'
-import { stateColumns, type TaskRow, toSubmission, toTask, UNSENT, withRetry } from './rows.js'
+import { fail, requeue } from './requeueing.js'
+import { stateColumns, type TaskRow, toSubmission, toTask } from './rows.js'
 import type { DispatchStore, Fetch, Planned, Requeue } from './store.js'
 import type { Db, Tx } from './tables.js'
 import {
   forgetDeleted,
   isUnfinished,
   lockTask,
-  markObsolete,
   readSubmission,
   selectTasks,
-  settleTask,
   updateSubmission,
   updateTask,
 } from './task-rows.js'
@@ -112,13 +111,15 @@ export class SqlDispatchStore implements DispatchStore {
   async vanished(submissionId: number, outcome: Requeue): Promise<void> {
     await this.#inTurn(submissionId, async (tx, submission, task) => {
       await tx.deleteFrom('submission').where('id', '=', submission.id).execute()
-      await this.#requeue(tx, submission, task, outcome)
+      await requeue(tx, submission, task, { ...outcome, keepSample: this.#keepSamples })
       await forgetDeleted(tx, task)
     })
   }
 
   async abandoned(submissionId: number, outcome: Requeue): Promise<void> {
-    await this.#inTurn(submissionId, (tx, submission, task) => this.#requeue(tx, submission, task, outcome))
+    await this.#inTurn(submissionId, (tx, submission, task) => {
+      return requeue(tx, submission, task, { ...outcome, keepSample: this.#keepSamples })
+    })
   }
 
   beginFetch(submissionId: number): Promise<Fetch | undefined> {
@@ -154,7 +155,7 @@ export class SqlDispatchStore implements DispatchStore {
     return this.#transact(async tx => {
       const task = await lockTask(tx, taskId)
       if (task === undefined || !isUnfinished(task)) return false
-      await this.#fail(tx, task, error, at)
+      await fail(tx, task, { error, at, keepSample: this.#keepSamples })
       return true
     })
   }
@@ -163,7 +164,7 @@ export class SqlDispatchStore implements DispatchStore {
     const failed = await this.#inTurn(submissionId, async (tx, submission, task) => {
       await updateSubmission(tx, submission.id, { state: 'discarding' })
       if (!isUnfinished(task) || task.submission_id !== submission.id) return false
-      await this.#fail(tx, task, error, at)
+      await fail(tx, task, { error, at, keepSample: this.#keepSamples })
       return true
     })
     return failed ?? false
@@ -223,34 +224,6 @@ export class SqlDispatchStore implements DispatchStore {
       const submission = task && (await readSubmission(tx, submissionId))
       return task && submission && work(tx, submission, task)
     })
-  }
-
-  async #requeue(tx: Tx, submission: Submission, task: TaskRow, outcome: Requeue): Promise<void> {
-    if (!isUnfinished(task) || task.submission_id !== submission.id) return
-    const requeues = task.requeues + Number(outcome.counted)
-    if (requeues > outcome.maxRequeues) {
-      await this.#fail(tx, task, outcome.error, outcome.at)
-      return
-    }
-    await updateTask(tx, task.id, {
-      ...UNSENT,
-      ...withRetry(task, outcome.error, outcome.at),
-      requeues,
-      avoid_node: submission.nodeId,
-      error: outcome.error,
-      not_before: outcome.notBefore,
-    })
-  }
-
-  async #fail(tx: Tx, task: TaskRow, error: string, at: number): Promise<void> {
-    // What an ended fetch has left in the report directory belongs to no report.
-    await markObsolete(tx, 'reports', String(task.id))
-    await settleTask(
-      tx,
-      task,
-      { state: 'failed', error, completed_on: at, ...withRetry(task, error, at) },
-      this.#keepSamples,
-    )
   }
 }
 
