@@ -31,6 +31,12 @@ const PROGRAMS = {
     isThere: () => process.env.POSTGRES_URL || existsSync('/usr/lib/postgresql') || isProgram('initdb'),
     instead: 'start a server of your own and set POSTGRES_URL=postgres://USER:PASSWORD@HOST:PORT/postgres',
   },
+  /** It tests the alerts. */
+  promtool: {
+    name: 'prometheus',
+    isThere: () => isProgram('promtool'),
+    instead: 'put promtool of another Prometheus into PATH',
+  },
   chromium: {
     name: 'chromium',
     isThere: () => process.env.CHROMIUM || isProgram('chromium'),

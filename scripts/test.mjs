@@ -32,7 +32,15 @@ async function testAll(wanted) {
   const total = { passed: 0, failed: 0 }
   try {
     if (wanted.some(kind => kinds[kind].needsBroker))
-      setUp({ rabbitMq: true, bzip2: true, postgres: true, chromium: true, python: true, systemd: true })
+      setUp({
+        rabbitMq: true,
+        bzip2: true,
+        postgres: true,
+        chromium: true,
+        promtool: true,
+        python: true,
+        systemd: true,
+      })
     else setUp({ bzip2: true })
   } catch (error) {
     if (!(error instanceof SetupError)) throw error
