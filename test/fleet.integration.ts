@@ -45,18 +45,19 @@ function rowsOf({ crits }: Scene, { analysisId }: Emitted) {
   })
 }
 
-test('60 samples over a Cuckoo 1.2, a 2.0 with a token, a throttled CAPE with a token and a cluster: each is analysed once, equal samples have equal rows', async t => {
+test('60 samples over a Cuckoo 1.2, a 2.0 with a token, a throttled CAPE with a token and a cluster of all three kinds: each is analysed once, equal samples have equal rows', async t => {
   const scene = await startScene(t)
   const feeds = await testQueues(t, scene.broker, 'old', 'new', 'cape', 'cluster')
   const old = await scene.startCuckoo()
   const recent = await scene.startCuckoo({ version: '2.0', apiToken: TOKEN })
   const cape = await scene.startCape(CAPE)
-  const nodes = [
-    await scene.startCuckoo(),
-    await scene.startCuckoo({ version: '1.3' }),
-    await scene.startCuckoo({ version: '2.0' }),
-  ]
-  const cluster = await startCluster(t, nodes)
+  const member = await scene.startCape({ ...CAPE, on: [...CAPE.on, 'machinelist'] })
+  const nodes = [await scene.startCuckoo(), await scene.startCuckoo({ version: '2.0' }), member]
+  const cluster = await startCluster(t, nodes, { NodeTokens: { [member.url]: KEY }, RequestsPerMinute: 'staff' })
+  // On a slow machine they would not be too fast for it.
+  for (const { faults } of [cape, member]) {
+    faults.next({ kind: 'status', status: 429, headers: { 'retry-after': '1' }, match: { path: /report/, nth: 3 } })
+  }
   const keys = { CuckooTokens: { [cape.url]: KEY, [recent.url]: TOKEN }, RequestsPerMinute: 80 }
   const feed = (queue: string, { url }: { readonly url: string }) =>
     scene.start('feed_cuckoo', { ...keys, ConsumerQueue: queue, CuckooURL: url })
@@ -82,10 +83,11 @@ test('60 samples over a Cuckoo 1.2, a 2.0 with a token, a throttled CAPE with a 
     for (const rows of others) assert.deepEqual(rows, first)
   }
   for (const node of nodes) assert.ok(node.submissions.length > 0, 'every node had work')
-  assert.ok(
-    cape.journal.some(({ status }) => status === 429),
-    'the CAPE has throttled',
-  )
+  for (const { journal } of [cape, member])
+    assert.ok(
+      journal.some(({ status }) => status === 429),
+      'it has throttled',
+    )
   await assertCleanEnd(scene, services, old, recent, cape, ...nodes)
   for (const queue of Object.values(feeds)) assert.equal(await scene.broker.depth(queue), 0)
   for (const { output } of services) assert.ok(!/aPrivateKey|a-token/.test(output.join('\n')))

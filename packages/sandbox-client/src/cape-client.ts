@@ -88,9 +88,17 @@ export class CapeClient implements SandboxClient {
     return createCapeUrlTask(request => this.#http.post(request, signal), task, '/tasks/create/url/')
   }
 
+  /** None where the list is switched off, as it is by default. */
   async listMachines(signal: AbortSignal): Promise<CuckooMachine[]> {
     const path = '/machines/list/'
-    return readMachines({ machines: record(await this.#http.json(path, signal)).data }, this.#http.url(path))
+    if (this.#http.isOff(path)) return []
+    try {
+      return readMachines({ machines: record(await this.#http.json(path, signal)).data }, this.#http.url(path))
+    } catch (error: unknown) {
+      if (!(error instanceof EndpointOffError)) throw error
+      this.#http.setOff(path, `${error.message}. Until then its machines, platforms and tags are not known`)
+      return []
+    }
   }
 
   /** Page by page. Rows move between pages while tasks end, so that one may come twice or be missed. */

@@ -16,12 +16,14 @@ export const CuckooAwayLimit = Type.Integer({
   description: 'Seconds after which a message has failed whose Cuckoo was not reached in all that time',
 })
 
-/** `share`: the default, a part of the 5 requests a minute that CAPE allows a user over all services. */
-export function requestsPerMinuteKey(share: number) {
+/**
+ * `share`: the default, a part of the 5 requests a minute that CAPE allows a user over all services. `tokenKey`: the key of the
+ * configuration that has the tokens.
+ */
+export function requestsPerMinuteKey(share: number, tokenKey = 'CuckooTokens') {
   return Type.Union([Type.Number({ minimum: 0.01, maximum: 100_000 }), Type.Literal('staff')], {
     default: share,
-    description:
-      'Requests a minute to each CAPE that has a token in `CuckooTokens`: by default CAPE allows a user 5 over all services together; `staff` = no bound, for a user that CAPE does not count',
+    description: `Requests a minute to each CAPE that has a token in \`${tokenKey}\`: by default CAPE allows a user 5 over all services together; \`staff\` = no bound, for a user that CAPE does not count`,
   })
 }
 

@@ -58,9 +58,12 @@ export class EndpointOffError extends Error {
   readonly code = 'CUCKOO_ENDPOINT_OFF'
   override readonly name = 'EndpointOffError'
   readonly sharedCause = true
+  /** Of CAPE's conf/api.conf. */
+  readonly section: string
 
   constructor(url: string, said: string, section: string) {
     super(`${url}: CAPE says "${said}"; set "enabled = yes" under [${section}] in its conf/api.conf`)
+    this.section = section
   }
 }
 

@@ -46,4 +46,5 @@ export {
   type CuckooServerOptions,
   CuckooServers,
   type CuckooServersOptions,
+  sandboxClient,
 } from './servers.js'

@@ -13,6 +13,9 @@ export interface CuckooServersOptions {
   readonly verifySsl: boolean
   /** As for `CuckooClient`, for each server. */
   readonly maxConnections: number
+  /** As for `CuckooClient`. */
+  readonly connectTimeoutMs?: number | undefined
+  readonly headersTimeoutMs?: number | undefined
   /** Tokens by base URL; a token goes to no other server than the one it is for. Default: none. */
   readonly apiTokens?: Readonly<Record<string, string>> | undefined
   /** As for `Availability`. */

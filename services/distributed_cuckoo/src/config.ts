@@ -1,7 +1,8 @@
 /** The configuration: what the original's command line has, and what it lacks. */
 import { resolve } from 'node:path'
 import { directoryProblems, existingPart, MetricsKeys } from '@cuckoo-distributed/core'
-import { displayUrl, parseBaseUrl, urlProblems } from '@cuckoo-distributed/http'
+import { urlProblems } from '@cuckoo-distributed/http'
+import { requestsPerMinuteKey } from '@cuckoo-distributed/sandbox-client'
 import Type, { type Static } from 'typebox'
 
 const GIB = 2 ** 30
@@ -29,7 +30,8 @@ export const DistributedSchema = Type.Object(
     ReportFormats: Type.Array(Type.String({ pattern: FORMAT_PATTERN }), {
       minItems: 1,
       uniqueItems: true,
-      description: 'Formats to fetch and to serve under /report; json and dropped are always fetched',
+      description:
+        'Formats to fetch and to serve under /report; json and dropped are always fetched; pcap, screenshots and, of a CAPE, payloads and procdump are formats, too',
     }),
     UptimeLogfile: Type.String({ default: '', description: 'File to append the status of all nodes to; empty = none' }),
     ApiToken: Type.String({ default: '', description: 'Bearer token that clients must send; empty = none' }),
@@ -42,8 +44,10 @@ export const DistributedSchema = Type.Object(
     MetricsListen: MetricsKeys.MetricsListen,
     NodeTokens: Type.Record(Type.String({ minLength: 1 }), Type.String({ minLength: 1 }), {
       default: {},
-      description: 'Bearer token of each node that wants one, by its URL; it is sent nowhere else',
+      description:
+        'Token of each node that wants one, by its URL; it is sent nowhere else, to a Cuckoo as `Bearer`, to a CAPE as `Token`',
     }),
+    RequestsPerMinute: requestsPerMinuteKey(4, 'NodeTokens'),
     Interval: Type.Number({ default: 30, minimum: 0.05, description: 'Seconds between two looks at a node' }),
     Threshold: Type.Integer({ default: 500, minimum: 1, description: 'Pending tasks that a node may have' }),
     NodeConcurrency: Type.Integer({ default: 1, minimum: 1, description: 'Requests open at a time to one node' }),
@@ -78,12 +82,6 @@ export const DistributedSchema = Type.Object(
 )
 
 export type DistributedConfig = Readonly<Static<typeof DistributedSchema>>
-
-/** The bearer token that the node at this URL wants, if the configuration has one. */
-export function nodeToken({ NodeTokens }: DistributedConfig, url: string): string | undefined {
-  const own = displayUrl(parseBaseUrl(url))
-  return Object.entries(NodeTokens).find(([known]) => displayUrl(parseBaseUrl(known)) === own)?.[1]
-}
 
 /** What is well-formed and cannot be used all the same. */
 export function configProblems(config: DistributedConfig): string[] {

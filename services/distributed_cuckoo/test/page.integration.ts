@@ -28,7 +28,10 @@ test('the page shows nodes, load and what tasks wait for, and takes hostile text
   const page = await render(t, `${front.url}/`)
   assert.match(page, /<body[^>]* data-state="shown"/)
   assert.doesNotMatch(page, /data-hacked/)
-  assert.match(page, /<tr data-node="lab1"><td>lab1<\/td><td class="up">up<\/td><td class="number">2<\/td>/)
+  assert.match(
+    page,
+    /<tr data-node="lab1"><td>lab1<\/td><td class="up">up<\/td><td>cuckoo<\/td><td class="number">2<\/td>/,
+  )
   assert.match(page, /<td id="pending">1<\/td><td id="processing">1<\/td>/)
   assert.match(page, /&lt;img src=x/)
   assert.match(page, /<p id="problem" role="alert"><\/p>/)

@@ -57,18 +57,33 @@ export function testStore(makeUrl: MakeUrl): void {
 
     test('counts its failures until it answers again', async t => {
       const { store, first } = await withNodes(t)
-      await store.nodes.recordStatus(first.id, { counters: COUNTERS, freeBytes: 7, at: NOW, quarantine: null })
+      await store.nodes.recordStatus(first.id, {
+        counters: COUNTERS,
+        freeBytes: 7,
+        at: NOW,
+        quarantine: null,
+        kind: 'cape',
+      })
       for (const error of ['refused', 'timed out']) {
         await store.nodes.recordFailure(first.id, { state: 'unreachable', error })
       }
       const down = await store.nodes.get('n1')
       assert.deepEqual(
-        [down?.state, down?.failures, down?.lastError, down?.counters, down?.lastSeen],
-        ['unreachable', 2, 'timed out', null, NOW],
+        [down?.state, down?.kind, down?.failures, down?.lastError, down?.counters, down?.lastSeen],
+        ['unreachable', 'cape', 2, 'timed out', null, NOW],
       )
-      await store.nodes.recordStatus(first.id, { counters: COUNTERS, freeBytes: null, at: NOW + 1, quarantine: null })
+      await store.nodes.recordStatus(first.id, {
+        counters: COUNTERS,
+        freeBytes: null,
+        at: NOW + 1,
+        quarantine: null,
+        kind: 'cuckoo',
+      })
       const up = await store.nodes.get('n1')
       assert.deepEqual([up?.state, up?.failures, up?.lastError, up?.counters], ['up', 0, null, COUNTERS])
+      assert.equal(up?.kind, 'cuckoo')
+      const moved = await store.nodes.update('n1', { url: 'http://elsewhere' })
+      assert.equal(moved?.kind, null)
     })
   })
 

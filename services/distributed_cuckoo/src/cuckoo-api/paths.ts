@@ -26,6 +26,11 @@ const again = {
   responses: { ...created, 404: error('No such task'), 500: error('Its sample is gone') },
 }
 
+const kept = (summary: string) => ({
+  summary,
+  responses: { 200: { description: 'What the node has' }, 404: error('Not fetched, none, or not yet') },
+})
+
 const unversioned = {
   '/tasks/create/file': { post: { summary: 'Submits a file', requestBody: cuckooForm, responses: created } },
   '/tasks/create/url': { post: { summary: 'Submits a URL', requestBody: cuckooForm, responses: created } },
@@ -65,6 +70,8 @@ const unversioned = {
       responses: { 200: json('The report'), 404: error('No report, or not yet') },
     },
   },
+  '/pcap/get/{id}': { parameters: [path('id', 'integer')], get: kept('The capture of the network') },
+  '/tasks/screenshots/{id}': { parameters: [path('id', 'integer')], get: kept('An archive of the screenshots') },
   '/tasks/sample/{id}': { parameters: [path('id', 'integer')], get: { ...list, parameters: [] } },
   '/tasks/reschedule/{id}': { parameters: [path('id', 'integer')], get: again },
   '/tasks/reschedule/{id}/{priority}': { parameters: [path('id', 'integer'), path('priority', 'integer')], get: again },

@@ -14,6 +14,9 @@ import { findSection, summaryDocument } from './sections.js'
 /** What some Cuckoo knows (`tasks_report` of 1.2 and 2.0); a format that is not fetched is one that there is no report in. */
 const KNOWN = ['json', 'html', 'maec', 'metadata', 'all', 'dropped', 'package_files']
 
+/** Formats that have a path of their own. */
+const PATHS = { '/pcap/get': 'pcap', '/tasks/screenshots': 'screenshots' }
+
 export function reportRoutes(app: FastifyInstance, context: ServerContext, version: string): void {
   const report = async (request: FastifyRequest<ByFormat>, reply: FastifyReply) => {
     const format = readFormat(context, request.params.format ?? 'json')
@@ -29,6 +32,14 @@ export function reportRoutes(app: FastifyInstance, context: ServerContext, versi
   }
   app.get<ByFormat>(`${version}/tasks/report/:id`, report)
   app.get<ByFormat>(`${version}/tasks/report/:id/:format`, report)
+
+  for (const [path, format] of Object.entries(PATHS)) {
+    app.get<ById>(`${version}${path}/:id`, async (request, reply) => {
+      const task = await findReported(context, request.params.id)
+      if (!context.config.ReportFormats.includes(format)) throw notThere()
+      return sendReport(context, task, format, request, reply)
+    })
+  }
 
   app.get<ById>(`${version}/tasks/summary/:id`, async (request, reply) => {
     const task = await findReported(context, request.params.id)

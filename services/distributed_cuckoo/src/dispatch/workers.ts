@@ -1,7 +1,7 @@
 /** The workers of all nodes. */
 import type { Logger } from '@cuckoo-distributed/core'
 import { Availability } from '@cuckoo-distributed/http'
-import { believedStatus, type CuckooClient } from '@cuckoo-distributed/sandbox-client'
+import { believedStatus, type SandboxClient, sandboxNotices } from '@cuckoo-distributed/sandbox-client'
 import { backOff, linkedController } from '@cuckoo-distributed/wait'
 import type { DistributedConfig } from '../config.js'
 import type { Files } from '../files/files.js'
@@ -83,7 +83,7 @@ export class NodeWorkers {
   /** The new worker begins when the old one has ended, so that a node never has two. */
   #replace(old: Member | undefined, node: Node): Member {
     old?.stop()
-    const client = connectNode(this.#options.config, node.url)
+    const client = connectNode(this.#options.config, node.url, sandboxNotices(this.#options.log))
     const worker = this.#hire(node, client)
     const linked = linkedController(this.#signal)
     const { controller } = linked
@@ -106,7 +106,7 @@ export class NodeWorkers {
     return member
   }
 
-  #hire(node: Node, client: CuckooClient): NodeWorker {
+  #hire(node: Node, client: SandboxClient): NodeWorker {
     const { store, files, config, log, leadership, onChange, patience = PATIENCE } = this.#options
     const nextTurn = () => {
       this.#turn += 1

@@ -75,8 +75,8 @@ export function statusOf(node: Node): string {
 }
 
 function shownNode(node: Node) {
-  const { name, url, machines, enabled } = node
-  return { name, url, machines, enabled, status: statusOf(node) }
+  const { name, url, machines, enabled, kind } = node
+  return { name, url, machines, enabled, status: statusOf(node), kind }
 }
 
 async function machinesOf({ config, store, closing }: ServerContext, name: string, url: string): Promise<Machine[]> {

@@ -37,7 +37,7 @@ const show = status => {
   page('disk').textContent = (status.dist.diskspace.free / 2 ** 30).toFixed(1) + ' GiB'
   page('nodes').replaceChildren(...Object.entries(status.node_states).map(([name, node]) => {
     const load = status.nodes[name] ?? {}
-    const line = row([name, node.state, node.machines, node.in_flight, load.pending, load.running, ago(node.last_seen, now), node.error])
+    const line = row([name, node.state, node.kind, node.machines, node.in_flight, load.pending, load.running, ago(node.last_seen, now), node.error])
     line.dataset.node = name
     line.children[1].className = node.state
     return line
@@ -82,7 +82,7 @@ const html = `<!doctype html>
 </table>
 <h2>Nodes</h2>
 <table>
-<thead><tr><th>name<th>state<th>machines<th>our tasks<th>pending<th>running<th>last seen<th>error</tr></thead>
+<thead><tr><th>name<th>state<th>kind<th>machines<th>our tasks<th>pending<th>running<th>last seen<th>error</tr></thead>
 <tbody id="nodes"></tbody>
 </table>
 <h2>What pending tasks wait for</h2>

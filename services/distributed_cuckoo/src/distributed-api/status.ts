@@ -39,6 +39,7 @@ export function statusRoutes(app: FastifyInstance, { store, files }: ServerConte
           node.name,
           {
             state: statusOf(node),
+            kind: node.kind,
             enabled: node.enabled,
             last_seen: seconds(node.lastSeen),
             error: node.lastError,

@@ -1,13 +1,15 @@
 /** Fetching the results of a task that its node has reported. */
 import { rm } from 'node:fs/promises'
 import { describeError } from '@cuckoo-distributed/core'
-import { type HttpResponse, ServerAwayError } from '@cuckoo-distributed/http'
+import { ServerAwayError } from '@cuckoo-distributed/http'
 import { JsonError } from '@cuckoo-distributed/report-scanner'
+import { EndpointOffError } from '@cuckoo-distributed/sandbox-client'
 import { syncDirectory } from '@cuckoo-distributed/staging'
 import { delay, linkedController } from '@cuckoo-distributed/wait'
 import { ForeignReportError, prepareFolder, storeReport } from '../files/report-file.js'
 import type { Report } from '../store/model.js'
 import type { Fetch } from '../store/store.js'
+import { download, isArtifact } from './download.js'
 import type { Copy, NodeSession } from './session.js'
 import { troubleOf } from './trouble.js'
 
@@ -153,7 +155,9 @@ async function fetchAll(session: NodeSession, { copy, fetch }: Job, folder: stri
       reports.push({ format, size, reason: size === null ? ABSENT : null, retry: false })
     } catch (error: unknown) {
       if (signal.aborted || !isOfNode(error)) throw error
-      reports.push({ format, size: null, reason: describeError(error).slice(0, MAX_REASON), retry: true })
+      // Whoever runs the node has switched it off: that is respected, and the copy does not stay for it.
+      const retry = !(error instanceof EndpointOffError && isArtifact(format))
+      reports.push({ format, size: null, reason: describeError(error).slice(0, MAX_REASON), retry })
     }
   }
   return reports
@@ -167,10 +171,7 @@ async function fetchOne(
 ): Promise<number | null> {
   const { client, config, patience, leadership, onContact } = session
   onContact()
-  const response: HttpResponse | undefined =
-    format === 'dropped'
-      ? await client.dropped(nodeTaskId, {}, signal)
-      : await client.reportAs(nodeTaskId, format, signal)
+  const response = await download(client, nodeTaskId, format, signal)
   if (response === undefined) return null
   const hooks = { onPiece: onContact, beforeRename: () => leadership.look() }
   const expected = { format, limit: config.MaxReport, sha256, patienceMs: patience.reportMs, ...hooks }

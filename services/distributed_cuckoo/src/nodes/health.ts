@@ -54,9 +54,11 @@ export class Health {
     this.#version = version
     this.#counters = { total, pending, running, completed, reported }
     this.#lastAnswer = performance.now()
-    this.#due = this.#lastAnswer + config.Interval * 1000
+    // A status counts where requests are few.
+    this.#due = this.#lastAnswer + Math.max(config.Interval * 1000, 3 * client.intervalMs)
     this.#quarantine = quarantine.error
-    const seen = { counters: this.#counters, freeBytes, at: store.now(), quarantine: quarantine.error }
+    const kind = client.kind ?? null
+    const seen = { counters: this.#counters, freeBytes, at: store.now(), quarantine: quarantine.error, kind }
     await store.nodes.recordStatus(node.id, seen)
     if (this.#shown !== 'up' && quarantine.error === null) log.info({ node: node.name, version }, 'node answers')
     if (this.#shown !== 'quarantined' && quarantine.error !== null) {

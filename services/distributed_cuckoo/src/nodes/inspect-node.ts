@@ -1,8 +1,14 @@
 /** Asking a node what it is: when it is registered, and when its machines are to be read again. */
 import { parseBaseUrl } from '@cuckoo-distributed/http'
-import { CuckooClient, type CuckooStatus } from '@cuckoo-distributed/sandbox-client'
+import {
+  type CuckooServerOptions,
+  type CuckooStatus,
+  rateOf,
+  type SandboxClient,
+  sandboxClient,
+} from '@cuckoo-distributed/sandbox-client'
 import { timeLimit } from '@cuckoo-distributed/wait'
-import { type DistributedConfig, nodeToken } from '../config.js'
+import type { DistributedConfig } from '../config.js'
 import type { Machine } from '../store/model.js'
 import { troubleOf, UnfitNodeError } from './trouble.js'
 
@@ -14,15 +20,25 @@ const MAX_MACHINES = 1000
 const MAX_TAGS = 100
 const MAX_NAME = 255
 
+/** To create, look at twice, fetch with the dropped files, and delete. */
+const REQUESTS_PER_SAMPLE = 6
+
 /** The caller disposes of it. The token that the configuration has for this URL goes with each request. */
-export function connectNode(config: DistributedConfig, url: string): CuckooClient {
-  return new CuckooClient({
+export function connectNode(
+  config: DistributedConfig,
+  url: string,
+  notices: Pick<CuckooServerOptions, 'onKind' | 'onNotice'> = {},
+): SandboxClient {
+  return sandboxClient({
     baseUrl: parseBaseUrl(url),
     verifySsl: config.VerifySSL,
     maxConnections: config.NodeConcurrency,
-    apiToken: nodeToken(config, url),
+    apiTokens: config.NodeTokens,
+    requestsPerMinute: rateOf(config.RequestsPerMinute),
+    requestsPerSample: REQUESTS_PER_SAMPLE,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     headersTimeoutMs: HEADERS_TIMEOUT_MS,
+    ...notices,
   })
 }
 
@@ -38,9 +54,8 @@ export async function inspectNode(
   await using client = connectNode(config, url)
   using limit = timeLimit(signal, INSPECT_MS, new UnfitNodeError('timed out'))
   try {
-    const machines = await readMachines(client, limit.signal)
     refuseOwnCluster(await client.status(limit.signal), storeId)
-    return machines
+    return await readMachines(client, limit.signal)
   } catch (error: unknown) {
     signal.throwIfAborted()
     const reason = troubleOf(error)?.reason
@@ -54,7 +69,7 @@ export function refuseOwnCluster({ instance }: CuckooStatus, storeId: string): v
 }
 
 /** The machines of a node, as far as anybody would want to know of them. */
-export async function readMachines(client: CuckooClient, signal: AbortSignal): Promise<Machine[]> {
+export async function readMachines(client: SandboxClient, signal: AbortSignal): Promise<Machine[]> {
   const machines = await client.listMachines(signal)
   const isLong = (text: string) => text.length > MAX_NAME
   const isHuge = ({ name, platform, tags }: Machine) => {

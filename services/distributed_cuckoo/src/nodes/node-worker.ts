@@ -9,7 +9,7 @@ import { Health } from './health.js'
 import { MachineList } from './machine-list.js'
 import { send } from './send.js'
 import type { NodeSession } from './session.js'
-import { isDoubtful, troubleOf } from './trouble.js'
+import { isDoubtful, restAskedBy, troubleOf } from './trouble.js'
 import { Unconfirmed } from './unconfirmed.js'
 
 /** A node that has not answered a request for this long gets no new tasks planned, whatever comes of the request. */
@@ -61,6 +61,8 @@ export class NodeWorker {
   #given = 0
   #lastTurn = 0
   #busySince: number | undefined
+  /** The node has asked to be left alone until then, by `performance.now`. */
+  #restsUntil = 0
   /** Whether a new task is what the node's trial is to be decided by. */
   #wantsTrial = false
 
@@ -87,7 +89,7 @@ export class NodeWorker {
       id,
       name,
       enabled,
-      up: counters !== undefined && answers && isFree,
+      up: counters !== undefined && answers && isFree && performance.now() >= this.#restsUntil,
       quarantine: quarantine.error,
       machines,
       pending: (counters?.pending ?? 0) + this.#given,
@@ -212,6 +214,12 @@ export class NodeWorker {
   /** Writes down what went wrong and resolves with how long to leave the node alone, in milliseconds. */
   async #pauseAfter(error: unknown): Promise<number> {
     this.#planned = []
+    const restMs = restAskedBy(error)
+    if (restMs !== undefined) {
+      this.#restsUntil = performance.now() + restMs
+      this.#options.onChange()
+      return restMs
+    }
     if (!(await this.#health.fail(error))) {
       this.#trouble.failed(error, 'work for a node failed')
       return OWN_TROUBLE_MS

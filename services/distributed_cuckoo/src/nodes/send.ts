@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs'
 import { describeError } from '@cuckoo-distributed/core'
 import { HttpError, UploadSizeError } from '@cuckoo-distributed/http'
-import { TaskRefusedError } from '@cuckoo-distributed/sandbox-client'
+import { type CreatedTasks, TaskRefusedError } from '@cuckoo-distributed/sandbox-client'
 import { linkedController } from '@cuckoo-distributed/wait'
 import { isOn } from '../store/is-on.js'
 import type { Submission, Task } from '../store/model.js'
@@ -36,16 +36,18 @@ export async function send(session: NodeSession, order: Order, signal: AbortSign
   }
   const submission = await store.dispatch.begin(task.id, node.id, store.now(), task)
   if (submission === undefined) return undefined
-  let nodeTaskId: number
+  let created: CreatedTasks
   try {
-    nodeTaskId = await create(session, order, submission, signal)
+    created = await create(session, order, submission, signal)
   } catch (error: unknown) {
     if (isDoubtful(error) || signal.aborted) throw error
     await notSent(session, task, submission, error)
     return undefined
   }
-  log.debug({ task: task.id, node: node.name, nodeTask: nodeTaskId }, 'task handed to a node')
-  return store.dispatch.accepted(submission.id, nodeTaskId, store.now())
+  const { id, others, remarks } = created
+  log.debug({ task: task.id, node: node.name, nodeTask: id, others }, 'task handed to a node')
+  if (remarks.length > 0) log.info({ task: task.id, node: node.name, remarks }, 'a node has remarks about a task')
+  return store.dispatch.accepted(submission.id, id, store.now(), others)
 }
 
 async function create(
@@ -53,18 +55,18 @@ async function create(
   { task, chooseMachine }: Order,
   submission: Submission,
   signal: AbortSignal,
-) {
+): Promise<CreatedTasks> {
   const { client, files, patience, leadership } = session
   const options = nodeOptions(task, submission.custom, chooseMachine())
   leadership.look()
-  if (task.url !== null) return (await client.createUrlTask({ url: task.url, options }, signal)).id
+  if (task.url !== null) return client.createUrlTask({ url: task.url, options }, signal)
   const path = files.samplePath(task.samplePath ?? '')
   using linked = linkedController(signal)
   const { controller } = linked
   const stalled = () => controller.abort(new StalledUploadError('the node has stopped reading the upload'))
   const open = () => watched(createReadStream(path), patience.uploadMs, stalled)
   const file = { name: task.filename ?? 'sample', size: task.sampleSize ?? 0, open }
-  return (await client.createTask({ ...file, options }, controller.signal)).id
+  return await client.createTask({ ...file, options }, controller.signal)
 }
 
 /** The chunks as they are; calls `stalled` when one is not taken for `ms` milliseconds. */

@@ -1,7 +1,7 @@
 /** What all work with one node shares. */
 import type { Logger } from '@cuckoo-distributed/core'
 import type { Availability } from '@cuckoo-distributed/http'
-import type { CuckooClient } from '@cuckoo-distributed/sandbox-client'
+import type { SandboxClient } from '@cuckoo-distributed/sandbox-client'
 import type { DistributedConfig } from '../config.js'
 import type { Files } from '../files/files.js'
 import type { Node, Submission } from '../store/model.js'
@@ -10,7 +10,7 @@ import type { Quarantine } from './quarantine.js'
 
 export interface NodeSession {
   readonly node: Pick<Node, 'id' | 'name'>
-  readonly client: CuckooClient
+  readonly client: SandboxClient
   /** Tells an outage of the node from the failure of one request. */
   readonly availability: Availability
   readonly quarantine: Quarantine

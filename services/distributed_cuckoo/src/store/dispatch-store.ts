@@ -2,6 +2,7 @@ import { beginFetch, canAmend, finish, isFetching } from './fetching.js'
 import type { NodeTaskState, Report, Submission, Task } from './model.js'
 import { fail, requeue } from './requeueing.js'
 import { stateColumns, type TaskRow, toSubmission, toTask } from './rows.js'
+import { addSiblings, passOn } from './siblings.js'
 import type { DispatchStore, Fetch, Planned, Requeue } from './store.js'
 import type { Db, Tx } from './tables.js'
 import {
@@ -20,7 +21,6 @@ export type Fence = (tx: Tx) => Promise<void>
 export class SqlDispatchStore implements DispatchStore {
   readonly #db: Db
   readonly #keepSamples: boolean
-
   readonly #fence: Fence
 
   /** `fence` may refuse any transaction. */
@@ -84,11 +84,12 @@ export class SqlDispatchStore implements DispatchStore {
     })
   }
 
-  accepted(submissionId: number, nodeTaskId: number, at: number): Promise<Submission | undefined> {
-    return this.#inTurn(submissionId, async (tx, submission, task) => {
+  accepted(id: number, nodeTaskId: number, at: number, others: number[] = []): Promise<Submission | undefined> {
+    return this.#inTurn(id, async (tx, submission, task) => {
       if (submission.state !== 'sending') return submission
       const state = isUnfinished(task) || task.state === 'failed' ? 'accepted' : 'discarding'
       await updateSubmission(tx, submission.id, { state, node_task_id: nodeTaskId })
+      await addSiblings(tx, { ...submission, state }, task, others)
       if (task.state === 'submitting' && task.submission_id === submission.id) {
         await updateTask(tx, task.id, {
           ...stateColumns('processing'),
@@ -111,7 +112,8 @@ export class SqlDispatchStore implements DispatchStore {
   async vanished(submissionId: number, outcome: Requeue): Promise<void> {
     await this.#inTurn(submissionId, async (tx, submission, task) => {
       await tx.deleteFrom('submission').where('id', '=', submission.id).execute()
-      await requeue(tx, submission, task, { ...outcome, keepSample: this.#keepSamples })
+      const isPassedOn = await passOn(tx, submission, task, outcome.error)
+      if (!isPassedOn) await requeue(tx, submission, task, { ...outcome, keepSample: this.#keepSamples })
       await forgetDeleted(tx, task)
     })
   }
@@ -164,6 +166,7 @@ export class SqlDispatchStore implements DispatchStore {
     const failed = await this.#inTurn(submissionId, async (tx, submission, task) => {
       await updateSubmission(tx, submission.id, { state: 'discarding' })
       if (!isUnfinished(task) || task.submission_id !== submission.id) return false
+      if (await passOn(tx, submission, task, error)) return false
       await fail(tx, task, { error, at, keepSample: this.#keepSamples })
       return true
     })

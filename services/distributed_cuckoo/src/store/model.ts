@@ -1,4 +1,5 @@
 /** What the store holds. All times are milliseconds since 1970, UTC, by the clock of the process that wrote them. */
+import type { SandboxKind } from '@cuckoo-distributed/sandbox-client'
 
 export interface Machine {
   readonly name: string
@@ -32,6 +33,8 @@ export interface Node {
   readonly enabled: boolean
   readonly machines: readonly Machine[]
   readonly state: NodeState
+  /** What it was found to be with the last success; null before that. */
+  readonly kind: SandboxKind | null
   readonly lastSeen: number | null
   /** Why the last contact failed, or why it is quarantined; null after a success. */
   readonly lastError: string | null

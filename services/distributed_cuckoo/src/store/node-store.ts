@@ -1,3 +1,4 @@
+import type { SandboxKind } from '@cuckoo-distributed/sandbox-client'
 import type { Insertable, Selectable, Updateable } from 'kysely'
 import { NameTakenError } from './errors.js'
 import type { Machine, Node, NodeCounters } from './model.js'
@@ -80,6 +81,7 @@ export class SqlNodeStore implements NodeStore {
       readonly freeBytes: number | null
       readonly at: number
       readonly quarantine: string | null
+      readonly kind: SandboxKind | null
     },
   ): Promise<void> {
     await this.#db
@@ -88,6 +90,7 @@ export class SqlNodeStore implements NodeStore {
         ...UNSEEN,
         state: seen.quarantine === null ? 'up' : 'quarantined',
         last_error: seen.quarantine,
+        kind: seen.kind,
         last_seen: seen.at,
         counters: JSON.stringify(seen.counters),
         free_bytes: seen.freeBytes,
@@ -168,8 +171,9 @@ function toMachine(row: { readonly name: string; readonly platform: string; read
   return { name: row.name, platform: row.platform, tags: JSON.parse(row.tags) }
 }
 
-function urlColumns(url: string): { url: string; base_url: string } {
-  return { url, base_url: baseUrl(url) }
+/** What is at another URL may be of another kind. */
+function urlColumns(url: string): Pick<NodeRow, 'url' | 'base_url' | 'kind'> {
+  return { url, base_url: baseUrl(url), kind: null }
 }
 
 function baseUrl(url: string): string {

@@ -144,6 +144,7 @@ export function toNode(
     enabled: row.enabled === 1,
     ...more,
     state: row.state,
+    kind: row.kind,
     lastSeen: row.last_seen,
     lastError: row.last_error,
     failures: row.failures,

@@ -3,6 +3,7 @@
  * conditional: one that the state does not allow any more changes nothing and says so (false or undefined), so that a
  * client's DELETE, a second copy's result and a former leader can never undo each other's work.
  */
+import type { SandboxKind } from '@cuckoo-distributed/sandbox-client'
 import type {
   Machine,
   NewTask,
@@ -81,6 +82,7 @@ export interface NodeStore {
       readonly at: number
       /** Why it gets no tasks although it answers; null = it does. */
       readonly quarantine: string | null
+      readonly kind: SandboxKind | null
     },
   ): Promise<void>
   /** The node did not answer as it should; `failures` grows by one, the counters of the last success are dropped. */
@@ -136,9 +138,15 @@ export interface DispatchStore {
   begin(taskId: number, nodeId: number, at: number, planned?: Planned): Promise<Submission | undefined>
   /**
    * The node has the copy under this id: `sending` → `accepted`, its task submitting → processing. When the result is not wanted
-   * any more the submission becomes `discarding` instead. Resolves with the submission as it is now.
+   * any more the submission becomes `discarding` instead. Resolves with the submission as it is now. `others`: what else the node has
+   * made of the same upload; each is a submission of its own, stale, of which one is the current one when this one fails or vanishes.
    */
-  accepted(submissionId: number, nodeTaskId: number, at: number): Promise<Submission | undefined>
+  accepted(
+    submissionId: number,
+    nodeTaskId: number,
+    at: number,
+    others?: readonly number[],
+  ): Promise<Submission | undefined>
   /** How far the node is with the current copy of a task. */
   seen(submissionId: number, state: NodeTaskState): Promise<void>
   /**

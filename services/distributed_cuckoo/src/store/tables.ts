@@ -1,4 +1,5 @@
 /** The tables as the migrations make them. Flags are 0 and 1, as SQLite has no booleans; times are milliseconds since 1970. */
+import type { SandboxKind } from '@cuckoo-distributed/sandbox-client'
 import type { Generated, Kysely, Transaction } from 'kysely'
 import type { NodeState, NodeTaskState, SubmissionState, TaskState } from './model.js'
 
@@ -29,6 +30,7 @@ export interface NodeTable {
   base_url: string
   enabled: number
   state: NodeState
+  kind: SandboxKind | null
   last_seen: number | null
   last_error: string | null
   failures: number

@@ -5,6 +5,7 @@ import { missingReports } from './002-missing-reports.js'
 import { directories } from './003-directories.js'
 import { lease } from './004-lease.js'
 import { operators } from './005-operators.js'
+import { kind } from './006-kind.js'
 import type { Dialect } from './columns.js'
 
 export function migrations(dialect: Dialect): Record<string, Migration> {
@@ -14,5 +15,6 @@ export function migrations(dialect: Dialect): Record<string, Migration> {
     '003-directories': { up: directories },
     '004-lease': { up: (db: Kysely<unknown>) => lease(db, dialect) },
     '005-operators': { up: operators },
+    '006-kind': { up: kind },
   }
 }

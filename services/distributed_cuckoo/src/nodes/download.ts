@@ -1,0 +1,26 @@
+/** What a format is called on a node. */
+import type { HttpResponse } from '@cuckoo-distributed/http'
+import type { Artifact, SandboxClient } from '@cuckoo-distributed/sandbox-client'
+
+/** Formats that are no reports to a node. */
+const ARTIFACTS: readonly Artifact[] = ['pcap', 'payloads', 'procdump', 'screenshots']
+
+/** Resolves with undefined when the node does not have it. */
+export async function download(
+  client: SandboxClient,
+  id: number,
+  format: string,
+  signal: AbortSignal,
+): Promise<HttpResponse | undefined> {
+  const answer = await ask(client, id, format, signal)
+  return answer === 'none' ? undefined : answer
+}
+
+function ask(client: SandboxClient, id: number, format: string, signal: AbortSignal) {
+  if (format === 'dropped') return client.dropped(id, {}, signal)
+  return isArtifact(format) ? client.artifact(id, format, signal) : client.reportAs(id, format, signal)
+}
+
+export function isArtifact(format: string): format is Artifact {
+  return ARTIFACTS.some(artifact => artifact === format)
+}
