@@ -76,7 +76,7 @@ test('never seen, in Cuckoo, waiting for room in Cuckoo, not yet received', asyn
   assert.match(waiting.now.text, /^waits for room in Cuckoo; in the hands of feed_cuckoo/)
   const { code, text } = await where(t, scene, fourth.md5)
   assert.equal(code, 1)
-  assert.match(text, /not yet received, if it was sent: 1 messages wait in "/)
+  assert.match(text, /not yet received, if it was sent: 1 message in "/)
   const byTask = await reportOf(t, scene, '1')
   assert.equal(byTask.found[0]?.lives[0]?.analysis, first.analysisId)
 })

@@ -13,7 +13,7 @@ export const CuckooTokens = Type.Record(Type.String(), Type.String({ minLength: 
 export const CuckooAwayLimit = Type.Integer({
   default: 7 * 86_400,
   minimum: 1,
-  description: 'Seconds after which a message has failed whose Cuckoo was not reached in all that time',
+  description: 'Seconds after which a message fails if its Cuckoo was not reached in all that time',
 })
 
 /**

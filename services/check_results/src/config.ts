@@ -15,7 +15,7 @@ export const CheckResultsSchema = Type.Object(
     ...StageKeys,
     ProducerQueue: Type.String({ minLength: 1, description: 'Queue for finished tasks; parse_and_submit consumes it' }),
     VerifySSL,
-    PrefetchCount: prefetchKey(100, 'Tasks that are watched at a time'),
+    PrefetchCount: prefetchKey(100, 'Tasks watched at a time'),
     WaitBetweenRequests: Type.Number({
       default: 5,
       minimum: 0,
@@ -27,7 +27,7 @@ export const CheckResultsSchema = Type.Object(
       default: 86_400,
       minimum: 1,
       description:
-        'Seconds a task may take until it is reported, its wait in Cuckoo included but not the time in which Cuckoo is away; then the message has failed',
+        'Seconds a task may take until it is reported, including its wait in Cuckoo but not the time in which Cuckoo is away; then the message fails',
     }),
     CuckooAwayLimit,
     AllowedCuckooURLs,

@@ -21,7 +21,7 @@ export const LONGEST_DELAY = 600
 export const OverseerSchema = Type.Object(
   {
     ...BrokerKeys,
-    PrefetchCount: prefetchKey(100, 'Failed messages that are looked at at a time'),
+    PrefetchCount: prefetchKey(100, 'Failed messages in hand at a time'),
     DumpDir: Type.String({
       minLength: 1,
       description: 'Directory for messages that are not tried again; made (mode 0700) if its parent exists',
@@ -36,7 +36,7 @@ export const OverseerSchema = Type.Object(
       minimum: 0,
       maximum: 365 * 86_400,
       description:
-        'Seconds for which a message is tried again whose failure lies in the place and not in the message (a key that CRITs refuses, an API that is off); such tries do not count among `RetryDelays`',
+        'Seconds for which a message is tried again if its failure lies in the place and not in the message (a key that CRITs refuses, an API that is off); such tries do not count among `RetryDelays`',
     }),
     JournalDir: Type.String({
       default: '',

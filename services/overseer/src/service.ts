@@ -27,7 +27,7 @@ import { whereCommand } from './where.js'
 
 export const overseer: ServiceDefinition<OverseerConfig> = {
   name: 'overseer',
-  summary: 'Lets failed messages be tried again after a while, and dumps those that failed too often.',
+  summary: 'Has failed messages tried again after a while, and keeps those that failed too often as files: dumps.',
   schema: OverseerSchema,
   options: {
     resubmitDumped: { type: 'boolean', describe: 'Put every dump back to work and end' },

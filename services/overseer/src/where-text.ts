@@ -1,5 +1,6 @@
 // How `overseer where` tells what it has found to a person.
 import type { PipelineEvent } from '@cuckoo-distributed/core'
+import { counted } from './dumps/terminal.js'
 import type { Life } from './journal/life.js'
 import type { Gap } from './journal/ranges.js'
 
@@ -40,7 +41,7 @@ function lifeLines(life: Life, report: Report): string[] {
     ...(tasks.length > 0 ? [`task ${tasks.join(', ')}`] : []),
   ]
   const depth = now.queue === undefined ? undefined : report.depths[now.queue]
-  const inQueue = depth === undefined ? '' : `; ${depth} messages wait there`
+  const inQueue = depth === undefined ? '' : `; ${counted(depth, 'message')} there`
   const isUntold = now.state === 'queued' && now.queue !== undefined && !report.consumed.includes(now.queue)
   return [
     names.join(', '),
@@ -63,7 +64,7 @@ function notFound({ begin, notReceived }: Report): string {
   const from =
     begin === undefined ? 'the journal is empty' : `the journal begins at ${time(begin)}, what is older is not in it`
   if (waiting.length === 0) return `never seen; ${from}`
-  const where = waiting.map(({ queue, messages }) => `${messages} messages wait in "${queue}"`).join(', ')
+  const where = waiting.map(({ queue, messages = 0 }) => `${counted(messages, 'message')} in "${queue}"`).join(', ')
   return `not yet received, if it was sent: ${where}; ${from}`
 }
 

@@ -113,7 +113,7 @@ test('queues of running services are learned from their events, and so is the ol
     { deadlineMs: 20_000, describe: 'the queue and the sample' },
   )
   assert.match(output, /^queues\/check +0 +1 .*check_results$/m)
-  assert.match(output, /^1 samples are under way; the oldest is an analysis, since /m)
+  assert.match(output, /^1 sample under way; the oldest is an analysis, since /m)
 })
 
 test('a management API that is not there, or refuses, costs nothing but its figures', async t => {

@@ -67,7 +67,7 @@ export const configSchema = Type.Object(
       minimum: 1,
       maximum: 100,
       description:
-        'Messages that download from one Cuckoo and hold report data at a time, and twice as many for all Cuckoos together; the web server of Cuckoo is one thread',
+        'Messages that may download from one Cuckoo and hold report data at a time, and twice as many for all Cuckoos together; the web server of Cuckoo is one thread',
     }),
     CritsURL,
     AllowedCritsURLs,
@@ -84,7 +84,7 @@ export const configSchema = Type.Object(
       default: 0,
       minimum: 0,
       maximum: 60,
-      description: 'Seconds without a new call to CRITs after each call',
+      description: 'Seconds to wait after each call to CRITs before the next one',
     }),
     TmpDir,
     ArchivePassword,

@@ -14,7 +14,7 @@ import { type Dump, listDumps } from './envelope.js'
 import { exportDumps } from './export.js'
 import { chosenDumps, FILTERS, hasFilter, namedDumps, textIn } from './select.js'
 import { detailsOf, inOneLine, inWords } from './show.js'
-import { say, sayJson, timeOf } from './terminal.js'
+import { counted, say, sayJson, timeOf } from './terminal.js'
 
 type DumpsCommand = Extract<ServiceCommands<OverseerConfig>[number], { readonly run: unknown }>
 
@@ -60,7 +60,7 @@ function listCauses(dumps: readonly Dump[], args: Arguments): void {
     if (error !== '') say(`    newest: ${error.slice(0, 300)}`)
     say(`    to do:  ${advice}`)
   }
-  say(causes.length === 0 ? 'no dumps' : `${dumps.length} dumps; times are UTC`)
+  say(causes.length === 0 ? 'no dumps' : `${counted(dumps.length, 'dump')}; times are UTC`)
 }
 
 const show: DumpsCommand = {
@@ -169,7 +169,7 @@ const exportTo: DumpsCommand = {
     const to = resolve(textIn(args, 'to') ?? '')
     const exported = await exportDumps(dir, await meantDumps(dir, args), to)
     for (const name of exported.gone) say(`${name}  has gone meanwhile`)
-    say(`${to}: ${exported.dumps} dumps, ${exported.bytes} bytes`)
+    say(`${to}: ${counted(exported.dumps, 'dump')}, ${exported.bytes} bytes`)
     say(
       `inside: ${exported.keys} with the API key of a user of CRITs, ${exported.samples} with a sample, which may be malware`,
     )

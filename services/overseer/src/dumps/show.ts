@@ -7,7 +7,7 @@ import { adviceFor } from './causes.js'
 import type { Dump } from './envelope.js'
 import { MessageText } from './message-text.js'
 import { subjectOf } from './select.js'
-import { timeOf } from './terminal.js'
+import { counted, timeOf } from './terminal.js'
 
 /** Everything about a dump that may be shown. Throws the errors of the file system. */
 export async function detailsOf(dir: string, dump: Dump) {
@@ -57,7 +57,7 @@ export function inWords(details: Details): string[] {
     ...(service === undefined
       ? ['no failed message']
       : [
-          `failed   ${details.failedAt} in ${service}, from queue ${queue}${attempts === undefined ? '' : `, after ${attempts} tries`}`,
+          `failed   ${details.failedAt} in ${service}, from queue ${queue}${attempts === undefined ? '' : `, after ${counted(attempts, 'try', 'tries')}`}`,
           `code     ${code}`,
           `error    ${error}`,
         ]),

@@ -22,6 +22,11 @@ function escaped(character: string): string {
     .join('')
 }
 
+/** `1 dump`, `2 dumps`. */
+export function counted(count: number, one: string, several = `${one}s`): string {
+  return `${count} ${count === 1 ? one : several}`
+}
+
 /** UTC, to the second. */
 export function timeOf(ms: number): string {
   return new Date(ms).toISOString().replace('T', ' ').slice(0, 19)

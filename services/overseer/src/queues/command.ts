@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { type ServiceCommands, withBroker } from '@cuckoo-distributed/core'
 import { type OverseerConfig, ownQueues } from '../config.js'
 import { listDumps } from '../dumps/envelope.js'
-import { say, sayJson, timeOf } from '../dumps/terminal.js'
+import { counted, say, sayJson, timeOf } from '../dumps/terminal.js'
 import { lookAtQueues, type QueueState } from './looks.js'
 import { ManagementApi } from './management.js'
 import { askForPipeline, type Pipeline } from './pipeline.js'
@@ -48,7 +48,7 @@ function openSamples({ open }: Pipeline): string[] {
   if (open === undefined) return []
   const { count, oldest } = open
   const since = oldest && `; the oldest is ${oldest.analysis}, since ${timeOf(oldest.since)} UTC`
-  return [`${count} samples are under way${since ?? ''}`]
+  return [`${counted(count, 'sample')} under way${since ?? ''}`]
 }
 
 const HEADINGS = ['queue', 'messages', 'consumers', 'change/s', 'unacked', 'in/s', 'out/s', 'service']
