@@ -72,6 +72,19 @@ test('pods end after DrainTime, and may do no more than the restricted standard 
   assert.deepEqual(at(kustomization, 'patches'), [{ path: 'pod.yaml', target: { group: 'apps' } }])
 })
 
+test('pods are asked for their health where their services listen', async () => {
+  const { ports, livenessProbe, readinessProbe } = Object(at(pod, 'containers', '0'))
+  const [port] = list(ports)
+  for (const service of PIPELINE) {
+    assert.equal(at(await configOf(service), 'MetricsListen'), `0.0.0.0:${at(port, 'containerPort')}`)
+  }
+  const asked = [livenessProbe, readinessProbe].map(probe => at(probe, 'httpGet'))
+  assert.deepEqual(
+    asked,
+    ['/livez', '/readyz'].map(path => ({ path, port: at(port, 'name') })),
+  )
+})
+
 test('nobody may connect to the pods, and the policy is for all of them', () => {
   const policy = parsed(`${FOLDER}/network-policy.yaml`)
   const [label] = list(at(kustomization, 'labels'))

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { PipelineEvent } from '@cuckoo-distributed/core'
 import { RUN_ENTRIES } from '../src/journal/index-run.js'
+import { OpenSamples } from '../src/journal/open-samples.js'
 import { gapsBetween } from '../src/journal/ranges.js'
 import { JournalReader } from '../src/journal/reader.js'
 import { Store } from '../src/journal/store.js'
@@ -180,4 +181,23 @@ test('which samples are under way is known after a restart', async t => {
   await store.append([event(5)])
   assert.equal(store.open.count, 3)
   assert.deepEqual(store.open.oldest, { analysis: 'analysis-1', since: START + 1 })
+})
+
+test('which samples are under way, since when, and which of them wait for a shared cause', () => {
+  const open = new OpenSamples(3)
+  const waits = { event: 'waits for its cause', code: 'CRITS_AUTH' }
+  open.add(event(1))
+  open.add(event(2, { event: 'submitted' }))
+  open.add(event(3, waits))
+  open.add(event(4, waits))
+  assert.equal(open.count, 3)
+  open.add(event(5, { ...waits, analysis: 'analysis-2' }))
+  assert.deepEqual([...open.waiting], [['CRITS_AUTH', 2]])
+  open.add(event(6, { event: 'retried', analysis: 'analysis-3' }))
+  assert.deepEqual([...open.waiting], [['CRITS_AUTH', 1]])
+  open.add(event(7, { event: 'dumped', analysis: 'analysis-2' }))
+  assert.deepEqual([...open.waiting], [])
+  assert.deepEqual(open.oldest, { analysis: 'analysis-1', since: START + 1 })
+  open.add(event(8, { event: 'complete', analysis: 'analysis-1' }))
+  assert.deepEqual(open.oldest, { analysis: 'analysis-3', since: START + 3 })
 })
