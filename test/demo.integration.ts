@@ -99,6 +99,17 @@ test('--fail shows four failures, the dump without its secrets, and the way back
   await assertNothingLeft(run)
 })
 
+test('--cape sends the samples through a CAPE, and shows what it finds beyond a Cuckoo', async t => {
+  const run = await startDemo(t, '--cape')
+  assert.equal(await run.exit, 0, run.output())
+  assert.match(run.output(), /^CAPE +http.*a stand-in/m)
+  assert.equal(run.output().match(/Status: Complete/g)?.length, 4)
+  assert.match(run.output(), /config \(\d+\)/)
+  assert.match(run.output(), /ExampleRAT/)
+  assert.match(run.output(), /junk names refuses "delivery-note\.txt"/)
+  await assertNothingLeft(run)
+})
+
 test('files of the command line go to the servers that are named', async t => {
   const crits = await startCrits()
   const cuckoo = await startCuckoo()

@@ -9,6 +9,7 @@ real programs, each a process of its own; Cuckoo and CRITs are stand-ins unless 
 harmless files are made up. Nothing is left running or behind.
 
   --fail               show a sample that fails four times, the dump that it leaves, and its way back to work
+  --cape               a stand-in for CAPE in place of that for Cuckoo, with what CAPE finds beyond it
   --deadline SECONDS   give up after this time (default 120, with a real Cuckoo 3600)
   --help               show this text
 
@@ -43,6 +44,8 @@ export interface DemoArguments {
   /** Paths as they were given. */
   readonly files: readonly string[]
   readonly fail: boolean
+  /** The stand-in is one for CAPE. */
+  readonly cape: boolean
   readonly deadlineMs: number
   /** Undefined: a stand-in. */
   readonly cuckooUrl: string | undefined
@@ -60,6 +63,7 @@ const text = { type: 'string' } as const
 const flag = { type: 'boolean', default: false } as const
 const OPTIONS = {
   fail: flag,
+  cape: flag,
   help: flag,
   deadline: text,
   'cuckoo-url': text,
@@ -81,12 +85,16 @@ export function readArguments(argv: readonly string[]): DemoArguments {
   if (values.fail && (crits !== undefined || cuckooUrl !== undefined)) {
     throw new UsageError('--fail breaks the stand-in for Cuckoo: it does not go together with real servers')
   }
+  if (values.cape && (values.fail || cuckooUrl !== undefined)) {
+    throw new UsageError('--cape is a stand-in of its own: it does not go together with --fail and --cuckoo-url')
+  }
   if (crits !== undefined && files.length !== 1) {
     throw new UsageError('--crits-url needs exactly one FILE: the sample that was analysed')
   }
   const seconds = Number(values.deadline ?? (cuckooUrl === undefined ? 120 : 3600))
   if (!(seconds > 0 && seconds <= 86_400)) throw new UsageError('--deadline must be a number of seconds, at most 86400')
-  return { help: values.help, files, fail: values.fail, deadlineMs: seconds * 1000, cuckooUrl, crits }
+  const { help, fail, cape } = values
+  return { help, files, fail, cape, deadlineMs: seconds * 1000, cuckooUrl, crits }
 }
 
 function parse(argv: readonly string[]) {

@@ -8,6 +8,7 @@ import {
   type CritsStandIn,
   type CuckooStandIn,
   ProcessGuard,
+  startCape,
   startCrits,
   startCuckoo,
   startRabbitMq,
@@ -18,6 +19,8 @@ import { allQueues, type DemoQueues, type ServicesOptions, startServices } from 
 
 /** How long an analysis takes in the stand-in, and how many run at a time. */
 const STAND_IN = { analysisTime: 1500, machines: 2 } as const
+/** What is off as CAPE is shipped, and makes the demo the same as with a Cuckoo. */
+const CAPE = { ...STAND_IN, on: ['cuckoostatus', 'taskdelete'] } as const
 
 /** What every part of the demo has at hand. */
 export interface Stage {
@@ -30,7 +33,7 @@ export interface Scene extends AsyncDisposable, Stage {
   readonly broker: TestBroker
   readonly services: readonly ServiceProcess[]
   readonly options: ServicesOptions
-  /** Undefined when a real one is used. */
+  /** Undefined when a real one is used, or a CAPE. */
   readonly cuckoo: CuckooStandIn | undefined
   /** Undefined when a real one is used. */
   readonly crits: CritsStandIn | undefined
@@ -77,7 +80,8 @@ async function openParts(args: DemoArguments, stage: Stage, closers: Closers): P
     amqp: broker.url,
     queues,
     cuckooUrl: servers.cuckooUrl,
-    cleanup: servers.cuckoo !== undefined,
+    cleanup: args.cuckooUrl === undefined,
+    cape: args.cape,
     critsUrl: servers.critsUrl,
     dumpDir: await temporaryFolder(closers),
     retryDelays: args.fail ? [1, 1, 1] : undefined,
@@ -101,15 +105,17 @@ async function openParts(args: DemoArguments, stage: Stage, closers: Closers): P
 async function openServers(args: DemoArguments, print: Stage['print'], closers: Closers) {
   const crits = args.crits === undefined ? await startCrits() : undefined
   if (crits !== undefined) closers.add(() => crits.close())
-  const cuckoo = args.cuckooUrl === undefined ? await startCuckoo(STAND_IN) : undefined
+  const cuckoo = args.cuckooUrl === undefined && !args.cape ? await startCuckoo(STAND_IN) : undefined
   if (cuckoo !== undefined) closers.add(() => cuckoo.close())
+  const cape = args.cape ? await startCape(CAPE) : undefined
+  if (cape !== undefined) closers.add(() => cape.close())
   const critsUrl = args.crits?.url ?? crits?.url ?? ''
-  const cuckooUrl = args.cuckooUrl ?? cuckoo?.url ?? ''
+  const cuckooUrl = args.cuckooUrl ?? cuckoo?.url ?? cape?.url ?? ''
   const about = {
-    cuckoo: cuckoo ? '  (a stand-in: it runs nothing and makes its report of what is in the file)' : '',
+    cuckoo: cuckoo || cape ? '  (a stand-in: it runs nothing and makes its report of what is in the file)' : '',
     crits: crits ? '  (a stand-in: it speaks the API of CRITs and keeps everything in memory)' : '',
   }
-  print(`Cuckoo    ${new URL(cuckooUrl).origin}${about.cuckoo}`)
+  print(`${cape ? 'CAPE  ' : 'Cuckoo'}    ${new URL(cuckooUrl).origin}${about.cuckoo}`)
   print(`CRITs     ${new URL(critsUrl).origin}${about.crits}`)
   return { crits, cuckoo, critsUrl, cuckooUrl }
 }

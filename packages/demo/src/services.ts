@@ -7,6 +7,8 @@ export interface ServicesOptions extends PipelineParts {
   readonly amqp: string
   /** Whether the tasks are deleted from Cuckoo at the end. */
   readonly cleanup: boolean
+  /** Whether what only CAPE finds is wanted as well. */
+  readonly cape: boolean
   /** The overseer's `RetryDelays`; undefined leaves the default. */
   readonly retryDelays: readonly number[] | undefined
 }
@@ -31,15 +33,19 @@ export async function startServices(options: ServicesOptions): Promise<ServicePr
   }
 }
 
-/** Only keys of the Go suite, `CritsURL`, and `RetryDelays` where asked for. */
+/** Only keys of the Go suite, `CritsURL`, and what was asked for. */
 export function serviceConfigs(options: ServicesOptions): Readonly<Record<(typeof SERVICES)[number], object>> {
-  const { amqp, retryDelays } = options
+  const { amqp, cape, retryDelays } = options
+  const found = ['info', 'signatures', 'behavior', 'dropped', 'configs', 'detections']
   const common = { Amqp: amqp, LogFile: '', LogLevel: 'info' }
   const parts = pipelineConfigs(options)
   return {
     feed_cuckoo: { ...common, ...parts.feed_cuckoo },
     check_results: { ...common, ...parts.check_results, WaitBetweenRequests: 1 },
-    parse_and_submit: { ...common, ...parts.parse_and_submit, PrefetchCount: 20, CuckooCleanup: options.cleanup },
+    parse_and_submit: {
+      ...{ ...common, ...parts.parse_and_submit, PrefetchCount: 20, CuckooCleanup: options.cleanup },
+      ...(cape && { EnabledParsers: found }),
+    },
     overseer: { ...common, ...parts.overseer, ...(retryDelays !== undefined && { RetryDelays: retryDelays }) },
   }
 }

@@ -27,6 +27,8 @@ const wrong: [string, string[], RegExp][] = [
   ['a real CRITs without an analysis', ['--crits-url', 'http://c', '--api-key', 'k', 'f'], /--analysis-id/],
   ['a key without a CRITs', ['--api-key', 'k'], /--api-key/],
   ['a failure on real servers', ['--fail', '--cuckoo-url', 'http://c'], /--fail/],
+  ['a failure of a CAPE', ['--cape', '--fail'], /--cape/],
+  ['a CAPE beside a real Cuckoo', ['--cape', '--cuckoo-url', 'http://c'], /--cape/],
   ['no time at all', ['--deadline', '0'], /--deadline/],
   ['a time that is no number', ['--deadline', 'soon'], /--deadline/],
 ]
