@@ -6,7 +6,7 @@ export { declareQueue, type OwnQueue, stageQueues } from './broker/queues.js'
 export { askReaders } from './broker/readers.js'
 export { SharedCauses } from './broker/shared-causes.js'
 export { Bulkhead, type BulkheadOptions, type Reachable } from './bulkhead.js'
-export type { Arguments, Command, CommandGroup } from './command-line.js'
+export type { Arguments, Command, CommandGroup, Commands } from './command-line.js'
 export { loadConfig } from './config.js'
 export { laterWithSpace } from './disk-full.js'
 export {
@@ -89,4 +89,5 @@ export {
   StageKeys,
 } from './stage-config.js'
 export { type EventName, type Happening, NO_TELEMETRY, type Subject, type Telemetry, waitingFor } from './telemetry.js'
+export { counted, printable, say, sayJson, timeOf } from './terminal.js'
 export { directoryProblems, existingPart, spaceLook } from './usable.js'

@@ -5,6 +5,7 @@ import { linkedController } from '@cuckoo-distributed/wait'
 import type { FastifyInstance } from 'fastify'
 import { apis } from './apis.js'
 import { completeOptions, mergeArguments, options, positionals } from './arguments.js'
+import { commands } from './commands/commands.js'
 import { configProblems, type DistributedConfig, DistributedSchema } from './config.js'
 import { Scheduler } from './dispatch/scheduler.js'
 import { Janitor } from './files/janitor.js'
@@ -19,6 +20,7 @@ export const distributedCuckoo: ProcessDefinition<DistributedConfig> = {
   schema: DistributedSchema,
   options,
   positionals,
+  commands,
   rewrite: completeOptions,
   merge: mergeArguments,
   check: configProblems,

@@ -34,6 +34,14 @@ export function testOperations(makeUrl: MakeUrl): void {
     })
   })
 
+  test('a node that was disabled since a plan was drawn gets no task of it', async t => {
+    const { store, first } = await withNodes(t)
+    const id = await store.tasks.create(TASK, NOW)
+    await store.nodes.update('n1', { enabled: false })
+    assert.equal(await store.dispatch.begin(id, first.id, NOW), undefined)
+    assert.deepEqual(stateOf(await store.tasks.get(id)), ['pending', null, null])
+  })
+
   describe('a task that came to nothing', () => {
     test('has the reason of each try, with its time, and the last twenty only', async t => {
       const { store, first } = await withNodes(t)

@@ -11,11 +11,12 @@ import {
   type QueueLook,
   type RunCommand,
   type ServiceDependencies,
+  say,
+  sayJson,
   withBroker,
 } from '@cuckoo-distributed/core'
 import { timeLimit } from '@cuckoo-distributed/wait'
 import { journalDir, type OverseerConfig } from './config.js'
-import { say, sayJson } from './dumps/terminal.js'
 import { type Answers, type AskAll, askOverseers } from './journal/ask.js'
 import type { Key } from './journal/index-run.js'
 import { placeOf } from './journal/journal.js'

@@ -7,6 +7,7 @@ import { ApiError } from '../server/errors.js'
 import { type Fields, queryOf, readSwitch } from '../server/fields.js'
 import { readFields } from '../server/form.js'
 import type { Machine, Node } from '../store/model.js'
+import { purgeNode } from './purge.js'
 
 const NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/
 
@@ -59,6 +60,14 @@ export function nodeRoutes(app: FastifyInstance, context: ServerContext): void {
     await store.nodes.setMachines(node.id, machines)
     context.wake()
     return { name: node.name, machines }
+  })
+
+  app.post<ByName>('/node/:name/purge', async request => {
+    const fields = await readFields(request)
+    const purge = { fail: readSwitch(fields, 'fail') ?? false, forget: readSwitch(fields, 'forget') ?? false }
+    const node = await store.nodes.update(request.params.name, { enabled: false })
+    if (node === undefined) throw notFound()
+    return { tasks: await purgeNode(context, node, purge), ...purge }
   })
 
   app.delete<ByName>('/node/:name', async (request, reply) => {

@@ -39,6 +39,17 @@ const nodePaths = {
       responses: { 200: none, 404: error('No such node') },
     },
   },
+  '/node/{name}/purge': {
+    parameters: [path('name', 'string')],
+    post: {
+      summary: 'Disables a node and gives its tasks to others',
+      requestBody: form({
+        fail: { type: 'string', description: 'Its tasks fail instead, and their copies are deleted: 1 or 0' },
+        forget: { type: 'string', description: 'It never comes back; what it has is not asked for any more: 1 or 0' },
+      }),
+      responses: { 200: json('The ids of its tasks'), 404: error('No such node') },
+    },
+  },
   '/node/{name}/refresh': {
     parameters: [path('name', 'string')],
     post: {

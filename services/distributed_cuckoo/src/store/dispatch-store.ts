@@ -59,6 +59,7 @@ export class SqlDispatchStore implements DispatchStore {
     return this.#transact(async tx => {
       const task = await lockTask(tx, taskId)
       if (task?.state !== 'pending' || !isAsPlanned(task, planned)) return undefined
+      if (await isDisabled(tx, nodeId)) return undefined
       const attempt = task.attempt + 1
       const insert = tx.insertInto('submission').values({
         task_id: taskId,
@@ -233,4 +234,10 @@ export class SqlDispatchStore implements DispatchStore {
 /** A client may have changed the task since it was planned. */
 function isAsPlanned(task: TaskRow, planned: Planned | undefined): boolean {
   return planned === undefined || (task.requirement === planned.requirement && task.priority === planned.priority)
+}
+
+/** Since it was planned. */
+async function isDisabled(tx: Tx, nodeId: number): Promise<boolean> {
+  const node = await tx.selectFrom('node').select('enabled').where('id', '=', nodeId).executeTakeFirst()
+  return node?.enabled === 0
 }

@@ -125,7 +125,7 @@ export interface TaskStore {
   waitReasons(): Promise<Map<string, string>>
 }
 
-/** What the scheduler and the node workers do. Only the leader calls it. */
+/** What the scheduler and the node workers do. Only the leader calls it, and an operator who purges a node. */
 export interface DispatchStore {
   /** The requirements of pending tasks, each once. The work grows with their number, not with that of the tasks. */
   pendingRequirements(): Promise<string[]>
@@ -133,7 +133,7 @@ export interface DispatchStore {
   nextPending(requirement: string, now: number, limit: number): Promise<Task[]>
   /**
    * pending → submitting on this node. The intent is on disk before the first byte is sent. Undefined when the task is not
-   * pending any more, or not as it was planned.
+   * pending any more or not as it was planned, and when the node is disabled.
    */
   begin(taskId: number, nodeId: number, at: number, planned?: Planned): Promise<Submission | undefined>
   /**

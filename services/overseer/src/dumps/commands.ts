@@ -2,7 +2,16 @@
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
-import { type Arguments, ConfigError, describeError, type ServiceCommands } from '@cuckoo-distributed/core'
+import {
+  type Arguments,
+  ConfigError,
+  counted,
+  describeError,
+  type ServiceCommands,
+  say,
+  sayJson,
+  timeOf,
+} from '@cuckoo-distributed/core'
 import { delay } from '@cuckoo-distributed/wait'
 import type { OverseerConfig } from '../config.js'
 import { requireOwner, sweep } from '../dump-dir.js'
@@ -14,7 +23,6 @@ import { type Dump, listDumps } from './envelope.js'
 import { exportDumps } from './export.js'
 import { chosenDumps, FILTERS, hasFilter, namedDumps, textIn } from './select.js'
 import { detailsOf, inOneLine, inWords } from './show.js'
-import { counted, say, sayJson, timeOf } from './terminal.js'
 
 type DumpsCommand = Extract<ServiceCommands<OverseerConfig>[number], { readonly run: unknown }>
 

@@ -1,13 +1,12 @@
 // One dump in words: what happened at each try, and the message without its secrets.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { InvalidMessageError } from '@cuckoo-distributed/core'
+import { counted, InvalidMessageError, timeOf } from '@cuckoo-distributed/core'
 import { decodeDump } from '../dump-file.js'
 import { adviceFor } from './causes.js'
 import type { Dump } from './envelope.js'
 import { MessageText } from './message-text.js'
 import { subjectOf } from './select.js'
-import { counted, timeOf } from './terminal.js'
 
 /** Everything about a dump that may be shown. Throws the errors of the file system. */
 export async function detailsOf(dir: string, dump: Dump) {

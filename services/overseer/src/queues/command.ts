@@ -1,9 +1,8 @@
 // `overseer queues`: depth, consumers and rates of the queues that are known.
 import { resolve } from 'node:path'
-import { type ServiceCommands, withBroker } from '@cuckoo-distributed/core'
+import { counted, type ServiceCommands, say, sayJson, timeOf, withBroker } from '@cuckoo-distributed/core'
 import { type OverseerConfig, ownQueues } from '../config.js'
 import { listDumps } from '../dumps/envelope.js'
-import { counted, say, sayJson, timeOf } from '../dumps/terminal.js'
 import { lookAtQueues, type QueueState } from './looks.js'
 import { ManagementApi } from './management.js'
 import { askForPipeline, type Pipeline } from './pipeline.js'
