@@ -42,6 +42,27 @@ export function testOperations(makeUrl: MakeUrl): void {
     assert.deepEqual(stateOf(await store.tasks.get(id)), ['pending', null, null])
   })
 
+  test('a task is removed with others only when nothing can come of it any more', async t => {
+    const { store, first } = await withNodes(t)
+    const id = await store.tasks.create(TASK, NOW)
+    const isRemoved = (isDry: boolean) => store.tasks.removeSettled(id, { isDry })
+    assert.equal(await isRemoved(false), false)
+    const submission = must(await store.dispatch.begin(id, first.id, NOW))
+    await store.dispatch.accepted(submission.id, 5, NOW)
+    await store.dispatch.fail(id, 'x', NOW)
+    assert.equal(await isRemoved(false), false, 'its copy may have a result yet')
+    await store.dispatch.failedOnNode(submission.id, 'x', NOW)
+    assert.equal(await isRemoved(true), true)
+    assert.equal((await store.tasks.get(id))?.state, 'failed')
+    assert.equal(await isRemoved(false), true)
+    assert.equal(await store.tasks.get(id), undefined)
+    assert.deepEqual(
+      (await store.files.obsolete(9)).map(({ kind }) => kind),
+      ['reports', 'sample'],
+    )
+    assert.equal(await isRemoved(false), false)
+  })
+
   describe('a task that came to nothing', () => {
     test('has the reason of each try, with its time, and the last twenty only', async t => {
       const { store, first } = await withNodes(t)

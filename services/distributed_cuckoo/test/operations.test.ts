@@ -116,4 +116,27 @@ describe('a task', () => {
     await scene.reaches(id + 1, 'finished')
     refused(await curl(`${url}/v1/tasks/reschedule/${id}`), 404)
   })
+
+  test('is deleted with all that fit, but for those that something may come of', async t => {
+    const { scene, id } = await sceneAtWork(t)
+    const { url } = await serveScene(t, scene)
+    const failed: number[] = []
+    for (const owner of ['me', 'me', 'you']) {
+      const task = await scene.store.tasks.create({ ...NO_OPTIONS, tags: 'nobody', owner }, Date.now())
+      await scene.store.dispatch.fail(task, 'x', Date.now())
+      failed.push(task)
+    }
+    const bulk = async (query: string) => (await curl('-X', 'DELETE', `${url}/task?${query}`)).json
+    refused(await curl('-X', 'DELETE', `${url}/task`), 400, /filter/)
+    refused(await curl('-X', 'DELETE', `${url}/task?limit=3`), 400, /filter/)
+    const mine = failed.slice(0, 2)
+    assert.deepEqual(await bulk('owner=me&dry_run=1'), { tasks: mine, kept: [], dry_run: true })
+    assert.deepEqual(await bulk('owner=me&limit=1'), { tasks: mine.slice(0, 1), kept: [], dry_run: false })
+    assert.deepEqual(await bulk('status=processing'), { tasks: [], kept: [id], dry_run: false })
+    assert.deepEqual(await bulk('finished=1'), { tasks: failed.slice(1), kept: [], dry_run: false })
+    assert.deepEqual(
+      (await scene.store.tasks.list({})).map(task => task.id),
+      [id],
+    )
+  })
 })

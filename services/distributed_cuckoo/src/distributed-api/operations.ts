@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../server/context.js'
 import { ApiError } from '../server/errors.js'
-import { queryOf, readInteger, readSwitch } from '../server/fields.js'
+import { queryOf, readCount, readInteger, readSwitch } from '../server/fields.js'
 import { readFields } from '../server/form.js'
 import { checkRequirement, readPin } from '../server/submission.js'
 import { type ById, findTask, taskNotFound } from '../server/tasks.js'
@@ -16,6 +16,9 @@ const REFUSED = {
   'sample-gone': 'The sample of the task is gone: it is kept with KeepSamples only',
   untidy: 'What the task has left is still being removed; try again',
 } as const
+
+/** Of one request, which is to be answered in time. */
+const MAX_DELETED = 500
 
 export function operationRoutes(app: FastifyInstance, context: ServerContext): void {
   const { store, janitor, wake } = context
@@ -64,5 +67,24 @@ export function operationRoutes(app: FastifyInstance, context: ServerContext): v
     }
     wake()
     return { tasks: rescheduled, refused, dry_run: isDry }
+  })
+
+  app.delete('/task', async request => {
+    const query = queryOf(request)
+    const filter = readFilter(query)
+    // Without one it would be everything there is.
+    if (Object.values(filter).every(value => value === undefined))
+      throw new ApiError(400, 'Say which tasks by a filter')
+    const [isDry, limit] = [readSwitch(query, 'dry_run') ?? false, readCount(query, 'limit') ?? MAX_DELETED]
+    const [deleted, kept]: [number[], number[]] = [[], []]
+    for await (const tasks of pagesOf(store, filter, {})) {
+      for (const { id } of tasks) {
+        if (deleted.length >= Math.min(limit, MAX_DELETED)) return { tasks: deleted, kept, dry_run: isDry }
+        const isOver = await store.tasks.removeSettled(id, { isDry })
+        const ids = isOver ? deleted : kept
+        ids.push(id)
+      }
+    }
+    return { tasks: deleted, kept, dry_run: isDry }
   })
 }

@@ -80,6 +80,17 @@ const taskPaths = {
       ],
       responses: { 200: json('By id'), 400: error('A filter is wrong') },
     },
+    delete: {
+      summary: 'Deletes tasks that fit, if nothing can come of them any more; at most 500 at a time',
+      parameters: [
+        query('status', 'string', 'Only in this state'),
+        query('finished', 'boolean', 'Only finished and failed ones'),
+        ...ofTasks,
+        query('limit', 'integer', 'Most tasks to delete'),
+        query('dry_run', 'boolean', 'Only tells which it would be'),
+      ],
+      responses: { 200: json('The ids, and those that are kept'), 400: error('There is no filter, or a wrong one') },
+    },
     post: {
       summary: 'Submits a file or a URL',
       requestBody: form({ ...taskFields, node }),

@@ -110,6 +110,11 @@ export interface TaskStore {
    * undefined when there is none.
    */
   remove(id: number): Promise<Task | undefined>
+  /**
+   * As `remove`, but only a task that is finished or failed, and of which no node has a copy that may bring a result yet; with `isDry`
+   * it stays. Resolves with whether it was one.
+   */
+  removeSettled(id: number, options: { readonly isDry: boolean }): Promise<boolean>
   /** Changes what is given of a pending task. */
   change(id: number, changes: TaskChanges): Promise<'changed' | 'not-pending' | 'unknown'>
   /**

@@ -8,6 +8,7 @@ import {
   countRows,
   discardCopies,
   forgetDeleted,
+  isUnfinished,
   lockTask,
   markObsolete,
   readTask,
@@ -83,13 +84,20 @@ export class SqlTaskStore implements TaskStore {
       const row = await lockTask(tx, id)
       if (row === undefined || row.state === 'deleted') return undefined
       const task = await readTask(tx, id)
-      await settleTask(tx, row, { state: 'deleted' }, false)
-      await discardCopies(tx, id)
-      await tx.deleteFrom('report').where('task_id', '=', id).execute()
-      await markObsolete(tx, 'reports', String(id))
-      await forgetDeleted(tx, { ...row, state: 'deleted' })
+      await removeRow(tx, row)
       return task
     })
+  }
+
+  async removeSettled(id: number, { isDry }: { readonly isDry: boolean }): Promise<boolean> {
+    const isOver = await this.#withTask(id, async (tx, task) => {
+      if (isUnfinished(task)) return false
+      const copies = tx.selectFrom('submission').select('id').where('task_id', '=', id)
+      if ((await copies.where('state', '!=', 'discarding').limit(1).executeTakeFirst()) !== undefined) return false
+      if (!isDry) await removeRow(tx, task)
+      return true
+    })
+    return isOver === true
   }
 
   change(id: number, changes: TaskChanges): Promise<'changed' | 'not-pending' | 'unknown'> {
@@ -150,6 +158,14 @@ export class SqlTaskStore implements TaskStore {
     const rows = await this.#db.selectFrom('wait_reason').selectAll().execute()
     return new Map(rows.map(({ requirement, reason }) => [requirement, reason]))
   }
+}
+
+async function removeRow(tx: Tx, row: TaskRow): Promise<void> {
+  await settleTask(tx, row, { state: 'deleted' }, false)
+  await discardCopies(tx, row.id)
+  await tx.deleteFrom('report').where('task_id', '=', row.id).execute()
+  await markObsolete(tx, 'reports', String(row.id))
+  await forgetDeleted(tx, { ...row, state: 'deleted' })
 }
 
 type NewTaskRow = ReturnType<typeof newTaskRow>
