@@ -1,6 +1,6 @@
 // How `overseer where` tells what it has found to a person.
 import type { PipelineEvent } from '@cuckoo-distributed/core'
-import { counted } from './dumps/terminal.js'
+import { counted } from '@cuckoo-distributed/core'
 import type { Life } from './journal/life.js'
 import type { Gap } from './journal/ranges.js'
 
