@@ -18,7 +18,7 @@ import type { Moment } from './amqp-tap.js'
 import { failAnalyses } from './cuckoo-cells.js'
 import type { Rig, ServiceName } from './rig.js'
 import type { Cell, Strike } from './run-cell.js'
-import { hurry } from './variant.js'
+import { hurry, runChanged, SHORT_UPLOAD_PAUSE } from './variant.js'
 
 const EACH_REQUEST = 'each of seven requests'
 
@@ -141,7 +141,9 @@ export function httpFault(fault: string, endpoint: EndpointName): Cell {
     moment: endpoint,
     row: EACH_REQUEST,
     mayDouble: endpoint === 'CRITs results' && fault === 'answer lost after storing',
-    async arm(rig) {
+    async arm(rig, { after }) {
+      // A single file that fails is tried again after ten minutes.
+      if (endpoint === 'CRITs upload') after(await runChanged(rig, 'parse_and_submit', SHORT_UPLOAD_PAUSE))
       // A status is used for five seconds; a new process has none.
       if (endpoint === 'Cuckoo status') await rig.services.feed_cuckoo.end('SIGTERM')
       return struck(rig, ENDPOINTS[endpoint], rule)

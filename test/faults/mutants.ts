@@ -77,7 +77,7 @@ export const MUTATIONS: readonly Mutation[] = [
       [
         'services/overseer/src/oversee.ts',
         WRITE_DUMP,
-        'return done(async () => { await options.dumps.write(file, encodeDump(failed, headers), context.waiting, delivery.body.length) })',
+        'return done({ afterwards: async () => { await options.dumps.write(file, encodeDump(failed, headers), context.waiting, delivery.body.length) } })',
       ],
     ],
     cell: dumpDirFails('gone', 'SIGKILL'),

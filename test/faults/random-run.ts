@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ACTIONS, type ActionName, ENDPOINTS, HTTP_FAULTS, repair, script } from './actions.js'
 import { type Rig, SERVICES } from './rig.js'
 import type { Cell } from './run-cell.js'
+import { runChanged, SHORT_UPLOAD_PAUSE } from './variant.js'
 
 export interface RandomRun {
   readonly samples: number
@@ -22,7 +23,9 @@ export function randomCell({ samples, faults, pauseMs, brokerFaults }: RandomRun
     mayDouble: true,
     mayDump: true,
     deadlineMs: 300_000,
-    async arm(rig, { random }) {
+    async arm(rig, { random, after }) {
+      // A single file that fails is tried again after ten minutes.
+      after(await runChanged(rig, 'parse_and_submit', SHORT_UPLOAD_PAUSE))
       return async () => {
         const brokerTurns = new Set(Array.from({ length: brokerFaults }, () => Math.floor(random() * faults)))
         for (let turn = 0; turn < faults; turn += 1) {
