@@ -25,6 +25,9 @@ export interface CommandGroup<Run> {
 
 export type Commands<Run> = readonly (Command<Run> | CommandGroup<Run>)[]
 
+/** Makes what the program needs to start, so that it has no configuration yet; resolves with the exit code. */
+export type SetUpCommand = Command<(args: Arguments) => Promise<number>>
+
 export interface CommandLine<Run> {
   /** Name of the executable. */
   readonly name: string
@@ -34,6 +37,7 @@ export interface CommandLine<Run> {
   /** Arguments of the plain start without a name, in their order; each may be left out. */
   readonly positionals?: Readonly<Record<string, PositionalOptions>>
   readonly commands?: Commands<Run>
+  readonly setUps?: readonly SetUpCommand[]
   /** Rewrites the command line before it is parsed. */
   rewrite?(argv: readonly string[]): string[]
 }
@@ -42,6 +46,8 @@ export interface Parsed<Run> {
   readonly args: Arguments
   /** Undefined for a plain start. */
   readonly command: Command<Run> | undefined
+  /** One in place of a start and of a command. */
+  readonly setUp: SetUpCommand | undefined
 }
 
 const CHECK_OPTIONS: Readonly<Record<string, Options>> = {
@@ -55,9 +61,10 @@ const CHECK_OPTIONS: Readonly<Record<string, Options>> = {
 
 /** Parses the arguments of this process. Throws ConfigError; `--help` and `--version` end the process. */
 export async function parseCommandLine<Run>(line: CommandLine<Run>): Promise<Parsed<Run>> {
-  const { name, summary, positionals = {}, options = {}, commands = [] } = line
+  const { name, summary, positionals = {}, options = {}, commands = [], setUps = [] } = line
   const argv = process.argv.slice(2)
   let command: Command<Run> | undefined
+  let setUp: SetUpCommand | undefined
   const parser = yargs(line.rewrite?.(argv) ?? argv)
     .scriptName(name)
     // The Go suite's flags have one dash: `-config` is not `-c -o -n …`.
@@ -85,7 +92,12 @@ export async function parseCommandLine<Run>(line: CommandLine<Run>): Promise<Par
       command = chosen
     })
   }
-  return { args: await parser.parseAsync(), command }
+  for (const each of setUps) {
+    add(parser, each, chosen => {
+      setUp = chosen
+    })
+  }
+  return { args: await parser.parseAsync(), command, setUp }
 }
 
 /** What yargs says of arguments, as a person would. */

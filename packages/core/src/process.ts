@@ -3,7 +3,7 @@ import { realpathSync } from 'node:fs'
 import type { TObject, TSchema } from 'typebox'
 import type { Options, PositionalOptions } from 'yargs'
 import { BrokerRefusedError } from './broker/refusal.js'
-import { type Arguments, type Commands, parseCommandLine } from './command-line.js'
+import { type Arguments, type Commands, parseCommandLine, type SetUpCommand } from './command-line.js'
 import { findConfigFile, loadConfig, noConfigFile } from './config.js'
 import { ConfigError, describeError } from './errors.js'
 import { createLogger, type LogConfig, type LogFile, type Logger, openLogFile } from './logger.js'
@@ -26,6 +26,8 @@ export interface ProcessDefinition<C extends object> {
   readonly positionals?: Readonly<Record<string, PositionalOptions>>
   /** To be done in place of `run`. Their log lines go to standard error, since standard output is for what they say. */
   readonly commands?: Commands<ProcessDefinition<C>['run']>
+  /** To be done before there is a configuration. */
+  readonly setUps?: readonly SetUpCommand[]
   /** Rewrites the command line before it is parsed. */
   rewrite?(argv: readonly string[]): string[]
   /**
@@ -71,7 +73,8 @@ export async function runProcess<C extends object>(definition: ProcessDefinition
 function ignore(): void {}
 
 async function start<C extends object>(definition: ProcessDefinition<C>): Promise<number> {
-  const { args, command } = await parseCommandLine(definition)
+  const { args, command, setUp } = await parseCommandLine(definition)
+  if (setUp) return await setUp.run(args)
   const isCheck = args['check-config'] === true
   const { source, config, advice, unusable } = await configure(definition, args)
   if (isCheck) for (const warning of advice) process.stdout.write(`warning: ${warning}\n`)

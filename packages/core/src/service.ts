@@ -11,7 +11,7 @@ import { declareQueues, type OwnQueue } from './broker/queues.js'
 import { SharedCauses } from './broker/shared-causes.js'
 import { Silence } from './broker/silence.js'
 import { tlsFiles, tlsProblems } from './broker/tls.js'
-import type { Arguments, Command, CommandGroup } from './command-line.js'
+import type { Arguments, Command, CommandGroup, SetUpCommand } from './command-line.js'
 import { drainInTime, untilAborted } from './drain.js'
 import { describeError } from './errors.js'
 import type { Logger } from './logger.js'
@@ -71,6 +71,8 @@ export interface ServiceDefinition<C extends BrokerConfig> {
   open(config: Readonly<C>, dependencies: ServiceDependencies): Promise<OpenService>
   /** To be done in place of consuming. */
   readonly commands?: ServiceCommands<C>
+  /** As for `ProcessDefinition`. */
+  readonly setUps?: readonly SetUpCommand[]
   /** Something to do in place of consuming, when the options of the plain start ask for it; resolves with the exit code. */
   command?(config: Readonly<C>, args: Arguments): ((dependencies: ServiceDependencies) => Promise<number>) | undefined
 }
@@ -85,6 +87,7 @@ export async function runService<C extends BrokerConfig>(definition: ServiceDefi
     schema: definition.schema,
     ...(definition.options && { options: definition.options }),
     commands: (definition.commands ?? []).map(command => asProcessCommand(definition, command)),
+    ...(definition.setUps && { setUps: definition.setUps }),
     check: config => [...checkBroker(config), ...(definition.check?.(config) ?? [])],
     advise: config => definition.advise?.(config) ?? [],
     looks: config => [...brokerLooks(config, definition.queues(config)), ...(definition.looks?.(config) ?? [])],

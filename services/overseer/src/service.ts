@@ -15,6 +15,7 @@ import { DumpWriter } from './dump.js'
 import { eachMinute, makeDumpDir, requireOwner, sweep } from './dump-dir.js'
 import { dumpCommands } from './dumps/commands.js'
 import { dumpFigures, sampleFigures } from './figures.js'
+import { initCommand } from './init/command.js'
 import { Journal } from './journal/journal.js'
 import { Store } from './journal/store.js'
 import { Notices } from './notices.js'
@@ -39,6 +40,7 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
     },
   },
   commands: [whereCommand, dumpCommands, queuesCommand],
+  setUps: [initCommand],
   queues: ownQueues,
   failedQueue: config => config.ConsumerQueue,
   check: unusable,
