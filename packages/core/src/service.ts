@@ -1,6 +1,5 @@
 // runService: a definition becomes a consuming process.
 import { hostname } from 'node:os'
-import type { Options } from 'yargs'
 import { parseBrokers, showBrokers } from './broker/address.js'
 import { BrokerConnection, type BrokerConnectionOptions } from './broker/connection.js'
 import { Consumer } from './broker/consumer.js'
@@ -11,7 +10,7 @@ import { declareQueues, type OwnQueue } from './broker/queues.js'
 import { SharedCauses } from './broker/shared-causes.js'
 import { Silence } from './broker/silence.js'
 import { tlsFiles, tlsProblems } from './broker/tls.js'
-import type { Arguments, Command, CommandGroup, SetUpCommand } from './command-line.js'
+import type { Arguments, Command, CommandGroup } from './command-line.js'
 import { drainInTime, untilAborted } from './drain.js'
 import { describeError } from './errors.js'
 import type { Logger } from './logger.js'
@@ -20,7 +19,7 @@ import type { Figure } from './metrics/figures.js'
 import { Metrics } from './metrics/metrics.js'
 import { serveMetrics } from './metrics/server.js'
 import { serviceFigures, unreadyReasons, type Watched } from './metrics/service.js'
-import { type ProcessDefinition, type ProcessEnvironment, runProcess, type SchemaOf } from './process.js'
+import { type ProcessDefinition, type ProcessEnvironment, runProcess } from './process.js'
 import type { BoundStage } from './stage.js'
 import type { BrokerConfig } from './stage-config.js'
 import { type Telemetry, telemetryOf } from './telemetry.js'
@@ -51,18 +50,12 @@ export type BrokerAccess = Pick<BrokerConnectionOptions, 'addresses' | 'tls' | '
 export type RunCommand<C> = (config: Readonly<C>, dependencies: ServiceDependencies, args: Arguments) => Promise<number>
 export type ServiceCommands<C> = readonly (Command<RunCommand<C>> | CommandGroup<RunCommand<C>>)[]
 
-export interface ServiceDefinition<C extends BrokerConfig> {
-  readonly name: string
-  readonly summary: string
-  readonly schema: SchemaOf<C>
-  readonly options?: Readonly<Record<string, Options>>
+export interface ServiceDefinition<C extends BrokerConfig>
+  extends Pick<ProcessDefinition<C>, 'name' | 'summary' | 'schema' | 'options' | 'setUps' | 'check' | 'advise'> {
   /** Queues that the configuration names; they are declared on every connection. */
   queues(config: Readonly<C>): readonly OwnQueue[]
   /** Where failed messages go. */
   failedQueue(config: Readonly<C>): string
-  /** As for `ProcessDefinition`. */
-  check?(config: Readonly<C>): string[]
-  advise?(config: Readonly<C>): string[]
   /** As for `ProcessDefinition`, beside the broker. */
   looks?(config: Readonly<C>): readonly Look[]
   /** Where it makes files, by key: it is not ready without them. */
@@ -71,8 +64,6 @@ export interface ServiceDefinition<C extends BrokerConfig> {
   open(config: Readonly<C>, dependencies: ServiceDependencies): Promise<OpenService>
   /** To be done in place of consuming. */
   readonly commands?: ServiceCommands<C>
-  /** As for `ProcessDefinition`. */
-  readonly setUps?: readonly SetUpCommand[]
   /** Something to do in place of consuming, when the options of the plain start ask for it; resolves with the exit code. */
   command?(config: Readonly<C>, args: Arguments): ((dependencies: ServiceDependencies) => Promise<number>) | undefined
 }
