@@ -6,7 +6,7 @@ export { declareQueue, type OwnQueue, stageQueues } from './broker/queues.js'
 export { askReaders } from './broker/readers.js'
 export { SharedCauses } from './broker/shared-causes.js'
 export { Bulkhead, type BulkheadOptions, type Reachable } from './bulkhead.js'
-export type { Arguments, Command, CommandGroup, Commands } from './command-line.js'
+export type { Arguments, Command, CommandGroup, Commands, SetUpCommand } from './command-line.js'
 export { loadConfig } from './config.js'
 export { laterWithSpace } from './disk-full.js'
 export {
