@@ -34,7 +34,7 @@ const stranger = fc.oneof(
 function genuine(properties: Readonly<Record<string, object>>): Record<string, unknown> {
   const entries = Object.entries(properties).map(([key, schema]) => {
     const type = 'type' in schema ? schema.type : undefined
-    if ('default' in schema && schema.default !== '') return [key, schema.default]
+    if ('default' in schema && (schema.default !== '' || 'pattern' in schema)) return [key, schema.default]
     return [key, type === 'array' ? ['json'] : `amqp://u:${SECRET}@h`]
   })
   return Object.fromEntries(entries)

@@ -81,5 +81,6 @@ export async function canMount(): Promise<boolean> {
 async function mountSmall(dir: string, after: Run['after']): Promise<void> {
   await mkdir(dir, { recursive: true })
   await run('mount', ['-t', 'tmpfs', '-o', `size=${FILE_SYSTEM_BYTES},mode=700`, 'tmpfs', dir])
-  after(() => run('umount', [dir]))
+  // The overseer may have its journal there, open until it ends.
+  after(() => run('umount', ['--lazy', dir]))
 }

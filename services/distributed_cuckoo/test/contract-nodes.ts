@@ -42,7 +42,7 @@ export function testNodes(serve: Serve): void {
     const node = await fakeNode(t)
     const { url: server } = await serve(t)
     const bad = (url: string) => curl(`${server}/node`, '-F', 'name=bad', '-F', `url=${url}`)
-    refused(await bad('http://127.0.0.1:1/'), 404, /^Invalid Cuckoo node \(bad\): refused$/)
+    refused(await bad('http://127.0.0.1:1/'), 404, /^Invalid Cuckoo node \(bad\): connection refused$/)
     for (const answer of [
       [200, '<html>'],
       [200, '{}'],
@@ -108,7 +108,7 @@ export function testNodes(serve: Serve): void {
   test('what does not exist is refused as JSON', async t => {
     const { url: server } = await serve(t)
     refused(await curl('-XPATCH', `${server}/node`), 405)
-    refused(await curl('-XDELETE', `${server}/task`), 405)
+    refused(await curl('-XPATCH', `${server}/task`), 405)
     for (const path of ['/node/', '/nope', '/task/', '/task/99', '/task/abc', '/task/-1', '/report/7']) {
       refused(await curl(server + path), 404)
     }

@@ -40,7 +40,7 @@ describe('a node that goes away', () => {
     await scene.allReach(later, 'finished')
     const node = await scene.store.nodes.get('lost')
     assert.equal(node?.state, 'unreachable')
-    assert.equal(node?.lastError, 'refused')
+    assert.equal(node?.lastError, 'connection refused')
     assert.equal(node?.enabled, true)
     await lost.up()
     await scene.allReach(ids, 'finished')

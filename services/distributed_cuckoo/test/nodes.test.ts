@@ -173,7 +173,8 @@ test('a disabled node drains as long as it has a task of ours, and is listed onl
   assert.deepEqual([await shown('/node'), await shown('/node?all=1')], [['n1 new'], ['n1 new']])
   await app.inject({ method: 'DELETE', url: '/node/n1' })
   assert.deepEqual([await shown('/node'), await shown('/node?all=1')], [[], ['n1 disabled']])
-  const { id = 0 } = (await scene.store.nodes.get('n1')) ?? {}
+  const { id = 0 } = (await scene.store.nodes.update('n1', { enabled: true })) ?? {}
   await scene.store.dispatch.begin(await scene.addTask('MZ'), id, Date.now())
+  await app.inject({ method: 'DELETE', url: '/node/n1' })
   assert.deepEqual([await shown('/node?all=0'), await shown('/node?all=1')], [[], ['n1 draining']])
 })
