@@ -15,7 +15,7 @@ export interface Figures {
   /** Open file descriptors, sockets among them. */
   readonly descriptors: number
   readonly sockets: number
-  /** Timers, sockets and requests that Node keeps the process alive for. */
+  /** Timers, sockets and requests that Node keeps the process alive for, the fewest within a second. */
   readonly resources: number
 }
 
@@ -26,7 +26,12 @@ process.on('SIGUSR2', async () => {
     await new Promise(resolve => setImmediate(resolve))
   }
   const { heapUsed, external } = process.memoryUsage()
-  const resources = process.getActiveResourcesInfo().length
+  // Requests come and go; what stays is there at every look.
+  let resources = Infinity
+  for (let look = 0; look < 20; look += 1) {
+    resources = Math.min(resources, process.getActiveResourcesInfo().length)
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
   process.stdout.write(JSON.stringify({ level: 'info', msg: 'figures', heapUsed, external, resources }) + '\\n')
 })`
 
