@@ -113,7 +113,7 @@ export function testNodes(serve: Serve): void {
       refused(await curl(server + path), 404)
     }
     const options = await curl('-XOPTIONS', '-D', '-', '-o', '/dev/null', `${server}/task`)
-    assert.match(options.text, /allow: GET, HEAD, POST, OPTIONS/i)
+    assert.match(options.text, /allow: GET, HEAD, POST, DELETE, OPTIONS/i)
   })
 
   test('a cluster is no node of its own', async t => {
