@@ -4,7 +4,7 @@ import { finished } from 'node:stream/promises'
 import { Sandbox } from '../cuckoo/sandbox.js'
 import type { CuckooRequest } from '../cuckoo/send.js'
 import type { CuckooViolation } from '../cuckoo/stand-in.js'
-import type { CuckooTask, TaskStatus } from '../cuckoo/task.js'
+import { type CuckooTask, knownTask, type TaskStatus } from '../cuckoo/task.js'
 import { FaultScript, type HttpFault, Outage, playFault } from '../faults.js'
 import { reset } from '../reset.js'
 import { Access } from './access.js'
@@ -77,12 +77,12 @@ export class CapeStandIn implements AsyncDisposable {
 
   /** Moves a task to a status at once. Throws RangeError for an unknown id. */
   move(id: number, status: TaskStatus, error?: string): void {
-    this.#sandbox.move(this.#task(id), status, error)
+    this.#sandbox.move(knownTask(this.#sandbox.tasks, id), status, error)
   }
 
   /** What a restart does to a running task: it is recovered, and a new one has the same file, options and `custom`. */
   reschedule(id: number): CuckooTask {
-    const task = this.#task(id)
+    const task = knownTask(this.#sandbox.tasks, id)
     this.#sandbox.move(task, 'recovered')
     const next = this.#sandbox.add(task)
     this.#facts.set(next, this.#facts.get(task) ?? { user: '', tlp: null, tagsTasks: null })
@@ -92,25 +92,25 @@ export class CapeStandIn implements AsyncDisposable {
   /** As `reschedule`, but by `/tasks/reschedule/<id>/`, which notes the new id in `custom` of the old task. */
   rescheduleByApi(id: number): CuckooTask {
     const next = this.reschedule(id)
-    Object.assign(this.#task(id), { custom: `Recovery_${next.id}` })
+    Object.assign(knownTask(this.#sandbox.tasks, id), { custom: `Recovery_${next.id}` })
     return next
   }
 
   /** Removes the folder of an analysis; the row stays. */
   lose(id: number): void {
-    this.#lost.add(this.#task(id))
+    this.#lost.add(knownTask(this.#sandbox.tasks, id))
   }
 
   /** Gives a task a TLP. */
   mark(id: number, tlp: string): void {
-    const task = this.#task(id)
+    const task = knownTask(this.#sandbox.tasks, id)
     const facts = this.#facts.get(task) ?? { user: '', tagsTasks: null }
     this.#facts.set(task, { ...facts, tlp })
   }
 
   /** Removes a task as if someone else had deleted it. */
   vanish(id: number): void {
-    this.#sandbox.remove(this.#task(id))
+    this.#sandbox.remove(knownTask(this.#sandbox.tasks, id))
   }
 
   /** An administrator switches an endpoint. */
@@ -137,12 +137,6 @@ export class CapeStandIn implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  #task(id: number): CuckooTask {
-    const task = this.#sandbox.tasks.get(id)
-    if (task === undefined) throw new RangeError(`the stand-in has no task ${id}`)
-    return task
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -10,7 +10,7 @@ import type { PythonValue } from './python-json.js'
 import { answerRequest } from './routes.js'
 import { Sandbox, type SandboxOptions } from './sandbox.js'
 import { type CuckooRequest, sendAnswer } from './send.js'
-import type { CuckooTask, TaskStatus } from './task.js'
+import { type CuckooTask, knownTask, type TaskStatus } from './task.js'
 
 /** Bytes of a disk as `/cuckoo/status` shows them. */
 export interface Diskspace {
@@ -119,7 +119,7 @@ export class CuckooStandIn implements AsyncDisposable {
 
   /** Moves a task to a status at once, e.g. from `running` to `failed_analysis`. Throws RangeError for an unknown id. */
   move(id: number, status: TaskStatus, error?: string): void {
-    this.#sandbox.move(this.#task(id), status, error)
+    this.#sandbox.move(knownTask(this.#sandbox.tasks, id), status, error)
   }
 
   /** Puts tasks of other people there, reported at these times and without reports; they are no `submissions`. */
@@ -132,14 +132,14 @@ export class CuckooStandIn implements AsyncDisposable {
    * and options. Returns the new task. Throws RangeError for an unknown id.
    */
   reschedule(id: number): CuckooTask {
-    const task = this.#task(id)
+    const task = knownTask(this.#sandbox.tasks, id)
     this.#sandbox.move(task, 'recovered')
     return this.#sandbox.add(task)
   }
 
   /** Removes a task and its files as if someone else had deleted it. Throws RangeError for an unknown id. */
   vanish(id: number): void {
-    this.#sandbox.remove(this.#task(id))
+    this.#sandbox.remove(knownTask(this.#sandbox.tasks, id))
   }
 
   /** `cuckoo clean`: all tasks are gone and ids begin at 1 again. */
@@ -167,12 +167,6 @@ export class CuckooStandIn implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  #task(id: number): CuckooTask {
-    const task = this.#sandbox.tasks.get(id)
-    if (task === undefined) throw new RangeError(`the stand-in has no task ${id}`)
-    return task
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -146,3 +146,10 @@ function optionsJson(options: string): PythonValue {
     pairs.map(pair => [pair.slice(0, pair.indexOf('=')).trim(), pair.slice(pair.indexOf('=') + 1).trim()]),
   )
 }
+
+/** Throws RangeError for an unknown id. */
+export function knownTask(tasks: ReadonlyMap<number, CuckooTask>, id: number): CuckooTask {
+  const task = tasks.get(id)
+  if (task === undefined) throw new RangeError(`the stand-in has no task ${id}`)
+  return task
+}
