@@ -8,6 +8,9 @@ const MAX_RETRY_AFTER_MS = 5 * 60_000
 
 const FRESH_MS = 30_000
 
+/** So many items of one server that fail one after another are no accident. */
+const FAILURES_IN_A_ROW = 3
+
 /** A call that succeeds whenever the server is well, whatever is wrong with the items that it is asked about. */
 export type Control = (signal: AbortSignal) => Promise<unknown>
 
@@ -36,6 +39,8 @@ export class Availability {
   readonly #options: AvailabilityOptions
   readonly #waits: BackOff
   #down = false
+  /** Items that have failed while the server was well, and none was answered between. */
+  #failures = 0
   #shown: 'up' | 'down' = 'up'
   /** The last thing that was heard of the server was an answer. */
   #well = false
@@ -61,6 +66,11 @@ export class Availability {
   get isWell(): boolean {
     const freshMs = this.#options.freshMs?.() ?? FRESH_MS
     return !this.#down && performance.now() - this.#heardAt < freshMs
+  }
+
+  /** Its control call succeeds, but the last items all failed, and it did not say what is wrong with them. Ends with one that is answered. */
+  get isFailing(): boolean {
+    return this.#failures >= FAILURES_IN_A_ROW
   }
 
   /** As `whenUp`, but asks a server that is not known to be well before anybody relies on it. */
@@ -127,6 +137,7 @@ export class Availability {
       try {
         const result = await call(signal)
         this.reportUp()
+        this.#failures = 0
         return result
       } catch (error: unknown) {
         signal.throwIfAborted()
@@ -135,6 +146,7 @@ export class Availability {
         }
         const fault = faultOf(error)
         if (error instanceof HttpError || fault !== 'own') this.reportUp()
+        if (wasWell && fault === 'doubtful') this.#failures += 1
         if (wasWell || fault === 'own') throw error
         await delay(this.#waits.next(), signal)
       }
@@ -165,11 +177,7 @@ export class Availability {
 
   #startRound() {
     const prober = new AbortController()
-    const ended = this.#probeUntilUp(prober.signal).finally(() => {
-      if (this.#round === round) this.#round = undefined
-    })
-    const round = { prober, ended }
-    return round
+    return { prober, ended: this.#probeUntilUp(prober.signal) }
   }
 
   #stopRound(): void {
@@ -202,6 +210,8 @@ export class Availability {
       if (!(error instanceof HttpError)) throw error
     }
     this.#heardAt = performance.now()
+    // One that was away is not trusted for that.
+    if (!this.#down) this.#well = true
     return true
   }
 

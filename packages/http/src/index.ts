@@ -1,6 +1,7 @@
 export { Availability, type AvailabilityOptions, type Control, ServerAwayError } from './availability.js'
 export { HttpClient, type HttpClientOptions, type RequestOptions } from './client.js'
 export { allowedUrls, VerifySSL } from './config.js'
+export { AddressRefusedError, type AddressRule } from './connector.js'
 export {
   BodyTooLargeError,
   CertificateError,

@@ -29,7 +29,7 @@ export class UploadSizeError extends Error {
   override readonly name = 'UploadSizeError'
 
   constructor(size: number, actual: string) {
-    super(`the file to upload was said to have ${size} bytes but has ${actual}`)
+    super(`the file to upload should have ${size} bytes but has ${actual}`)
   }
 }
 

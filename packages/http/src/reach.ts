@@ -30,12 +30,12 @@ export async function reachProblems(options: ReachOptions, signal: AbortSignal):
   }
 }
 
-const SPEAKS_TLS = 'the port speaks TLS: write https://'
+const SPEAKS_TLS = 'the port uses TLS: write https://'
 
 const WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nobody listens there: wrong port, or the server is not running',
-  ENOTFOUND: 'there is no host of this name',
-  EAI_AGAIN: 'the name of the host cannot be looked up at present',
+  ENOTFOUND: 'there is no host with this name',
+  EAI_AGAIN: 'the host name cannot be resolved at present',
   EHOSTUNREACH: 'the host cannot be reached',
   ENETUNREACH: 'the network of the host cannot be reached',
 }
@@ -54,9 +54,9 @@ function reachProblem(error: unknown, baseUrl: URL): string {
   if (error instanceof TimeoutError) return 'it does not answer: a firewall, a wrong address, or a server that hangs'
   if (error instanceof NetworkError) {
     if (baseUrl.protocol === 'http:')
-      return 'it closes the connection without an answer: it is no web server, or speaks TLS (https://)'
+      return 'it closes the connection without an answer: it is not a web server, or uses TLS (https://)'
     if (/WRONG_VERSION_NUMBER|EPROTO|PACKET_LENGTH|RECORD_LAYER/.test(code))
-      return 'the port does not speak TLS: write http://'
+      return 'the port does not use TLS: write http://'
   }
   return error instanceof Error ? error.message : 'it cannot be reached'
 }
@@ -64,10 +64,10 @@ function reachProblem(error: unknown, baseUrl: URL): string {
 function certificateProblem(code: string): string {
   if (code === 'CERT_HAS_EXPIRED') return 'its certificate has expired, or the clock of this machine is wrong'
   if (code === 'CERT_NOT_YET_VALID')
-    return 'its certificate is not valid yet: the clock of this machine is wrong, most likely'
+    return 'its certificate is not valid yet: most likely the clock of this machine is wrong'
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
-    return 'its certificate is for another name: write the host as the certificate has it'
-  return 'its certificate is not trusted: name its authority in NODE_EXTRA_CA_CERTS, or switch VerifySSL off'
+    return 'its certificate is for another name: use the host name that is in the certificate'
+  return 'its certificate is not trusted: set NODE_EXTRA_CA_CERTS to the file of its authority, or switch VerifySSL off'
 }
 
 /** Of the innermost error that has one. */
@@ -83,7 +83,7 @@ function codeOf(error: unknown): string {
 export function statusProblem(error: unknown): string | undefined {
   if (!(error instanceof StatusError)) return undefined
   const { status, location } = error
-  if (location !== undefined) return `it redirects to ${location}: write the URL that it leads to`
+  if (location !== undefined) return `it redirects to ${location}: use the URL it redirects to`
   if (status === 404) return 'status 404: the URL is wrong, or the API is switched off'
   if (status === 502 || status === 503 || status === 504)
     return `status ${status}: a proxy answers, and the server behind it does not`

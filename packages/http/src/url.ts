@@ -30,11 +30,11 @@ export function parseBaseUrl(text: string): URL {
   if (`${url.pathname}${url.search}${url.hash}`.includes('@')) {
     throw new UrlError(
       'INVALID_URL',
-      'a base URL must have no @ behind its host: percent-encode it, in user and password as well',
+      'a base URL must not have an @ after the host: percent-encode it, also in user and password',
     )
   }
   if (url.search !== '' || url.hash !== '')
-    throw new UrlError('INVALID_URL', 'a base URL must have no query and no fragment')
+    throw new UrlError('INVALID_URL', 'a base URL must not have a query or a fragment')
   url.pathname = url.pathname.replace(/\/+$/, '')
   return url
 }

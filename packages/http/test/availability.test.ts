@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, test } from 'node:test'
+import { fakeClock } from '@cuckoo-distributed/testing'
 import type { BackOff } from '@cuckoo-distributed/wait'
 import { Availability, NetworkError, NotJsonError, ServerAwayError, StatusError } from '../src/index.js'
 
@@ -114,7 +115,46 @@ describe('patiently', () => {
     const availability = new Availability({ probe: failing([outage]), backOff: countingBackOff() })
     const attempt = availability.attempt(signal, failing([outage]))
     await assert.rejects(attempt, (e: unknown) => e instanceof ServerAwayError && e.cause === outage)
+    await assert.rejects(attempt, { message: outage.message })
     assert.equal(availability.isDown, true)
+  })
+
+  test('a refusal is an answer, as is whatever was doubtful until the control call; a fault of the caller is none', async () => {
+    const isWellAfter = async (error: Error) => {
+      const availability = new Availability({ probe: failing([]), backOff: countingBackOff() })
+      await assert.rejects(availability.attempt(signal, failing([error, error])), (e: unknown) => e === error)
+      await availability.attempt(signal, failing([error])).catch(() => undefined)
+      const probe = failing([])
+      await availability.isAway(outage, signal, probe)
+      return availability.isWell
+    }
+    assert.equal(await isWellAfter(statusError(404)), true)
+    assert.equal(await isWellAfter(Object.assign(new Error('a word of the client'), { fault: 'doubtful' })), true)
+    assert.equal(await isWellAfter(new Error('bug')), false)
+  })
+
+  test('a call that is doubtful is repeated after a wait, which an abort ends', async () => {
+    const controller = new AbortController()
+    const availability = new Availability({ probe: failing([]), backOff: { next: () => 3_600_000, reset: () => {} } })
+    const call = failing([outage])
+    const attempt = availability.attempt(controller.signal, call)
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(resolve => setImmediate(resolve))
+    assert.equal(call.calls, 1)
+    controller.abort(new Error('enough'))
+    await assert.rejects(attempt, /enough/)
+  })
+
+  test('a server that asks for patience is not obeyed for more than five minutes, and only once', async t => {
+    const clock = fakeClock(t)
+    const probe = failing([outage])
+    const availability = new Availability({ probe, backOff: { next: () => 1000, reset: () => {} } })
+    const waiting = availability.patiently(signal, failing([statusError(429, 30 * 24 * 3_600_000)]))
+    await clock.pass(299_999)
+    assert.equal(probe.calls, 0)
+    await clock.pass(1)
+    assert.equal(probe.calls, 1)
+    await clock.pass(1000)
+    assert.equal(await waiting, 'answer')
   })
 
   test('a change of state is told once, however often probes and calls fail in between', async () => {
@@ -145,13 +185,17 @@ describe('patiently', () => {
     await assert.rejects(waiting, /enough/)
   })
 
-  test('an abort during a call ends it with the reason, whatever the call throws', async () => {
-    const controller = new AbortController()
-    const call = async () => {
-      controller.abort(new Error('stop'))
-      throw outage
+  test('an abort during a call ends it with the reason, whatever the call throws, and asks nobody', async () => {
+    for (const error of [outage, statusError(404), new Error('bug')]) {
+      const controller = new AbortController()
+      const probe = failing([])
+      const call = async () => {
+        controller.abort(new Error('stop'))
+        throw error
+      }
+      await assert.rejects(new Availability({ probe }).patiently(controller.signal, call), /stop/)
+      assert.equal(probe.calls, 0)
     }
-    await assert.rejects(new Availability({ probe: failing([]) }).patiently(controller.signal, call), /stop/)
   })
 })
 
@@ -219,13 +263,77 @@ describe('probing', () => {
   })
 })
 
+test('a server is taken to be well for 30 s, or as long as is said, after each answer', async t => {
+  const clock = fakeClock(t)
+  for (const [freshMs, options] of [
+    [30_000, {}],
+    [5000, { freshMs: () => 5000 }],
+  ] as const) {
+    const availability = new Availability({ probe: failing([]), ...options })
+    await availability.attempt(signal, failing([]))
+    await clock.pass(freshMs - 1)
+    assert.equal(availability.isWell, true)
+    await clock.pass(1)
+    assert.equal(availability.isWell, false)
+    await availability.whenWell(signal)
+    assert.equal(availability.isWell, true)
+  }
+})
+
+describe('isFailing', () => {
+  async function well(fault: Error) {
+    const availability = new Availability({ probe: failing([]), backOff: countingBackOff() })
+    await availability.whenWell(signal)
+    const fail = async (times: number) => {
+      for (let i = 0; i < times; i += 1) await assert.rejects(availability.attempt(signal, failing([fault])))
+    }
+    return { availability, fail }
+  }
+
+  for (const error of [outage, statusError(500)]) {
+    test(`three items in a row that end in "${error.message}" while the control call succeeds, until one is answered`, async () => {
+      const { availability, fail } = await well(error)
+      await fail(2)
+      assert.equal(availability.isFailing, false)
+      await fail(1)
+      assert.equal(availability.isFailing, true)
+      await availability.attempt(signal, failing([]))
+      assert.equal(availability.isFailing, false)
+      await fail(2)
+      assert.equal(availability.isFailing, false)
+    })
+  }
+
+  test('refusals say what is wrong, and are none of it', async () => {
+    const { availability, fail } = await well(statusError(404))
+    await fail(5)
+    assert.equal(availability.isFailing, false)
+  })
+})
+
 describe('whenWell', () => {
+  test('the answer to its probe proves that the server is there, unless it was away before', async () => {
+    const probe = failing([])
+    const availability = new Availability({ probe, backOff: countingBackOff() })
+    await availability.whenWell(signal)
+    const call = failing([outage, outage])
+    await assert.rejects(availability.attempt(signal, call), (e: unknown) => e === outage)
+    assert.deepEqual([probe.calls, call.calls], [2, 1])
+    availability.reportDown(outage)
+    await availability.whenWell(signal)
+    const next = failing([outage, outage])
+    await assert.rejects(availability.attempt(signal, next), (e: unknown) => e === outage)
+    assert.equal(next.calls, 2)
+  })
+
   test('asks a server that was not heard from, until it answers, and nobody asks again', async () => {
     const probe = failing([outage, outage])
-    const availability = new Availability({ probe, backOff: countingBackOff() })
+    const backOff = countingBackOff()
+    const availability = new Availability({ probe, backOff })
     assert.equal(availability.isWell, false)
     await availability.whenWell(signal)
     assert.equal(probe.calls, 3)
+    assert.deepEqual(backOff.rounds, [2])
     assert.equal(availability.isWell, true)
     await availability.whenWell(signal)
     assert.equal(probe.calls, 3)

@@ -37,6 +37,11 @@ describe('a request', () => {
     await (await client.request(get)).text(0)
     assert.equal(authorization, `Basic ${Buffer.from('us@er:päss').toString('base64')}`)
     assert.equal(client.baseUrl, url)
+    const withToken = clientFor(t, url.replace('//', '//user:pass@'), { token: { scheme: 'Token', value: 'k' } })
+    await (await withToken.request(get)).text(0)
+    assert.equal(authorization, 'Token k')
+    await (await clientFor(t, url).request(get)).text(0)
+    assert.equal(authorization, undefined)
   })
 
   test('asks for the connection to be closed, unless keep-alive is chosen', async t => {
@@ -46,7 +51,7 @@ describe('a request', () => {
       response.end('x')
     })
     await (await clientFor(t, url).request(get)).text(1)
-    await (await clientFor(t, url, { keepAlive: true }).request(get)).text(1)
+    await (await clientFor(t, url, { idleMs: 400 }).request(get)).text(1)
     assert.deepEqual(connections, ['close', 'keep-alive'])
   })
 
@@ -127,6 +132,27 @@ describe('a status that is not 2xx', () => {
     assert.equal(error.excerpt, 'e'.repeat(200))
   })
 
+  test('is explained by a text that comes in pieces, as far as it is there when it breaks off', async t => {
+    const url = await serve(t, (_request, response) => {
+      response.writeHead(500, { 'content-length': 100 }).write('one ')
+      setImmediate(() => response.write('two', () => response.destroy()))
+    })
+    await assert.rejects(clientFor(t, url).request(get), (error: unknown) => {
+      assert.ok(error instanceof StatusError)
+      assert.deepEqual([error.excerpt, Object(error.cause).code], ['one two', 'HTTP_BODY_TRUNCATED'])
+      return true
+    })
+  })
+
+  test('is not waited for to its end by one who gives up', async t => {
+    const abort = new AbortController()
+    const url = await serve(t, (_request, response) => {
+      response.writeHead(500, { 'content-length': 100 }).write('one', () => setImmediate(() => abort.abort(stop)))
+    })
+    const stop = Object.assign(new Error('stop'), { code: 'STOP' })
+    await assert.rejects(clientFor(t, url).request({ ...get, signal: abort.signal }), (e: unknown) => e === stop)
+  })
+
   test('is not raised when the caller expects it', async t => {
     const url = await serve(t, (_request, response) => response.writeHead(404).end('gone'))
     const response = await clientFor(t, url).request({ ...get, expectStatus: [404] })
@@ -140,7 +166,8 @@ describe('a status that is not 2xx', () => {
       response.writeHead(302, { location: '/login?next=secret' }).end()
     })
     const request = clientFor(t, url.replace('//', '//u:pw@')).request(get)
-    await assert.rejects(request, { status: 302, location: `${url}/login` })
+    const message = `GET ${url}/x: status 302, redirect to ${url}/login not followed`
+    await assert.rejects(request, { status: 302, location: `${url}/login`, message })
     assert.equal(requests, 1)
   })
 

@@ -67,11 +67,27 @@ describe('a server that is away', () => {
     }
     assert.deepEqual(faults, ['doubtful', 'doubtful', 'doubtful', 'back-pressure', 'own'])
   })
+
+  test('an error may say itself what it means; other words are none of ours', () => {
+    for (const fault of ['back-pressure', 'doubtful', 'own'] as const)
+      assert.equal(faultOf(Object.assign(new Error('x'), { fault })), fault)
+    assert.equal(faultOf(Object.assign(new Error('x'), { fault: 'mine' })), 'own')
+    assert.equal(faultOf({ fault: 'doubtful' }), 'own')
+  })
+
+  test('a cause without words is named by its code, or its kind', () => {
+    const line = { method: 'GET', url: 'http://h/' }
+    const named = (cause: unknown) => new NetworkError(line, false, cause).message.replace('GET http://h/: ', '')
+    assert.equal(named(new Error('words')), 'words')
+    assert.equal(named(Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' })), 'ECONNREFUSED')
+    assert.equal(named(new AggregateError([])), 'AggregateError')
+    assert.equal(named('text'), 'failed')
+  })
 })
 
 describe('an aborted signal', () => {
-  for (const reason of [new Error('stop'), 'a string as reason']) {
-    test(`rejects a waiting request with the reason itself (${typeof reason})`, async t => {
+  for (const reason of [new Error('stop'), Object.assign(new Error('with a code'), { code: 'STOP' }), 'a string']) {
+    test(`rejects a waiting request with the reason itself (${reason})`, async t => {
       const controller = new AbortController()
       const url = await serveRaw(t, () => controller.abort(reason))
       const request = clientFor(t, url).request({ ...post, signal: controller.signal })

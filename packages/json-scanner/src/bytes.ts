@@ -16,3 +16,33 @@ export const isSpace = (byte: number | undefined): boolean =>
 
 /** Bytes as text. Cuckoo writes pure ASCII, which is copied several times as fast as UTF-8 is decoded. */
 export const textOf = (bytes: Buffer): string => bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8')
+
+/**
+ * JSON as text in which other characters than ASCII are written as `\uXXXX`, those behind a lone backslash excepted, as no JSON has them. Where they
+ * are few, that takes a third of the time that UTF-8 takes to be decoded, and text of one byte for each character two thirds of that to be parsed.
+ * `beyond` tells where, from a place on, the first byte is that is not ASCII, or the length of `bytes`.
+ */
+export function escapedTextOf(bytes: Buffer, beyond: (from: number) => number): string {
+  let text = ''
+  let done = 0
+  for (let at = beyond(0); at < bytes.length; at = beyond(done)) {
+    text += bytes.toString('latin1', done, at)
+    for (done = at + 1; isBeyondAscii(bytes[done]); ) done++
+    text += isEscaped(bytes, at) ? bytes.toString('utf8', at, done) : escapes(bytes.toString('utf8', at, done))
+  }
+  return text + bytes.toString('latin1', done)
+}
+
+const isBeyondAscii = (byte: number | undefined): boolean => byte !== undefined && byte >= 0x80
+
+function isEscaped(bytes: Buffer, at: number): boolean {
+  let start = at
+  while (bytes[start - 1] === BACKSLASH) start--
+  return (at - start) % 2 === 1
+}
+
+function escapes(text: string): string {
+  let all = ''
+  for (let at = 0; at < text.length; at++) all += `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`
+  return all
+}

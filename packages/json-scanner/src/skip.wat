@@ -1,4 +1,5 @@
-;; Finds the end of a JSON container, 64 bytes a step: brackets outside strings are counted, nothing else is looked at.
+;; Finds the end of a JSON container, 64 bytes a step: brackets outside strings are counted, nothing else is looked at. And finds bytes
+;; that are not ASCII.
 ;; The bit arithmetic (escaped characters, the inside of strings) is that of simdjson/simdjson:include/simdjson/generic.
 (module
   (memory (export "memory") 2)
@@ -10,8 +11,8 @@
   ;; The address after the last bracket that has left `inner` containers open; 0 if there was none.
   (global $last (export "last") (mut i32) (i32.const 0))
 
-  ;; Bit i of the result: byte i of the 64 bytes in $a, $b, $c and $d is all ones. Calls of it that every block needs are written out
-  ;; below: as calls they cost a third of the whole time.
+  ;; Bit i of the result: byte i of the 64 bytes in $a, $b, $c and $d is all ones. What every block needs is written out below: as calls
+  ;; it costs a third of the whole time.
   (func $bits (param $a v128) (param $b v128) (param $c v128) (param $d v128) (result i64)
     (i64.or
       (i64.or
@@ -21,23 +22,51 @@
         (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $c))) (i64.const 32))
         (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $d))) (i64.const 48)))))
 
-  ;; skip(at, end, depth, inString, escaped, inner): goes on at memory[at], inside `depth` containers and so on. Result: the address
-  ;; after the bracket that closes the outermost container, or -1 if the container goes on behind `end`. The 64 bytes behind
-  ;; `end` must be blanks. `inner` is 1, or 0 if nobody will ask for `last`.
-  (func (export "skip") (param $at i32) (param $end i32) (param $depth i32) (param $quoted i32) (param $slashed i32) (param $inner i32) (result i32)
+  ;; 1 if an odd number of backslashes stands right before $at, else 0.
+  (func $isEscaped (param $at i32) (result i32)
+    (local $from i32)
+    (local.set $from (local.get $at))
+    (loop $back
+      (if (i32.eq (i32.load8_u (i32.sub (local.get $from) (i32.const 1))) (i32.const 0x5c))
+        (then
+          (local.set $from (i32.sub (local.get $from) (i32.const 1)))
+          (br $back))))
+    (i32.and (i32.const 1) (i32.sub (local.get $at) (local.get $from))))
+
+  ;; Of the 64 bytes at $at, those behind a backslash that is not itself escaped. In a run of backslashes every second one is: a run's
+  ;; odd and even bits are told apart by the carry of a subtraction that ripples through the run.
+  (func $escapes (param $at i32) (result i64)
+    (local $backslash v128) (local $slashes i64) (local $escaped i64) (local $starts i64) (local $bit i64)
+    (local.set $backslash (i8x16.splat (i32.const 0x5c)))
+    (local.set $slashes (call $bits
+      (i8x16.eq (local.get $backslash) (v128.load (local.get $at)))
+      (i8x16.eq (local.get $backslash) (v128.load offset=16 (local.get $at)))
+      (i8x16.eq (local.get $backslash) (v128.load offset=32 (local.get $at)))
+      (i8x16.eq (local.get $backslash) (v128.load offset=48 (local.get $at)))))
+    (local.set $escaped (i64.extend_i32_u (call $isEscaped (local.get $at))))
+    (local.set $starts (i64.and (local.get $slashes) (i64.xor (local.get $escaped) (i64.const -1))))
+    (local.set $bit (i64.xor (i64.const 0xaaaaaaaaaaaaaaaa)
+      (i64.sub
+        (i64.or (i64.shl (local.get $starts) (i64.const 1)) (i64.const 0xaaaaaaaaaaaaaaaa))
+        (local.get $starts))))
+    (i64.xor (local.get $bit) (i64.or (local.get $slashes) (local.get $escaped))))
+
+  ;; skip(at, end, depth, inString, inner): goes on at memory[at], inside `depth` containers and so on. Result: the address after the
+  ;; bracket that closes the outermost container, or -1 if the container goes on behind `end`. The 64 bytes behind `end` must be
+  ;; blanks, what is before `at` counts as far as it escapes, and one byte before the chunk must be no backslash. `inner` is 1, or 0 if
+  ;; nobody will ask for `last`.
+  (func (export "skip") (param $at i32) (param $end i32) (param $depth i32) (param $quoted i32) (param $inner i32) (result i32)
     (local $a v128) (local $b v128) (local $c v128) (local $d v128) ;; the block
-    (local $as v128) (local $bs v128) (local $cs v128) (local $ds v128) ;; its backslashes
+    (local $as v128) (local $bs v128) (local $cs v128) (local $ds v128) ;; its quotes
     (local $case v128) (local $quote v128) (local $backslash v128) (local $brace v128) (local $ecarb v128)
-    (local $slashes i64) (local $starts i64) (local $escapes i64) (local $strings i64) (local $opens i64) (local $closes i64)
+    (local $strings i64) (local $instring i64) (local $opens i64) (local $closes i64)
     (local $bit i64) (local $left i32) (local $closing i32)
-    (local $instring i64) (local $escaped i64)
     (local.set $case (i8x16.splat (i32.const 0x20)))      ;; makes '[' of '{' and ']' of '}'
     (local.set $quote (i8x16.splat (i32.const 0x22)))
     (local.set $backslash (i8x16.splat (i32.const 0x5c)))
     (local.set $brace (i8x16.splat (i32.const 0x7b)))
     (local.set $ecarb (i8x16.splat (i32.const 0x7d)))
     (local.set $instring (i64.extend_i32_s (local.get $quoted)))
-    (local.set $escaped (i64.extend_i32_u (local.get $slashed)))
     (global.set $last (i32.const 0))
     (block $done
       (loop $step
@@ -47,40 +76,29 @@
         (local.set $c (v128.load offset=32 (local.get $at)))
         (local.set $d (v128.load offset=48 (local.get $at)))
 
-        ;; $escapes: bytes behind a backslash that is not itself escaped.
-        (local.set $escapes (local.get $escaped))
-        (local.set $escaped (i64.const 0))
-        (local.set $as (i8x16.eq (local.get $backslash) (local.get $a)))
-        (local.set $bs (i8x16.eq (local.get $backslash) (local.get $b)))
-        (local.set $cs (i8x16.eq (local.get $backslash) (local.get $c)))
-        (local.set $ds (i8x16.eq (local.get $backslash) (local.get $d)))
-        (if (v128.any_true (v128.or (v128.or (local.get $as) (local.get $bs)) (v128.or (local.get $cs) (local.get $ds))))
-          (then
-            (local.set $slashes (call $bits (local.get $as) (local.get $bs) (local.get $cs) (local.get $ds)))
-            ;; In a run of backslashes every second one is escaped: a run's odd and even bits are told apart by the carry
-            ;; of a subtraction that ripples through the run.
-            (local.set $starts (i64.and (local.get $slashes) (i64.xor (local.get $escapes) (i64.const -1))))
-            (local.set $bit (i64.xor (i64.const 0xaaaaaaaaaaaaaaaa)
-              (i64.sub
-                (i64.or (i64.shl (local.get $starts) (i64.const 1)) (i64.const 0xaaaaaaaaaaaaaaaa))
-                (local.get $starts))))
-            (local.set $escapes (i64.xor (local.get $bit) (i64.or (local.get $slashes) (local.get $escapes))))
-            (local.set $escaped (i64.shr_u (i64.and (local.get $bit) (local.get $slashes)) (i64.const 63)))))
-        ;; In the last block the escaped byte may be the first of the next chunk.
-        (local.set $left (i32.sub (local.get $end) (local.get $at)))
-        (if (i32.lt_u (local.get $left) (i32.const 64))
-          (then (local.set $escaped
-            (i64.and (i64.const 1) (i64.shr_u (local.get $escapes) (i64.extend_i32_u (local.get $left)))))))
-
-        ;; $strings: bytes inside strings, opening quotes included: an odd number of quotes is at or before them.
-        (local.set $strings (i64.and (i64.xor (local.get $escapes) (i64.const -1))
+        ;; $strings: bytes inside strings, opening quotes included: an odd number of quotes is at or before them. Only a backslash right
+        ;; before a quote matters, which is rare, and a branch that is nearly always the same costs nothing.
+        (local.set $as (i8x16.eq (local.get $quote) (local.get $a)))
+        (local.set $bs (i8x16.eq (local.get $quote) (local.get $b)))
+        (local.set $cs (i8x16.eq (local.get $quote) (local.get $c)))
+        (local.set $ds (i8x16.eq (local.get $quote) (local.get $d)))
+        (local.set $strings
           (i64.or
           (i64.or
-            (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $quote) (local.get $a))))
-            (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $quote) (local.get $b)))) (i64.const 16)))
+            (i64.extend_i32_u (i8x16.bitmask (local.get $as)))
+            (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $bs))) (i64.const 16)))
           (i64.or
-            (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $quote) (local.get $c)))) (i64.const 32))
-            (i64.shl (i64.extend_i32_u (i8x16.bitmask (i8x16.eq (local.get $quote) (local.get $d)))) (i64.const 48))))))
+            (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $cs))) (i64.const 32))
+            (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $ds))) (i64.const 48)))))
+        (if (v128.any_true (v128.or
+            (v128.or
+              (v128.and (local.get $as) (i8x16.eq (local.get $backslash) (v128.load (i32.sub (local.get $at) (i32.const 1)))))
+              (v128.and (local.get $bs) (i8x16.eq (local.get $backslash) (v128.load offset=15 (local.get $at)))))
+            (v128.or
+              (v128.and (local.get $cs) (i8x16.eq (local.get $backslash) (v128.load offset=31 (local.get $at))))
+              (v128.and (local.get $ds) (i8x16.eq (local.get $backslash) (v128.load offset=47 (local.get $at)))))))
+          (then (local.set $strings (i64.and (local.get $strings)
+            (i64.xor (call $escapes (local.get $at)) (i64.const -1))))))
         (local.set $strings (i64.xor (local.get $strings) (i64.shl (local.get $strings) (i64.const 1))))
         (local.set $strings (i64.xor (local.get $strings) (i64.shl (local.get $strings) (i64.const 2))))
         (local.set $strings (i64.xor (local.get $strings) (i64.shl (local.get $strings) (i64.const 4))))
@@ -139,5 +157,18 @@
         (br $step)))
     (global.set $depth (local.get $depth))
     (global.set $instring (i32.wrap_i64 (local.get $instring)))
-    (global.set $escaped (i32.wrap_i64 (local.get $escaped)))
-    (i32.const -1)))
+    (global.set $escaped (call $isEscaped (local.get $end)))
+    (i32.const -1))
+
+  ;; beyond(at, end): the address of the first byte from `at` on that is not ASCII, or `end`. The 16 bytes behind `end` may be read.
+  (func (export "beyond") (param $at i32) (param $end i32) (result i32)
+    (local $bits i32)
+    (block $found
+      (loop $step
+        (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (local.get $end))))
+        (local.set $bits (i8x16.bitmask (v128.load (local.get $at))))
+        (br_if $found (local.get $bits))
+        (local.set $at (i32.add (local.get $at) (i32.const 16)))
+        (br $step)))
+    (local.set $at (i32.add (local.get $at) (i32.ctz (local.get $bits))))
+    (select (local.get $at) (local.get $end) (i32.lt_u (local.get $at) (local.get $end)))))

@@ -1,8 +1,14 @@
 // Skips JSON values at memory speed, 64 bytes a step: to the end of a container, by counting brackets outside strings.
+import { BACKSLASH } from './bytes.js'
 import { skipWasm } from './generated/skip-wasm.js'
 
 /** Bytes that one `load` takes at most. */
 export const MAX_LOAD = 65_536
+
+/** Where a chunk lies in the memory. The byte before it tells whether its first one is escaped, the one before that is never a backslash. */
+const CHUNK_AT = 64
+const BEFORE = CHUNK_AT - 1
+const BLANK = 0x20
 
 interface SkipExports extends WebAssembly.Exports {
   memory: WebAssembly.Memory
@@ -10,7 +16,8 @@ interface SkipExports extends WebAssembly.Exports {
   inString: WebAssembly.Global
   escaped: WebAssembly.Global
   last: WebAssembly.Global
-  skip(at: number, end: number, depth: number, inString: number, escaped: number, inner: 0 | 1): number
+  skip(at: number, end: number, depth: number, inString: number, inner: 0 | 1): number
+  beyond(at: number, end: number): number
 }
 
 const isSkipExports = (exports: WebAssembly.Exports): exports is SkipExports =>
@@ -42,9 +49,9 @@ export class Skipper {
 
   /** Makes `chunk` (at most `MAX_LOAD` bytes) the one that is read. It stays so until control is given up: skippers share their memory. */
   load(chunk: Uint8Array): void {
-    this.#end = chunk.length
-    this.#memory.set(chunk)
-    this.#memory.fill(0x20, chunk.length, chunk.length + 64)
+    this.#end = CHUNK_AT + chunk.length
+    this.#memory.set(chunk, CHUNK_AT)
+    this.#memory.fill(BLANK, this.#end, this.#end + 64)
   }
 
   /** Starts at a point that is outside strings and inside `depth` containers. */
@@ -56,8 +63,9 @@ export class Skipper {
   /** Goes on at `pos` of the loaded chunk. Returns the position after the bracket that closes the outermost container, or -1 if it is not in this chunk. */
   run(pos: number): number {
     const { skip, depth, inString, escaped } = this.#wasm
-    const end = skip(pos, this.#end, this.#depth, this.#inString, this.#escaped, 0)
-    if (end !== -1) return end
+    this.#memory[BEFORE] = this.#escaped ? BACKSLASH : BLANK
+    const end = skip(CHUNK_AT + pos, this.#end, this.#depth, this.#inString, 0)
+    if (end !== -1) return end - CHUNK_AT
     this.#depth = depth.value
     this.#inString = inString.value
     this.#escaped = escaped.value
@@ -70,7 +78,13 @@ export class Skipper {
    */
   elements(pos: number): number {
     const { skip, last } = this.#wasm
-    const end = skip(pos, this.#end, 1, 0, 0, 1)
-    return end === -1 ? last.value : end - 1
+    this.#memory[BEFORE] = BLANK
+    const end = skip(CHUNK_AT + pos, this.#end, 1, 0, 1)
+    if (end !== -1) return end - CHUNK_AT - 1
+    return last.value === 0 ? 0 : last.value - CHUNK_AT
+  }
+  /** Where the first byte of the loaded chunk is, from `pos` on, that is not ASCII; `end` if there is none before it. */
+  beyondAscii(pos: number, end: number): number {
+    return this.#wasm.beyond(CHUNK_AT + pos, CHUNK_AT + end) - CHUNK_AT
   }
 }

@@ -1,5 +1,15 @@
 // One value of a document after the other: finds its end, keeps its bytes or hands them out while they come, and parses it.
-import { CLOSE_LIST, CLOSE_OBJECT, COMMA, isSpace, OPEN_LIST, OPEN_OBJECT, QUOTE, textOf } from './bytes.js'
+import {
+  CLOSE_LIST,
+  CLOSE_OBJECT,
+  COMMA,
+  escapedTextOf,
+  isSpace,
+  OPEN_LIST,
+  OPEN_OBJECT,
+  QUOTE,
+  textOf,
+} from './bytes.js'
 import { Capture, type CaptureLimits } from './capture.js'
 import { JsonError } from './error.js'
 import type { Node } from './schema.js'
@@ -122,7 +132,8 @@ export class ValueReader {
     this.#load()
     const end = this.#skipper.elements(pos)
     if (end <= pos || end - pos > this.#maxTogether) return undefined
-    const values = parse(textOf(this.#chunk.subarray(pos, end)))
+    const beyond = (from: number): number => this.#skipper.beyondAscii(pos + from, end) - pos
+    const values = parse(escapedTextOf(this.#chunk.subarray(pos, end), beyond))
     return values && { values, end }
   }
 

@@ -53,16 +53,19 @@ export function parseElements(text: string): unknown[] | undefined {
 /** False if a number in `value` is so large that digits may have been lost. */
 function isExact(value: unknown, depthLeft: number): boolean {
   if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER
-  if (typeof value !== 'object' || value === null) return true
+  if (!isContainer(value)) return true
   if (depthLeft === 0) throw tooDeep(0)
   if (Array.isArray(value)) return value.every((item: unknown) => isExact(item, depthLeft - 1))
-  // Values that JSON.parse makes inherit nothing that for-in would see; it is several times as fast as Object.values.
+  // Values that JSON.parse makes inherit nothing that for-in would see; it is several times as fast as Object.values, and value[key] as Reflect.get.
   for (const key in value) {
-    const item: unknown = Reflect.get(value, key)
+    const item = value[key]
     if ((typeof item === 'object' || typeof item === 'number') && !isExact(item, depthLeft - 1)) return false
   }
   return true
 }
+
+const isContainer = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null
 
 const tooDeep = (at: number): JsonError =>
   new JsonError('too-deep', at, `more than ${MAX_DEPTH} containers in each other`)

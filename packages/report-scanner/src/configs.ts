@@ -12,7 +12,9 @@ const ASSOCIATED = /^_?associated_/
 export function configsNode(sink: ReportSink, unread: Unread): Node {
   const seen = new UniqueValues()
   const emit = (family: string, key: string, value: string): void => {
-    if (value !== '' && seen.add(JSON.stringify([family, key, value]))) sink.onConfig?.({ family, key, value })
+    if (value === '') return
+    // The lengths keep apart what would be the same joined.
+    if (seen.add(`${family.length},${key.length},${family}${key}${value}`)) sink.onConfig?.({ family, key, value })
   }
   const container = (config: unknown): void => {
     if (!isObject(config)) return

@@ -53,6 +53,8 @@ export function toMachine(machine: Scalar | undefined, name: Scalar | undefined,
   return toText(name) || toText(label) || toText(machine) || 'FAILED'
 }
 
+const isMissing = (value: unknown): boolean => value === undefined || value === null
+
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
@@ -67,20 +69,39 @@ function toArguments(value: unknown, cut: (text: string) => string): CallArgumen
   return value.map((item: unknown) => (isObject(item) ? argument(item.name, item.value) : argument('', item)))
 }
 
+/** What Cuckoo 2.0 calls otherwise than 1.x and CAPE do: cuckoosandbox/monitor:sigs. */
+const CATEGORIES: Readonly<Record<string, string>> = { file: 'filesystem', synchronisation: 'synchronization' }
+
+function toCategory(value: unknown): string {
+  const text = toText(value)
+  return Object.hasOwn(CATEGORIES, text) ? (CATEGORIES[text] ?? text) : text
+}
+
+/** What a call returned. Cuckoo 2.0 writes a signed number, a large one arrives as text; 1.x and CAPE its bits: `0xc0000034`. */
+function toReturn(value: unknown): string {
+  const text = toText(value)
+  if (!(typeof value === 'number' ? /^-?\d+$/ : /^-?\d{16,20}$/).test(text)) return text
+  const number = BigInt(text)
+  const bits = number < -(2n ** 31n) ? 64 : 32
+  return `0x${(number < 0n ? BigInt.asUintN(bits, number) : number).toString(16).padStart(8, '0')}`
+}
+
 /**
- * A call of any of the three systems, or undefined if `value` is no object. `cut` shortens text that is too long.
+ * A call of any of the three systems, or undefined if `value` is no object. `cut` shortens text that is too long. Cuckoo 2.0 neither counts
+ * calls nor contracts repeated ones: theirs are `index`, the place among those of its process, and 0.
  */
-export function toCall(value: unknown, cut: (text: string) => string): ApiCall | undefined {
+export function toCall(value: unknown, index: number, cut: (text: string) => string): ApiCall | undefined {
   if (!isObject(value)) return undefined
+  const isOfSecond = value.tid !== undefined
   return {
-    category: cut(toText(value.category)),
+    category: cut(toCategory(value.category)),
     status: value.status === true || value.status === 1,
-    return: cut(toText(value.return ?? value.return_value)),
+    return: cut(isMissing(value.return) ? toReturn(value.return_value) : toText(value.return)),
     timestamp: cut(toTime(value.timestamp ?? value.time, true)),
     thread_id: cut(toText(value.thread_id ?? value.tid)),
-    repeated: toInteger(value.repeated),
+    repeated: toInteger(value.repeated ?? (isOfSecond ? 0 : undefined)),
     api: cut(toText(value.api)),
-    id: toInteger(value.id),
+    id: toInteger(value.id ?? (isOfSecond ? index : undefined)),
     arguments: toArguments(value.arguments, cut),
   }
 }

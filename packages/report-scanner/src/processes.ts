@@ -27,6 +27,7 @@ export class ProcessReader {
   readonly #cut: (text: string) => string
   readonly #fields = new Fields(['process_name', 'process_id', 'pid', 'parent_id', 'ppid', 'first_seen'])
   #taken = 0 // calls that count against maxCalls, in all processes
+  #index = 0 // of the next call in its process
   #held: ApiCall[] = []
   #heldSize = 0
 
@@ -60,14 +61,16 @@ export class ProcessReader {
   #open(): void {
     this.#fields.clear()
     this.#heldSize = 0
+    this.#index = 0
   }
 
   #take(value: unknown): void {
-    const call = toCall(value, this.#cut)
+    const call = toCall(value, this.#index, this.#cut)
     if (call === undefined) {
       this.#leaveOut('no objects')
       return
     }
+    this.#index++
     const named = this.#fields.get('process_name') !== undefined && this.#pid() !== undefined
     if (named && this.#held.length === 0) this.#pass(call)
     else if (!this.#hold(call)) return

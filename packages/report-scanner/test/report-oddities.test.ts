@@ -58,7 +58,7 @@ test('fields are coerced one by one', () => {
     {
       category: '',
       status: false,
-      return: '7',
+      return: '0x00000007',
       timestamp: 't',
       thread_id: '12',
       repeated: 4,
@@ -263,4 +263,13 @@ test('calls whose process is named behind them are held only up to a limit', () 
   assert.deepEqual([few.rows.calls.length, few.unread], [139, 161])
   const hundred = `{"calls":[${Array.from({ length: 100 }, () => call).join()}],"process_name":"p","pid":1}`
   assert.equal(scan(`{"behavior":{"processes":[${hundred},${hundred}]}}`).rows.calls.length, 200)
+})
+
+test('what calls of Cuckoo 2.0 return is written as its bits, and texts stay as they are', () => {
+  const values = ['0', '-1073741772', '4294967295', '-4294967296', '-9223372036854775808', '1.5', '"12"', 'null']
+  const { rows } = scan(withCalls(`[${values.map(value => `{"api":"a","return_value":${value}}`)}]`))
+  assert.deepEqual(
+    rows.calls.map(call => call.return),
+    ['0x00000000', '0xc0000034', '0xffffffff', '0xffffffff00000000', '0x8000000000000000', '1.5', '12', ''],
+  )
 })

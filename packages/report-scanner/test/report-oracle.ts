@@ -23,7 +23,7 @@ export function rowsOf(report: Json) {
       const name = `${toText(scalar(process.process_name))} (${toText(pidOf(process))})`
       return objects(process.calls)
         .filter(call => depthOf(call) <= 64)
-        .map(call => ({ ...toCall(call, text => text), process: name }))
+        .map((call, index) => ({ ...toCall(call, index, text => text), process: name }))
     }),
     files: listed(summary, FILE_KEYS),
     keys: listed(summary, KEY_KEYS),

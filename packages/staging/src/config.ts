@@ -3,5 +3,5 @@ import Type from 'typebox'
 
 export const TmpDir = Type.String({
   default: '',
-  description: 'Directory for samples and archives on their way; empty = the temporary directory of the system',
+  description: 'Directory for temporary files (samples, archives); empty = the temporary directory of the system',
 })

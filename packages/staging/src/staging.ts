@@ -84,11 +84,13 @@ class TemporaryFile {
   /** Creates the file, readable by this user only, and takes its name away at once. */
   static async create(tmpDir: string): Promise<TemporaryFile> {
     const path = join(tmpDir, `.staged-${randomUUID()}`)
+    let handle: FileHandle | undefined
     try {
-      const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600)
+      handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600)
       await unlink(path)
       return new TemporaryFile(handle, tmpDir)
     } catch (error: unknown) {
+      await handle?.close()
       throw toStagingError(error, tmpDir)
     }
   }

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { fstatSync, readSync } from 'node:fs'
-import { mkdtemp, open, readdir, rm, unlink } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { fstatSync, readdirSync, readSync } from 'node:fs'
+import promises, { type FileHandle, mkdtemp, open, readdir, rm, unlink } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, type TestContext, test } from 'node:test'
 import { type Source, type StagedEntry, StagingError, stageArchive, stageEntry } from '../src/index.js'
 
 let folder = ''
@@ -108,4 +110,60 @@ test('a dropped file can be read again and again, from memory or from the disk',
     await staged[Symbol.asyncDispose]()
     await staged[Symbol.asyncDispose]()
   }
+})
+
+/** Files whose every write takes `most` bytes at most and is asynchronous for longer than usual. */
+async function slowWrites(t: TestContext, most: number): Promise<() => number> {
+  const path = join(folder, 'any')
+  const handle = await open(path, 'w')
+  const prototype: FileHandle = Object.getPrototypeOf(handle)
+  await handle.close()
+  await unlink(path)
+  type Write = (this: FileHandle, bytes: Buffer, from: number, length: number, at: number) => Promise<unknown>
+  const write: Write = prototype.write
+  let running = 0
+  let together = 0
+  t.mock.method(
+    prototype,
+    'write',
+    async function (this: FileHandle, bytes: Buffer, from: number, length: number, at: number) {
+      together = Math.max(together, ++running)
+      await new Promise(resolve => setImmediate(resolve))
+      try {
+        return await write.call(this, bytes, from, Math.min(length, most), at)
+      } finally {
+        running--
+      }
+    },
+  )
+  return () => together
+}
+
+test('a disk that takes less than it is given, and late, gets everything in its place', async t => {
+  const together = await slowWrites(t, 200_001)
+  const bytes = Buffer.from(Array.from({ length: 2_500_000 }, (_, at) => (at * 31 + (at >> 8)) % 251))
+  async function* pieces(): AsyncGenerator<Buffer> {
+    for (let at = 0; at < bytes.length; at += 700_000) yield bytes.subarray(at, at + 700_000)
+  }
+  await using file = await stageArchive(pieces(), folder, { maxBytes: bytes.length })
+  const stored = Buffer.alloc(bytes.length + 1)
+  assert.equal(readSync(file.fd, stored, 0, stored.length, 0), bytes.length)
+  assert.ok(stored.subarray(0, -1).equals(bytes))
+  await using entry = await stageEntry(entryOf(bytes), folder, Buffer.alloc(150_000))
+  assert.ok((await contents(entry)).equals(bytes))
+  assert.equal(entry.md5, createHash('md5').update(bytes).digest('hex'))
+  assert.equal(together(), 1)
+})
+
+test('a file whose name cannot be taken away is none, and is closed', async t => {
+  const descriptors = readdirSync('/proc/self/fd')
+  t.mock.method(promises, 'unlink', () => Promise.reject(Object.assign(new Error('busy'), { code: 'EBUSY' })))
+  syncBuiltinESMExports()
+  try {
+    await assert.rejects(stageArchive(of('abc'), folder, { maxBytes: 4 }), stagingError('io'))
+  } finally {
+    t.mock.restoreAll()
+    syncBuiltinESMExports()
+  }
+  assert.deepEqual(readdirSync('/proc/self/fd'), descriptors)
 })

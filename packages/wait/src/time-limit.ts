@@ -8,12 +8,13 @@ export interface TimeLimit extends Disposable {
 
 /**
  * A signal that is aborted with `signal`, or with `reason` after `ms` milliseconds, whichever comes first. `Infinity` sets
- * no limit.
+ * no limit. A function makes the reason when it is needed: where limits are many, an error costs more than all else of one.
  */
-export function timeLimit(signal: AbortSignal, ms: number, reason: Error): TimeLimit {
+export function timeLimit(signal: AbortSignal, ms: number, reason: Error | (() => Error)): TimeLimit {
   const linked = linkedController(signal)
   const { controller } = linked
-  const timer = Number.isFinite(ms) ? setTimeout(() => controller.abort(reason), ms) : undefined
+  const end = () => controller.abort(typeof reason === 'function' ? reason() : reason)
+  const timer = Number.isFinite(ms) ? setTimeout(end, ms) : undefined
   return {
     signal: controller.signal,
     [Symbol.dispose]() {
