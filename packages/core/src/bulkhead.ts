@@ -1,10 +1,12 @@
 // Keeps messages for a server that is away from filling the prefetch, so that those of other servers get through.
-import { delay, linkedController, orAbort } from '@cuckoo-distributed/wait'
+import { delay, linkedController, orAbort, Semaphore } from '@cuckoo-distributed/wait'
 
 /** One server, as `Availability` of the package `http` knows it. The object itself is the key. */
 export interface Reachable {
   /** It may be called at once. */
   readonly isWell: boolean
+  /** It is well, but its items fail one after another. Default: that is not known of it. */
+  readonly isFailing?: boolean
   /** Resolves when it may be called; asks it as often as it takes. Rejects with `signal.reason`. */
   whenWell(signal: AbortSignal): Promise<void>
 }
@@ -20,6 +22,9 @@ export interface BulkheadOptions {
 
 /** A server that is well says so within this; until then nobody passes. */
 const GRACE_MS = 200
+
+/** Between two messages that are tried with a server that fails at each of them. */
+const TURN_MS = 200
 
 /** A server that no message asked for in this time is not asked any more. */
 const IDLE_MS = 10 * 60_000
@@ -39,7 +44,8 @@ interface Watch {
  *     try { … use only `availability.attempt` … } catch (error: unknown) { ServerAwayError: give up what others need, ask again }
  *
  * At most half the prefetch waits, for all servers together. Whoever finds that half taken goes to the end of its queue,
- * at a limited rate, so that a queue of nothing else does not spin. One watch for each server asks it meanwhile.
+ * at a limited rate, so that a queue of nothing else does not spin. One watch for each server asks it meanwhile. Of a server
+ * that is failing five messages a second are tried, whatever their number; one that succeeds opens it to all.
  */
 export class Bulkhead {
   readonly #mostWaiting: number
@@ -47,6 +53,7 @@ export class Bulkhead {
   readonly #intervalMs: number
   readonly #burst: number
   readonly #watches = new Map<Reachable, Watch>()
+  readonly #turns = new WeakMap<Reachable, Semaphore>()
   #waiting = 0
   /** When the next pass would be due if none were free at once (`performance.now`). */
   #nextPass = Number.NEGATIVE_INFINITY
@@ -59,12 +66,16 @@ export class Bulkhead {
   }
 
   /**
-   * Waits until `server` may be called. False: it is away, others wait for it, and the message is to make room (`later`).
-   * Rejects with `signal.reason`, or with what is wrong with asking the server.
+   * Waits until `server` may be called. False: it is away or failing, others wait for it, and the message is to make room
+   * (`later`). Rejects with `signal.reason`, or with what is wrong with asking the server.
    */
   async ready(server: Reachable, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted()
-    if (server.isWell) return true
+    if (!server.isWell && !(await this.#untilWell(server, signal))) return false
+    return server.isFailing !== true || this.until(inTurn => this.#turn(server, inTurn), signal)
+  }
+
+  async #untilWell(server: Reachable, signal: AbortSignal): Promise<boolean> {
     const watch = this.#watch(server)
     if (this.#isFull)
       return this.#pass(() => watch.well, Math.max(0, watch.since + GRACE_MS - performance.now()), signal)
@@ -80,6 +91,12 @@ export class Bulkhead {
   async until(event: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted()
     return this.#isFull ? this.#pass(event, 0, signal) : this.#wait(event(signal))
+  }
+
+  async #turn(server: Reachable, signal: AbortSignal): Promise<void> {
+    const turns = this.#turns.get(server) ?? new Semaphore(1)
+    this.#turns.set(server, turns)
+    setTimeout(await turns.acquire(signal), TURN_MS)
   }
 
   get #isFull(): boolean {

@@ -1,6 +1,7 @@
 // The command line: options of the plain start, and commands to do in its place.
 import yargs, { type Argv, type Options, type PositionalOptions } from 'yargs'
 import { ConfigError } from './errors.js'
+import { SERVICE_VERSION } from './version.js'
 
 export type Arguments = Readonly<Record<string, unknown>>
 
@@ -51,11 +52,11 @@ export interface Parsed<Run> {
 }
 
 const CHECK_OPTIONS: Readonly<Record<string, Options>> = {
-  'check-config': { type: 'boolean', describe: 'Check the configuration file and end' },
+  'check-config': { type: 'boolean', describe: 'Check the configuration file and exit' },
   connect: {
     type: 'boolean',
     implies: 'check-config',
-    describe: 'With --check-config: look at the servers and directories that it names as well; changes nothing there',
+    describe: 'With --check-config: also check the servers and directories that it names; changes nothing there',
   },
 }
 
@@ -76,10 +77,11 @@ export async function parseCommandLine<Run>(line: CommandLine<Run>): Promise<Par
       describe: `Configuration file; default ${name}.conf.json here, then beside the executable`,
     })
     .alias('help', 'h')
-    .version(process.env.SERVICE_VERSION ?? 'development')
+    .version(SERVICE_VERSION)
     .strict()
     .fail((message, error) => {
-      throw error ?? new ConfigError('arguments', [`${inWords(message)}; see ${name} --help`])
+      const said = message ?? (error?.name === 'YError' ? error.message : undefined)
+      throw said === undefined ? error : new ConfigError('arguments', [`${inWords(said)}; see ${name} --help`])
     })
   const plain = { ...CHECK_OPTIONS, ...options }
   if (Object.keys(positionals).length > 0) {
@@ -104,6 +106,8 @@ export async function parseCommandLine<Run>(line: CommandLine<Run>): Promise<Par
 function inWords(message: string): string {
   const [, option, other] = /^Implications failed:\s+(\S+) -> (\S+)$/.exec(message) ?? []
   if (option !== undefined) return `--${option} goes with --${other} only`
+  const [, needy] = /^Not enough arguments following: (\S+)$/.exec(message) ?? []
+  if (needy !== undefined) return `--${needy} needs a value`
   return message.startsWith('Not enough non-option arguments') ? 'an argument is missing' : message
 }
 

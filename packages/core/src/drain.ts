@@ -18,12 +18,12 @@ export async function drainInTime(consumers: readonly Consumer[], force: AbortSi
     ) // drained in time: nothing to do
   try {
     await orAbort(Promise.all(consumers.map(consumer => consumer.drain())), overdue.signal)
-    log.info('stopped; every message is settled or given back')
+    log.info('stopped; every message was settled or returned')
     return true
   } catch (error: unknown) {
     if (!overdue.signal.aborted) throw error
     const inWork = consumers.reduce((sum, consumer) => sum + consumer.inWork, 0)
-    log.warn({ inWork }, 'stopped with messages in work; the broker delivers them again')
+    log.warn({ inWork }, 'stopped with messages in progress; the broker will redeliver them')
     return false
   } finally {
     drained.abort()

@@ -11,6 +11,15 @@ const optionalNumber = Type.Optional(Type.Number())
 /** As far as a date can be. */
 const time = Type.Integer({ minimum: 0, maximum: 8.64e15 })
 
+/** SandboxRoom as JSON. */
+export const ROOM = {
+  state: Type.Union([Type.Literal('room'), Type.Literal('full'), Type.Literal('unknown')]),
+  maxPending: Type.Number(),
+  pending: optionalNumber,
+  freeBytes: optionalNumber,
+  asOf: Type.Optional(time),
+}
+
 const EventWire = Type.Object({
   /** Milliseconds since 1970. */
   at: time,
@@ -31,6 +40,8 @@ const EventWire = Type.Object({
   to: optionalText,
   due: Type.Optional(time),
   file: optionalText,
+  /** Of `sandbox`. */
+  room: Type.Optional(Type.Object(ROOM)),
 })
 export type PipelineEvent = Readonly<Static<typeof EventWire>>
 const isEvent = validator(EventWire)
@@ -59,7 +70,7 @@ export function encodeEvent(origin: Origin, subject: Subject, happening: Happeni
 
 function toWire(origin: Origin, subject: Subject, happening: Happening, characters: number): object {
   const cut = (text: string | undefined, most: number) => (text ? text.slice(0, most) : undefined)
-  const { reason, event, due } = happening
+  const { reason, event, due, room } = happening
   const name = Math.min(200, 2 * characters)
   return {
     ...origin,
@@ -76,6 +87,7 @@ function toWire(origin: Origin, subject: Subject, happening: Happening, characte
     to: cut(happening.to, name),
     due,
     file: cut(happening.file, 100),
+    room,
   }
 }
 

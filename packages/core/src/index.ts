@@ -23,7 +23,7 @@ export {
   StopRequested,
   toError,
 } from './errors.js'
-export { decodeEvent, encodeEvent, eventQueue, type Origin, type PipelineEvent } from './events.js'
+export { decodeEvent, encodeEvent, eventQueue, type Origin, type PipelineEvent, ROOM } from './events.js'
 export { type FailedFields, failedToWire } from './failed-fields.js'
 export {
   type FailureEntry,
@@ -33,6 +33,7 @@ export {
   type SharedCause,
   writeHeaders,
 } from './headers.js'
+export { type Listener, type ListenOptions, listenHttp } from './http-server.js'
 export { Intake } from './intake.js'
 export { createLogger, type Logger, logAvailability } from './logger.js'
 export type { Look } from './look.js'
@@ -49,7 +50,7 @@ export {
   parseJson,
   type TaskMessage,
 } from './messages.js'
-export { type MetricsConfig, MetricsKeys } from './metrics/config.js'
+export { listenAddress, type MetricsConfig, MetricsKeys } from './metrics/config.js'
 export type { Figure } from './metrics/figures.js'
 export { knownHosts } from './metrics/host-name.js'
 export { Metrics } from './metrics/metrics.js'
@@ -84,10 +85,23 @@ export {
 export {
   type BrokerConfig,
   BrokerKeys,
+  holdLimitMs,
   prefetchKey,
   type StageConfig,
   StageKeys,
 } from './stage-config.js'
-export { type EventName, type Happening, NO_TELEMETRY, type Subject, type Telemetry, waitingFor } from './telemetry.js'
+export {
+  type EventName,
+  type Happening,
+  NO_TELEMETRY,
+  type SandboxRoom,
+  type Subject,
+  type Telemetry,
+  waitingFor,
+} from './telemetry.js'
 export { counted, printable, say, sayJson, timeOf } from './terminal.js'
+export type { Activities, Activity, ActivityEnd, RunningActivity } from './tracing/activity.js'
+export { openTracer } from './tracing/open.js'
 export { directoryProblems, existingPart, spaceLook } from './usable.js'
+export { SERVICE_VERSION } from './version.js'
+export { serverWaitedFor, WAITS, waitForServer } from './waits.js'

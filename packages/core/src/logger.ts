@@ -104,7 +104,7 @@ function enduring(stream: { write(line: string): unknown }, name: string) {
 /** One line when a server goes away, and one when it is back. */
 export function logAvailability(log: Logger, server: string, state: 'up' | 'down', error: unknown): void {
   if (state === 'up') log.info({ server }, 'the server answers again')
-  else log.warn({ server, cause: describeError(error) }, 'the server is away; waiting for it')
+  else log.warn({ server, cause: describeError(error) }, 'the server is unavailable; waiting for it')
 }
 
 function serializeError(thrown: unknown): Record<string, unknown> {

@@ -15,6 +15,8 @@ export interface CritsData {
   readonly apiKey: string
   readonly md5: string
   readonly source: string
+  /** All names of sources, if there are several; `source` is the first. */
+  readonly sources?: readonly string[] | undefined
 }
 
 /** A task in a Cuckoo: feed_cuckoo → check_results → parse_and_submit → … Its URL is a text until a stage has checked it. */
@@ -48,6 +50,8 @@ export const CritsDataWire = Type.Object({
   api_key: text,
   md5: optionalText,
   source: optionalText,
+  // Only our own service for CRITs sends it.
+  sources: Type.Optional(Type.Union([Type.Array(Type.String(), { maxItems: 1000 }), Type.Null()])),
 })
 
 const TaskWire = Type.Object({
@@ -71,6 +75,7 @@ const isTask = validator(TaskWire)
 const isFailed = validator(FailedWire)
 
 export function critsDataFromWire(wire: Static<typeof CritsDataWire>): CritsData {
+  const sources = [...new Set([wire.source ?? '', ...(wire.sources ?? [])])].filter(name => name !== '')
   return {
     critsUrl: wire.crits_url ?? '',
     analysisId: wire.analysis_id,
@@ -79,7 +84,8 @@ export function critsDataFromWire(wire: Static<typeof CritsDataWire>): CritsData
     username: wire.username,
     apiKey: wire.api_key,
     md5: (wire.md5 ?? '').toLowerCase(),
-    source: wire.source ?? '',
+    source: sources[0] ?? '',
+    ...(sources.length > 1 && { sources }),
   }
 }
 
@@ -93,6 +99,7 @@ function critsDataToWire(crits: CritsData): Static<typeof CritsDataWire> {
     api_key: crits.apiKey,
     md5: crits.md5,
     source: crits.source,
+    ...(crits.sources && { sources: [...crits.sources] }),
   }
 }
 
@@ -110,7 +117,7 @@ export function decodeTask(body: Buffer): TaskMessage {
   }
 }
 
-/** Keys in the order in which the Go suite writes them; it ignores `Sandbox` and `TaskIds`. */
+/** Keys in the order in which the Go suite writes them; it ignores `Sandbox`, `TaskIds` and `sources`. */
 export function encodeTask({ taskId, others = [], cuckooUrl, sandbox, crits }: TaskMessage): Buffer {
   const ids = others.length === 0 ? undefined : [taskId, ...others]
   const data = critsDataToWire(crits)

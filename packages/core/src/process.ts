@@ -1,5 +1,6 @@
 // From the command line to the exit code: arguments, configuration, logger, signals. The only file that sets the code.
 import { realpathSync } from 'node:fs'
+import { isSea } from 'node:sea'
 import type { TObject, TSchema } from 'typebox'
 import type { Options, PositionalOptions } from 'yargs'
 import { BrokerRefusedError } from './broker/refusal.js'
@@ -122,11 +123,11 @@ async function run<C extends object>(name: string, { config, args, advice, outpu
   const file = openLogFile(logConfig(config))
   const log = createLogger(name, logConfig(config), file, output)
   // A command is not the place to be told that each time.
-  if (output === 'stdout') for (const warning of advice) log.warn({ warning }, 'the configuration should be looked at')
+  if (output === 'stdout') for (const warning of advice) log.warn({ warning }, 'the configuration needs attention')
   using shutdown = new Shutdown(
     () => drainMs(config),
     (signal, meaning) =>
-      log.info({ signal }, meaning === 'stop' ? 'stopping: work in progress may end' : 'stopping now'),
+      log.info({ signal }, meaning === 'stop' ? 'stopping; work in progress is finished first' : 'stopping now'),
   )
   const hangUp = () => reopen(file, log)
   const crash = (error: unknown) => {
@@ -138,7 +139,8 @@ async function run<C extends object>(name: string, { config, args, advice, outpu
   try {
     return await work(config, { log, shutdown, args })
   } catch (error: unknown) {
-    log.fatal({ err: error }, 'ended by an error')
+    // What a user has mistyped is on the terminal already, in words.
+    if (output === 'stdout' || !(error instanceof ConfigError)) log.fatal({ err: error }, 'ended by an error')
     throw error
   } finally {
     process.off('SIGHUP', hangUp)
@@ -150,9 +152,9 @@ async function run<C extends object>(name: string, { config, args, advice, outpu
 function reopen(file: LogFile | undefined, log: Logger): void {
   try {
     file?.reopen()
-    log.info(file ? 'LogFile is open anew' : 'SIGHUP does nothing: there is no LogFile')
+    log.info(file ? 'LogFile was reopened' : 'SIGHUP has no effect: there is no LogFile')
   } catch (error: unknown) {
-    log.warn({ err: error }, 'LogFile cannot be opened anew; going on in the old one')
+    log.warn({ err: error }, 'LogFile cannot be reopened; continuing with the old one')
   }
 }
 
@@ -163,8 +165,9 @@ function configFile<C extends object>(definition: ProcessDefinition<C>, args: Ar
   return found
 }
 
+/** The single file, or the program that holds it, whose first argument is what the user typed. */
 function executable(): string {
-  const script = process.argv[1]
+  const script = isSea() ? undefined : process.argv[1]
   return script === undefined ? process.execPath : realpathSync(script)
 }
 

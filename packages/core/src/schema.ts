@@ -3,12 +3,25 @@ import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import type { Static, TSchema } from 'typebox'
 
 /** A type guard made from a schema; `errors` tells why the last call said no. Defaults are filled in when asked for. */
-export type Validator<T> = ValidateFunction<T>
+export interface Validator<T> {
+  (value: unknown): value is T
+  readonly errors: readonly ErrorObject[] | null | undefined
+}
 
+/** Compiled when it is first asked: a command uses few of the schemas that its program knows. */
 export function validator<S extends TSchema, T = Static<S>>(
   schema: S,
   options: { fillDefaults?: boolean } = {},
 ): Validator<T> {
+  let compiled: ValidateFunction<T> | undefined
+  const isValid = (value: unknown): value is T => {
+    compiled ??= compile<T>(schema, options)
+    return compiled(value)
+  }
+  return Object.defineProperty(Object.assign(isValid, { errors: undefined }), 'errors', { get: () => compiled?.errors })
+}
+
+function compile<T>(schema: TSchema, options: { fillDefaults?: boolean }): ValidateFunction<T> {
   const ajv = new Ajv({
     allErrors: true,
     useDefaults: options.fillDefaults ?? false,

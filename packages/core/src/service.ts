@@ -21,8 +21,10 @@ import { serveMetrics } from './metrics/server.js'
 import { serviceFigures, unreadyReasons, type Watched } from './metrics/service.js'
 import { type ProcessDefinition, type ProcessEnvironment, runProcess } from './process.js'
 import type { BoundStage } from './stage.js'
-import type { BrokerConfig } from './stage-config.js'
+import { type BrokerConfig, holdLimitMs } from './stage-config.js'
 import { type Telemetry, telemetryOf } from './telemetry.js'
+import { openTracer } from './tracing/open.js'
+import { SERVICE_VERSION } from './version.js'
 
 /** What a service has opened: its stages, and how to close what they use. */
 export interface OpenService extends AsyncDisposable {
@@ -68,8 +70,6 @@ export interface ServiceDefinition<C extends BrokerConfig>
   command?(config: Readonly<C>, args: Arguments): ((dependencies: ServiceDependencies) => Promise<number>) | undefined
 }
 
-const VERSION = process.env.SERVICE_VERSION ?? 'development'
-
 /** Runs a service with its stages as this process; see `runProcess` for the exit codes. */
 export async function runService<C extends BrokerConfig>(definition: ServiceDefinition<C>): Promise<void> {
   await runProcess<C>({
@@ -95,7 +95,7 @@ function asProcessCommand<C extends BrokerConfig>(
   const convert = (each: Command<RunCommand<C>>): Command<ProcessRun<C>> => ({
     ...each,
     async run(config, environment) {
-      await using dependencies = dependenciesOf(definition, config, environment)
+      await using dependencies = await dependenciesOf(definition, config, environment)
       return await each.run(config, dependencies, environment.args)
     },
   })
@@ -108,11 +108,11 @@ interface Told {
   readonly metrics: Metrics | undefined
 }
 
-function dependenciesOf<C extends BrokerConfig>(
+async function dependenciesOf<C extends BrokerConfig>(
   definition: ServiceDefinition<C>,
   config: Readonly<C>,
   { log: ofProcess, shutdown }: ProcessEnvironment,
-): ServiceDependencies & Told & AsyncDisposable {
+): Promise<ServiceDependencies & Told & AsyncDisposable> {
   const { name: service } = definition
   const instance = instanceName(hostname(), process.pid)
   const log = ofProcess.child({ instance })
@@ -121,8 +121,9 @@ function dependenciesOf<C extends BrokerConfig>(
   const { QueueType: queueType, MaxMessageSize: maxMessageSize } = config
   const failedQueue = definition.failedQueue(config)
   const events = config.Events ? new EventSender({ ...broker, log, service, instance, failedQueue }) : undefined
-  const metrics = config.MetricsListen === '' ? undefined : new Metrics(VERSION)
-  const telemetry = telemetryOf([...(events ? [events] : []), ...(metrics ? [metrics] : [])])
+  const metrics = config.MetricsListen === '' ? undefined : new Metrics(SERVICE_VERSION)
+  const tracer = await openTracer({ service, version: SERVICE_VERSION, instance }, process.env)
+  const telemetry = telemetryOf([events, metrics, tracer].filter(each => each !== undefined))
   const queues = definition.queues(config)
   const publisher = new Publisher({ ...broker, log, queues, queueType, telemetry, maxMessageSize })
   return {
@@ -138,6 +139,7 @@ function dependenciesOf<C extends BrokerConfig>(
       await publisher[Symbol.asyncDispose]()
       await events?.[Symbol.asyncDispose]()
       metrics?.[Symbol.dispose]()
+      await tracer?.[Symbol.asyncDispose]()
     },
   }
 }
@@ -147,11 +149,11 @@ async function serve<C extends BrokerConfig>(
   config: Readonly<C>,
   environment: ProcessEnvironment,
 ): Promise<number> {
-  await using dependencies = dependenciesOf(definition, config, environment)
+  await using dependencies = await dependenciesOf(definition, config, environment)
   const { log, publisher, telemetry, broker } = dependencies
   const { shutdown, args } = environment
   const queues = definition.queues(config)
-  log.info({ broker: showBrokers(broker.addresses), version: VERSION }, 'starting')
+  log.info({ broker: showBrokers(broker.addresses), version: SERVICE_VERSION }, 'starting')
   const command = definition.command?.(config, args)
   if (command) return await command(dependencies)
   await using service = await definition.open(config, dependencies)
@@ -168,7 +170,7 @@ async function serve<C extends BrokerConfig>(
       log,
       silence,
       telemetry,
-      holdLimitMs: config.HoldLimit * 1000,
+      holdLimitMs: holdLimitMs(config),
       stop: shutdown.stop,
       force: shutdown.force,
       onLost: cause => connection.drop(cause),

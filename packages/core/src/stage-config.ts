@@ -8,15 +8,15 @@ const MiB = 1024 * 1024
 export const BrokerKeys = {
   Amqp: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
     description:
-      'The broker: `amqp://USER:PASSWORD@HOST:PORT[/VHOST]` or `amqps://…`. Several brokers of a cluster are hosts with commas between (`HOST:PORT,HOST:PORT`) or a list of such URLs; the next one is tried when one is gone or does not answer. What is special in a URL is percent-encoded in user, password and vhost',
+      'The broker: `amqp://USER:PASSWORD@HOST:PORT[/VHOST]` or `amqps://…`. For a cluster, separate the hosts by commas (`HOST:PORT,HOST:PORT`) or give a list of such URLs; if one broker is unavailable, the next one is tried. Special characters in user, password and vhost are percent-encoded',
   }),
   AmqpCA: Type.String({
     default: '',
-    description: 'For `amqps`: PEM file of the authorities to trust in place of the usual ones',
+    description: 'For `amqps`: PEM file of the authorities to trust instead of the default ones',
   }),
   AmqpCert: Type.String({
     default: '',
-    description: "For `amqps`: PEM file of this client's certificate, if the broker wants one",
+    description: "For `amqps`: PEM file of this client's certificate, if the broker requires one",
   }),
   AmqpKey: Type.String({ default: '', description: 'For `amqps`: PEM file of the key that belongs to `AmqpCert`' }),
   ConsumerQueue: Type.String({ minLength: 1, description: 'Queue to consume from' }),
@@ -28,7 +28,7 @@ export const BrokerKeys = {
   Events: Type.Boolean({
     default: true,
     description:
-      "Tell the overseer's journal what becomes of each message, through the queue `<FailedQueue>.events`; nothing else depends on that",
+      "Tell the overseer's journal what happens to each message, through the queue `<FailedQueue>.events`; nothing else depends on it",
   }),
   ...MetricsKeys,
   HoldLimit: Type.Integer({
@@ -36,23 +36,23 @@ export const BrokerKeys = {
     minimum: 1,
     maximum: 86_400,
     description:
-      'Seconds a message may wait inside a process before it goes to the end of its queue; keep it below the consumer timeout of the broker (30 minutes by default)',
+      'Seconds for which a process may hold a message before it returns it to the end of its queue; keep it below the consumer timeout of the broker (30 minutes by default)',
   }),
   DrainTime: Type.Integer({
     default: 25,
     minimum: 0,
     maximum: 3600,
-    description: 'Seconds that work in progress may go on after the first SIGTERM or SIGINT',
+    description: 'Seconds for work in progress to finish after the first SIGTERM or SIGINT',
   }),
   QueueType: Type.Union([Type.Literal('classic'), Type.Literal('quorum')], {
     default: 'classic',
-    description: '`classic` (declared as the Go suite did) or `quorum`; must fit the queues that exist',
+    description: '`classic` (declared as the Go suite did) or `quorum`; must match existing queues',
   }),
   MaxMessageSize: Type.Integer({
     default: 16 * MiB,
     minimum: MiB / 16,
     maximum: 512 * MiB,
-    description: 'Bytes of the largest message to publish; not above the `max_message_size` of the broker',
+    description: 'Largest message to publish, in bytes; at most the `max_message_size` of the broker',
   }),
 }
 
@@ -69,6 +69,11 @@ export function prefetchKey(recommended: number, meaning: string) {
 
 const Broker = Type.Object(BrokerKeys)
 const Stage = Type.Object(StageKeys)
+
+/** Milliseconds. */
+export function holdLimitMs({ HoldLimit }: Pick<BrokerConfig, 'HoldLimit'>): number {
+  return HoldLimit * 1000
+}
 
 /** What every service that consumes has; `FailedQueue` is the consumer queue itself in the overseer. */
 export type BrokerConfig = Static<typeof Broker> & { readonly PrefetchCount: number }

@@ -122,6 +122,10 @@ export interface BoundStage {
   readonly holdLimitMs?: number | undefined
   /** See StageDefinition. */
   readonly isCostly?: boolean | undefined
+  /** See StageDefinition. */
+  readonly isWait?: boolean | undefined
+  /** Messages of its queue go on waiting once they are received, so that it is no event that they are. Default false. */
+  readonly isDelay?: boolean | undefined
   run(context: StageContext): Promise<Outcome>
 }
 
@@ -137,6 +141,8 @@ export interface StageDefinition<M> {
    * back, so that nothing follows from it twice.
    */
   readonly isCostly?: boolean | undefined
+  /** Its work is to wait for somebody else, for hours perhaps: a trace is not held open so long, but linked with a new one. */
+  readonly isWait?: boolean | undefined
   /** Bytes to message. Throws InvalidMessageError. */
   decode(body: Buffer): M
   /** What every log line about this message names, e.g. the analysis id. Never secrets. */
@@ -152,6 +158,7 @@ export function bindStage<M>(stage: StageDefinition<M>): BoundStage {
     intake: stage.intake,
     holdLimitMs: stage.holdLimitMs,
     isCostly: stage.isCostly,
+    isWait: stage.isWait,
     async run(context) {
       const message = stage.decode(context.delivery.body)
       context.describe({ ...stage.bindings?.(message), attempt: context.headers.attempts + 1 })

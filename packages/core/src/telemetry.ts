@@ -1,4 +1,5 @@
 // What a process tells of its work to whoever wants to know. Nothing in the pipeline waits for it or depends on it.
+import type { HeaderTable } from './headers.js'
 
 /**
  * What can become of a message:
@@ -10,7 +11,7 @@
  *   cause is over that others share (`waits for its cause`), and has it `retried`, or `dumped` as `file`
  * - `resubmitted` from a dump
  *
- * And of a process: `started`, `stopped`.
+ * And of a process: `started`, `stopped`; of the sandbox that it feeds: `room`.
  */
 export type EventName =
   | 'received'
@@ -32,6 +33,18 @@ export type EventName =
   | 'resubmitted'
   | 'started'
   | 'stopped'
+  | 'room'
+
+/** What the last status of a sandbox said of its room. */
+export interface SandboxRoom {
+  readonly state: 'room' | 'full' | 'unknown'
+  readonly maxPending: number
+  readonly pending?: number
+  /** Where free space matters. */
+  readonly freeBytes?: number
+  /** When the status was there; milliseconds since 1970. */
+  readonly asOf?: number
+}
 
 export interface Happening {
   readonly event: EventName
@@ -45,6 +58,7 @@ export interface Happening {
   /** Milliseconds since 1970. */
   readonly due?: number | undefined
   readonly file?: string | undefined
+  readonly room?: SandboxRoom | undefined
 }
 
 /** Whom it happened to: what a log line about it names. Of a URL only what may be shown. */
@@ -60,10 +74,33 @@ export interface Subject {
 /** `delivery`: from its arrival until it was settled. `confirm`: of a message that was published. */
 export type Measure = 'delivery' | 'confirm'
 
+/** A delivery as it arrived. */
+export interface Arrival {
+  readonly queue: string
+  readonly headers: Readonly<Record<string, unknown>>
+  readonly messageId: string | undefined
+  readonly bytes: number
+  /** See StageDefinition. */
+  readonly isWait: boolean
+}
+
+/** A message that is about to be published. */
+export interface Departure {
+  readonly queue: string
+  readonly headers: HeaderTable
+  readonly bytes: number
+}
+
 /** Must neither throw nor take long. */
 export interface Telemetry {
   happened(subject: Subject, happening: Happening): void
   took?(measure: Measure, queue: string, seconds: number): void
+  /** Does the work on a delivery, settling included, and settles as it does. */
+  working?<T>(arrival: Arrival, work: () => Promise<T>): Promise<T>
+  /** Publishes a message with the headers that say what it follows from, and settles as `publish` does. */
+  sending?<T>(departure: Departure, publish: (headers: HeaderTable) => Promise<T>): Promise<T>
+  /** A delivery was acknowledged, or handed back. */
+  settled?(queue: string, how: 'ack' | 'nack'): void
 }
 
 /** Tells nobody. */
@@ -77,6 +114,18 @@ export function telemetryOf(listeners: readonly Telemetry[]): Telemetry {
     },
     took: (measure, queue, seconds) => {
       for (const listener of listeners) listener.took?.(measure, queue, seconds)
+    },
+    working: (arrival, work) => {
+      const around = (inner: typeof work, outer: Telemetry) => () => outer.working?.(arrival, inner) ?? inner()
+      return listeners.reduce(around, work)()
+    },
+    sending: (departure, publish) => {
+      const around = (inner: typeof publish, outer: Telemetry) => (headers: HeaderTable) =>
+        outer.sending?.({ ...departure, headers }, inner) ?? inner(headers)
+      return listeners.reduce(around, publish)(departure.headers)
+    },
+    settled: (queue, how) => {
+      for (const listener of listeners) listener.settled?.(queue, how)
     },
   }
 }

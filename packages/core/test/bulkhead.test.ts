@@ -95,6 +95,29 @@ describe('Bulkhead', () => {
     assert.deepEqual(new Set(await Promise.all(results)), new Set([true]))
   })
 
+  test('of a server that fails at all its items one message is tried, the next wait for their turn, the rest makes room', async () => {
+    const bulkhead = new Bulkhead({ prefetch: 4, stop: forever })
+    const server = { ...awayServer(), isWell: true, isFailing: true }
+    assert.equal(await bulkhead.ready(server, forever), true)
+    const order: string[] = []
+    const results = ['b', 'c', 'd', 'e'].map(async name => {
+      order.push(`${name} ${await bulkhead.ready(server, forever)}`)
+    })
+    assert.equal(await bulkhead.ready({ ...awayServer(), isWell: true }, forever), true)
+    assert.deepEqual(order, [], 'a server that is well is not waited for')
+    await Promise.all(results)
+    assert.deepEqual(order, ['d false', 'e false', 'b true', 'c true'])
+  })
+
+  test('a prefetch of 1 tries a server that is failing, too', async () => {
+    const bulkhead = new Bulkhead({ prefetch: 1, stop: forever })
+    const server = { ...awayServer(), isWell: true, isFailing: true }
+    assert.equal(await bulkhead.ready(server, forever), true)
+    assert.equal(await bulkhead.ready(server, forever), false)
+    await settled('')
+    assert.equal(await bulkhead.ready(server, forever), true)
+  })
+
   test('a watch ends with the process, and with what is wrong with asking', async () => {
     const stop = new AbortController()
     const bulkhead = new Bulkhead({ prefetch: 2, stop: stop.signal })

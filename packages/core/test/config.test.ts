@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -19,9 +19,14 @@ const schema = Type.Object(
 const good = { Amqp: 'amqp://u:p@h:5672', ConsumerQueue: 'in', FailedQueue: 'failed' }
 
 async function load(content: unknown, env: Record<string, string> = {}, warn?: (warning: string) => void) {
-  const path = join(await mkdtemp(join(tmpdir(), 'config-')), 'x.conf.json')
-  await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content))
-  return loadConfig(path, schema, env, warn && { warn })
+  const folder = await mkdtemp(join(tmpdir(), 'config-'))
+  try {
+    const path = join(folder, 'x.conf.json')
+    await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content))
+    return await loadConfig(path, schema, env, warn && { warn })
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 }
 
 async function problemsOf(content: unknown, env: Record<string, string> = {}): Promise<string> {
@@ -188,7 +193,8 @@ test('a name that holds a password is not shown', async () => {
 })
 
 test('a missing file says so', async () => {
-  await assert.rejects(loadConfig('/nonexistent/x.conf.json', schema, {}), /cannot be read: ENOENT/)
+  await assert.rejects(loadConfig('/nonexistent/x.conf.json', schema, {}), /there is no such file/)
+  await assert.rejects(loadConfig('/', schema, {}), /is a directory/)
 })
 
 test('a log file on a full disk loses its lines, and nothing else', () => {

@@ -16,7 +16,7 @@ before(async () => {
 after(() => node.stop())
 
 const COUNT = 60
-const REFUSED = 'events are switched off: the broker refuses their queue'
+const REFUSED = 'events are disabled: the broker rejects their queue'
 
 interface Scene extends Harness {
   readonly events: string
@@ -159,7 +159,7 @@ test('a broker that reads no events gets them later, up to a bound', async t => 
   }
   await pass()
   proxy.resume()
-  await waitFor(() => lines.some(({ msg }) => /events go out again/.test(String(msg))), {
+  await waitFor(() => lines.some(({ msg }) => /sending events again/.test(String(msg))), {
     deadlineMs: 30_000,
     describe: () => `the end of the gap; ${sender.dropped} dropped`,
   })

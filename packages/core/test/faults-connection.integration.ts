@@ -107,6 +107,8 @@ test('consuming connection that hangs after the ack: what was to follow it is gi
 
 interface Passes {
   readonly handled: string[]
+  /** Messages whose successor is confirmed. */
+  confirmed: number
 }
 
 async function startBehindProxy(
@@ -116,24 +118,25 @@ async function startBehindProxy(
   const broker = await brokerForTests(t)
   const proxy = await TcpProxy.start({ port: Number(new URL(broker.url).port) })
   t.after(() => proxy.close())
-  const passes: Passes = { handled: [] }
+  const passes: Passes = { handled: [], confirmed: 0 }
   const harness = await startHarness(t, {
     publishUrl: proxy.through(broker.url),
     ...options,
     handle: async (context, { out }) => {
       const body = context.delivery.body.toString()
       if (body !== 'warm up') passes.handled.push(body)
-      return forward(out, Buffer.from(`next of ${body}`))
+      return forward(out, Buffer.from(`next of ${body}`), { afterwards: async () => void passes.confirmed++ })
     },
   })
-  if (options.warmUp ?? true) await warmUp(harness.broker, harness)
+  if (options.warmUp ?? true) await warmUp(harness.broker, harness, passes)
   return { proxy, harness, passes }
 }
 
-/** Opens the channel for publishing. */
-async function warmUp(broker: TestBroker, { queues }: Harness): Promise<void> {
+/** Opens the channel for publishing. The message stands in its queue before its confirm is here, which a fault must not hit. */
+async function warmUp(broker: TestBroker, { queues }: Harness, passes: Passes): Promise<void> {
   await broker.publish(queues.in, 'warm up')
   await broker.expectMessage(queues.out)
+  await waitFor(() => passes.confirmed === 1, { describe: 'the confirm of the warm-up' })
 }
 
 async function forwardWhileStalled({ broker, queues }: Harness, proxy: TcpProxy, passes: Passes): Promise<void> {

@@ -81,7 +81,7 @@ for (const isCostly of [false, true]) {
     await end()
     const copies = (await broker.takeAll(queues.out)).map(copy => copy.body.toString())
     assert.deepEqual(copies.sort(), bodies.sort())
-    const givenBack = lines.filter(line => line.msg === 'given back to its queue').length
+    const givenBack = lines.filter(line => line.msg === 'returned to its queue').length
     assert.equal(givenBack, passes - bodies.length)
     // Those that ask a silent queue are sent; there is time for few.
     assert.ok(isCostly ? givenBack === 0 : givenBack > 0, `${givenBack}`)

@@ -30,6 +30,25 @@ test('keys may come in any order, and null counts as none', () => {
   assert.equal(task.crits.critsUrl, '')
 })
 
+test('several sources travel, each once and that of `source` first; one alone is `source`', () => {
+  const decoded = (change: object) => {
+    const wire = JSON.parse(goTask)
+    return decodeTask(Buffer.from(JSON.stringify({ ...wire, CritsData: { ...wire.CritsData, ...change } })))
+  }
+  const several = decoded({ source: 'B', sources: ['A', '', 'B', 'C', 'A'] })
+  assert.deepEqual([several.crits.source, several.crits.sources], ['B', ['B', 'A', 'C']])
+  assert.deepEqual(decodeTask(encodeTask(several)), several)
+  assert.deepEqual(decoded({ source: null, sources: ['A', 'B'] }).crits.sources, ['A', 'B'])
+  for (const change of [
+    { sources: ['Internal'] },
+    { sources: [] },
+    { sources: null },
+    { source: '', sources: ['Internal'] },
+  ]) {
+    assert.equal(encodeTask(decoded(change)).toString(), goTask)
+  }
+})
+
 const bad: [string, string | Buffer, RegExp][] = [
   ['an empty body', '', /body is empty/],
   ['text that is not JSON', '{"TaskId": 7, secret', /body is not JSON: see line 1, column 15/],
@@ -39,6 +58,11 @@ const bad: [string, string | Buffer, RegExp][] = [
   ['a text as task id', goTask.replace('7', '"7"'), /TaskId must be an integer, not a text of 1 character$/],
   ['task id 0', goTask.replace('7', '0'), /TaskId must be >= 1/],
   ['an empty analysis id', goTask.replace('a-1', ''), /CritsData.analysis_id is empty/],
+  [
+    'a text as list of sources',
+    goTask.replace('"source"', '"sources":"A","source"'),
+    /CritsData.sources must be a list/,
+  ],
   ['a number as analysis id', goTask.replace('"a-1"', '5'), /CritsData.analysis_id must be a text, not a number/],
 ]
 for (const [name, body, problem] of bad) {

@@ -82,7 +82,7 @@ test('SIGHUP opens the log file anew, as often as it comes, and SIGUSR1 opens no
     await waitFor(
       () =>
         readFile(LogFile, 'utf8').then(
-          text => text.includes('LogFile is open anew'),
+          text => text.includes('LogFile was reopened'),
           () => false,
         ),
       {
@@ -98,7 +98,7 @@ test('SIGHUP opens the log file anew, as often as it comes, and SIGUSR1 opens no
       [LogFile],
       'the old file is closed',
     )
-    assert.doesNotMatch(await readFile(join(dir, old), 'utf8'), old === 'log.1' ? /anew/ : /stopped/)
+    assert.doesNotMatch(await readFile(join(dir, old), 'utf8'), old === 'log.1' ? /reopened/ : /stopped/)
   }
   service.signal('SIGUSR1')
   service.signal('SIGTERM')
@@ -115,7 +115,7 @@ test('a log file that cannot be opened anew is gone on with', async t => {
   await service.waitForLog('running')
   await rename(inner, join(dir, 'moved'))
   service.signal('SIGHUP')
-  await service.waitForLog('LogFile cannot be opened anew; going on in the old one')
+  await service.waitForLog('LogFile cannot be reopened; continuing with the old one')
   service.signal('SIGTERM')
   assert.equal((await service.exit).code, 0)
   assert.match(await readFile(join(dir, 'moved', 'log'), 'utf8'), /"msg":"stopped"/)
@@ -146,6 +146,7 @@ test('what is no command, or too little of one, is refused with exit code 2', as
     [['say', 'a', '--fast'], /Unknown argument: fast/],
     [['count'], /name one of: up/],
     [['--connect'], /--connect goes with --check-config only/],
+    [['--config'], /--config needs a value/],
   ] as const) {
     const { code, output } = await run(t, {}, ...args)
     assert.equal(code, 2, output)

@@ -86,7 +86,7 @@ test('forward: an afterwards that fails is logged and harms nothing', async t =>
   })
   await broker.publish(queues.in, 'one')
   await broker.expectMessage(queues.out)
-  await waitFor(() => lines.find(line => /follow the ack/.test(String(line.msg))), { describe: 'the log line' })
+  await waitFor(() => lines.find(line => /after the ack failed/.test(String(line.msg))), { describe: 'the log line' })
   await end()
   assert.equal(await broker.depth(queues.in), 0)
   assert.equal(await broker.depth(queues.failed), 0)
@@ -387,7 +387,7 @@ test('a throw that lies in the place counts for itself, and its end is told once
     refused = false
     await broker.publish(queues.in, decodeFailedMessage(body).body, { headers })
   }
-  const told = () => lines.filter(({ level, msg }) => level === 50 || msg === 'a shared cause of failures is over')
+  const told = () => lines.filter(({ level, msg }) => level === 50 || msg === 'a shared cause is fixed')
   await waitFor(() => told().length === 2, { describe: 'two lines' })
   await waitFor(async () => (await broker.depth(queues.in)) === 0, { describe: 'all done' })
   assert.equal(told().length, 2)

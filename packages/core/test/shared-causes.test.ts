@@ -18,9 +18,9 @@ function scene() {
   return { fail, pass, told, clock }
 }
 
-const BEGUN = 'error: failed for a cause that other messages share; they are tried until it is over'
-const AGAIN = 'info: failed for a shared cause'
-const OVER = 'info: a shared cause of failures is over'
+const BEGUN = 'error: failed with a shared cause; its messages are retried until it is fixed'
+const AGAIN = 'info: failed with a shared cause'
+const OVER = 'info: a shared cause is fixed'
 
 test('a cause that many messages share is one error, and its end one line', () => {
   const { fail, pass, told } = scene()

@@ -34,6 +34,8 @@ export interface BrokerConnectionOptions {
   readonly pause?: BackOff | undefined
   /** A connection that was up for so long counts as a success, in milliseconds. Default 5 s. */
   readonly stableMs?: number | undefined
+  /** Default: `connectTo`. */
+  readonly connect?: typeof connectTo | undefined
 }
 
 export class BrokerConnection {
@@ -158,7 +160,8 @@ export class BrokerConnection {
   }
 
   async #connect(address: BrokerAddress): Promise<ChannelModel> {
-    const connecting = connectTo(address, this.#options)
+    const { connect: connectOnce = connectTo } = this.#options
+    const connecting = connectOnce(address, this.#options)
     try {
       return await orAbort(connecting, this.#closing.signal)
     } catch (error: unknown) {

@@ -5,7 +5,7 @@ import { StopRequested, toError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import type { BoundStage } from '../stage.js'
 import type { Telemetry } from '../telemetry.js'
-import { LiveDelivery, Session } from './delivery.js'
+import { arrivalOf, LiveDelivery, Session } from './delivery.js'
 import type { Doubt } from './publisher.js'
 import { type Result, type SettleOptions, settle } from './settle.js'
 import type { Silence } from './silence.js'
@@ -199,21 +199,21 @@ export class Consumer {
   }
 
   async #work(session: Session, message: ConsumeMessage): Promise<void> {
-    const { queue } = this.#stage
     const bytes = message.content.length
+    const { queue, isCostly = false, isDelay } = this.#stage
     using delivery = new LiveDelivery(session, message, {
-      queue,
-      isCostly: this.#stage.isCostly ?? false,
+      ...{ queue, isCostly, isDelay },
       holdLimitMs: this.#stage.holdLimitMs ?? this.#options.holdLimitMs,
       log: this.#log,
       telemetry: this.#options.telemetry,
     })
     this.#inWork.add(delivery)
+    const work = async () => settle(delivery, await this.#handle(delivery), this.#options)
     try {
-      await settle(delivery, await this.#handle(delivery), this.#options)
+      await (this.#options.telemetry?.working?.(arrivalOf(message, this.#stage), work) ?? work())
     } finally {
       this.#inWork.delete(delivery)
-      this.#options.telemetry?.took?.('delivery', queue, (performance.now() - delivery.arrivedAt) / 1000)
+      this.#options.telemetry?.took?.('delivery', delivery.queue, (performance.now() - delivery.arrivedAt) / 1000)
       this.#window.leave(bytes)
       this.#adapt()
       if (this.#inWork.size === 0) this.#announceIdle()
@@ -237,7 +237,7 @@ export class Consumer {
 
   #force(): void {
     for (const delivery of this.#inWork) {
-      delivery.log.warn('the drain time is over; the message is given back')
+      delivery.log.warn('the drain time is over; the message is returned')
       delivery.tell({ event: 'given back', reason: 'the drain time is over' })
       delivery.end(new StopRequested())
     }

@@ -3,8 +3,8 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 import { ChannelLost, HoldLimitReached, toError } from '../errors.js'
 import { type MessageHeaders, readHeaders } from '../headers.js'
 import type { Logger } from '../logger.js'
-import type { Delivery, StageContext } from '../stage.js'
-import { type Happening, NO_TELEMETRY, type Subject, type Telemetry } from '../telemetry.js'
+import type { BoundStage, Delivery, StageContext } from '../stage.js'
+import { type Arrival, type Happening, NO_TELEMETRY, type Subject, type Telemetry } from '../telemetry.js'
 
 const NOTHING = Buffer.alloc(0)
 
@@ -51,9 +51,20 @@ export class Session {
   }
 }
 
+/** What telemetry is told of a message before it is worked on. */
+export function arrivalOf({ properties, content }: ConsumeMessage, { queue, isWait = false }: BoundStage): Arrival {
+  const messageId: unknown = properties.messageId
+  return {
+    ...{ queue, headers: properties.headers ?? {}, isWait, bytes: content.length },
+    messageId: typeof messageId === 'string' ? messageId : undefined,
+  }
+}
+
 export interface DeliveryOptions {
   readonly queue: string
   readonly isCostly: boolean
+  /** See BoundStage. */
+  readonly isDelay?: boolean | undefined
   readonly holdLimitMs: number
   readonly log: Logger
   readonly telemetry?: Telemetry | undefined
@@ -77,11 +88,13 @@ export class LiveDelivery implements Disposable, Delivery, StageContext {
   readonly #telemetry: Telemetry
   #log: Logger
   #subject: Subject
+  readonly #isDelay: boolean
   #isAnnounced = false
 
   constructor(session: Session, message: ConsumeMessage, options: DeliveryOptions) {
     this.queue = options.queue
     this.isCostly = options.isCostly
+    this.#isDelay = options.isDelay ?? false
     this.redelivered = message.fields.redelivered
     this.headers = readHeaders(message.properties.headers)
     this.mayBeRepeat = this.redelivered || this.headers.seen
@@ -131,7 +144,7 @@ export class LiveDelivery implements Disposable, Delivery, StageContext {
     if (this.#isAnnounced) return
     this.#isAnnounced = true
     this.#log.info({ bytes: this.body.length, redelivered: this.redelivered }, 'received')
-    this.tell({ event: 'received' })
+    if (!this.#isDelay) this.tell({ event: 'received' })
   }
 
   tell(happening: Happening): void {
@@ -180,22 +193,23 @@ export class LiveDelivery implements Disposable, Delivery, StageContext {
 
   /** False when the channel is gone and the broker will deliver the message again. */
   ack(): boolean {
-    return this.#onChannel(channel => channel.ack(this.#message))
+    return this.#settled('ack', channel => channel.ack(this.#message))
   }
 
   /** Hands the message back to its queue without ending the channel. False when the channel is gone. */
   giveBack(): boolean {
-    return this.#onChannel(channel => channel.nack(this.#message, false, true))
+    return this.#settled('nack', channel => channel.nack(this.#message, false, true))
   }
 
   roundTrip(): Promise<void> {
     return this.#session.roundTrip()
   }
 
-  #onChannel(settle: (channel: Channel) => void): boolean {
+  #settled(how: 'ack' | 'nack', settle: (channel: Channel) => void): boolean {
     if (this.#session.lost) return false
     try {
       settle(this.#session.channel)
+      this.#telemetry.settled?.(this.queue, how)
       return true
     } catch (thrown: unknown) {
       this.#session.lose(toError(thrown)) // amqplib throws only when the channel is closed

@@ -15,7 +15,8 @@ const AGAIN_MS = 1000
 const DECLARE_LIMIT_MS = 30_000
 const LAST_WORDS_MS = 500
 
-export interface EventReaderOptions extends Pick<BrokerConnectionOptions, 'addresses' | 'tls' | 'name' | 'log'> {
+export interface EventReaderOptions
+  extends Pick<BrokerConnectionOptions, 'addresses' | 'tls' | 'name' | 'log' | 'connect'> {
   readonly failedQueue: string
   /** They leave the queue once this resolves, and are stored again after it has rejected. Calls do not overlap. */
   store(events: readonly PipelineEvent[]): Promise<void>
@@ -23,6 +24,8 @@ export interface EventReaderOptions extends Pick<BrokerConnectionOptions, 'addre
   hear(body: Buffer, reply: ((answer: Buffer) => void) | undefined): void
   /** It can be heard and spoken from now on, again after a connection was lost. */
   onListening(): void
+  /** The connection is lost: another reader may get the events from now on. */
+  onLost(): void
 }
 
 export class EventReader implements AsyncDisposable {
@@ -39,14 +42,15 @@ export class EventReader implements AsyncDisposable {
   constructor(options: EventReaderOptions) {
     this.#options = options
     this.#log = options.log
-    const { addresses, tls, name, log } = options
+    const { addresses, tls, name, log, connect } = options
     const setUp = (connection: ChannelModel) => this.#setUp(connection)
     const onLost = () => {
       this.#events = undefined
       this.#calls = undefined
       this.#pending = []
+      options.onLost()
     }
-    this.#connection = new BrokerConnection({ addresses, tls, name, log, setUp, onLost })
+    this.#connection = new BrokerConnection({ addresses, tls, name, log, connect, setUp, onLost })
   }
 
   /** Begins; nobody waits for it. */
@@ -87,11 +91,11 @@ export class EventReader implements AsyncDisposable {
   async #setUp(connection: ChannelModel): Promise<void> {
     await this.#unlessRefused(
       () => this.#consume(connection),
-      'no events reach the journal: the broker refuses their queue',
+      'no events reach the journal: the broker rejects their queue',
     )
     await this.#unlessRefused(
       () => this.#listen(connection),
-      'this overseer answers no questions: the broker refuses what they need',
+      'this overseer cannot answer queries: the broker rejects their exchange or queues',
     )
   }
 
@@ -169,11 +173,19 @@ export class EventReader implements AsyncDisposable {
         () => false, // who stores says why
       )
       const isSame = this.#events === channel
-      if (isStored && isSame) channel.ack(last, true)
+      if (isStored && isSame) this.#acknowledge(channel, last)
       if (signal.aborted) return
       if (isStored) continue
       if (isSame) this.#pending = [...batch, ...this.#pending]
       await delay(AGAIN_MS, signal).catch(() => undefined) // the end is seen above
+    }
+  }
+
+  #acknowledge(channel: Channel, last: ConsumeMessage): void {
+    try {
+      channel.ack(last, true)
+    } catch {
+      this.#events = undefined // amqplib throws only when the connection is closing; what is stored comes again
     }
   }
 }

@@ -36,7 +36,8 @@ export function isDeclarationRefused(error: Error): boolean {
   return REFUSALS.has(errorCode(error))
 }
 
-export interface EventSenderOptions extends Pick<BrokerConnectionOptions, 'addresses' | 'tls' | 'name' | 'log'> {
+export interface EventSenderOptions
+  extends Pick<BrokerConnectionOptions, 'addresses' | 'tls' | 'name' | 'log' | 'connect'> {
   readonly service: string
   readonly instance: string
   readonly failedQueue: string
@@ -68,12 +69,12 @@ export class EventSender implements Telemetry, AsyncDisposable {
   constructor(options: EventSenderOptions) {
     this.#options = options
     this.#log = options.log.child({ connection: 'events' })
-    const { addresses, tls, name } = options
+    const { addresses, tls, name, connect } = options
     const setUp = (connection: ChannelModel) => this.#setUp(connection)
     const onLost = () => {
       this.#channel = undefined
     }
-    this.#connection = new BrokerConnection({ addresses, tls, name, log: this.#log, setUp, onLost })
+    this.#connection = new BrokerConnection({ addresses, tls, name, connect, log: this.#log, setUp, onLost })
   }
 
   /** Events that were dropped since the start. */
@@ -169,10 +170,7 @@ export class EventSender implements Telemetry, AsyncDisposable {
     }
     if (this.#isDropping && this.#buffer.length === 0) {
       this.#isDropping = false
-      this.#log.info(
-        { dropped: this.#dropped },
-        'events go out again; those that were dropped are missing in the journal',
-      )
+      this.#log.info({ dropped: this.#dropped }, 'sending events again; the dropped ones are missing from the journal')
     }
   }
 
@@ -180,13 +178,13 @@ export class EventSender implements Telemetry, AsyncDisposable {
     this.#dropped += 1
     if (this.#isDropping) return
     this.#isDropping = true
-    this.#log.warn('the broker takes no events; they are dropped, nothing else depends on them')
+    this.#log.warn('the broker does not accept events; they are dropped, and nothing else depends on them')
   }
 
   #switchOff(error: unknown): void {
     this.#isOff = true
     this.#buffer.length = 0
-    this.#log.warn({ cause: describeError(error) }, 'events are switched off: the broker refuses their queue')
+    this.#log.warn({ cause: describeError(error) }, 'events are disabled: the broker rejects their queue')
     void this.#connection[Symbol.asyncDispose]()
   }
 }

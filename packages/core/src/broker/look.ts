@@ -42,7 +42,7 @@ export function brokerLooks(config: BrokerConfig, queues: readonly OwnQueue[]): 
       return work.catch((error: unknown) => {
         signal.throwIfAborted()
         if (errorCode(toError(error)) !== 'BROKER_REFUSED') throw error
-        return ['cannot be looked at: no broker takes us']
+        return ['not checked: no broker accepts the connection']
       })
     },
   }
@@ -77,14 +77,14 @@ export async function withBroker<T>(
 
 const WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nobody listens there: wrong port, or RabbitMQ is not running',
-  ENOTFOUND: 'there is no host of this name',
-  EAI_AGAIN: 'the name of the host cannot be looked up at present',
+  ENOTFOUND: 'there is no host with this name',
+  EAI_AGAIN: 'the host name cannot be resolved at present',
   EHOSTUNREACH: 'the host cannot be reached',
   ENETUNREACH: 'the network of the host cannot be reached',
   ETIMEDOUT: 'the host does not answer: a firewall, or a wrong address',
   CERT_HAS_EXPIRED: 'its certificate has expired, or the clock of this machine is wrong',
-  CERT_NOT_YET_VALID: 'its certificate is not valid yet: the clock of this machine is wrong, most likely',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name: write the host as the certificate has it',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet: most likely the clock of this machine is wrong',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name: use the host name that is in the certificate',
 }
 const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)|CERT_UNTRUSTED|INVALID_CA/
 const NO_TLS = /WRONG_VERSION_NUMBER|EPROTO|PACKET_LENGTH_TOO_LONG|RECORD_LAYER/
@@ -95,11 +95,11 @@ async function connectProblem(error: Error, address: BrokerAddress): Promise<str
   const words = WORDS[code]
   if (words !== undefined) return words
   if (isRefusal(error)) return refusalHelp(error)
-  if (UNTRUSTED.test(code)) return 'its certificate is not trusted: name its authority in "AmqpCA"'
+  if (UNTRUSTED.test(code)) return 'its certificate is not trusted: set "AmqpCA" to the file of its authority'
   if (address.options.protocol === 'amqps') {
-    if (NO_TLS.test(code)) return 'the port does not speak TLS: write amqp://, or the port for TLS (5671)'
-    if (CLIENT_CERTIFICATE.test(code)) return 'it wants a certificate of its clients: "AmqpCert" and "AmqpKey"'
-  } else if (await speaksTls(address)) return 'the port speaks TLS: write amqps://, or the port without TLS (5672)'
+    if (NO_TLS.test(code)) return 'the port does not use TLS: write amqp://, or the port for TLS (5671)'
+    if (CLIENT_CERTIFICATE.test(code)) return 'it requires a client certificate: set "AmqpCert" and "AmqpKey"'
+  } else if (await speaksTls(address)) return 'the port uses TLS: write amqps://, or the port without TLS (5672)'
   if (/timed? ?out/i.test(error.message)) return 'the host does not answer: a firewall, or no broker'
   return `no broker that speaks AMQP 0-9-1 answers there: ${describeError(error)}`
 }
@@ -136,13 +136,15 @@ async function queueProblems(
     if (isThere) await declareQueue(channel, queue, QueueType)
     else await channel.assertQueue(name, { durable: true, arguments: { 'x-expires': 'check' } })
   })
-  if (refusal.code === '403') problems.push(`the user may not declare "${name}": it has no right to configure it`)
+  if (refusal.code === '403')
+    problems.push(`the user may not declare "${name}": it lacks the permission "configure" on it`)
   else if (refusal.code === 'QUEUE_MISMATCH') problems.push(refusal.message)
   if (!queue.isConsumed) return problems
   const read = await refusalOf(connection, signal, async channel => {
     await channel.consume(name, () => undefined, { arguments: { 'x-priority': 'check' } })
   })
-  if (read.code === '403') problems.push(`the user may not take messages out of "${name}": it has no right to read it`)
+  if (read.code === '403')
+    problems.push(`the user may not consume from "${name}": it lacks the permission "read" on it`)
   return problems
 }
 
@@ -155,7 +157,7 @@ async function publishProblems(connection: ChannelModel, signal: AbortSignal): P
     const error = await orAbort(Promise.race([refused, channel.waitForConfirms().catch(() => refused)]), signal)
     if (!(error instanceof Error)) return []
     if (errorCode(error) !== '403') return [`a message cannot be published: ${describeError(error)}`]
-    return ['the user may not publish: it has no right to write to the exchange "amq.default"']
+    return ['the user may not publish: it lacks the permission "write" on the exchange "amq.default"']
   } finally {
     channel.close().catch(() => undefined) // an error has closed it already
   }

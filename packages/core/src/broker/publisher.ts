@@ -6,9 +6,8 @@ import { describeError, ServiceError } from '../errors.js'
 import { type HeaderTable, SEEN } from '../headers.js'
 import type { Logger } from '../logger.js'
 import type { Telemetry } from '../telemetry.js'
-import type { BrokerAddress } from './address.js'
 import { ConfirmChannel, type Outgoing, type PublishOutcome, UnknownOutcomeError } from './confirm-channel.js'
-import { BrokerConnection, type TlsFiles } from './connection.js'
+import { BrokerConnection, type BrokerConnectionOptions } from './connection.js'
 import { declareQueue, type OwnQueue, onChannel, type QueueType } from './queues.js'
 import { Silence } from './silence.js'
 import { Unanswered } from './unanswered.js'
@@ -31,11 +30,8 @@ export class UndeliverableError extends ServiceError {
   }
 }
 
-export interface PublisherOptions {
-  readonly addresses: readonly BrokerAddress[]
-  readonly tls?: TlsFiles | undefined
-  readonly name: string
-  readonly log: Logger
+export interface PublisherOptions
+  extends Pick<BrokerConnectionOptions, 'addresses' | 'tls' | 'name' | 'log' | 'connect'> {
   readonly queues: readonly OwnQueue[]
   readonly queueType: QueueType
   readonly telemetry?: Telemetry | undefined
@@ -70,7 +66,7 @@ export interface PublishOptions {
 /** The broker may have given the delivery to someone else, who would publish the same. */
 export class DeliveryDoubtfulError extends ServiceError {
   constructor() {
-    super('DELIVERY_DOUBTFUL', 'the broker may have given the message to someone else')
+    super('DELIVERY_DOUBTFUL', 'the broker may have delivered the message to another consumer')
   }
 }
 
@@ -86,10 +82,10 @@ export class Publisher {
 
   constructor(options: PublisherOptions) {
     const log = options.log.child({ connection: 'publishing' })
-    const { addresses, tls, name, patienceMs = PATIENCE_MS } = options
+    const { addresses, tls, name, connect, patienceMs = PATIENCE_MS } = options
     this.#log = log
     this.#patienceMs = patienceMs
-    const connection = new BrokerConnection({ addresses, tls, name, log, setUp: async () => undefined })
+    const connection = new BrokerConnection({ addresses, tls, name, log, connect, setUp: async () => undefined })
     const silence = new Silence(log, options.silentMs)
     const unanswered = new Unanswered({
       readingTime: connection.readingTime,
@@ -124,14 +120,14 @@ export class Publisher {
 
   /** To be called when a message comes again that is in hand since `arrivedAt` (`performance.now`), on a channel that lives. */
   cameAgain(arrivedAt: number): void {
-    if (performance.now() - arrivedAt > this.#patienceMs) this.#doubt('a message came again that is in hand', true)
+    if (performance.now() - arrivedAt > this.#patienceMs) this.#doubt('a message in progress was redelivered', true)
   }
 
   #doubt(cause: string, isCertain: boolean): void {
     const doubtfulUntil = performance.now() - this.#patienceMs
     // What came before is one piece of news, however many messages tell it.
     if (doubtfulUntil > this.#doubtfulUntil + this.#patienceMs) {
-      this.#log.warn({ cause }, 'what was in hand may have been given to someone else; it is given back')
+      this.#log.warn({ cause }, 'messages in progress may have been delivered to other consumers; they are returned')
     }
     this.#doubtfulUntil = doubtfulUntil
     for (const listener of this.#doubters) listener({ cause, isCertain })
@@ -151,12 +147,23 @@ export class Publisher {
    * Resolves with `perhaps-twice` after a repeat that was marked so. Throws ServiceError (MESSAGE_TOO_LARGE; nothing was
    * sent), BrokerSizeLimitError, DeliveryDoubtfulError and, for a queue that is not ours, UndeliverableError.
    */
-  async publish(
+  publish(
     queue: string,
     body: Buffer,
     headers: HeaderTable,
     signal: AbortSignal,
-    { maxBytes = this.#options.maxMessageSize, from }: PublishOptions = {},
+    options: PublishOptions = {},
+  ): Promise<'once' | 'perhaps-twice'> {
+    const publish = (traced: HeaderTable) => this.#publish(queue, body, traced, signal, options)
+    return this.#options.telemetry?.sending?.({ queue, headers, bytes: body.length }, publish) ?? publish(headers)
+  }
+
+  async #publish(
+    queue: string,
+    body: Buffer,
+    headers: HeaderTable,
+    signal: AbortSignal,
+    { maxBytes = this.#options.maxMessageSize, from }: PublishOptions,
   ): Promise<'once' | 'perhaps-twice'> {
     if (body.length > maxBytes) {
       const problem = `a message of ${body.length} bytes for "${queue}" is above MaxMessageSize (${maxBytes} bytes)`
@@ -181,7 +188,7 @@ export class Publisher {
       if (outcome === 'unknown') sent = 'perhaps-twice'
       if (outcome !== 'unknown') {
         if (!own) throw new UndeliverableError(queue, await this.#reasonOf(queue, outcome, signal))
-        this.#options.log.warn({ queue, outcome }, 'the queue does not take a message; declaring it and trying again')
+        this.#options.log.warn({ queue, outcome }, 'the queue rejects a message; declaring the queue and trying again')
         await this.#declareAgain(own, signal)
       }
       await delay(pause.next(), signal)

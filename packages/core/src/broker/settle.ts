@@ -16,7 +16,7 @@ export interface SettleOptions {
   readonly service: string
   readonly failedQueue: string
   readonly maxMessageSize: number
-  readonly publisher: Publisher
+  readonly publisher: Pick<Publisher, 'publish' | 'cameAgain' | 'onDoubt'>
   readonly causes: SharedCauses
   /** A publish is tried for at least this long, even when `HoldLimit` is over by then. Milliseconds, default 30 s. */
   readonly leastPublishMs?: number | undefined
@@ -104,7 +104,7 @@ async function ackThen(delivery: LiveDelivery, afterwards: Afterwards | undefine
     await orAbort(delivery.roundTrip(), delivery.working)
     await afterwards(delivery.working)
   } catch (error: unknown) {
-    delivery.log.warn({ err: error }, 'what was to follow the ack could not be done')
+    delivery.log.warn({ err: error }, 'a follow-up action after the ack failed')
   }
 }
 
@@ -119,7 +119,7 @@ async function backToItsQueue(
   await options.publisher.publish(delivery.queue, delivery.body, headers, signal, unbounded(delivery))
   delivery.ack()
   delivery.tell({ event: 'later', at, to: delivery.queue })
-  delivery.log.debug('back to the end of its queue')
+  delivery.log.debug('returned to the end of its queue')
 }
 
 /** Never throws: without its body it can only be given back. */
@@ -139,7 +139,7 @@ async function backToItsPlace(
 }
 
 function givenBackAtStop(delivery: LiveDelivery): void {
-  delivery.log.info('given back: the process is stopping')
+  delivery.log.info('returned: the process is stopping')
   delivery.tell({ event: 'given back', reason: 'the process is stopping' })
 }
 
@@ -165,7 +165,7 @@ async function fail(
       }
       // There is nowhere else to put a failed message: insist, within HoldLimit, then leave it where it was.
       if (!(refusal instanceof BrokerSizeLimitError)) throw refusal
-      delivery.log.warn({ cause: describeError(refusal) }, 'FailedQueue does not take the message; trying again')
+      delivery.log.warn({ cause: describeError(refusal) }, 'FailedQueue rejects the message; trying again')
     }
     await delay(pause.next(), signal)
     at = Date.now()
@@ -183,19 +183,19 @@ async function handBack(delivery: LiveDelivery, why: unknown, options: SettleOpt
   if (why instanceof DeliveryDoubtfulError) {
     if (!delivery.giveBack()) return
     delivery.tell({ event: 'given back', reason: why.message })
-    delivery.log.debug({ cause: why.message }, 'given back to its queue')
+    delivery.log.debug({ cause: why.message }, 'returned to its queue')
     return
   }
   using limit = timeLimit(delivery.working, options.leastPublishMs ?? LEAST_PUBLISH_MS, HOLD_OVER)
   try {
     limit.signal.throwIfAborted()
     await backToItsQueue(delivery, options, limit.signal, true)
-    delivery.log.warn({ cause: describeError(why) }, 'could not be published; back to the end of its queue')
+    delivery.log.warn({ cause: describeError(why) }, 'could not be published; returned to the end of its queue')
   } catch (error: unknown) {
     const given = delivery.working.aborted || delivery.giveBack()
     const causes = [...new Set([describeError(why), describeError(error)])]
     delivery.tell({ event: 'given back', reason: causes.join('; ') })
-    delivery.log.warn({ cause: causes.join('; ') }, given ? 'given back to its queue' : 'the broker delivers it again')
+    delivery.log.warn({ cause: causes.join('; ') }, given ? 'returned to its queue' : 'the broker delivers it again')
   }
 }
 

@@ -38,16 +38,16 @@ export class SharedCauses {
     if (code === undefined) {
       log.warn({ err: error, attempts: headers.attempts + 1 }, 'failed; the message goes to FailedQueue')
     } else if (this.begins(code)) {
-      log.error({ err: error }, 'failed for a cause that other messages share; they are tried until it is over')
+      log.error({ err: error }, 'failed with a shared cause; its messages are retried until it is fixed')
     } else {
-      log.info({ code, tries: (headers.cause?.tries ?? 0) + 1 }, 'failed for a shared cause')
+      log.info({ code, tries: (headers.cause?.tries ?? 0) + 1 }, 'failed with a shared cause')
     }
   }
 
   /** Logs that the cause for which a message had waited is over, if that is news. */
   passed({ headers, log }: Subject): void {
     if (headers.cause && this.#metAt.delete(headers.cause.code)) {
-      log.info({ code: headers.cause.code }, 'a shared cause of failures is over')
+      log.info({ code: headers.cause.code }, 'a shared cause is fixed')
     }
   }
 }

@@ -12,7 +12,7 @@ export const MetricsKeys = {
     default: [],
     uniqueItems: true,
     description:
-      'Names and addresses, without port, that `MetricsListen` may be reached by; its own host, loopback and the address that a request came to always are',
+      'Host names and addresses, without port, by which `MetricsListen` may be reached, besides its own host, loopback and the address at which a request arrives',
   }),
 }
 

@@ -44,7 +44,7 @@ export class Metrics implements Telemetry, Disposable {
     collectDefaultMetrics({ register: this.#registry })
     this.#deliveries = new Counter({
       name: `${PREFIX}deliveries_total`,
-      help: 'Deliveries that have ended, by queue and by what became of them',
+      help: 'Deliveries that have ended, by queue and outcome',
       labelNames: ['queue', 'outcome'],
       registers,
     })
@@ -57,7 +57,7 @@ export class Metrics implements Telemetry, Disposable {
     })
     this.#confirms = new Histogram({
       name: `${PREFIX}confirm_seconds`,
-      help: 'From the wish to publish a message until the broker had confirmed it',
+      help: 'From the request to publish a message to the confirm of the broker',
       buckets: CONFIRM_SECONDS,
       registers,
     })

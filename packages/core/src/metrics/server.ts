@@ -1,13 +1,11 @@
 // The HTTP server for Prometheus and for whoever starts and stops the process. It changes nothing and knows no secrets.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { ConfigError, describeError } from '../errors.js'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { listenHttp } from '../http-server.js'
 import type { Logger } from '../logger.js'
 import { listenAddress, type MetricsConfig } from './config.js'
 import { hostnameOf, knownHosts } from './host-name.js'
 import type { Metrics } from './metrics.js'
 
-const REQUEST_LIMIT_MS = 10_000
-const MOST_CONNECTIONS = 100
 const TEXT = 'text/plain; charset=utf-8'
 
 export interface MetricsServerOptions {
@@ -32,28 +30,11 @@ export async function serveMetrics(options: MetricsServerOptions): Promise<Async
   const { config, log } = options
   const { host, port } = listenAddress(config.MetricsListen)
   const isKnown = knownHosts([host, ...config.MetricsHosts])
-  const server = createServer({ requireHostHeader: false, requestTimeout: REQUEST_LIMIT_MS }, (request, response) => {
+  const listener = await listenHttp({ host, port, key: 'MetricsListen' }, (request, response) => {
     void respond(request, response, () => answer(request, isKnown, options))
   })
-  server.maxConnections = MOST_CONNECTIONS
-  await listen(server, host, port)
-  log.info({ address: server.address() }, 'metrics and health are served')
-  return {
-    async [Symbol.asyncDispose]() {
-      const closed = new Promise<void>(resolve => server.close(() => resolve()))
-      server.closeAllConnections()
-      await closed
-    },
-  }
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', error => {
-      reject(new ConfigError('MetricsListen', [`"MetricsListen" cannot be used: ${describeError(error)}`]))
-    })
-    server.listen(port, host, resolve)
-  })
+  log.info({ address: listener.address }, 'metrics and health are served')
+  return listener
 }
 
 async function respond(request: IncomingMessage, response: ServerResponse, answered: () => Promise<Answer>) {
@@ -80,7 +61,7 @@ async function answer(
     case '/metrics':
       return { status: 200, text: await metrics.text(), type: metrics.contentType }
     default:
-      return { status: 404, text: 'there are /metrics, /livez and /readyz\n' }
+      return { status: 404, text: 'try /metrics, /livez or /readyz\n' }
   }
 }
 
@@ -93,5 +74,5 @@ function refusalOf(request: IncomingMessage, isKnown: (host: string) => boolean)
   }
   const reachedAt = hostnameOf(request.socket.localAddress?.replace(/^::ffff:/, '') ?? '')
   if (isKnown(host) || (reachedAt !== '' && hostnameOf(host) === reachedAt)) return undefined
-  return { status: 403, text: 'this process does not go by that name: add it to MetricsHosts\n' }
+  return { status: 403, text: 'unknown host name: add it to MetricsHosts\n' }
 }

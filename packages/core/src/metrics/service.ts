@@ -35,7 +35,7 @@ export function serviceFigures({ connections, consumers, events }: Watched): Fig
     },
     {
       name: 'consuming',
-      help: '1 while the queue is consumed; 0 as well while the stage wants no messages',
+      help: '1 while the queue is consumed; also 0 while the service wants no messages',
       kind: 'gauge',
       label: 'queue',
       read: () => consumers.map(({ state }) => [state.queue, Number(state.isConsuming)] as const),
@@ -49,7 +49,7 @@ export function serviceFigures({ connections, consumers, events }: Watched): Fig
     },
     {
       name: 'broker_connection_losses_total',
-      help: 'Connections to the broker that were lost; each is made anew',
+      help: 'Lost connections to the broker; each is re-established',
       kind: 'counter',
       label: 'connection',
       read: () => each.map(([name, { losses }]) => [name, losses] as const),
@@ -63,7 +63,7 @@ export function serviceFigures({ connections, consumers, events }: Watched): Fig
     },
     {
       name: 'events_dropped_total',
-      help: 'Events for the journal that were dropped as the broker did not take them',
+      help: 'Events for the journal that were dropped because the broker did not accept them',
       kind: 'counter',
       read: () => events?.dropped,
     },
