@@ -2,13 +2,16 @@
 
 import type { RowStore } from './row-store.js'
 
-/** Rows `from` (included) to `to` (excluded) as the JSON arrays that the fields of a batch call hold. */
+/**
+ * Rows `from` (included) to `to` (excluded) as the JSON arrays that the fields of a batch call hold, in pieces: most are views
+ * of the store, valid until the next row is added.
+ */
 export interface Batch {
   readonly from: number
   readonly to: number
-  readonly results: Buffer
-  readonly types: Buffer
-  readonly subtypes: Buffer
+  readonly results: readonly Buffer[]
+  readonly types: readonly Buffer[]
+  readonly subtypes: readonly Buffer[]
 }
 
 const OPEN = Buffer.from('[')
@@ -51,12 +54,10 @@ function rowsThatFit(store: RowStore, from: number, to: number, maxBytes: number
 
 /** Bytes of a batch's three fields. */
 export function batchBytes({ results, types, subtypes }: Batch): number {
-  return results.length + types.length + subtypes.length
+  return [...results, ...types, ...subtypes].reduce((sum, { length }) => sum + length, 0)
 }
 
 /** Values with a comma behind each, as a list. */
-function jsonArray(values: readonly Buffer[]): Buffer {
-  const list = Buffer.concat([OPEN, ...values])
-  CLOSE.copy(list, list.length - 1)
-  return list
+function jsonArray(values: readonly Buffer[]): Buffer[] {
+  return [OPEN, ...values.slice(0, -1), ...values.slice(-1).map(last => last.subarray(0, -1)), CLOSE]
 }

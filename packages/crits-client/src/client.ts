@@ -14,7 +14,7 @@ import {
   streamFromCrits,
 } from './call.js'
 import { AnalysisGoneError, CritsError } from './errors.js'
-import { encodeForm } from './form.js'
+import { encodeForm, type Fields } from './form.js'
 import { type KnownSample, readKnownSample } from './known-sample.js'
 import { cutText } from './row-writer.js'
 import type { CritsTarget } from './target.js'
@@ -59,8 +59,7 @@ export class CritsClient {
   constructor(server: CritsGate, target: CritsTarget) {
     this.#server = server
     this.#target = target
-    const nothing = Buffer.alloc(0)
-    const empty = this.#resultFields({ results: nothing, types: nothing, subtypes: nothing })
+    const empty = this.#resultFields({ results: [], types: [], subtypes: [] })
     this.batchBytesMax = REQUEST_BYTES_MAX - encodeForm(empty).body.length
   }
 
@@ -92,7 +91,7 @@ export class CritsClient {
   async log(level: LogLevel, message: string, signal: AbortSignal): Promise<void> {
     const call = 'adding a log line'
     const fields = { ...this.#ids(), log_level: level, log_message: cutText(message, LOG_CHARS_MAX).toWellFormed() }
-    const { returnCode, message: text } = await this.#post(call, fields, signal)
+    const { returnCode, message: text } = await this.#post(call, fields, signal, { isRepeatable: true })
     if (returnCode !== 0 && text.includes('Could not find task')) throw new AnalysisGoneError(call, returnCode, text)
     if (returnCode !== 0) throw new CritsError(call, returnCode, text)
   }
@@ -107,7 +106,8 @@ export class CritsClient {
   async finish(status: 'completed' | 'error', signal: AbortSignal): Promise<void> {
     const call = `finishing the analysis as ${status}`
     // Any non-empty text finishes, "0" and "false" included.
-    requireSuccess(call, await this.#post(call, { ...this.#ids(), finish: '1', status }, signal))
+    const fields = { ...this.#ids(), finish: '1', status }
+    requireSuccess(call, await this.#post(call, fields, signal, { isRepeatable: true }))
   }
 
   /**
@@ -126,20 +126,21 @@ export class CritsClient {
    * Uploads a file as a sample, without a relationship. Repeating it is harmless: CRITs knows files by their MD5, and adds
    * the source to a sample that it has. A refusal is a result, not an error, so that one bad file does not stop others.
    *
+   * @param source name of the source to file it under
    * @param description that of the sample, if CRITs has it; CRITs appends another one to it
    */
-  addSample(file: SampleFile, signal: AbortSignal, description?: string): Promise<UploadResult> {
-    return this.#add(SAMPLES_PATH, file, sampleBody(this.#target, file, description), signal)
+  addSample(file: SampleFile, source: string, signal: AbortSignal, description?: string): Promise<UploadResult> {
+    return this.#add(SAMPLES_PATH, file, source, sampleBody(file, source, description), signal)
   }
 
   /** As `addSample`, for a network capture; its name is `<md5>.pcap`. */
-  addPcap(file: SampleFile, signal: AbortSignal): Promise<UploadResult> {
-    return this.#add(PCAPS_PATH, file, pcapBody(this.#target, file), signal)
+  addPcap(file: SampleFile, source: string, signal: AbortSignal): Promise<UploadResult> {
+    return this.#add(PCAPS_PATH, file, source, pcapBody(file, source), signal)
   }
 
   /** As `addSample`, for a picture, which is attached to the analysed sample. CRITs shows it once, however often it is sent. */
-  addScreenshot(file: SampleFile, signal: AbortSignal): Promise<UploadResult> {
-    return this.#add(SCREENSHOTS_PATH, file, screenshotBody(this.#target, file), signal)
+  addScreenshot(file: SampleFile, source: string, signal: AbortSignal): Promise<UploadResult> {
+    return this.#add(SCREENSHOTS_PATH, file, source, screenshotBody(this.#target, file, source), signal)
   }
 
   /**
@@ -157,7 +158,14 @@ export class CritsClient {
     const call = `relating the sample to ${id}`
     const fields = { action: 'forge_relationship', right_type: objectType, right_id: id, rel_type: type }
     const path = samplePath(this.#target.objectId)
-    const answer = await this.#send({ call, method: 'PATCH', path, ...encodeForm(fields), signal })
+    const answer = await this.#send({
+      call,
+      method: 'PATCH',
+      path,
+      ...encodeForm(fields),
+      isRepeatable: true,
+      signal,
+    })
     if (/Relationship already exists|Cannot forge relationship to oneself/.test(answer.message)) return
     requireSuccess(call, answer)
   }
@@ -167,21 +175,22 @@ export class CritsClient {
     return { object_type: objectType, object_id: objectId, analysis_id: analysisId }
   }
 
-  #resultFields({
-    results,
-    types,
-    subtypes,
-  }: Pick<Batch, 'results' | 'types' | 'subtypes'>): Record<string, string | Buffer> {
-    // Any non-empty text means a batch. The largest comes last: form-data copies what it has for each further field.
+  #resultFields({ results, types, subtypes }: Pick<Batch, 'results' | 'types' | 'subtypes'>): Fields {
+    // Any non-empty text means a batch.
     return { ...this.#ids(), result_is_batch: '1', result: results, result_subtype: subtypes, result_type: types }
   }
 
-  #post(call: string, fields: Readonly<Record<string, string | Buffer>>, signal: AbortSignal): Promise<Answer> {
-    return this.#send({ call, method: 'POST', path: SERVICES_PATH, ...encodeForm(fields), signal })
+  #post(
+    call: string,
+    fields: Fields,
+    signal: AbortSignal,
+    options: Pick<CallOptions, 'isRepeatable'> = {},
+  ): Promise<Answer> {
+    return this.#send({ call, method: 'POST', path: SERVICES_PATH, ...encodeForm(fields), signal, ...options })
   }
 
-  async #add(path: string, file: SampleFile, body: Upload, signal: AbortSignal): Promise<UploadResult> {
-    const refused = refusedUnasked(this.#target, file)
+  async #add(path: string, file: SampleFile, source: string, body: Upload, signal: AbortSignal): Promise<UploadResult> {
+    const refused = refusedUnasked(source, file)
     if (refused) return refused
     for (let isRepeat = false; ; isRepeat = true) {
       try {

@@ -19,7 +19,7 @@ const NO_ID = '000000000000000000000000'
 export function critsLooks(urls: readonly string[], verifySsl: boolean, user: Credentials | undefined) {
   return [...new Set(urls)].map(url => ({
     what: `CRITs ${displayUrl(parseBaseUrl(url))}${user ? ` as ${user.username}` : ''}`,
-    ...(user === undefined && { note: 'no user: set CRITS_USERNAME and CRITS_API_KEY to look at one' }),
+    ...(user === undefined && { note: 'without a user: set CRITS_USERNAME and CRITS_API_KEY to check one' }),
     problems: (signal: AbortSignal) => critsProblemsAt(parseBaseUrl(url), verifySsl, user, signal),
   }))
 }
@@ -66,7 +66,7 @@ async function apiProblems(baseUrl: URL, verifySsl: boolean, signal: AbortSignal
     })
     response.discard()
     // Without `debug`, CRITs has error pages with status 200.
-    return response.status === 405 ? [] : [`status ${response.status} in place of its API: ${API_OFF}`]
+    return response.status === 405 ? [] : [`status ${response.status} instead of its API: ${API_OFF}`]
   } catch (error: unknown) {
     signal.throwIfAborted()
     if (error instanceof StatusError && error.status === 404) return [`status 404: ${API_OFF}`]

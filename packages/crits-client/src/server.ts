@@ -10,6 +10,8 @@ import type { CritsTarget } from './target.js'
 /** CRITs has few worker processes, and each of our calls occupies one. */
 const CALLS_IN_FLIGHT = 2
 const PROBE_TIMEOUT_MS = 10_000
+/** Far below the 5 s after which Apache closes an idle connection; each takes one of its processes meanwhile. */
+const IDLE_MS = 400
 
 export interface CritsServerOptions {
   /** Where `/api/v1/` begins, e.g. `https://crits.example.org`. */
@@ -24,7 +26,6 @@ export interface CritsServerOptions {
 
 /** One CRITs, with at most two calls at a time however many analyses are worked on. */
 export class CritsServer implements CritsGate, AsyncDisposable {
-  /** Connections are not kept: a call sent on one that CRITs is just closing looks as if it might have been handled. */
   readonly http: HttpClient
   /** Shared by all who wait for this CRITs to come back. */
   readonly availability: Availability
@@ -34,7 +35,7 @@ export class CritsServer implements CritsGate, AsyncDisposable {
   #quietUntil = 0
 
   constructor({ baseUrl, verifySsl, pauseMs = 0, onAvailability }: CritsServerOptions) {
-    this.http = new HttpClient({ baseUrl, verifySsl })
+    this.http = new HttpClient({ baseUrl, verifySsl, idleMs: IDLE_MS })
     this.#pauseMs = pauseMs
     this.availability = new Availability({
       probe: signal => this.#probe(signal),

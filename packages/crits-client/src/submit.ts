@@ -93,7 +93,7 @@ class Submission {
     } catch (error: unknown) {
       if (!mayBeStored(error)) throw error
       await this.#client.isAway(error, signal)
-      const problem = `CRITs did not say whether it has stored the rows ${batch.from} to ${batch.to - 1}`
+      const problem = `CRITs did not confirm that it stored the rows ${batch.from} to ${batch.to - 1}`
       throw new ResultsError('CRITS_RESULTS_UNKNOWN', problem, error)
     }
   }
@@ -102,7 +102,7 @@ class Submission {
     this.#leftOut += 1
     this.#refusedInARow += 1
     if (this.#refusedInARow === REFUSED_IN_A_ROW_MAX) {
-      const problem = `CRITs refused ${REFUSED_IN_A_ROW_MAX} result rows in a row, each sent alone: it is not the rows`
+      const problem = `CRITs refused ${REFUSED_IN_A_ROW_MAX} result rows one after the other, each sent alone: the rows are not the cause`
       throw new ResultsError('CRITS_RESULTS_REFUSED', problem, refusal)
     }
     const [range] = this.#store.ranges(batch.from, batch.to)

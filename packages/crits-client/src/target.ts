@@ -13,6 +13,4 @@ export interface CritsTarget extends Credentials {
   readonly objectId: string
   /** Compared as text by CRITs: sent back unchanged. */
   readonly analysisId: string
-  /** Name of the source that uploads are filed under; without one nothing can be uploaded. */
-  readonly source?: string | null
 }

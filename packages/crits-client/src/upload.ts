@@ -23,6 +23,8 @@ export interface UploadResult {
   readonly id?: string
   /** What CRITs found wrong, or why nothing was sent. */
   readonly complaint?: string
+  /** It is the file that is wrong: no other source would help. */
+  readonly isFileRefused?: true
 }
 
 /** Django's default for `DATA_UPLOAD_MAX_MEMORY_SIZE`, which CRITs of 2019 does not raise. */
@@ -40,32 +42,35 @@ const PCAP_DESCRIPTION = 'Network traffic of an analysis by Cuckoo'
 const SCREENSHOT_DESCRIPTION = 'Screen during an analysis by Cuckoo'
 
 /** Why CRITs would not take the file, known without asking it. */
-export function refusedUnasked({ source }: CritsTarget, { size }: SampleFile): UploadResult | undefined {
-  if (!source) return { stored: false, complaint: 'the message names no source to file it under' }
-  return size === 0 ? { stored: false, complaint: 'the file is empty' } : undefined
+export function refusedUnasked(source: string, { size }: SampleFile): UploadResult | undefined {
+  if (source === '') return { stored: false, complaint: 'the message names no source to file it under' }
+  return size === 0 ? { stored: false, complaint: 'the file is empty', isFileRefused: true } : undefined
 }
 
 /** `description`: that of the sample as CRITs has it. */
-export function sampleBody(target: CritsTarget, file: SampleFile, description?: string): Upload {
+export function sampleBody(file: SampleFile, source: string, description?: string): Upload {
   // An empty text appends a line break to that of a known sample.
-  const fields = { upload_type: 'file', file_format: 'raw', ...origin(target, description || SAMPLE_DESCRIPTION) }
+  const fields = { upload_type: 'file', file_format: 'raw', ...origin(source, description || SAMPLE_DESCRIPTION) }
   return uploadBody(file, fields)
 }
 
 /** The fields that relate it at once are left out, as CRITs of 2019 fails at them: `crits/crits:crits/pcaps/handlers.py`. */
-export function pcapBody(target: CritsTarget, file: SampleFile): Upload {
+export function pcapBody(file: SampleFile, source: string): Upload {
   // CRITs takes ASCII names only: `crits/crits:crits/pcaps/api.py`.
-  return uploadBody(file, origin(target, PCAP_DESCRIPTION), `${file.md5}.pcap`)
+  return uploadBody(file, origin(source, PCAP_DESCRIPTION), `${file.md5}.pcap`)
 }
 
 /** `crits/crits:crits/screenshots/api.py` */
-export function screenshotBody(target: CritsTarget, file: SampleFile): Upload {
-  const { objectId: oid, objectType: otype } = target
-  return uploadBody(file, { upload_type: 'screenshot', oid, otype, ...origin(target, SCREENSHOT_DESCRIPTION) })
+export function screenshotBody(
+  { objectId: oid, objectType: otype }: CritsTarget,
+  file: SampleFile,
+  source: string,
+): Upload {
+  return uploadBody(file, { upload_type: 'screenshot', oid, otype, ...origin(source, SCREENSHOT_DESCRIPTION) })
 }
 
-function origin({ source }: CritsTarget, description: string): Record<string, string> {
-  return { source: source ?? '', method: UPLOAD_METHOD, description }
+function origin(source: string, description: string): Record<string, string> {
+  return { source, method: UPLOAD_METHOD, description }
 }
 
 function uploadBody(file: SampleFile, fields: Readonly<Record<string, string>>, name = file.name): Upload {
@@ -83,7 +88,8 @@ export function toUploadResult({ returnCode, message, id }: Answer): UploadResul
 }
 
 export function tooLarge({ size }: SampleFile): UploadResult {
-  return { stored: false, complaint: `${size} bytes, above this CRITs' limit (DATA_UPLOAD_MAX_MEMORY_SIZE)` }
+  const complaint = `${size} bytes, above this CRITs' limit (DATA_UPLOAD_MAX_MEMORY_SIZE)`
+  return { stored: false, complaint, isFileRefused: true }
 }
 
 /** The answer says that the request is too large. */

@@ -61,5 +61,5 @@ function allBatches(store: RowStore, maxBytes: number): Batch[] {
 }
 
 function list(field: 'results' | 'types' | 'subtypes'): (batch: Batch) => string[] {
-  return batch => JSON.parse(batch[field].toString())
+  return batch => JSON.parse(Buffer.concat(batch[field]).toString())
 }

@@ -54,13 +54,13 @@ const answer: fc.Arbitrary<StubAnswer> = fc
   })
 
 const file = { name: 'a', md5: 'd41d8cd98f00b204e9800998ecf8427e', size: 1, open: () => oneByte() }
-const nothing = Buffer.from('[]')
+const nothing = [Buffer.from('[]')]
 const CALLS: Readonly<Record<string, (client: CritsClient) => Promise<unknown>>> = {
   log: client => client.log('info', 'x', signal),
   addResults: client =>
     client.addResults({ from: 0, to: 1, results: nothing, types: nothing, subtypes: nothing }, signal),
   finish: client => client.finish('completed', signal),
-  addSample: client => client.addSample(file, signal),
+  addSample: client => client.addSample(file, 'Internal', signal),
   forgeRelationship: client => client.forgeRelationship('56686f0e1d41c8731f5e8a02', 'Dropped', signal),
   findSample: client => client.findSample(file.md5, signal),
 }

@@ -35,8 +35,8 @@ describe('addSample', () => {
   it('sends back the very description that a known sample has, and never an empty one', async t => {
     const { client, requests } = await startStub(t, () => OK)
     const text = "An analyst's own\n  words "
-    await client.addSample(file('a', 'x'), signal, text)
-    await client.addSample(file('a', 'x'), signal, '')
+    await client.addSample(file('a', 'x'), 'Internal', signal, text)
+    await client.addSample(file('a', 'x'), 'Internal', signal, '')
     assert.deepEqual(
       requests.map(({ fields }) => fields.description),
       [text, 'Dropped during an analysis by Cuckoo'],
@@ -69,10 +69,10 @@ describe('addSample', () => {
 
   it('asks CRITs for nothing when the file is empty or there is no source', async t => {
     const { client, requests } = await startStub(t, () => OK)
-    assert.deepEqual(await upload(client, 'a', ''), { stored: false, complaint: 'the file is empty' })
-    const stub = await startStub(t, () => OK, { target: { source: '' } })
-    assert.equal((await upload(stub.client, 'a', 'x')).stored, false)
-    assert.equal(requests.length + stub.requests.length, 0)
+    const empty = { stored: false, complaint: 'the file is empty', isFileRefused: true }
+    assert.deepEqual(await upload(client, 'a', ''), empty)
+    assert.equal((await client.addSample(file('a', 'x'), '', signal)).stored, false)
+    assert.equal(requests.length, 0)
   })
 
   it('takes 413 and 500 as a limit only above 2,621,440 bytes', async t => {
@@ -112,7 +112,7 @@ describe('addSample', () => {
     const second = server.client({ ...TARGET, objectId: 'second' })
     const third = server.client({ ...TARGET, objectId: 'third' })
     const uploads = [upload(first, 'a', 'x'), upload(second, 'b', 'x')]
-    await third.addSample({ ...file('c', 'y'), md5: 'another' }, AbortSignal.timeout(10_000))
+    await third.addSample({ ...file('c', 'y'), md5: 'another' }, 'Internal', AbortSignal.timeout(10_000))
     assert.deepEqual(
       requests.map(({ filename }) => filename),
       ['a', 'c'],
@@ -125,7 +125,10 @@ describe('addSample', () => {
 describe('addPcap and addScreenshot', () => {
   it('send a capture under its MD5, without what relates it at once', async t => {
     const { client, requests } = await startStub(t, () => OK)
-    assert.deepEqual(await client.addPcap(file('dümp.pcap', 'capture'), signal), { stored: true, id: 'object-1' })
+    assert.deepEqual(await client.addPcap(file('dümp.pcap', 'capture'), 'Internal', signal), {
+      stored: true,
+      id: 'object-1',
+    })
     const { path, fields, filename } = requests[0] ?? assert.fail('no request')
     assert.deepEqual([path, filename], ['/api/v1/pcaps/', `${MD5}.pcap`])
     assert.deepEqual(fields, {
@@ -138,7 +141,10 @@ describe('addPcap and addScreenshot', () => {
 
   it('attach a picture to the analysed sample', async t => {
     const { client, requests } = await startStub(t, () => OK)
-    assert.deepEqual(await client.addScreenshot(file('0001.jpg', 'picture'), signal), { stored: true, id: 'object-1' })
+    assert.deepEqual(await client.addScreenshot(file('0001.jpg', 'picture'), 'Internal', signal), {
+      stored: true,
+      id: 'object-1',
+    })
     const { path, fields, filename } = requests[0] ?? assert.fail('no request')
     assert.deepEqual([path, filename], ['/api/v1/screenshots/', '0001.jpg'])
     assert.deepEqual(fields, {
@@ -154,8 +160,8 @@ describe('addPcap and addScreenshot', () => {
 
   it('ask CRITs for nothing when there is nothing to send', async t => {
     const { client, requests } = await startStub(t, () => OK)
-    assert.equal((await client.addPcap(file('a', ''), signal)).stored, false)
-    assert.equal((await client.addScreenshot(file('a', ''), signal)).stored, false)
+    assert.equal((await client.addPcap(file('a', ''), 'Internal', signal)).stored, false)
+    assert.equal((await client.addScreenshot(file('a', ''), 'Internal', signal)).stored, false)
     assert.equal(requests.length, 0)
   })
 })
@@ -264,7 +270,7 @@ describe('readSample', () => {
 })
 
 function upload(client: CritsClient, name: string, content: string): Promise<UploadResult> {
-  return client.addSample(file(name, content), signal)
+  return client.addSample(file(name, content), 'Internal', signal)
 }
 
 function file(name: string, content: string): SampleFile {

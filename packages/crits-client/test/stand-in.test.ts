@@ -239,7 +239,7 @@ async function open(t: TestContext, options: CritsOptions = {}, bytes = Buffer.f
 function credentials({ users }: Awaited<ReturnType<typeof startCrits>>) {
   const user = users[0] ?? assert.fail('no user')
   const apiKey = user.keys[0] ?? assert.fail('no key')
-  return { username: user.name, apiKey, objectType: 'Sample', source: 'Internal' }
+  return { username: user.name, apiKey, objectType: 'Sample' }
 }
 
 async function readAll(server: CritsServer, target: CritsTarget, maxBytes: number): Promise<Buffer> {
@@ -250,7 +250,7 @@ async function readAll(server: CritsServer, target: CritsTarget, maxBytes: numbe
 
 function upload(client: CritsClient, name: string, bytes: Buffer): Promise<UploadResult> {
   const md5 = createHash('md5').update(bytes).digest('hex')
-  return client.addSample({ name, md5, size: bytes.length, open: () => once(bytes) }, signal)
+  return client.addSample({ name, md5, size: bytes.length, open: () => once(bytes) }, 'Internal', signal)
 }
 
 async function* once(bytes: Buffer): AsyncGenerator<Buffer> {

@@ -33,7 +33,6 @@ export const TARGET: CritsTarget = {
   objectType: 'Sample',
   objectId: '56686f0e1d41c8731f5e8a01',
   analysisId: '2f1c4a52-6f0e-4a53-9a3e-0d6a3c9a7b11',
-  source: 'Internal',
 }
 
 export interface Stub {

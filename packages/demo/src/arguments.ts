@@ -4,29 +4,32 @@ import { parseArgs } from 'node:util'
 
 export const HELP = `npm run demo [-- [OPTIONS] [FILE…]]
 
-Sends FILEs through the whole pipeline and shows what an analyst sees in CRITs. RabbitMQ and the four services are the
-real programs, each a process of its own; Cuckoo and CRITs are stand-ins unless you name real ones. Without FILE a few
-harmless files are made up. Nothing is left running or behind.
+Sends FILEs through the whole pipeline and shows what an analyst would see in CRITs. RabbitMQ and the four services are
+real; Cuckoo and CRITs are stand-ins unless you name real ones. Without FILE a few harmless files are generated. The
+demo stops everything and removes its files when it ends.
 
-  --fail               show a sample that fails four times, the dump that it leaves, and its way back to work
-  --cape               a stand-in for CAPE in place of that for Cuckoo, with what CAPE finds beyond it
+  --verbose            show every row that CRITs received, and its log
+  --kill               kill the services and the broker during the run
+  --fail               let a sample fail four times, show its dump, and resubmit it
+  --cape               use a stand-in for CAPE, which reports more than Cuckoo
+  --page               open the operators' page, and keep the demo running until Enter
   --deadline SECONDS   give up after this time (default 120, with a real Cuckoo 3600)
   --help               show this text
 
-A real Cuckoo (its API, e.g. http://cuckoo.example:8090), which analyses the samples and keeps its tasks:
+With a real Cuckoo (its API, e.g. http://cuckoo.example:8090), which analyses the samples and keeps the tasks:
   --cuckoo-url URL
 
-A real CRITs. Its API cannot create an analysis: run any service on the sample there first and name that analysis. Its
-API cannot read results either: look at the sample's page. Exactly one FILE, the sample.
-  --crits-url URL      base URL
+With a real CRITs and exactly one FILE, the sample. The API of CRITs can neither create an analysis nor read results: run
+any service on the sample first, name that analysis, and look at the results on the page of the sample.
+  --crits-url URL      base URL of CRITs
   --api-key KEY        API key of the user
-  --username NAME      whose key it is (default: your login name)
+  --username NAME      owner of the key (default: your login name)
   --source NAME        source to file dropped files under (default: Internal)
   --analysis-id ID     the analysis that gets the results
-  --object-id ID       the sample's id in CRITs; without it FILE is uploaded, which finds a sample that CRITs has already
+  --object-id ID       id of the sample in CRITs; without it FILE is uploaded, which also finds an existing sample
 
-RABBITMQ_URL=amqp://… uses that broker instead of a private one; the queues are the demo's own and are deleted again.
-Exit code: 0 when every sample has arrived in CRITs, 1 when not, 2 for wrong arguments.
+RABBITMQ_URL=amqp://… uses that broker instead of a private one. The demo has its own queues and deletes them.
+Exit code: 0 if every sample has arrived in CRITs, 1 if not, 2 for wrong arguments.
 `
 
 /** A CRITs that is not a stand-in, and the analysis in it that gets the results. */
@@ -43,9 +46,14 @@ export interface DemoArguments {
   readonly help: boolean
   /** Paths as they were given. */
   readonly files: readonly string[]
+  readonly verbose: boolean
+  /** The services and the private broker are killed on the way. */
+  readonly kill: boolean
   readonly fail: boolean
   /** The stand-in is one for CAPE. */
   readonly cape: boolean
+  /** The page of the overseer is opened, and the demo ends at Enter. */
+  readonly page: boolean
   readonly deadlineMs: number
   /** Undefined: a stand-in. */
   readonly cuckooUrl: string | undefined
@@ -62,8 +70,11 @@ export class UsageError extends Error {
 const text = { type: 'string' } as const
 const flag = { type: 'boolean', default: false } as const
 const OPTIONS = {
+  verbose: flag,
+  kill: flag,
   fail: flag,
   cape: flag,
+  page: flag,
   help: flag,
   deadline: text,
   'cuckoo-url': text,
@@ -85,6 +96,14 @@ export function readArguments(argv: readonly string[]): DemoArguments {
   if (values.fail && (crits !== undefined || cuckooUrl !== undefined)) {
     throw new UsageError('--fail breaks the stand-in for Cuckoo: it does not go together with real servers')
   }
+  if (values.kill && (values.fail || values.cape || cuckooUrl !== undefined)) {
+    throw new UsageError(
+      '--kill waits for a stand-in for Cuckoo: it does not go together with --fail, --cape and --cuckoo-url',
+    )
+  }
+  if (values.kill && process.env.RABBITMQ_URL) {
+    throw new UsageError('--kill kills the broker as well and needs one of its own: unset RABBITMQ_URL')
+  }
   if (values.cape && (values.fail || cuckooUrl !== undefined)) {
     throw new UsageError('--cape is a stand-in of its own: it does not go together with --fail and --cuckoo-url')
   }
@@ -93,8 +112,8 @@ export function readArguments(argv: readonly string[]): DemoArguments {
   }
   const seconds = Number(values.deadline ?? (cuckooUrl === undefined ? 120 : 3600))
   if (!(seconds > 0 && seconds <= 86_400)) throw new UsageError('--deadline must be a number of seconds, at most 86400')
-  const { help, fail, cape } = values
-  return { help, files, fail, cape, deadlineMs: seconds * 1000, cuckooUrl, crits }
+  const { help, verbose, kill, fail, cape, page } = values
+  return { help, files, verbose, kill, fail, cape, page, deadlineMs: seconds * 1000, cuckooUrl, crits }
 }
 
 function parse(argv: readonly string[]) {

@@ -2,12 +2,16 @@
 import { type DemoArguments, HELP, readArguments, UsageError } from './arguments.js'
 import { type EmittedSample, emit } from './emit.js'
 import { describeDumps, refuseUploads, resubmitDumped } from './fail.js'
+import { killAll } from './kill.js'
+import { openPage, untilEnter } from './page.js'
 import { present } from './present.js'
 import { type End, Progress } from './progress.js'
 import { type DemoSample, madeUpSamples, readSamples } from './samples.js'
 import { openScene, type Scene } from './scene.js'
+import { Screen } from './screen.js'
 import { EndRequestedError, endOnSignals } from './signals.js'
 import { shown } from './text.js'
+import { verdict } from './verdict.js'
 
 const END_MS = 60_000
 
@@ -55,8 +59,13 @@ async function play(args: DemoArguments, samples: readonly DemoSample[]): Promis
   )
   end.signal.addEventListener('abort', exitIfStuck, { once: true })
   try {
-    await using scene = await openScene(args, { print: line => console.log(line), signal: end.signal })
-    return args.fail ? await playFailure(scene, args, samples) : await playAll(scene, args, samples)
+    const screen = new Screen(process.stdout)
+    await using scene = await openScene(args, { screen, print: screen.print, signal: end.signal })
+    await using _page = args.page ? await openPage(scene) : undefined
+    const isDone = args.fail ? await playFailure(scene, args, samples) : await playAll(scene, args, samples)
+    clearTimeout(timer)
+    if (args.page) await untilEnter(scene)
+    return isDone
   } finally {
     clearTimeout(timer)
     dispose()
@@ -73,54 +82,63 @@ function exitIfStuck(): void {
 
 async function playAll(scene: Scene, args: DemoArguments, samples: readonly DemoSample[]): Promise<boolean> {
   scene.print('')
-  const progress = new Progress(scene, samples)
-  const emitted = await emitAll(scene, samples, progress, args)
-  return conclude(scene, emitted, await progress.follow(emitted))
+  const emitted = await emitAll(scene, samples, args)
+  const progress = new Progress(scene, emitted, 'queued')
+  const kills = args.kill && scene.node !== undefined ? killAll(scene, progress, scene.node) : 0
+  const [ends, killed] = await Promise.all([progress.follow(), kills])
+  const kept = killed > 0 ? `, ${lost(ends)} lost, with ${killed} kills on the way` : ''
+  return conclude(scene, args, emitted, ends, kept)
 }
 
 /** Each sample fails four times and is dumped; then the cause goes away and the dumps go back to work. */
 async function playFailure(scene: Scene, args: DemoArguments, samples: readonly DemoSample[]): Promise<boolean> {
   const { print, options } = scene
   const endRefusal = refuseUploads(scene)
-  print('Cuckoo now refuses every sample (status 413), as behind a proxy whose limit is too low.\n')
-  const progress = new Progress(scene, samples)
-  const emitted = await emitAll(scene, samples, progress, args)
-  await progress.follow(emitted)
-  showAll(scene, emitted)
-  print('\nWhat the overseer keeps (texts with samples and keys are not shown here):')
+  print('Cuckoo now rejects every sample (status 413), as if a proxy in front of it had too low a limit.\n')
+  const emitted = await emitAll(scene, samples, args)
+  const progress = new Progress(scene, emitted, 'queued')
+  await progress.follow()
+  showAll(scene, args, emitted)
+  print('\nThe dump (samples and keys are hidden here):')
   for (const line of await describeDumps(options.dumpDir)) print(line)
   endRefusal()
-  print('\nThe limit is raised; the dumps go back to work:')
+  print('\nThe limit is raised, and the dumps are resubmitted:')
   await resubmitDumped(scene)
-  return conclude(scene, emitted, await progress.follow(emitted))
+  print('')
+  progress.again('resubmitted')
+  return conclude(scene, args, emitted, await progress.follow(), '')
 }
 
 async function emitAll(
   scene: Scene,
   samples: readonly DemoSample[],
-  progress: Progress,
   { crits }: DemoArguments,
 ): Promise<EmittedSample[]> {
   const emitted: EmittedSample[] = []
-  for (const sample of samples) {
-    emitted.push(await emit(scene, sample, crits))
-    progress.tell(sample, 'queued')
-  }
+  for (const sample of samples) emitted.push(await emit(scene, sample, crits))
   return emitted
 }
 
-function showAll({ crits, print }: Scene, samples: readonly EmittedSample[]): void {
+function showAll({ crits, print }: Scene, { verbose }: DemoArguments, samples: readonly EmittedSample[]): void {
   for (const sample of samples) {
     print('')
-    if (crits !== undefined) for (const line of present(crits, sample)) print(line)
-    else print(`${shown(sample.name)}: see /samples/details/${sample.md5}/ in CRITs`)
+    if (crits === undefined) print(`${shown(sample.name)}: see /samples/details/${sample.md5}/ in CRITs`)
+    else for (const line of (verbose ? present : verdict)(crits, sample)) print(line)
   }
 }
 
+const arrived = (ends: readonly End[]) => ends.filter(end => end === 'arrived').length
+const lost = (ends: readonly End[]) => ends.length - arrived(ends)
+
 /** Shows what became of the samples; true when all have arrived. */
-function conclude(scene: Scene, samples: readonly EmittedSample[], ends: readonly End[]): boolean {
-  showAll(scene, samples)
-  const arrived = ends.filter(end => end === 'arrived').length
-  scene.print(`\n${arrived} of ${samples.length} samples have arrived in CRITs`)
-  return arrived === samples.length
+function conclude(
+  scene: Scene,
+  args: DemoArguments,
+  samples: readonly EmittedSample[],
+  ends: readonly End[],
+  more: string,
+): boolean {
+  showAll(scene, args, samples)
+  scene.print(`\n${arrived(ends)} of ${samples.length} arrived${more}`)
+  return lost(ends) === 0
 }

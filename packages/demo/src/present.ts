@@ -1,11 +1,10 @@
 // What an analyst sees of a sample in CRITs: status, log, result tables, related samples.
 import type { CritsStandIn, StoredAnalysis, StoredResult, StoredSample } from '@cuckoo-distributed/testing'
 import type { EmittedSample } from './emit.js'
+import { WIDTH } from './screen.js'
 import { table } from './table.js'
 import { shown } from './text.js'
 
-/** A pipe has no width. */
-const WIDTH = Math.max(80, process.stdout.columns ?? 120)
 const ROWS = 8
 
 /** The lines about one sample. */
@@ -23,7 +22,7 @@ export function present(crits: CritsStandIn, sample: EmittedSample): string[] {
 }
 
 /** `crits/crits:crits/services/templates/services_analysis_widget.html` */
-function statusOf({ status, results }: StoredAnalysis): string {
+export function statusOf({ status, results }: StoredAnalysis): string {
   if (status === 'error') return 'Error'
   if (status === 'started') return 'Running'
   return results.length === 0 ? 'No Results' : 'Complete'

@@ -1,7 +1,6 @@
-// Follows samples through the pipeline by what the services log about them, one line for each change.
+// Follows samples through the pipeline by what the services log about them: `queued ▸ Cuckoo 1 ▸ reported ▸ CRITs`.
 import { type LogLine, ServiceEndedError, type ServiceProcess, waitFor } from '@cuckoo-distributed/testing'
 import type { EmittedSample } from './emit.js'
-import type { DemoSample } from './samples.js'
 import type { Scene } from './scene.js'
 import { pad, shown, widthOf } from './text.js'
 
@@ -13,83 +12,113 @@ interface Step {
   readonly end?: End
 }
 
+const inSandbox = ({ taskId }: LogLine, sandbox: string): Step => ({ state: `${sandbox} ${taskId}` })
+
 /** What the log lines of interest say about the sample that they name. */
-const STEPS: Readonly<Record<string, (line: LogLine) => Step>> = {
-  'submitted to Cuckoo': ({ taskId }) => ({ state: `Cuckoo task ${taskId}` }),
-  'an earlier attempt has submitted the sample already': ({ taskId }) => ({ state: `Cuckoo task ${taskId}` }),
+const STEPS: Readonly<Record<string, (line: LogLine, sandbox: string) => Step>> = {
+  'submitted to Cuckoo': inSandbox,
+  'an earlier attempt already submitted the sample': inSandbox,
   reported: () => ({ state: 'reported' }),
-  'the analysis is complete in CRITs': () => ({ state: 'in CRITs', end: 'arrived' }),
-  'failed; the message goes to FailedQueue': ({ service, attempts }) => ({
-    state: `failed in ${service}, attempt ${attempts}`,
+  'the analysis is complete in CRITs': () => ({ state: 'CRITs', end: 'arrived' }),
+  'will be tried again': ({ attempts, delaySeconds }) => ({
+    state: `attempt ${attempts} failed, waits ${delaySeconds} s`,
   }),
-  'will be tried again': ({ delaySeconds }) => ({ state: `waits ${delaySeconds} s for the next attempt` }),
-  dumped: ({ why, file }) => ({ state: `given up (${why}), dumped as ${file}`, end: 'dumped' }),
+  dumped: ({ why }) => ({ state: `given up (${why})`, end: 'dumped' }),
 }
 
 export class Progress {
   readonly #scene: Scene
+  readonly #samples: readonly EmittedSample[]
+  /** The states of each sample, in the order of the samples. */
+  readonly #chains: readonly string[][]
+  readonly #ends = new Map<EmittedSample, End>()
   /** How many lines of a service's log have been read. */
   readonly #read = new Map<ServiceProcess, number>()
-  readonly #started = performance.now()
   readonly #nameWidth: number
   #ended: ServiceProcess | undefined
 
-  constructor(scene: Scene, samples: readonly DemoSample[]) {
+  /** Each sample's line begins with `state`. */
+  constructor(scene: Scene, samples: readonly EmittedSample[], state: string) {
     this.#scene = scene
+    this.#samples = samples
     this.#nameWidth = Math.max(...samples.map(({ name }) => widthOf(shown(name))))
-    for (const service of scene.services) {
-      service.exit.then(() => {
-        this.#ended ??= service
-      })
-    }
+    this.#chains = samples.map(() => [])
+    this.again(state)
   }
 
-  tell({ name }: DemoSample, state: string): void {
-    const seconds = ((performance.now() - this.#started) / 1000).toFixed(1).padStart(6)
-    this.#scene.print(`${seconds} s  ${pad(shown(name), this.#nameWidth)}  ${shown(state)}`)
+  /** Begins anew, with what the services log after the last look. */
+  again(state: string): void {
+    this.#ends.clear()
+    this.#chains.forEach((chain, index) => {
+      chain.length = 0
+      this.#tell(index, state)
+    })
+  }
+
+  /** Whether a sample has come to a state that begins so. */
+  reached(state: string): boolean {
+    return this.#chains.some(chain => chain.some(step => step.startsWith(state)))
   }
 
   /**
    * Tells every change until each sample has ended; resolves with the ends, in the order of the samples. Rejects with the
-   * signal's reason, or with ServiceEndedError when a service is gone.
+   * signal's reason, or with ServiceEndedError when a service is gone that nobody has killed.
    */
-  async follow(samples: readonly EmittedSample[]): Promise<End[]> {
-    const ends = new Map<EmittedSample, End>()
-    await waitFor(() => this.#look(samples, ends), {
+  async follow(): Promise<End[]> {
+    await waitFor(() => this.#look(), {
       // The demo's own deadline ends the signal much earlier.
       deadlineMs: 2 ** 31 - 1,
       everyMs: 50,
       signal: this.#scene.signal,
       describe: 'every sample to arrive',
     })
-    return samples.map(sample => ends.get(sample) ?? 'dumped')
+    this.#scene.screen.settle()
+    return this.#samples.map(sample => this.#ends.get(sample) ?? 'dumped')
   }
 
-  #look(samples: readonly EmittedSample[], ends: Map<EmittedSample, End>): boolean {
+  #tell(index: number, state: string): void {
+    const chain = this.#chains[index]
+    const sample = this.#samples[index]
+    // A step that was cut off is told again by whoever takes it up.
+    if (chain === undefined || sample === undefined || chain.at(-1) === state) return
+    chain.push(state)
+    this.#scene.screen.change(index, `${pad(shown(sample.name), this.#nameWidth)}  ${shown(chain.join(' ▸ '))}`)
+  }
+
+  #look(): boolean {
     for (const line of this.#newLines()) {
-      const sample = samples.find(({ analysisId }) => analysisId === line.analysisId)
-      const step = STEPS[line.msg]?.(line)
+      const index = this.#samples.findIndex(({ analysisId }) => analysisId === line.analysisId)
+      const sample = this.#samples[index]
+      const step = STEPS[line.msg]?.(line, this.#scene.options.cape ? 'CAPE' : 'Cuckoo')
       if (sample === undefined || step === undefined) continue
-      this.tell(sample, step.state)
-      if (step.end !== undefined) ends.set(sample, step.end)
+      this.#tell(index, step.state)
+      if (step.end !== undefined) this.#ends.set(sample, step.end)
     }
     if (this.#ended !== undefined) {
       throw new ServiceEndedError(`${this.#ended.name} has ended by itself:\n${this.#ended.tail()}`)
     }
-    return samples.every(sample => this.#hasEnded(sample, ends.get(sample)))
+    return this.#samples.every(sample => this.#hasEnded(sample))
   }
 
   /** The overseer logs a dump before it tells CRITs. Only a stand-in can be asked. */
-  #hasEnded({ analysisId }: EmittedSample, end: End | undefined): boolean {
-    const analysis = this.#scene.crits?.analyses.get(analysisId)
+  #hasEnded(sample: EmittedSample): boolean {
+    const end = this.#ends.get(sample)
+    const analysis = this.#scene.crits?.analyses.get(sample.analysisId)
     return end !== undefined && analysis?.status !== (end === 'dumped' ? 'started' : 'error')
   }
 
   #newLines(): LogLine[] {
-    return this.#scene.services.flatMap(service => {
-      const from = this.#read.get(service) ?? 0
+    return this.#scene.services.list.flatMap(service => {
+      const from = this.#read.get(service) ?? this.#begin(service)
       this.#read.set(service, service.log.length)
       return service.log.slice(from)
     })
+  }
+
+  #begin(service: ServiceProcess): number {
+    service.exit.then(() => {
+      if (!this.#scene.services.killed.has(service)) this.#ended ??= service
+    })
+    return 0
   }
 }

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { ServiceProcess } from '@cuckoo-distributed/testing'
 import {
   type CritsStandIn,
   type CuckooStandIn,
+  type PrivateRabbitMq,
   ProcessGuard,
   startCape,
   startCrits,
@@ -15,7 +15,8 @@ import {
   TestBroker,
 } from '@cuckoo-distributed/testing'
 import type { DemoArguments } from './arguments.js'
-import { allQueues, type DemoQueues, type ServicesOptions, startServices } from './services.js'
+import type { Screen } from './screen.js'
+import { allQueues, type DemoQueues, Services, type ServicesOptions } from './services.js'
 
 /** How long an analysis takes in the stand-in, and how many run at a time. */
 const STAND_IN = { analysisTime: 1500, machines: 2 } as const
@@ -24,6 +25,8 @@ const CAPE = { ...STAND_IN, on: ['cuckoostatus', 'taskdelete'] } as const
 
 /** What every part of the demo has at hand. */
 export interface Stage {
+  readonly screen: Screen
+  /** The screen's. */
   readonly print: (line: string) => void
   /** Aborted by a signal to the process and by the deadline. */
   readonly signal: AbortSignal
@@ -31,7 +34,9 @@ export interface Stage {
 
 export interface Scene extends AsyncDisposable, Stage {
   readonly broker: TestBroker
-  readonly services: readonly ServiceProcess[]
+  /** Undefined with the broker of RABBITMQ_URL. */
+  readonly node: PrivateRabbitMq | undefined
+  readonly services: Services
   readonly options: ServicesOptions
   /** Undefined when a real one is used, or a CAPE. */
   readonly cuckoo: CuckooStandIn | undefined
@@ -69,12 +74,15 @@ export async function openScene(args: DemoArguments, stage: Stage): Promise<Scen
 
 async function openParts(args: DemoArguments, stage: Stage, closers: Closers): Promise<Scene> {
   const { print, signal } = stage
-  const broker = await openBroker(stage, closers)
+  const { broker, node } = await openBroker(stage, closers)
   signal.throwIfAborted()
   const queues = demoQueues()
-  closers.add(async () => {
-    for (const queue of allQueues(queues)) await broker.delete(queue)
-  })
+  // A private node goes with all that is in it.
+  if (node === undefined) {
+    closers.add(async () => {
+      for (const queue of allQueues(queues)) await broker.delete(queue)
+    })
+  }
   const servers = await openServers(args, print, closers)
   const options = {
     amqp: broker.url,
@@ -87,12 +95,14 @@ async function openParts(args: DemoArguments, stage: Stage, closers: Closers): P
     retryDelays: args.fail ? [1, 1, 1] : undefined,
   }
   signal.throwIfAborted()
-  const services = await startServices(options)
-  closers.add(() => Promise.all(services.map(service => service.stop({ deadlineMs: 10_000 }))))
-  print(`services  ${services.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ')}`)
+  const services = new Services(options)
+  closers.add(() => services.stop())
+  await services.start()
+  print(`services  ${services.list.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ')}`)
   return {
     ...stage,
     broker,
+    node,
     services,
     options,
     cuckoo: servers.cuckoo,
@@ -112,28 +122,25 @@ async function openServers(args: DemoArguments, print: Stage['print'], closers: 
   const critsUrl = args.crits?.url ?? crits?.url ?? ''
   const cuckooUrl = args.cuckooUrl ?? cuckoo?.url ?? cape?.url ?? ''
   const about = {
-    cuckoo: cuckoo || cape ? '  (a stand-in: it runs nothing and makes its report of what is in the file)' : '',
-    crits: crits ? '  (a stand-in: it speaks the API of CRITs and keeps everything in memory)' : '',
+    cuckoo: cuckoo || cape ? '  (stand-in: runs nothing, reports on the bytes of the file)' : '',
+    crits: crits ? '  (stand-in: the API of CRITs, in memory)' : '',
   }
   print(`${cape ? 'CAPE  ' : 'Cuckoo'}    ${new URL(cuckooUrl).origin}${about.cuckoo}`)
   print(`CRITs     ${new URL(critsUrl).origin}${about.crits}`)
   return { crits, cuckoo, critsUrl, cuckooUrl }
 }
 
-async function openBroker({ print }: Stage, closers: Closers): Promise<TestBroker> {
+async function openBroker({ print }: Stage, closers: Closers) {
   const given = process.env.RABBITMQ_URL
   if (given) print('RabbitMQ  the one of RABBITMQ_URL')
-  const url = given || (await startPrivate(closers))
-  if (!given) print(`RabbitMQ  a private node at ${new URL(url).host}`)
-  const broker = await TestBroker.connect(url)
+  const node = given ? undefined : await startRabbitMq()
+  if (node !== undefined) {
+    closers.add(() => node.stop())
+    print(`RabbitMQ  a private node at ${new URL(node.url).host}`)
+  }
+  const broker = await TestBroker.connect(given || (node?.url ?? ''))
   closers.add(() => broker.close())
-  return broker
-}
-
-async function startPrivate(closers: Closers): Promise<string> {
-  const node = await startRabbitMq()
-  closers.add(() => node.stop())
-  return node.url
+  return { broker, node }
 }
 
 /** Names that no other user of the broker has. */

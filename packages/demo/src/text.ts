@@ -36,3 +36,16 @@ export function cut(text: string, width: number): string {
   }
   return `${kept}…`
 }
+
+/** The text in lines of at most `width` columns, broken at spaces; those after the first begin with `indent` of them. */
+export function wrap(text: string, width: number, indent: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(/(?<=\S)(?= )/)) {
+    if (line.trim() !== '' && widthOf(line + word) > width) {
+      lines.push(line)
+      line = ' '.repeat(indent) + word.trimStart()
+    } else line += word
+  }
+  return [...lines, line]
+}

@@ -32,6 +32,8 @@ export interface TaskSummary {
   readonly status: string
   /** As given at creation; empty when none was. */
   readonly custom: string
+  /** When the task was made; form and clock as of `completedOn`. Only of a CAPE. */
+  readonly addedOn?: string | undefined
   /**
    * When the machine finished, on the server's clock and without a time zone: `YYYY-MM-DD HH:MM:SS`, but from
    * `viewTask` of 2.0 an RFC 1123 date that is wrongly called GMT. See `serverTime`.
@@ -81,6 +83,15 @@ export function readStatus(answer: unknown, url: string): CuckooStatus {
     tasksKnown: [pending, running, completed, reported, total, record(machines).total].some(n => Number(n) > 0),
     instance: text(instance),
     freeBytes: DISKS.map(name => record(disks[name]).free).find(isCount),
+  }
+}
+
+/** Undefined for what `readTask` refuses: presence in a list is information, absence is not, so nothing is lost. */
+export function readableTask(row: unknown, url: string): TaskSummary | undefined {
+  try {
+    return readTask(row, url)
+  } catch {
+    return undefined // UnexpectedAnswerError
   }
 }
 

@@ -18,6 +18,8 @@ const SECTIONS: readonly (readonly [path: RegExp, section: string])[] = [
   [/^\/tasks\/get\/screenshot/, 'taskscreenshot'],
   [/^\/tasks\/get\/payloadfiles/, 'payloadfiles'],
   [/^\/tasks\/get\/procdumpfiles/, 'procdumpfiles'],
+  [/^\/tasks\/get\/procmemory/, 'taskprocmemory'],
+  [/^\/tasks\/get\/fullmemory/, 'taskfullmemory'],
   [/^\/machines\/list/, 'machinelist'],
 ]
 
@@ -74,7 +76,7 @@ export function statusOf(pending: number, version: string): CuckooStatus {
 }
 
 export function readCapeTask(row: unknown, url: string): TaskSummary {
-  return { ...readTask(row, url), mayBeMember: true }
+  return { ...readTask(row, url), addedOn: text(record(row).added_on), mayBeMember: true }
 }
 
 /** The rows of a list or a search; one that cannot be read says nothing about the others. */

@@ -21,8 +21,8 @@ import {
 import { createCapeTask, createCapeUrlTask, type JunkNames } from './cape-create.js'
 import { ANSWER_LIMIT, CapeHttp, type CapeHttpOptions } from './cape-http.js'
 import type { CreatedTasks, NewTask, NewUrlTask } from './create-task.js'
-import { EndpointOffError } from './errors.js'
-import { wordsOfCape } from './phase.js'
+import { EndpointOffError, UnexpectedAnswerError } from './errors.js'
+import { RECOVERED, wordsOfCape } from './phase.js'
 import type { Artifact, Deletion, Download, FileHashes, ListOptions, ReportOptions, SandboxClient } from './sandbox.js'
 
 /** The most rows that a list gives at once (`maxlimit`). */
@@ -33,7 +33,12 @@ const PAGES_MAX = 200
 export interface CapeClientOptions extends CapeHttpOptions {
   /** Default `rename`. */
   readonly junkNames?: JunkNames | undefined
+  /** Default `one`. */
+  readonly capeDelete?: CapeDelete | undefined
 }
+
+/** How tasks are deleted: `one` by one, which an administrator may have switched off, or by `delete_many` where it is, which no switch is for. */
+export type CapeDelete = 'one' | 'many'
 
 /** One CAPE. Rejects as `CuckooClient`, and with EndpointOffError, CallRefusedError and WebPageError. */
 export class CapeClient implements SandboxClient {
@@ -42,11 +47,13 @@ export class CapeClient implements SandboxClient {
   readonly intervalMs: number
   readonly #http: CapeHttp
   readonly #junkNames: JunkNames
+  readonly #capeDelete: CapeDelete
   #hasLiteReports = true
 
-  constructor({ junkNames = 'rename', ...options }: CapeClientOptions) {
+  constructor({ junkNames = 'rename', capeDelete = 'one', ...options }: CapeClientOptions) {
     this.#http = new CapeHttp(options)
     this.#junkNames = junkNames
+    this.#capeDelete = capeDelete
     this.baseUrl = this.#http.baseUrl
     this.intervalMs = this.#http.intervalMs
   }
@@ -171,32 +178,52 @@ export class CapeClient implements SandboxClient {
   }
 
   artifact(id: number, artifact: Artifact, signal: AbortSignal): Promise<Download> {
-    const names = { pcap: 'pcap', payloads: 'payloadfiles', procdump: 'procdumpfiles', screenshots: 'screenshot' }
+    const files = { payloads: 'payloadfiles', procdump: 'procdumpfiles', screenshots: 'screenshot' }
+    const names: Record<Artifact, string> = { pcap: 'pcap', fullmemory: 'fullmemory', ...files }
     return this.#http.file(`/tasks/get/${names[artifact]}/${checkedId(id)}/`, signal)
+  }
+
+  /** A ZIP with AES of all; CAPE gives single ones only to who knows their pids. */
+  memoryDumps(id: number, signal: AbortSignal): Promise<Download> {
+    return this.#http.file(`/tasks/get/procmemory/${checkedId(id)}/`, signal)
   }
 
   /**
    * As `CuckooClient.deleteTask`, but `off` where deletion is switched off, as it is by default. That is respected: `delete_many`, which
-   * is on all the same, is never used to get round it.
+   * is on all the same, gets round it only where somebody has said so.
    */
   async deleteTask(id: number, signal: AbortSignal): Promise<Deletion> {
-    if (this.#http.isOff('delete')) return 'off'
+    const isMany = this.#capeDelete === 'many'
     const path = `/tasks/delete/${checkedId(id)}/`
     try {
+      if (this.#http.isOff('delete')) return isMany ? await this.#deleteMany(id, signal) : 'off'
       if (await this.#isDeleted(path, signal)) return 'deleted'
       const task = await this.viewTask(id, signal)
       if (task === undefined) return 'gone'
-      if (task.phase === 'running') return 'busy'
+      // The status of another one, which goes on in its place.
+      const status = task.id === id ? task.status : RECOVERED
+      if (task.phase === 'running' && task.id === id) return 'busy'
       // Only a task that is reported is deleted without its status.
-      return (await this.#isDeleted(`${path}${encodeURIComponent(task.status)}/`, signal)) ? 'deleted' : 'busy'
+      return (await this.#isDeleted(`${path}${encodeURIComponent(status)}/`, signal)) ? 'deleted' : 'busy'
     } catch (error: unknown) {
       if (!(error instanceof EndpointOffError)) throw error
-      this.#http.setOff(
-        'delete',
-        `${error.message}, or make the user of the token staff. Until then no task is deleted`,
-      )
-      return 'off'
+      const until = isMany ? 'tasks are deleted by delete_many (CapeDelete)' : 'no task is deleted'
+      this.#http.setOff('delete', `${error.message}, or make the user of the token staff. Until then ${until}`)
+      return isMany ? this.#deleteMany(id, signal) : 'off'
     }
+  }
+
+  /** It deletes all but running tasks; before 2.5 it told only of what it did not delete. */
+  async #deleteMany(id: number, signal: AbortSignal): Promise<Deletion> {
+    const path = '/tasks/delete_many/'
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    const answer = await this.#http.post({ path, headers, body: Buffer.from(`ids=${id}`), signal }, signal)
+    const said = failureIn(answer)
+    if (said !== undefined) throw refusalOf(this.#http.url(path), path, said)
+    const { [String(id)]: word = 'deleted', status } = record(answer)
+    if (status === undefined) throw new UnexpectedAnswerError(this.#http.url(path), 'status', 'there')
+    if (word === 'not exists') return 'gone'
+    return word === 'deleted' || word === 'deleted_orphan_report' ? 'deleted' : 'busy'
   }
 
   [Symbol.asyncDispose](): Promise<void> {

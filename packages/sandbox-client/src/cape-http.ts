@@ -1,5 +1,11 @@
 /** How CAPE is asked: nearly everything, failures included, comes with status 200 (`kevoreilly/CAPEv2:web/apiv2/views.py`). */
-import { HttpClient, type HttpResponse, type RequestOptions, StatusError } from '@cuckoo-distributed/http'
+import {
+  type AddressRule,
+  HttpClient,
+  type HttpResponse,
+  type RequestOptions,
+  StatusError,
+} from '@cuckoo-distributed/http'
 import { failureIn, isUnknownTask, refusalOf } from './cape-answer.js'
 import { TokenRefusedError, WebPageError } from './errors.js'
 import { Pace } from './pace.js'
@@ -18,6 +24,8 @@ export interface CapeHttpOptions {
   readonly maxConnections: number
   readonly connectTimeoutMs?: number | undefined
   readonly headersTimeoutMs?: number | undefined
+  /** As for `HttpClient`. */
+  readonly isAllowed?: AddressRule | undefined
   /** Sent as `Authorization: Token <apiToken>` (`kevoreilly/CAPEv2:web/apikey/authentication.py`). */
   readonly apiToken?: string | undefined
   /** Of this client's user; CAPE counts only where it asks for a token. Default: no bound. */
@@ -67,7 +75,8 @@ export class CapeHttp implements AsyncDisposable {
     }
     const said = failureIn(await response.json(ANSWER_LIMIT)) ?? 'neither a file nor a failure'
     if (isUnknownTask(said) || /still being analyzed|^Task failed/.test(said)) return undefined
-    if (/^(No (?!analysis directory)|Reports directory|Report format|PCAP does not)/.test(said)) return 'none'
+    if (/^(No (?!analysis directory)|Reports directory|Report format|PCAP does not|Memory dump not found)/.test(said))
+      return 'none'
     throw refusalOf(this.url(path), path, said)
   }
 

@@ -1,9 +1,16 @@
 /** The REST API of Cuckoo 1.2, 1.3 and 2.0. */
-import { HttpClient, type HttpResponse, type RequestOptions, StatusError } from '@cuckoo-distributed/http'
+import {
+  HttpClient,
+  type HttpClientOptions,
+  type HttpResponse,
+  type RequestOptions,
+  StatusError,
+} from '@cuckoo-distributed/http'
 import {
   type CuckooMachine,
   type CuckooStatus,
   checkedId,
+  readableTask,
   readMachines,
   readStatus,
   readTask,
@@ -13,8 +20,9 @@ import {
 import { cascadesTags } from './cascade.js'
 import { type CreatedTasks, createTask, createUrlTask, type NewTask, type NewUrlTask } from './create-task.js'
 import { TokenRefusedError, UnexpectedAnswerError } from './errors.js'
+import { artifactPath, memoryDumps } from './memory-dumps.js'
 import { wordsOf } from './phase.js'
-import type { Artifact, Deletion, ListOptions, SandboxClient } from './sandbox.js'
+import type { Artifact, Deletion, ListOptions, MemoryDump, SandboxClient } from './sandbox.js'
 
 const ANSWER_LIMIT = 16 * 2 ** 20
 const MACHINES_LIMIT = 2 ** 20
@@ -25,16 +33,13 @@ const LIST_LIMIT = 256 * 2 ** 20
  */
 const SLOW_ANSWER_MS = 5 * 60_000
 
-export interface CuckooClientOptions {
-  /** Base URL of the API, e.g. `http://host:8090`; user info in it is sent as HTTP Basic credentials. */
-  readonly baseUrl: URL
-  readonly verifySsl: boolean
+/** User info in the base URL is sent as HTTP Basic credentials. */
+export interface CuckooClientOptions
+  extends Pick<HttpClientOptions, 'baseUrl' | 'verifySsl' | 'connectTimeoutMs' | 'isAllowed'> {
   /** Connections open at a time; further requests wait. */
   readonly maxConnections: number
   /** Sent as `Authorization: Bearer <apiToken>`; Cuckoo 2.0.7 may demand it (`cuckoosandbox/cuckoo:cuckoo/apps/api.py`). */
   readonly apiToken?: string | undefined
-  /** Until a connection is made. Default 30 seconds. */
-  readonly connectTimeoutMs?: number | undefined
   /**
    * From the end of a request to the headers of its answer, but for lists and downloads. Default 5 minutes, as Cuckoo's
    * built-in server is one thread, so that even a status waits for whatever report someone else downloads
@@ -164,6 +169,11 @@ export class CuckooClient implements SandboxClient {
     return (await this.#ifThere(artifactPath(checkedId(id), artifact), signal)) ?? 'none'
   }
 
+  memoryDumps(id: number, signal: AbortSignal): Promise<'none' | readonly MemoryDump[]> {
+    const of = { id: checkedId(id), baseUrl: this.baseUrl }
+    return memoryDumps((path, inner) => this.#ifThere(path, inner), of, signal)
+  }
+
   /**
    * Deletes a task and its folder. `gone`: there was no such task. `busy`: it is running and cannot be deleted yet. `kept`:
    * it has tags, and this server would delete every other task and machine with one of them as well: 1.x cascades
@@ -230,17 +240,4 @@ export class CuckooClient implements SandboxClient {
   #url(path: string): string {
     return `${this.baseUrl}${path}`
   }
-}
-
-function readableTask(row: unknown, url: string): TaskSummary | undefined {
-  try {
-    return readTask(row, url)
-  } catch {
-    return undefined // UnexpectedAnswerError: presence in a list is information, absence is not, so nothing is lost
-  }
-}
-
-function artifactPath(id: number, artifact: Artifact): string {
-  if (artifact === 'pcap') return `/pcap/get/${id}`
-  return artifact === 'screenshots' ? `/tasks/screenshots/${id}` : `/tasks/report/${id}/${artifact}`
 }

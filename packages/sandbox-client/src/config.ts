@@ -13,7 +13,13 @@ export const CuckooTokens = Type.Record(Type.String(), Type.String({ minLength: 
 export const CuckooAwayLimit = Type.Integer({
   default: 7 * 86_400,
   minimum: 1,
-  description: 'Seconds after which a message fails if its Cuckoo was not reached in all that time',
+  description: 'Seconds after which a message fails if its Cuckoo was unavailable all the time',
+})
+
+export const CapeDelete = Type.Union([Type.Literal('one'), Type.Literal('many')], {
+  default: 'one',
+  description:
+    'How CAPE tasks are deleted: `one` = one by one, which needs `[taskdelete]` in its `api.conf`; `many` = by `delete_many`, which CAPE leaves open to everybody even so: only if the operators of that CAPE agree',
 })
 
 /**
@@ -23,7 +29,7 @@ export const CuckooAwayLimit = Type.Integer({
 export function requestsPerMinuteKey(share: number, tokenKey = 'CuckooTokens') {
   return Type.Union([Type.Number({ minimum: 0.01, maximum: 100_000 }), Type.Literal('staff')], {
     default: share,
-    description: `Requests a minute to each CAPE that has a token in \`${tokenKey}\`: by default CAPE allows a user 5 over all services together; \`staff\` = no bound, for a user that CAPE does not count`,
+    description: `Requests a minute to each CAPE that has a token in \`${tokenKey}\`: by default CAPE allows a user 5 for all services together; \`staff\` = no limit, for a user whose requests CAPE does not count`,
   })
 }
 

@@ -12,6 +12,7 @@ import type {
   Download,
   FileHashes,
   ListOptions,
+  MemoryDump,
   ReportOptions,
   SandboxClient,
   SandboxKind,
@@ -97,6 +98,10 @@ export class DetectingClient implements SandboxClient {
     return (await this.#client(signal)).artifact(id, artifact, signal)
   }
 
+  async memoryDumps(id: number, signal: AbortSignal): Promise<Download | readonly MemoryDump[]> {
+    return (await this.#client(signal)).memoryDumps(id, signal)
+  }
+
   async deleteTask(id: number, signal: AbortSignal): Promise<Deletion> {
     return (await this.#client(signal)).deleteTask(id, signal)
   }
@@ -138,7 +143,7 @@ export class DetectingClient implements SandboxClient {
 }
 
 /** An answer, but not that of a Cuckoo: a redirect to a path with a slash, a web page, JSON of another API. */
-function mayBeAnother(error: unknown): boolean {
+export function mayBeAnother(error: unknown): boolean {
   if (error instanceof UnexpectedAnswerError || error instanceof NotJsonError) return true
   return error instanceof StatusError && error.status >= 300 && error.status < 500 && error.status !== 429
 }

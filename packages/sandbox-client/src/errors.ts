@@ -49,7 +49,7 @@ export class TokenRefusedError extends StatusError {
 
   constructor(answer: StatusError) {
     super(answer, answer, answer)
-    this.message = `${answer.message}; Cuckoo refuses the token: check "CuckooTokens", or user and password in its URL`
+    this.message = `${answer.message}; Cuckoo refuses the token: check "CuckooTokens" and what its user may do, or user and password in its URL`
   }
 }
 
@@ -91,16 +91,21 @@ export class WebPageError extends Error {
   }
 }
 
-/** It is not told what kind of sandbox a URL is: waited for, as somebody has to say it. */
+/** It is not told what kind of sandbox a URL is, or it is not what was said: waited for, as somebody has to say it. */
 export class UndecidedSandboxError extends Error {
   readonly code = 'CUCKOO_UNDECIDED'
   override readonly name = 'UndecidedSandboxError'
   readonly fault: Fault = 'doubtful'
 
-  constructor(url: string, cause: unknown) {
+  /** `said`: what somebody has said that it is. */
+  constructor(url: string, cause: unknown, said?: 'cuckoo' | 'cape') {
+    const answers =
+      said === undefined
+        ? 'answers neither as a Cuckoo nor as a CAPE'
+        : `does not answer as a ${said}, which "Sandbox" says it is`
+    const words = said === undefined ? '"cuckoo" or "cape"' : `"${said === 'cape' ? 'cuckoo' : 'cape'}" or "auto"`
     super(
-      `${url} answers neither as a Cuckoo nor as a CAPE: check "CuckooURL" (of a CAPE it ends in /apiv2), or set "Sandbox" ` +
-        'of feed_cuckoo to "cuckoo" or "cape"',
+      `${url} ${answers}: check "CuckooURL" (of a CAPE it ends in /apiv2), or set "Sandbox" of feed_cuckoo to ${words}`,
       { cause },
     )
   }
@@ -126,4 +131,11 @@ export class DoubtfulListsError extends Error {
   constructor(phases: readonly string[]) {
     super(`the lists of Cuckoo do not agree with its counters (${phases.join(', ')})`)
   }
+}
+
+const ABOUT_ONE_CALL = [UnexpectedAnswerError, EndpointOffError, CallRefusedError, WebPageError]
+
+/** The sandbox was heard, and has no answer to this one call: others may well succeed. Those of HTTP say it by themselves. */
+export function isAboutOneCall(error: unknown): error is Error {
+  return ABOUT_ONE_CALL.some(type => error instanceof type)
 }

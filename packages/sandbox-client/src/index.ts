@@ -1,11 +1,12 @@
 export { type CuckooMachine, type CuckooStatus, serverTime, type TaskSummary } from './answers.js'
 export { type AwayClocks, awayMs, noteAway, noteReached, unreachedMs } from './away-clocks.js'
-export { CapeClient, type CapeClientOptions } from './cape-client.js'
+export { CapeClient, type CapeClientOptions, type CapeDelete } from './cape-client.js'
 export type { JunkNames } from './cape-create.js'
 export { cascadesTags } from './cascade.js'
 export { CuckooClient, type CuckooClientOptions } from './client.js'
 export {
   AllowedCuckooURLs,
+  CapeDelete as CapeDeleteKey,
   CuckooAwayLimit,
   CuckooTokens,
   cuckooProblems,
@@ -18,6 +19,7 @@ export {
   DoubtfulListsError,
   DoubtfulStatusError,
   EndpointOffError,
+  isAboutOneCall,
   TaskRefusedError,
   TokenRefusedError,
   UndecidedSandboxError,
@@ -27,7 +29,8 @@ export {
 } from './errors.js'
 export { ListWindow } from './list-window.js'
 export { sandboxLooks } from './look.js'
-export { isMarked, type LookOptions, MarkIndex, type MarkIndexOptions, type TaskMark } from './mark-index.js'
+export { isMarked, type TaskMark } from './mark.js'
+export { type LookOptions, MarkIndex, type MarkIndexOptions } from './mark-index.js'
 export { sandboxNotices } from './notices.js'
 export { isFinal, type ListedPhase, type Phase } from './phase.js'
 export type {
@@ -35,6 +38,7 @@ export type {
   Deletion,
   Download,
   ListOptions,
+  MemoryDump,
   ReportOptions,
   SandboxClient,
   SandboxKind,

@@ -56,7 +56,7 @@ async function sandboxProblems(options: LookOptions, signal: AbortSignal): Promi
 
 function inWords(error: unknown, tokenKey: string): string {
   if (error instanceof TokenRefusedError) {
-    return `status ${error.status}: it wants a token, and refuses what "${tokenKey}" (or user and password in the URL) says, if anything`
+    return `status ${error.status}: it requires a token, and rejects the one in "${tokenKey}" (or user and password in the URL), if any`
   }
   const status = statusProblem(error)
   if (status !== undefined) return status

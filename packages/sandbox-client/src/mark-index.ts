@@ -6,16 +6,9 @@ import { type BackOff, backOff, delay, SharedWork } from '@cuckoo-distributed/wa
 import type { TaskSummary } from './answers.js'
 import { DoubtfulListsError } from './errors.js'
 import { ListWindow } from './list-window.js'
+import { isMarked, type Marked, type TaskMark, uploadOf } from './mark.js'
 import { type ListedPhase, OPEN_PHASES } from './phase.js'
 import type { TaskQueries } from './sandbox.js'
-
-/** What tells one task from all others. What is left out is not compared. */
-export interface TaskMark {
-  readonly custom: string
-  /** Of the whole sample, lower-case: `custom` may be shared, and 1.x keeps an upload that was cut as a task, too. */
-  readonly md5?: string | undefined
-  readonly sha256?: string | undefined
-}
 
 export interface MarkIndexOptions {
   readonly cuckoo: TaskQueries
@@ -40,8 +33,6 @@ export interface LookOptions {
   readonly accept?: (task: TaskSummary) => boolean | Promise<boolean>
 }
 
-type Entry = Pick<TaskSummary, 'custom' | 'md5' | 'sha256' | 'mayBeMember'>
-
 const HISTORY_MS = 7 * 24 * 3_600_000
 /** An empty list of reported tasks may be true although some were reported long ago: believed when it is repeated. */
 const LOOKS_AT_REPORTED = 3
@@ -60,7 +51,7 @@ const GROWTH = 100_000
  */
 export class MarkIndex {
   readonly #options: MarkIndexOptions
-  readonly #entries = new Map<number, Entry>()
+  readonly #entries = new Map<number, Marked>()
   readonly #byCustom = new Map<string, Set<number>>()
   readonly #refreshing = new SharedWork(signal => this.#refresh(signal))
   #window = new ListWindow()
@@ -77,39 +68,59 @@ export class MarkIndex {
    * with what the questions throw, with DoubtfulListsError, and with `signal.reason`.
    */
   async find(mark: TaskMark, options: LookOptions): Promise<TaskSummary | undefined> {
-    const searched = await this.#search(mark, options)
-    if (searched !== undefined) return searched.task
-    const known = await this.#match(mark, options)
-    if (known !== undefined || this.#freshAt >= options.after) return known
+    const { accept } = options
+    for await (const task of this.#marked(mark, options)) {
+      if (this.#isOfUse(task) && (accept === undefined || (await accept(task)))) return task
+    }
+    return undefined
+  }
+
+  /**
+   * All tasks of the newest upload with the mark of which one at least is of use, the first one first; none when there surely is none.
+   * A CAPE makes several of some containers, one for each member, of which some may have failed by now: these the search shows, but no
+   * list. Rejects as `find`.
+   */
+  async findUpload(mark: TaskMark, options: LookOptions): Promise<TaskSummary[]> {
+    const { accept } = options
+    const tasks = new Map<number, TaskSummary>()
+    for await (const task of this.#marked(mark, options)) {
+      if (task.phase === 'replaced' || (accept !== undefined && !(await accept(task)))) continue
+      // Any other sandbox makes one task of an upload.
+      if (task.mayBeMember !== true && this.#isOfUse(task)) return [task]
+      tasks.set(task.id, task)
+    }
+    const byAge = [...tasks.values()].sort((a, b) => a.id - b.id)
+    const newest = byAge.findLast(task => this.#isOfUse(task))
+    return newest === undefined ? [] : uploadOf(newest, byAge, task => this.#isOfUse(task))
+  }
+
+  /** Every task with the mark, newest first; one may come twice. Ends when there surely is no other. */
+  async *#marked(mark: TaskMark, { after, signal }: LookOptions): AsyncGenerator<TaskSummary> {
+    const found = await this.#search(mark, signal)
+    if (found !== undefined) return yield* found
+    yield* this.#known(mark, signal)
+    if (this.#freshAt >= after) return
     // A refresh that others wait for may have begun too early.
-    while (this.#freshAt < options.after) await this.#refreshing.join(options.signal)
-    return this.#match(mark, options)
+    while (this.#freshAt < after) await this.#refreshing.join(signal)
+    yield* this.#known(mark, signal)
   }
 
   /** Undefined where there is no search. */
-  async #search(
-    mark: TaskMark,
-    { signal, accept }: LookOptions,
-  ): Promise<{ task: TaskSummary | undefined } | undefined> {
+  async #search(mark: TaskMark, signal: AbortSignal): Promise<TaskSummary[] | undefined> {
     if (mark.md5 === undefined && mark.sha256 === undefined) return undefined
     const found = await this.#options.cuckoo.searchTasks?.(mark, signal)
-    for (const task of found?.sort((a, b) => b.id - a.id) ?? []) {
-      if (!isMarked(task, mark) || !this.#isOfUse(task)) continue
-      if (accept === undefined || (await accept(task))) return { task }
-    }
-    return found && { task: undefined }
+    return found?.filter(task => isMarked(task, { ...mark, shared: false })).sort((a, b) => b.id - a.id)
   }
 
-  async #match(mark: TaskMark, { signal, accept }: LookOptions): Promise<TaskSummary | undefined> {
+  async *#known(mark: TaskMark, signal: AbortSignal): AsyncGenerator<TaskSummary> {
     const ids = [...(this.#byCustom.get(mark.custom) ?? [])].sort((a, b) => b - a)
     for (const id of ids) {
       const entry = this.#entries.get(id)
       if (entry === undefined || !isMarked(entry, mark)) continue
       const task = await this.#view(id, signal)
       if (task === undefined || !isMarked(task, mark)) this.#forget(id)
-      else if (this.#isOfUse(task) && (accept === undefined || (await accept(task)))) return task
+      else yield task
     }
-    return undefined
   }
 
   /** The task as it is now; undefined when it is surely gone. */
@@ -204,12 +215,4 @@ export class MarkIndex {
   #pause(): BackOff {
     return this.#options.pause?.() ?? backOff({ initialMs: 1000, maxMs: 30_000 })
   }
-}
-
-/** Whether the task carries the mark. Names of files are no proof, as Cuckoo rewrites them. */
-export function isMarked(task: Entry, mark: TaskMark): boolean {
-  if (task.custom !== mark.custom) return false
-  if (task.mayBeMember === true) return true
-  if (mark.md5 !== undefined && task.md5?.toLowerCase() !== mark.md5) return false
-  return mark.sha256 === undefined || task.sha256?.toLowerCase() === mark.sha256
 }

@@ -8,7 +8,7 @@ interface Log {
 
 export function sandboxNotices(log: Log): Pick<CuckooServersOptions, 'onKind' | 'onNotice'> {
   return {
-    onKind: (url, sandbox, version) => log.info({ url, sandbox, version }, 'found out what kind of sandbox it is'),
+    onKind: (url, sandbox, version) => log.info({ url, sandbox, version }, 'detected the kind of sandbox'),
     onNotice: text => log.warn({}, text),
   }
 }

@@ -12,6 +12,9 @@
  */
 export type Phase = 'pending' | 'running' | 'processing' | 'reported' | 'failed' | 'replaced' | 'unknown'
 
+/** Of a task that goes on as another. */
+export const RECOVERED = 'recovered'
+
 /** `failed_reporting`, `banned` and `distributed` are words of forks and of CAPE (`kevoreilly/CAPEv2:lib/cuckoo/core/data/task.py`). */
 const PHASES: ReadonlyMap<string, Phase> = new Map([
   ['pending', 'pending'],
@@ -23,7 +26,7 @@ const PHASES: ReadonlyMap<string, Phase> = new Map([
   ['failed_processing', 'failed'],
   ['failed_reporting', 'failed'],
   ['banned', 'failed'],
-  ['recovered', 'replaced'],
+  [RECOVERED, 'replaced'],
 ])
 
 /** The words that a sandbox can be asked for, by phase: those that it stores itself. */

@@ -31,10 +31,20 @@ export interface ListOptions {
 export type Deletion = 'deleted' | 'gone' | 'busy' | 'kept' | 'off'
 
 /**
- * What a task may have besides its report and its dropped files: the capture of its traffic, a file as it is; and as archives,
- * of any format, the files that were unpacked or injected, dumps of processes, and pictures of the screen.
+ * What a task may have besides its report and its dropped files: the capture of its traffic, a file as it is; as archives,
+ * of any format, the files that were unpacked or injected, dumps of processes, and pictures of the screen; the memory of the machine.
  */
-export type Artifact = 'pcap' | 'payloads' | 'procdump' | 'screenshots'
+export type Artifact = 'pcap' | 'payloads' | 'procdump' | 'screenshots' | 'fullmemory'
+
+/** What was kept of the memory of a process. */
+export interface MemoryDump {
+  /** Letters, digits, dots and dashes. */
+  readonly name: string
+  /** Undefined: it is not there. */
+  open(
+    signal: AbortSignal,
+  ): Promise<{ readonly size: number; stream(limit: number): AsyncIterable<Buffer> } | undefined>
+}
 
 /** An archive or a file, to be streamed or discarded. */
 export type Download = HttpResponse | 'none' | undefined
@@ -67,5 +77,7 @@ export interface SandboxClient extends TaskQueries, AsyncDisposable {
   dropped(id: number, options: { readonly compression?: 'gz' }, signal: AbortSignal): Promise<Download>
   /** `none`: the task has nothing of that kind, or this kind of sandbox cannot tell; undefined: the task is gone. */
   artifact(id: number, artifact: Artifact, signal: AbortSignal): Promise<Download>
+  /** The memory of processes: an archive, or one after the other. Otherwise as `artifact`. */
+  memoryDumps(id: number, signal: AbortSignal): Promise<Download | readonly MemoryDump[]>
   deleteTask(id: number, signal: AbortSignal): Promise<Deletion>
 }

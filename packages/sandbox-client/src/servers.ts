@@ -1,10 +1,16 @@
 /** The sandboxes that a process talks to: one client and one memory of outages for each base URL. */
-import { Availability, type AvailabilityOptions, displayUrl, parseBaseUrl } from '@cuckoo-distributed/http'
-import { CapeClient } from './cape-client.js'
+import {
+  type AddressRule,
+  Availability,
+  type AvailabilityOptions,
+  displayUrl,
+  parseBaseUrl,
+} from '@cuckoo-distributed/http'
+import { CapeClient, type CapeDelete } from './cape-client.js'
 import type { JunkNames } from './cape-create.js'
 import { CuckooClient } from './client.js'
-import { DetectingClient } from './detecting-client.js'
-import { DoubtfulStatusError, UnexpectedAnswerError } from './errors.js'
+import { DetectingClient, mayBeAnother } from './detecting-client.js'
+import { DoubtfulStatusError, TokenRefusedError, UndecidedSandboxError, UnexpectedAnswerError } from './errors.js'
 import { MarkIndex, type MarkIndexOptions } from './mark-index.js'
 import type { SandboxClient, SandboxKind, TaskQueries } from './sandbox.js'
 
@@ -16,6 +22,7 @@ export interface CuckooServersOptions {
   /** As for `CuckooClient`. */
   readonly connectTimeoutMs?: number | undefined
   readonly headersTimeoutMs?: number | undefined
+  readonly isAllowed?: AddressRule | undefined
   /** Tokens by base URL; a token goes to no other server than the one it is for. Default: none. */
   readonly apiTokens?: Readonly<Record<string, string>> | undefined
   /** As for `Availability`. */
@@ -26,6 +33,7 @@ export interface CuckooServersOptions {
   readonly requestsPerMinute?: number | undefined
   readonly requestsPerSample?: number | undefined
   readonly junkNames?: JunkNames | undefined
+  readonly capeDelete?: CapeDelete | undefined
   /** Called once with what kind of sandbox a URL is. Only where that had to be found out. */
   readonly onKind?: ((baseUrl: string, kind: SandboxKind, version: string) => void) | undefined
   /** Called with what an administrator should know, once each: a sentence that names the URL. */
@@ -62,14 +70,16 @@ export class CuckooServer implements AsyncDisposable {
 
   constructor({ onAvailability, backOff, marks = {}, ...options }: CuckooServerOptions) {
     this.client = sandboxClient(options)
+    const { baseUrl } = this.client
+    const status = statusOf(this.client, options.kind)
     this.availability = new Availability({
-      probe: signal => believedStatus(this.client, signal),
+      probe: signal => believedStatus({ baseUrl, status }, signal),
       // A probe counts where requests are few.
       freshMs: () => Math.max(30_000, 3 * this.client.intervalMs),
       ...(backOff && { backOff }),
-      onChange: (state, error) => onAvailability?.(this.client.baseUrl, state, error),
+      onChange: (state, error) => onAvailability?.(baseUrl, state, error),
     })
-    this.patient = patientQueries(this.client, this.availability)
+    this.patient = patientQueries(this.client, status, this.availability)
     this.marks = new MarkIndex({ ...marks, cuckoo: this.patient })
   }
 
@@ -93,9 +103,26 @@ export async function believedStatus(client: Pick<SandboxClient, 'status' | 'bas
   }
 }
 
-function patientQueries(client: SandboxClient, availability: Availability): TaskQueries {
+/** The status of `client`; an answer that no sandbox of the kind gives that somebody has said is told as that. */
+function statusOf(client: SandboxClient, said: SandboxKind | undefined): SandboxClient['status'] {
+  return async signal => {
+    try {
+      return await client.status(signal)
+    } catch (error: unknown) {
+      const isTold = error instanceof TokenRefusedError || error instanceof UnexpectedAnswerError
+      if (said === undefined || isTold || !mayBeAnother(error)) throw error
+      throw new UndecidedSandboxError(client.baseUrl, error, said)
+    }
+  }
+}
+
+function patientQueries(
+  client: SandboxClient,
+  status: SandboxClient['status'],
+  availability: Availability,
+): TaskQueries {
   return {
-    status: signal => availability.patiently(signal, inner => client.status(inner)),
+    status: signal => availability.patiently(signal, status),
     listTasks: (options, signal) => availability.patiently(signal, inner => client.listTasks(options, inner)),
     viewTask: (id, signal) => availability.patiently(signal, inner => client.viewTask(id, inner)),
     searchTasks: (file, signal) => availability.patiently(signal, async inner => client.searchTasks?.(file, inner)),

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import test from 'node:test'
 import { zip } from '@cuckoo-distributed/testing'
-import { TaskRefusedError } from '../src/index.js'
+import { CapeClient, TaskRefusedError } from '../src/index.js'
 import { capeScene, KEY, paths, reported, sample, signal } from './cape-scene.js'
+import { stub } from './stub.js'
 
 const IDLE = { idle: true, analysisTime: Number.POSITIVE_INFINITY, processingTime: Number.POSITIVE_INFINITY }
 const ON = ['cuckoostatus', 'taskdelete'] as const
@@ -55,6 +56,16 @@ test('a task that was rescheduled by the API shows as the one that goes on; afte
   cape.reschedule(another.id)
   const seen = await client.viewTask(another.id, signal)
   assert.deepEqual([seen?.id, seen?.phase, seen?.successor], [another.id, 'replaced', undefined])
+})
+
+test('a task that was rescheduled by the API is deleted itself, not the one that goes on', async t => {
+  const { client, cape } = await capeScene(t, { ...IDLE, on: ['taskdelete'] })
+  const { id } = await client.createTask(sample('a.exe', { custom: 'crits-1' }), signal)
+  const next = cape.rescheduleByApi(id)
+  cape.move(next.id, 'reported')
+  assert.equal(await client.deleteTask(id, signal), 'deleted')
+  assert.deepEqual([...cape.tasks.keys()], [next.id])
+  assert.deepEqual(cape.violations, [])
 })
 
 test('lists are read page by page', async t => {
@@ -209,6 +220,35 @@ test('deletion that is off is respected, told once, and not asked for again; not
   )
 })
 
+for (const version of ['2.5', '2.4']) {
+  test(`by key deletion that is off is got round by delete_many (CAPE ${version}), which is told once`, async t => {
+    const scene = await capeScene(t, { ...IDLE, version, deleteMany: true }, { capeDelete: 'many' })
+    const { cape, client } = scene
+    const [one, two] = [
+      await client.createTask(sample('a.exe'), signal),
+      await client.createTask(sample('b.exe'), signal),
+    ]
+    cape.move(one.id, 'reported')
+    cape.move(two.id, 'running')
+    assert.equal(await client.deleteTask(one.id, signal), 'deleted')
+    assert.equal(await client.deleteTask(one.id, signal), 'gone')
+    assert.equal(await client.deleteTask(two.id, signal), 'busy')
+    assert.deepEqual([...cape.tasks.keys()], [two.id])
+    const many = '/tasks/delete_many/'
+    assert.deepEqual(paths(scene).slice(2), [`/tasks/delete/${one.id}/`, many, many, many])
+    assert.match(scene.notices.join('\n'), /^.*under \[taskdelete\].* tasks are deleted by delete_many \(CapeDelete\)$/)
+    assert.deepEqual(cape.violations, [])
+  })
+}
+
+test('where deletion is on, delete_many is not needed', async t => {
+  const scene = await capeScene(t, { ...IDLE, on: ON }, { capeDelete: 'many' })
+  const { id } = await scene.client.createTask(sample('a.exe'), signal)
+  scene.cape.move(id, 'reported')
+  assert.equal(await scene.client.deleteTask(id, signal), 'deleted')
+  assert.deepEqual(scene.cape.violations, [])
+})
+
 test('a task is deleted in whatever state it is, but not while it runs', async t => {
   const { client, cape } = await capeScene(t, { ...IDLE, on: ON })
   const { id } = await client.createTask(sample('a.exe'), signal)
@@ -228,7 +268,7 @@ test('every refusal says what to change', async t => {
   const token = await capeScene(t, { users: [user] }, { apiToken: 'wrong' })
   await assert.rejects(token.client.viewTask(1, signal), {
     code: 'CUCKOO_TOKEN_REFUSED',
-    message: /check "CuckooTokens"/,
+    message: /check "CuckooTokens" and what its user may do/,
   })
   await assert.rejects(token.client.createTask(sample('a.exe'), signal), { code: 'CUCKOO_TOKEN_REFUSED' })
   const off = await capeScene(t, { off: ['taskview', 'taskreport', 'filecreate', 'tasklist'] })
@@ -241,7 +281,7 @@ test('every refusal says what to change', async t => {
     await assert.rejects(call(), {
       code: 'CUCKOO_ENDPOINT_OFF',
       sharedCause: true,
-      message: new RegExp(`under \\[${section}\\]`),
+      message: new RegExp(`set "enabled = yes" under \\[${section}\\] in its conf/api\\.conf`),
     })
   }
   // What can be done without is told once.
@@ -339,6 +379,12 @@ test('an upload without a clear answer may have made a task', async t => {
     })
   }
   assert.equal(cape.tasks.size, 1)
+  const { url } = await stub(t, { body: { error: false, data: {} } })
+  await using other = new CapeClient({ baseUrl: new URL(url), verifySsl: true, maxConnections: 1 })
+  await assert.rejects(other.createTask(sample('a.exe'), signal), {
+    code: 'CUCKOO_UNKNOWN_OUTCOME',
+    message: /names neither a task nor a failure: .*data/,
+  })
 })
 
 test('requests keep to their bound, which only counts where CAPE asks for a token', async t => {
@@ -352,7 +398,8 @@ test('requests keep to their bound, which only counts where CAPE asks for a toke
   assert.equal(paced.client.intervalMs, 200)
   assert.match(paced.notices.join(), /^$/)
   await paced.client.status(signal)
-  assert.match(paced.notices.join(), /at most 300 requests a minute, about 75 samples \(RequestsPerMinute\)/)
+  await paced.client.status(signal)
+  assert.match(paced.notices.join(), /^\S+: at most 300 requests a minute, about 75 samples \(RequestsPerMinute\)$/)
   const free = await capeScene(t, { on: ON }, { requestsPerMinute: 1 })
   for (let n = 0; n < 20; n += 1) await free.client.status(signal)
   assert.equal(free.client.intervalMs, 0)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type CapeOptions, type CapeStandIn, startCape, startCuckoo } from '@cuckoo-distributed/testing'
+import { type CapeOptions, type CapeStandIn, startCape, startCuckoo, waitFor } from '@cuckoo-distributed/testing'
 import { CuckooServer, type CuckooServerOptions, CuckooServers } from '../src/index.js'
 import { KEY, sample, signal } from './cape-scene.js'
 import { stub } from './stub.js'
@@ -88,6 +88,32 @@ test('what is neither is waited for, and it is said what to set', async t => {
   assert.equal(server.client.kind, undefined)
 })
 
+for (const [is, said] of [
+  ['cuckoo', 'cape'],
+  ['cape', 'cuckoo'],
+] as const) {
+  test(`a ${is} that is said to be a ${said} is waited for, and it is said what to set`, async () => {
+    await using sandbox = is === 'cape' ? await startCape() : await startCuckoo()
+    const told: unknown[] = []
+    const onAvailability = (_: string, state: string, error: unknown) => told.push(state, error)
+    const { server } = serverAt(sandbox.url, { kind: said, onAvailability })
+    await using _ = server
+    const waiting = new AbortController()
+    const asked = server.patient.status(waiting.signal)
+    await waitFor(() => told.length > 0, { describe: 'the sandbox to be found wrong' })
+    waiting.abort()
+    await assert.rejects(asked, { name: 'AbortError' })
+    const [state, error] = told
+    assert.equal(state, 'down')
+    assert.ok(error instanceof Error && error.cause instanceof Error)
+    assert.equal(
+      error.message,
+      `${sandbox.url} does not answer as a ${said}, which "Sandbox" says it is: check "CuckooURL" (of a CAPE it ends in /apiv2), ` +
+        `or set "Sandbox" of feed_cuckoo to "${is}" or "auto"`,
+    )
+  })
+}
+
 test('the web interface of a CAPE is not its API', async () => {
   for (const server of ['debug', 'production'] as const) {
     await using cape = await startCape({ server })
@@ -136,4 +162,13 @@ test('a mark is found by the search for its file, and a failed task is not taken
   cape.move(id, 'banned')
   assert.equal(await server.marks.find({ custom: 'one', md5 }, look), undefined)
   assert.equal(cape.journal.filter(({ path }) => path.includes('/tasks/list/')).length, 0)
+})
+
+test('a Cuckoo that refuses the token says so, and is still looked for', async () => {
+  await using cuckoo = await startCuckoo({ version: '2.0', apiToken: 'another' })
+  await using sandbox = serverAt(cuckoo.url, { apiTokens: { [cuckoo.url]: KEY } }).server
+  for (let n = 0; n < 2; n += 1) {
+    await assert.rejects(sandbox.client.status(signal), { code: 'CUCKOO_TOKEN_REFUSED', status: 401 })
+    assert.equal(sandbox.client.kind, undefined)
+  }
 })

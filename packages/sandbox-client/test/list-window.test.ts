@@ -102,3 +102,12 @@ test('a task without a date says nothing about lists', () => {
   assert.equal(window.isBlind, false)
   assert.equal(window.start(now), now - HOUR)
 })
+
+test('tasks that views find before there was any list count as well', () => {
+  const window = new ListWindow()
+  for (let misses = 0; misses < 5; misses += 1) {
+    assert.equal(window.isBlind, false)
+    window.missed(cuckooTask(now - HOUR))
+  }
+  assert.equal(window.isBlind, true)
+})

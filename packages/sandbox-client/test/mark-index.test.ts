@@ -151,6 +151,68 @@ describe('a mark', () => {
   })
 })
 
+describe('the tasks of an upload', () => {
+  const HOUR_AGO = Date.now() - HOUR
+  /** Of the file `md5`; by default each has its own. */
+  const member = (id: number, phase: Phase, added: number, custom = 'mine', md5 = `file${id}`): TaskSummary => {
+    return { ...task(id, phase, custom, md5), addedOn: at(added), mayBeMember: true }
+  }
+  const upload = async (index: MarkIndex, wanted = mark) => {
+    const tasks = await index.findUpload(wanted, { after: performance.now(), signal: never })
+    return tasks.map(({ id }) => id)
+  }
+
+  test('are all found, the first one first; by the search also those that have failed meanwhile', async () => {
+    const now = Date.now()
+    const all = [member(9, 'running', now), member(7, 'pending', now), member(8, 'failed', now)]
+    assert.deepEqual(await upload(indexOf(new FakeCuckoo(...all, member(6, 'running', now, 'other')))), [7, 9])
+    const search = Object.assign(new FakeCuckoo(), { searchTasks: async () => all })
+    assert.deepEqual(await upload(indexOf(search)), [7, 8, 9])
+    assert.deepEqual(search.lists, [])
+  })
+
+  test('are not those of an earlier upload with the same mark', async () => {
+    const cuckoo = new FakeCuckoo(member(3, 'reported', HOUR_AGO), member(9, 'running', Date.now()))
+    assert.deepEqual(await upload(indexOf(cuckoo)), [9])
+    const failed = new FakeCuckoo(member(3, 'running', HOUR_AGO), member(9, 'failed', Date.now()))
+    assert.deepEqual(await upload(indexOf(failed)), [3])
+  })
+
+  test('are none when all have failed, or go on as others', async () => {
+    const now = Date.now()
+    assert.deepEqual(await upload(indexOf(new FakeCuckoo(member(3, 'failed', now), member(4, 'replaced', now)))), [])
+  })
+
+  test('are not those of another upload of the same minute: each has the same files', async () => {
+    const now = Date.now()
+    const both = ['one', 'two'].flatMap((md5, index) => [
+      member(3 + index, 'running', now - 30_000, 'mine', md5),
+      member(8 + index, 'running', now, 'mine', md5),
+    ])
+    const searching = (...tasks: TaskSummary[]) => Object.assign(new FakeCuckoo(), { searchTasks: async () => tasks })
+    assert.deepEqual(await upload(indexOf(new FakeCuckoo(...both))), [8, 9])
+    assert.deepEqual(await upload(indexOf(searching(...both))), [8, 9])
+    const retried = [member(3, 'running', now, 'mine', 'one'), member(8, 'failed', now, 'mine', 'one')]
+    assert.deepEqual(await upload(indexOf(searching(...retried))), [3])
+    assert.deepEqual(await upload(indexOf(searching(...retried.toReversed()))), [3])
+  })
+
+  test('are only those of the file where others may have the mark, unless the search for the file finds them', async () => {
+    const now = Date.now()
+    const others = [member(7, 'running', now, 'mine', 'aa'), member(8, 'running', now, 'mine', 'bb')]
+    const shared = { ...mark, shared: true }
+    assert.deepEqual(await upload(indexOf(new FakeCuckoo(...others)), shared), [7])
+    assert.deepEqual(await upload(indexOf(new FakeCuckoo(...others)), { ...shared, md5: 'cc' }), [])
+    const search = Object.assign(new FakeCuckoo(), { searchTasks: async () => others })
+    assert.deepEqual(await upload(indexOf(search), { ...shared, md5: 'cc' }), [7, 8])
+  })
+
+  test('are one where a sandbox makes no more, however many have the mark', async () => {
+    const cuckoo = new FakeCuckoo(task(7, 'running'), task(9, 'failed'), task(8, 'running'))
+    assert.deepEqual(await upload(indexOf(cuckoo)), [8])
+  })
+})
+
 describe('a task that a view does not show', () => {
   test('is gone when that is repeated while the status can be believed', async () => {
     const cuckoo = new FakeCuckoo(task(7, 'running'), task(1, 'running', 'other'))
@@ -180,10 +242,12 @@ test('a task of days ago is not given up while the database fails, since lists s
   for (let i = 0; i < 3; i += 1) await find(index)
   Object.assign(cuckoo, { viewsFail: true, tasksKnown: false })
   const before = cuckoo.looks
+  const asked = cuckoo.asked.length
   const found = find(index, { custom: 'c100' })
   await waitFor(() => cuckoo.looks > before + 6, { describe: 'six looks' })
   Object.assign(cuckoo, { viewsFail: false, tasksKnown: true })
   assert.equal(await found, 101)
+  assert.ok(!cuckoo.asked.slice(asked).some(what => what.startsWith('list')), 'it was known all the time')
 })
 
 test('an index that has grown by 100,000 marks is filled anew, so that those of deleted tasks go', async () => {
@@ -364,4 +428,8 @@ describe('the lists', () => {
     await new Promise(resolve => setTimeout(resolve, 20))
     assert.equal(cuckoo.looks, looks)
   })
+})
+
+test('an empty mark is that of no task', async () => {
+  assert.equal(await findIn(new FakeCuckoo(task(7, 'pending', '')), { custom: '' }), undefined)
 })

@@ -1,0 +1,13 @@
+/** What a page is made of. lit-html is used by way of this module only. */
+export { html, nothing, render, svg, type TemplateResult } from 'lit-html'
+export { repeat } from 'lit-html/directives/repeat.js'
+export { badge, type Tone } from './badge.js'
+export { type Confirmation, confirmed } from './confirm.js'
+export { followEvents } from './events.js'
+export { pageHeader } from './header.js'
+export { alertText, progress } from './progress.js'
+export { keepFresh } from './refresh.js'
+export { type Connection, RequestError, Session } from './session.js'
+export { type Column, dataTable, type Table } from './table.js'
+export { lengthOf, localTime, since } from './time.js'
+export { type Moment, timeLine } from './time-line.js'
