@@ -2,10 +2,10 @@
 import promises, { type FileHandle } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { devNull } from 'node:os'
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import type { TestContext } from 'node:test'
 
-const { open, rename, unlink, rm } = promises
+const { open, rename, unlink, rm, statfs } = promises
 
 /**
  * Steps such as `sync a`, `rename .tmp-ID a`, `sync dumps` (a directory), by base names with UUIDs shown as `ID`. They are
@@ -57,4 +57,44 @@ export async function spyOnFiles(t: TestContext): Promise<{ readonly steps: stri
     syncBuiltinESMExports()
   })
   return { steps, note }
+}
+
+/**
+ * Until the test ends, this process finds room for so many bytes in a folder, without the right to mount one: `writeFile` of a file
+ * handle stores what fits and fails with ENOSPC, as `statfs` foretells. What is removed makes room. Linux only.
+ */
+export async function smallDisk(t: TestContext, folder: string, bytes: number): Promise<void> {
+  const handle = await open(devNull)
+  const handles: FileHandle = Object.getPrototypeOf(handle)
+  await handle.close()
+  const { writeFile } = handles
+  const room = async () => {
+    const entries = await promises.readdir(folder, { recursive: true, withFileTypes: true })
+    const files = entries
+      .filter(entry => entry.isFile())
+      .map(entry => promises.stat(join(entry.parentPath, entry.name)))
+    return (await Promise.all(files)).reduce((left, { size }) => left - size, bytes)
+  }
+  const within = (path: string) => path.startsWith(`${folder}/`) || path === folder
+  handles.writeFile = async function (data, ...options) {
+    const path = await promises.readlink(`/proc/self/fd/${this.fd}`)
+    if (!within(path) || !(data instanceof Uint8Array)) return writeFile.call(this, data, ...options)
+    const fitting = data.subarray(0, Math.max(0, await room()))
+    await writeFile.call(this, fitting, ...options)
+    if (fitting.length < data.length) {
+      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', syscall: 'write' })
+    }
+  }
+  Object.assign(promises, {
+    async statfs(path: string) {
+      const space = await statfs(path)
+      return within(path) ? { ...space, bsize: 1, blocks: bytes, bavail: Math.max(0, await room()) } : space
+    },
+  })
+  syncBuiltinESMExports()
+  t.after(() => {
+    handles.writeFile = writeFile
+    Object.assign(promises, { statfs })
+    syncBuiltinESMExports()
+  })
 }

@@ -2,7 +2,8 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { accessSync, chownSync, constants, existsSync, mkdtempSync, readdirSync } from 'node:fs'
+import { accessSync, chownSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, statSync } from 'node:fs'
+import { open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import pg from 'pg'
@@ -16,51 +17,121 @@ export interface TestPostgres {
   crash(url: string): Promise<void>
   /** Ends all connections to a database from the server's side, as a failover does. */
   cutConnections(url: string): Promise<void>
+  /** Fills the small file system of its data (see PostgresOptions); resolves with what makes room again. */
+  fill(): Promise<() => Promise<void>>
+  /** Starts it, stopping it before if it runs; resolves when it answers. */
+  restart(): Promise<void>
   stop(): Promise<void>
 }
 
-// The end of its input is the end of its owner: the kernel closes that pipe after SIGKILL too, where no exit handler runs.
+const PAGE = Buffer.alloc(4096)
+
+// The end of its input is the end of its owner: the kernel closes that pipe after SIGKILL too, where no exit handler runs. A line starts
+// the server anew.
 const GUARD = `
 exec 3<&0
-"$@" 3<&- &
-server=$!
-( cat <&3; kill -INT $server ) &
+"$@" 3<&- & server=$!
+while read -r line <&3; do
+  kill -INT $server
+  wait $server
+  "$@" 3<&- & server=$!
+done
+kill -INT $server
 wait $server
+[ -z "$SMALL" ] || umount -l "$FOLDER/data"
 rm -rf -- "$FOLDER"
 `
 
+export interface PostgresOptions {
+  /** Size of a file system for its data alone, which only root can mount. Default: no such file system. */
+  readonly bytes?: number
+  /** Its write-ahead log is elsewhere, and never full. */
+  readonly hasLogElsewhere?: boolean
+}
+
 /** Starts a server, or uses that of POSTGRES_URL, whose user must be allowed to make databases. */
-export async function startPostgres(): Promise<TestPostgres> {
+export async function startPostgres(options: PostgresOptions = {}): Promise<TestPostgres> {
   const given = process.env.POSTGRES_URL
-  if (given !== undefined) return administer(given, async () => {})
+  if (given !== undefined) return administer(given, { stop: async () => {}, fill: notOurs, restart: notOurs })
   const programs = findPrograms()
   const folder = mkdtempSync(join(tmpdir(), 'postgres-'))
   const prefix = asOtherUser(folder)
   const data = join(folder, 'data')
+  if (options.bytes !== undefined) mountSmall(data, options.bytes, folder)
   const [initdb = '', ...initArguments] = [...prefix, join(programs, 'initdb')]
-  execFileSync(initdb, [...initArguments, '--auth=trust', '--username=test', '--no-sync', '-D', data], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    cwd: '/',
-  })
+  const segments = options.bytes === undefined ? [] : ['--wal-segsize=1']
+  const log = options.hasLogElsewhere === true ? [`--waldir=${join(folder, 'log')}`] : []
+  const layout = ['--auth=trust', '--username=test', '--no-sync', ...segments, ...log, '-D', data]
+  execFileSync(initdb, [...initArguments, ...layout], { stdio: ['ignore', 'ignore', 'inherit'], cwd: '/' })
   const port = await freePort()
   const server = [...prefix, join(programs, 'postgres'), '-D', data, '-k', folder, '-p', String(port)]
   const settings = ['-c', 'listen_addresses=127.0.0.1', '-c', 'max_connections=60', '-c', 'log_min_messages=fatal']
   const guard = spawn('/bin/sh', ['-c', GUARD, 'guard', ...server, ...settings], {
     cwd: '/',
     detached: true,
-    env: { ...process.env, FOLDER: folder },
+    env: { ...process.env, FOLDER: folder, SMALL: String(options.bytes ?? '') },
     stdio: ['pipe', 'ignore', 'ignore'],
   })
   const ended = once(guard, 'close')
   const url = `postgres://test@127.0.0.1:${port}/postgres`
-  await waitFor(() => answers(url), { deadlineMs: 60_000, everyMs: 100, describe: 'PostgreSQL to answer' })
-  return administer(url, async () => {
-    guard.stdin?.end()
-    await ended
+  const answering = async () => {
+    await waitFor(() => answers(url), { deadlineMs: 60_000, everyMs: 100, describe: 'PostgreSQL to answer' })
+  }
+  await answering()
+  return administer(url, {
+    async fill() {
+      const makeRoom = await fill(data)
+      if (options.hasLogElsewhere !== true) await fillLog(url)
+      return makeRoom
+    },
+    async restart() {
+      guard.stdin?.write('\n')
+      await answering()
+    },
+    async stop() {
+      guard.stdin?.end()
+      await ended
+    },
   })
 }
 
-function administer(url: string, stop: () => Promise<void>): TestPostgres {
+/** The program's own file system, of a folder that has its owner already. */
+function mountSmall(data: string, bytes: number, folder: string): void {
+  mkdirSync(data)
+  const { uid, gid } = statSync(folder)
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=700,uid=${uid},gid=${gid}`, 'tmpfs', data])
+}
+
+/** Takes all room that is left in a small file system; resolves with what gives it back. */
+async function fill(data: string): Promise<() => Promise<void>> {
+  const filler = join(data, 'filler')
+  const file = await open(filler, 'w')
+  try {
+    // By pages: a larger write that does not fit may leave some room.
+    for (;;) await file.write(PAGE)
+  } catch (error: unknown) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
+  } finally {
+    await file.close()
+  }
+  return () => rm(filler)
+}
+
+/** Writes to its log until it dies of that: the log has room for itself until then. */
+async function fillLog(url: string): Promise<void> {
+  const message = "select pg_logical_emit_message(true, 'filler', repeat('x', 500000))"
+  const grow = async (): Promise<void> => {
+    await query(url, message)
+    await grow()
+  }
+  await grow().catch(() => undefined)
+}
+
+async function notOurs(): Promise<never> {
+  throw new RangeError('the server of POSTGRES_URL is not to be filled or stopped')
+}
+
+function administer(url: string, own: Pick<TestPostgres, 'fill' | 'restart' | 'stop'>): TestPostgres {
   const database = (name: string) => Object.assign(new URL(url), { pathname: `/${name}` }).href
   return {
     async createDatabase() {
@@ -77,7 +148,7 @@ function administer(url: string, stop: () => Promise<void>): TestPostgres {
       const [row] = await query(url, `select pid from pg_stat_activity where datname = '${name}' limit 1`)
       if (row !== undefined) process.kill(Number(row.pid), 'SIGKILL')
     },
-    stop,
+    ...own,
   }
 }
 

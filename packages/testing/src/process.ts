@@ -27,7 +27,7 @@ export interface ServiceOptions {
   env?: NodeJS.ProcessEnv
   /** Working directory. Default: a temporary folder that is removed at the end. */
   cwd?: string
-  /** Arguments of Node itself, such as `--max-old-space-size=64`. */
+  /** Arguments of Node itself, such as `--max-old-space-size=64`; not for a program that has Node in it. */
   nodeArgs?: readonly string[]
 }
 
@@ -46,21 +46,22 @@ export class ServiceEndedError extends Error {
 }
 
 /**
- * Starts `services/<name>/dist/<name>.mjs`, or the file when `service` is a path to one. It is killed and its temporary
- * folder removed when this process ends, in whatever way. Resolves when the process exists, not when it is ready;
- * rejects with the system's error when it cannot be started.
+ * Starts `services/<name>/dist/<name>.mjs`, or the file when `service` is a path to one: with Node if it is a script, else
+ * as the program that it is. It is killed and its temporary folder removed when this process ends, in whatever way.
+ * Resolves when the process exists, not when it is ready; rejects with the system's error when it cannot be started.
  */
 export async function startService(service: string, options: ServiceOptions = {}): Promise<ServiceProcess> {
   const file = service.includes('/') ? service : builtService(service)
   const folder = await mkdtemp(join(tmpdir(), 'service-'))
   const guard = new ProcessGuard(folder)
-  const args = [...(options.nodeArgs ?? []), file]
+  const command = /\.m?js$/.test(file) ? [process.execPath, ...(options.nodeArgs ?? []), file] : [file]
   if (options.config !== undefined) {
     const path = join(folder, 'service.conf.json')
     await writeFile(path, JSON.stringify(options.config, null, 2), { mode: 0o600 })
-    args.push('-config', path)
+    command.push('-config', path)
   }
-  const child = spawn(process.execPath, [...args, ...(options.args ?? [])], {
+  const [program = '', ...args] = [...command, ...(options.args ?? [])]
+  const child = spawn(program, args, {
     cwd: options.cwd ?? folder,
     env: { ...process.env, ...options.env },
     detached: true,

@@ -1,9 +1,11 @@
 /** What a private RabbitMQ node needs before it can start: programs, environment, config files, ports. */
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
+import type { ProcessGuard } from './process-guard.js'
 
 /** `rabbitmq-server` is not on this machine. */
 export class RabbitMqMissingError extends Error {
@@ -109,4 +111,32 @@ export async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
+}
+
+/** Where a node runs, when not beside the test. */
+export interface NodeHost {
+  namespace: string
+  address: string
+}
+
+/** RabbitMQ would start epmd as a daemon that outlives the node; an epmd that is already there is used. */
+export async function startEpmd(port: number, guard: ProcessGuard, host?: NodeHost): Promise<void> {
+  const args = ['-address', host?.address ?? '127.0.0.1', '-port', String(port)]
+  const epmd = spawn(...inside(host, 'epmd', args), { detached: true, stdio: 'ignore' })
+  await once(epmd, 'spawn')
+  if (epmd.pid !== undefined) guard.watch(epmd.pid)
+  epmd.unref()
+}
+
+/** The command as it is run on a host. */
+export function inside(host: NodeHost | undefined, command: string, args: readonly string[]): [string, string[]] {
+  return host === undefined ? [command, [...args]] : ['ip', ['netns', 'exec', host.namespace, command, ...args]]
+}
+
+export function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL')
+  } catch (error: unknown) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+  }
 }

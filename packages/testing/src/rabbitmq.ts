@@ -7,7 +7,17 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { connect } from 'amqplib'
 import { ProcessGuard } from './process-guard.js'
-import { findPrograms, freePort, nodeEnvironment, writeConfig } from './rabbitmq-setup.js'
+import { asErlang, erlCall, findErlCall, parseQueues, QUEUES, type QueueState } from './rabbitmq-erlang.js'
+import {
+  findPrograms,
+  freePort,
+  inside,
+  killGroup,
+  type NodeHost,
+  nodeEnvironment,
+  startEpmd,
+  writeConfig,
+} from './rabbitmq-setup.js'
 import { waitFor } from './wait-for.js'
 
 const run = promisify(execFile)
@@ -36,20 +46,6 @@ export interface RabbitMqOptions {
   join?: PrivateRabbitMq
 }
 
-/** Where a node runs, when not beside the test. */
-export interface NodeHost {
-  namespace: string
-  address: string
-}
-
-/** One row of `rabbitmqctl list_queues`. */
-export interface QueueState {
-  name: string
-  messages_ready: number
-  messages_unacknowledged: number
-  consumers: number
-}
-
 /** Starts a private node and resolves when a client can log in. Throws RabbitMqMissingError or RabbitMqError. */
 export async function startRabbitMq(options: RabbitMqOptions = {}): Promise<PrivateRabbitMq> {
   const programs = findPrograms()
@@ -70,7 +66,19 @@ export async function startRabbitMq(options: RabbitMqOptions = {}): Promise<Priv
     // Every host has an epmd of its own, on the port that its cluster has agreed on.
     if (seed === undefined || host !== undefined) await startEpmd(epmdPort, guard, host)
     const url = `amqp://${user}:${password}@${address}:${port}`
-    const node = new PrivateRabbitMq({ url, port, folder, programs, env, guard, deadlineMs, epmdPort, cookie, host })
+    const node = new PrivateRabbitMq({
+      url,
+      port,
+      folder,
+      programs,
+      env,
+      guard,
+      deadlineMs,
+      epmdPort,
+      cookie,
+      host,
+      erlCall: host ? undefined : findErlCall(),
+    })
     await node.start()
     if (seed !== undefined) await node.join(seed)
     return node
@@ -78,20 +86,6 @@ export async function startRabbitMq(options: RabbitMqOptions = {}): Promise<Priv
     await guard.release()
     throw error
   }
-}
-
-/** RabbitMQ would start epmd as a daemon that outlives the node; an epmd that is already there is used. */
-async function startEpmd(port: number, guard: ProcessGuard, host?: NodeHost): Promise<void> {
-  const args = ['-address', host?.address ?? '127.0.0.1', '-port', String(port)]
-  const epmd = spawn(...inside(host, 'epmd', args), { detached: true, stdio: 'ignore' })
-  await once(epmd, 'spawn')
-  if (epmd.pid !== undefined) guard.watch(epmd.pid)
-  epmd.unref()
-}
-
-/** The command as it is run on a host. */
-function inside(host: NodeHost | undefined, command: string, args: readonly string[]): [string, string[]] {
-  return host === undefined ? [command, [...args]] : ['ip', ['netns', 'exec', host.namespace, command, ...args]]
 }
 
 interface NodeParts {
@@ -105,6 +99,8 @@ interface NodeParts {
   epmdPort: number
   cookie: string
   host: NodeHost | undefined
+  /** Not across hosts. */
+  erlCall: string | undefined
 }
 
 export class PrivateRabbitMq {
@@ -186,10 +182,18 @@ export class PrivateRabbitMq {
   }
 
   /**
-   * Runs `rabbitmqctl` against this node and returns what it printed, e.g. `ctl('stop_app')`, `ctl('start_app')`,
-   * `ctl('set_vm_memory_high_watermark', '0')`, `ctl('close_all_connections', 'test')`. Takes about a second.
+   * Does what `rabbitmqctl` does, and returns what it would print, e.g. `ctl('stop_app')`, `ctl('start_app')`,
+   * `ctl('set_vm_memory_high_watermark', '0')`, `ctl('close_all_connections', 'test')`.
    */
   async ctl(...args: string[]): Promise<string> {
+    const expression = asErlang(args)
+    return expression === undefined || this.#parts.erlCall === undefined
+      ? this.rabbitmqctl(...args)
+      : this.#eval(expression)
+  }
+
+  /** Runs `rabbitmqctl` itself, which takes about a second. */
+  async rabbitmqctl(...args: string[]): Promise<string> {
     try {
       const { programs, folder, env, host } = this.#parts
       const command = inside(host, join(programs, 'rabbitmqctl'), ['--quiet', ...args])
@@ -209,9 +213,19 @@ export class PrivateRabbitMq {
 
   /** The state of every queue, unacknowledged deliveries included. */
   async queues(): Promise<QueueState[]> {
-    const columns = ['name', 'messages_ready', 'messages_unacknowledged', 'consumers']
+    const columns = ['name', 'messages_ready', 'messages_unacknowledged', 'consumers'] as const
+    if (this.#parts.erlCall !== undefined) return parseQueues(await this.#eval(QUEUES))
     const rows: QueueState[] = JSON.parse(await this.ctl('list_queues', ...columns, '--formatter', 'json'))
     return rows
+  }
+
+  async #eval(expression: string): Promise<string> {
+    const { folder, cookie, env, erlCall: program = '' } = this.#parts
+    try {
+      return await erlCall(program, { folder, cookie, distPort: env.RABBITMQ_DIST_PORT ?? '' }, expression)
+    } catch (cause: unknown) {
+      throw new RabbitMqError(`${expression} failed: ${cause instanceof Error ? cause.message : ''}`, { cause })
+    }
   }
 
   /** Everything the node has logged since its first start. */
@@ -232,13 +246,5 @@ export class PrivateRabbitMq {
     } catch {
       return false
     }
-  }
-}
-
-function killGroup(leader: number): void {
-  try {
-    process.kill(-leader, 'SIGKILL')
-  } catch (error: unknown) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
   }
 }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 export interface WaitOptions {
   /** How long to wait at most, in milliseconds. Default 10,000. */
   deadlineMs?: number
-  /** Pause between two looks, in milliseconds. Default 20. */
+  /** Pause between two looks, in milliseconds. Default: a tenth of what it has waited so far, from 20 to 100. */
   everyMs?: number
   /** What is waited for, as in "waited for …"; a function is called when the deadline has passed and can tell the state. */
   describe: string | (() => string)
@@ -29,7 +29,9 @@ function isFound<T>(value: T): value is Found<T> {
  * A condition that throws ends the wait with its error; one that hangs is given up at the deadline.
  */
 export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitOptions): Promise<Found<T>> {
-  const { deadlineMs = 10_000, everyMs = 20, describe, signal } = options
+  const { deadlineMs = 10_000, describe, signal } = options
+  const begun = performance.now()
+  const pauseMs = () => options.everyMs ?? Math.min(100, Math.max(20, (performance.now() - begun) / 10))
   signal?.throwIfAborted()
   let last: T | undefined
   const ended = new AbortController()
@@ -46,7 +48,7 @@ export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitO
     for (;;) {
       last = await Promise.race([condition(), end])
       if (isFound(last)) return last
-      await Promise.race([delay(everyMs), end])
+      await Promise.race([delay(pauseMs()), end])
     }
   } finally {
     clearTimeout(timer)

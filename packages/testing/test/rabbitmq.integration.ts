@@ -32,6 +32,8 @@ test('a private node keeps durable messages through a kill, obeys rabbitmqctl an
   const before = await TestBroker.connect(node.url)
   await before.declare('work')
   await before.publish('work', 'kept', { persistent: true })
+  // The definition of a queue may wait for two seconds in the broker's memory, unlike its messages.
+  await node.ctl('eval', 'mnesia:sync_log().')
   await node.restart()
   const after = await TestBroker.connect(node.url)
   assert.equal((await after.expectMessage('work')).body.toString(), 'kept')

@@ -85,6 +85,24 @@ export function pcap(context: CapeContext, id: string): CapeAnswer {
   return file('application/vnd.tcpdump.pcap', `${task.id}_dump.pcap`, memoryBody(capture))
 }
 
+export function processMemory(context: CapeContext, id: string): CapeAnswer {
+  const task = ready(context, id)
+  if ('body' in task) return task
+  const { memory } = contents(context, task)
+  if (memory === undefined) return failure('No memory dumps saved')
+  const entries = Object.entries(memory).map(([pid, content]) => ({ name: `memory/${pid}.dmp`, content }))
+  const body = memoryBody(zip(entries, { password: context.options.zipPassword ?? 'infected' }))
+  return file('application/zip', `${task.id}_procdumps.zip`, body)
+}
+
+export function fullMemory(context: CapeContext, id: string): CapeAnswer {
+  const task = ready(context, id)
+  if ('body' in task) return task
+  const { fullMemory: memory } = contents(context, task)
+  if (memory === undefined) return failure(`Memory dump not found for task ${id}`)
+  return file('application/octet-stream', `${task.id}_memory.dmp`, memoryBody(memory))
+}
+
 export function screenshots(context: CapeContext, id: string): CapeAnswer {
   const task = ready(context, id)
   if ('body' in task) return task

@@ -18,10 +18,16 @@ export type CapeSection =
   | 'taskscreenshot'
   | 'payloadfiles'
   | 'procdumpfiles'
+  | 'taskprocmemory'
+  | 'taskfullmemory'
   | 'machinelist'
 
 /** Those that are off as CAPE is shipped. */
-export const OFF_BY_DEFAULT: readonly CapeSection[] = ['cuckoostatus', 'taskdelete', 'procdumpfiles', 'machinelist']
+export const OFF_BY_DEFAULT: readonly CapeSection[] = [
+  ...(['cuckoostatus', 'taskdelete', 'procdumpfiles', 'machinelist'] as const),
+  // Of dumps of processes it is its switch `all`.
+  ...(['taskprocmemory', 'taskfullmemory'] as const),
+]
 
 /** Somebody who may use a CAPE with `token_auth_enabled = yes`. */
 export interface CapeUser {
@@ -60,6 +66,8 @@ export interface CapeOptions extends Partial<Pick<SandboxOptions, OfSandbox>> {
   readonly unique?: boolean
   /** A task for each part of a form, not for the first only. */
   readonly multifile?: boolean
+  /** `delete_many` is no violation. It works all the same, as CAPE has no switch for it. */
+  readonly deleteMany?: boolean
   /** The module that writes `lite.json` is on. Default false, as shipped. */
   readonly liteReport?: boolean
   /** `max_sample_size`; default 30,000,000 bytes. */
@@ -70,7 +78,7 @@ export interface CapeOptions extends Partial<Pick<SandboxOptions, OfSandbox>> {
   readonly freeGiB?: number
   /** `zip_pwd` of `[zipped_download]`; default `infected`. */
   readonly zipPassword?: string
-  /** Tasks for one upload, as some containers give. Default 1. */
+  /** Tasks for one upload, as some containers give: one for each member. Default 1. */
   readonly tasksPerUpload?: (name: string) => number
   /** What `report.json` holds; null: there is none although the task is reported. */
   readonly report?: (task: CuckooTask) => string | Buffer | null
@@ -84,5 +92,8 @@ export interface CapeArtefacts {
   readonly payloads?: readonly Buffer[]
   readonly procdump?: readonly Buffer[]
   readonly pcap?: Buffer
+  /** Dumps of processes by pid. */
+  readonly memory?: Readonly<Record<string, Buffer>>
+  readonly fullMemory?: Buffer
   readonly screenshots?: readonly Buffer[]
 }

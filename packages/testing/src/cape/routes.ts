@@ -1,6 +1,6 @@
 /** The routes of CAPE's API (`kevoreilly/CAPEv2:web/apiv2/urls.py`): from a request to an answer. */
 import { type CapeAnswer, detail, failure, json, page, redirect } from './answer.js'
-import { bundle, pcap, report, screenshots } from './artefacts.js'
+import { bundle, fullMemory, pcap, processMemory, report, screenshots } from './artefacts.js'
 import type { CapeContext } from './context.js'
 import { readForm } from './form.js'
 import type { CapeSection } from './options.js'
@@ -73,6 +73,20 @@ const ROUTES: readonly Route[] = [
     'procdumpfiles',
     'Procdump file download API is disabled',
     (context, id = '') => bundle(context, id, 'procdump'),
+  ),
+  route(
+    'GET',
+    /^tasks\/get\/procmemory\/(\d+)\/$/,
+    'taskprocmemory',
+    'Downloading of all process memory dumps is disabled',
+    processMemory,
+  ),
+  route(
+    'GET',
+    /^tasks\/get\/fullmemory\/(\d+)\/$/,
+    'taskfullmemory',
+    'Full memory download API is disabled',
+    fullMemory,
   ),
   route('GET', /^tasks\/get\/pcap\/(\d+)\/$/, 'taskpcap', 'PCAP download API is disabled', pcap),
   route(

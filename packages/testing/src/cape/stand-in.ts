@@ -22,10 +22,13 @@ export async function startCape(options: CapeOptions = {}): Promise<CapeStandIn>
 }
 
 export class CapeStandIn implements AsyncDisposable {
+  readonly kind = 'cape'
   readonly journal: CuckooRequest[] = []
   readonly violations: CuckooViolation[] = []
   /** Faults for requests to come; paths are matched without the query. */
   readonly faults = new FaultScript<HttpFault>()
+  /** GiB free on `/`, as the status shows them from now on. */
+  freeGiB: number
   readonly #options: CapeOptions
   readonly #sandbox: Sandbox
   readonly #facts = new WeakMap<CuckooTask, TaskFacts>()
@@ -38,6 +41,7 @@ export class CapeStandIn implements AsyncDisposable {
 
   constructor(options: CapeOptions = {}) {
     this.#options = options
+    this.freeGiB = options.freeGiB ?? 72
     this.#on = new Set(options.on)
     this.#off = new Set([...OFF_BY_DEFAULT.filter(section => !this.#on.has(section)), ...(options.off ?? [])])
     this.#access = new Access(options)
@@ -113,6 +117,11 @@ export class CapeStandIn implements AsyncDisposable {
     this.#sandbox.remove(knownTask(this.#sandbox.tasks, id))
   }
 
+  /** Removes all tasks as if someone else had deleted them; ids begin at 1 again, but not on PostgreSQL. */
+  clean(): void {
+    for (const task of [...this.#sandbox.tasks.values()]) this.#sandbox.remove(task)
+  }
+
   /** An administrator switches an endpoint. */
   switch(section: CapeSection, to: 'on' | 'off'): void {
     if (to === 'on') this.#off.delete(section)
@@ -179,7 +188,7 @@ export class CapeStandIn implements AsyncDisposable {
     const context: Omit<CapeContext, 'user'> = {
       request,
       query: new URLSearchParams(url.split('?')[1] ?? ''),
-      options: this.#options,
+      options: { ...this.#options, freeGiB: this.freeGiB },
       sandbox: this.#sandbox,
       facts: this.#facts,
       isOn: section => !this.#off.has(section),

@@ -97,7 +97,13 @@ function submit(file: FormFile, fields: ReadonlyMap<string, string>, context: Su
     if (!isJunk(inner.name)) return { ids: [add(inner, fields, context, { parent: sample })], errors: [] }
   }
   const count = context.options.tasksPerUpload?.(name) ?? 1
-  const ids = Array.from({ length: count }, () => add({ name, sample }, fields, context))
+  const ids =
+    count === 1
+      ? [add({ name, sample }, fields, context)]
+      : Array.from({ length: count }, (_, index) => {
+          const content = Buffer.concat([sample.head, Buffer.from(`member ${index + 1}`)])
+          return add({ name, sample: sampleFacts(content) }, fields, context, { parent: sample })
+        })
   const hints = another === undefined ? [] : (members ?? []).map(member => ({ option: `file=${member.name}` }))
   return { ids, errors: hints }
 }

@@ -1,4 +1,5 @@
 // What MongoDB's driver of CRITs (pymongo under Python 2) stores, what it refuses, and how large it becomes.
+import { isUtf8 } from 'node:buffer'
 import type { Py2Dict, Py2Value } from './py2-literal.js'
 
 /** A stored value. Integers that a JavaScript number cannot hold exactly are bigints. */
@@ -76,11 +77,8 @@ function int64(value: bigint): number | bigint {
 }
 
 function utf8(bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (cause: unknown) {
-    throw new BsonError(`strings in documents must be valid UTF-8 (${String(cause)})`)
-  }
+  if (!isUtf8(bytes)) throw new BsonError('strings in documents must be valid UTF-8')
+  return bytes.toString()
 }
 
 function wellFormed(text: string): string {

@@ -16,8 +16,11 @@ const DEPTH_LIMIT = 90
 const BLANK_LINES = /(?:[ \t\f]*(?:#[^\n]*)?\n)*/y
 const SPACE = /(?:[ \t\f]|\\\n)*/y
 const SPACE_IN_BRACKETS = /(?:[ \t\f\n]|\\\n|#[^\n]*)*/y
+const STRING_BEGINS = new Set<string | undefined>('"\'uUrRbB')
+const SPACE_BEGINS = new Set<string | undefined>([' ', '\t', '\f', '\n', '\\', '#'])
 const END = /(?:#[^\n]*)?(?:\n(?:[ \t\f]*(?:#[^\n]*)?\n)*(?:[ \t\f]*#[^\n]*)?)?$/y
 const STRING_START = /(u?r?|br?)("""|'''|"|')/iy
+const PLAIN = /[^\\\n'"]*/y
 const FLOAT = /(?:\d+\.\d*|\.\d+)(?:e[+-]?\d+)?|\d+e[+-]?\d+/iy
 const INTEGER = /(?:0x[\da-f]+|0b[01]+|0o?[0-7]*|[1-9]\d*)l?/iy
 const NAME = /[A-Za-z_]\w*/y
@@ -78,6 +81,8 @@ class Parser {
   }
 
   #space(): void {
+    // Mostly there is none, and each expression costs more than what it would match.
+    if (!SPACE_BEGINS.has(this.#text[this.#at])) return
     this.#match(this.#depth > 0 ? SPACE_IN_BRACKETS : SPACE)
   }
 
@@ -100,7 +105,7 @@ class Parser {
   }
 
   #atom(): Py2Value {
-    if (this.#test(STRING_START)) return this.#strings()
+    if (this.#isString()) return this.#strings()
     switch (this.#text[this.#at]) {
       case '{':
         return this.#bracket('{', '}', () => this.#dict())
@@ -184,7 +189,7 @@ class Parser {
   /** Adjacent strings are joined; joining with a `unicode` decodes the other side as ASCII. */
   #strings(): Buffer | string {
     let joined = this.#string()
-    for (this.#space(); this.#test(STRING_START); this.#space()) {
+    for (this.#space(); this.#isString(); this.#space()) {
       const next = this.#string()
       joined =
         Buffer.isBuffer(joined) && Buffer.isBuffer(next)
@@ -194,15 +199,37 @@ class Parser {
     return joined
   }
 
-  #string(): Buffer | string {
+  #stringStart(): readonly [prefix: string, quote: string] {
+    const char = this.#text[this.#at] ?? ''
+    if ((char === '"' || char === "'") && this.#text[this.#at + 1] !== char) {
+      this.#at += 1
+      return ['', char]
+    }
     const [, prefix = '', quote = ''] = this.#match(STRING_START)
+    return [prefix, quote]
+  }
+
+  #isString(): boolean {
+    return STRING_BEGINS.has(this.#text[this.#at]) && this.#test(STRING_START)
+  }
+
+  #skipPlain(): void {
+    PLAIN.lastIndex = this.#at
+    PLAIN.test(this.#text)
+    this.#at = PLAIN.lastIndex
+  }
+
+  #string(): Buffer | string {
+    const [prefix, quote] = this.#stringStart()
     const start = this.#at
+    this.#skipPlain()
     while (!this.#peek(quote)) {
       const char = this.#text[this.#at]
       if (char === undefined || (char === '\n' && quote.length === 1)) {
         throw new Py2LiteralError('SyntaxError', 'EOL while scanning string literal')
       }
       this.#at += char === '\\' ? 2 : 1
+      this.#skipPlain()
     }
     const body = this.#text.slice(start, this.#at)
     this.#at += quote.length

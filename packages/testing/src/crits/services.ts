@@ -173,10 +173,14 @@ function storable({ subtype, result, extras }: Row, { report, analysisId }: Call
   }
 }
 
+function isClassKey(key: Py2Value): boolean {
+  return Buffer.isBuffer(key) ? key.length === 4 && key.toString() === '_cls' : key === '_cls'
+}
+
 function hasClassKey(value: Py2Value): boolean {
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return false
   if (Array.isArray(value)) return value.some(hasClassKey)
-  return value.pairs.some(([key, item]) => String(key) === '_cls' || hasClassKey(item))
+  return value.pairs.some(([key, item]) => isClassKey(key) || hasClassKey(item))
 }
 
 function addLog(call: Call): string | undefined {

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { collect, compress } from '../archive/compress.js'
 import { type TarEntry, tar } from '../archive/tar.js'
 import { type Answer, apiError, frameworkError, json, success } from './answer.js'
-import { capture, foreignFormat, screenshots } from './artifacts.js'
+import { capture, foreignFormat, memoryGet, memoryList, screenshots } from './artifacts.js'
 import { memoryBody } from './body.js'
 import { droppedEntries } from './dropped.js'
 import type { CuckooVersion, Flavour } from './flavour.js'
@@ -40,6 +40,8 @@ const ROUTES: readonly [method: 'GET' | 'POST', path: RegExp, handler: Handler][
   ['GET', /^\/tasks\/report\/(-?\d+)(?:\/([^/]+))?$/, report],
   ['GET', /^\/tasks\/screenshots\/(-?\d+)$/, (context, id) => screenshots(asked(context, id), id)],
   ['GET', /^\/pcap\/get\/(-?\d+)$/, (context, id) => capture(asked(context, id))],
+  ['GET', /^\/memory\/list\/(\d+)$/, (context, id) => memoryList(asked(context, id))],
+  ['GET', /^\/memory\/get\/(\d+)\/([^/]+)$/, (context, id, name) => memoryGet(asked(context, id), name)],
   ['GET', /^\/tasks\/delete\/(-?\d+)$/, remove],
   ['GET', /^\/files\/view\/(md5|sha256|id)\/([^/]+)$/, viewFile],
   ['GET', /^\/machines\/list$/, listMachines],

@@ -61,6 +61,7 @@ export async function startCuckoo(options: CuckooOptions = {}): Promise<CuckooSt
 const DISK = { free: 64 * 2 ** 30, total: 256 * 2 ** 30, used: 192 * 2 ** 30 }
 
 export class CuckooStandIn implements AsyncDisposable {
+  readonly kind = 'cuckoo'
   readonly journal: CuckooRequest[] = []
   readonly violations: CuckooViolation[] = []
   /** Faults for requests to come; paths are matched without `/v1` and query. */
