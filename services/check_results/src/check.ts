@@ -1,5 +1,12 @@
 // One message until its task is reported, through all times in which its Cuckoo is away.
-import { type Bulkhead, isPermanent, type StageContext, waitingFor } from '@cuckoo-distributed/core'
+import {
+  type Bulkhead,
+  isPermanent,
+  type StageContext,
+  WAITS,
+  waitForServer,
+  waitingFor,
+} from '@cuckoo-distributed/core'
 import { ServerAwayError } from '@cuckoo-distributed/http'
 import { noteAway, unreachedMs } from '@cuckoo-distributed/sandbox-client'
 import { linkedController, timeLimit } from '@cuckoo-distributed/wait'
@@ -25,7 +32,7 @@ export async function check(watcher: Watcher, message: Message, options: CheckOp
   for (;;) {
     if (!(await isReady(watcher, message, options))) return undefined
     try {
-      return await waitingFor('the analysis in Cuckoo', context, watcher.watch(taskId, clocks, context.waiting))
+      return await waitingFor(WAITS.analysis, context, watcher.watch(taskId, clocks, context.waiting))
     } catch (error: unknown) {
       if (!(error instanceof ServerAwayError)) throw error
     }
@@ -89,9 +96,9 @@ async function isReady(watcher: Watcher, { clocks, context }: Message, options: 
   const signal = context.waiting
   if (!watcher.isWell) noteAway(clocks, Date.now())
   const leftMs = awayLimitMs - unreachedMs(clocks, Date.now())
-  using limit = timeLimit(signal, Math.min(Math.max(0, leftMs), LONGEST_TIMER_MS), notReached(awayLimitMs))
+  using limit = timeLimit(signal, Math.min(Math.max(0, leftMs), LONGEST_TIMER_MS), () => notReached(awayLimitMs))
   try {
-    return await waitingFor('Cuckoo, which is away', context, bulkhead.ready(watcher, limit.signal))
+    return await waitingFor(waitForServer('Cuckoo'), context, bulkhead.ready(watcher, limit.signal))
   } catch (error: unknown) {
     if (!signal.aborted && limit.signal.aborted) clear(clocks)
     throw error

@@ -21,13 +21,13 @@ export const CheckResultsSchema = Type.Object(
       minimum: 0,
       maximum: 3600,
       description:
-        'Seconds between two requests to the same Cuckoo, however many tasks are watched; 0 = as fast as answers come, at most 20 a second',
+        'Seconds between two requests to the same Cuckoo, however many tasks are watched; 0 = as fast as it answers, at most 20 per second',
     }),
     AnalysisDeadline: Type.Integer({
       default: 86_400,
       minimum: 1,
       description:
-        'Seconds a task may take until it is reported, including its wait in Cuckoo but not the time in which Cuckoo is away; then the message fails',
+        'Seconds within which a task must be reported, including the time it is pending in Cuckoo but not the time in which Cuckoo is unavailable; then the message fails',
     }),
     CuckooAwayLimit,
     AllowedCuckooURLs,
@@ -38,6 +38,18 @@ export const CheckResultsSchema = Type.Object(
 )
 
 export type CheckResultsConfig = Readonly<Static<typeof CheckResultsSchema>>
+
+/** With `WaitBetweenRequests` 0. */
+const SHORTEST_INTERVAL_MS = 50
+
+/** In milliseconds. */
+export function timesOf({ WaitBetweenRequests, AnalysisDeadline, CuckooAwayLimit: awayLimit }: CheckResultsConfig) {
+  return {
+    intervalMs: Math.max(WaitBetweenRequests * 1000, SHORTEST_INTERVAL_MS),
+    deadlineMs: AnalysisDeadline * 1000,
+    awayLimitMs: awayLimit * 1000,
+  }
+}
 
 /** What it needs of the world outside: the sandboxes that the configuration names. */
 export function looks({ AllowedCuckooURLs, CuckooTokens, VerifySSL: verifySsl }: CheckResultsConfig): Look[] {

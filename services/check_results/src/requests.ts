@@ -101,12 +101,13 @@ export class Requests {
         this.#window.answered(start, tasks)
         if (this.#listFailures >= LIST_FAILURES) log.info('the lists of Cuckoo can be read again')
         this.#listFailures = 0
-        for (const task of tasks) this.#end(task, this.#watchesOf(task.id))
+        const watched = this.#watchesByTask()
+        for (const task of tasks) this.#end(task, watched.get(task.id) ?? [])
       },
       refused: error => {
         this.#listFailures += 1
         if (this.#listFailures !== LIST_FAILURES) return
-        log.warn({ cause: describeError(error) }, 'the lists of Cuckoo cannot be read; looking at each task by itself')
+        log.warn({ cause: describeError(error) }, 'the lists of Cuckoo cannot be read; checking each task individually')
       },
     }
   }
@@ -118,9 +119,14 @@ export class Requests {
     return {
       ask: async signal => {
         const task = await client.viewTask(taskId, signal)
-        if (task === undefined) this.#missing(watches())
-        else this.#judge(task, watches())
-        for (const watch of watches()) if (this.#isOverdue(watch)) this.#overdue(watch, task?.status)
+        const viewed = watches()
+        if (task === undefined) this.#missing(viewed)
+        else {
+          if (task.id !== taskId) this.#goOn(taskId, task.id, viewed)
+          this.#judge(task, viewed)
+        }
+        for (const watch of viewed)
+          if (this.#watches.has(watch) && this.#isOverdue(watch)) this.#overdue(watch, task?.status)
       },
       refused: error => {
         log.warn({ taskId, cause: describeError(error) }, 'Cuckoo does not show a task')
@@ -130,6 +136,13 @@ export class Requests {
         }
       },
     }
+  }
+
+  /** A list may be as long as there are watches. */
+  #watchesByTask(): Map<number, Watch[]> {
+    const byTask = new Map<number, Watch[]>()
+    for (const watch of this.#watches) byTask.set(watch.taskId, [...(byTask.get(watch.taskId) ?? []), watch])
+    return byTask
   }
 
   #watchesOf(taskId: number): Watch[] {
@@ -144,7 +157,7 @@ export class Requests {
       return
     }
     if (phase === 'unknown' && !this.#oddStates.has(status)) {
-      this.#options.log.warn({ status }, 'a task has an unknown status; watching on')
+      this.#options.log.warn({ status }, 'a task has an unknown status; still watching it')
       this.#oddStates.add(status)
     }
     for (const { clocks } of watches) untroubled(clocks)
@@ -182,15 +195,19 @@ export class Requests {
       ask: async signal => {
         const successor = this.#successors.get(task.id) ?? (await this.#successorOf(task, signal))
         if (successor === undefined) return missing()
-        this.#successors.set(task.id, successor)
-        this.#options.log.info({ taskId: task.id, successor }, 'Cuckoo goes on with another task; watching that one')
-        for (const watch of watches) {
-          untroubled(watch.clocks)
-          watch.taskId = successor
-          watch.clocks.taskId = successor
-        }
+        this.#goOn(task.id, successor, watches)
       },
       refused: missing,
+    }
+  }
+
+  #goOn(taskId: number, successor: number, watches: readonly Watch[]): void {
+    this.#successors.set(taskId, successor)
+    this.#options.log.info({ taskId, successor }, 'Cuckoo continues with another task; watching that one')
+    for (const watch of watches) {
+      untroubled(watch.clocks)
+      watch.taskId = successor
+      watch.clocks.taskId = successor
     }
   }
 

@@ -14,16 +14,13 @@ import { checkUrl, displayUrl, parseBaseUrl } from '@cuckoo-distributed/http'
 import { cuckooProblems, rateOf } from '@cuckoo-distributed/sandbox-client'
 import { checkAll } from './check.js'
 import { CLOCKS } from './clocks.js'
-import { type CheckResultsConfig, CheckResultsSchema, looks } from './config.js'
+import { type CheckResultsConfig, CheckResultsSchema, looks, timesOf } from './config.js'
 import { TaskVanishedError } from './verdicts.js'
 import { Watchers } from './watchers.js'
 
-/** With `WaitBetweenRequests` 0. */
-const SHORTEST_INTERVAL_MS = 50
-
 export const checkResults: ServiceDefinition<CheckResultsConfig> = {
   name: 'check_results',
-  summary: 'Watches tasks in any number of Cuckoos and passes each on when its analysis is reported.',
+  summary: 'Watches tasks in any number of sandboxes and forwards each one when it is reported.',
   schema: CheckResultsSchema,
   queues: config => stageQueues(config, config.QueueType),
   failedQueue: config => config.FailedQueue,
@@ -31,22 +28,24 @@ export const checkResults: ServiceDefinition<CheckResultsConfig> = {
   looks,
   async open(config, { log, stop }) {
     const allowed = config.AllowedCuckooURLs.map(parseBaseUrl)
+    const { intervalMs, deadlineMs, awayLimitMs } = timesOf(config)
     const watchers = new Watchers({
       verifySsl: config.VerifySSL,
       apiTokens: config.CuckooTokens,
       requestsPerMinute: rateOf(config.RequestsPerMinute),
-      intervalMs: Math.max(config.WaitBetweenRequests * 1000, SHORTEST_INTERVAL_MS),
-      deadlineMs: config.AnalysisDeadline * 1000,
+      intervalMs,
+      deadlineMs,
       log,
       stop,
     })
     const patience = {
       bulkhead: new Bulkhead({ prefetch: config.PrefetchCount, stop }),
-      awayLimitMs: config.CuckooAwayLimit * 1000,
+      awayLimitMs,
     }
     const stage = bindStage({
       queue: config.ConsumerQueue,
       prefetch: config.PrefetchCount,
+      isWait: true,
       decode(body) {
         const task = decodeTask(body)
         return { ...task, cuckooUrl: checkUrl(task.cuckooUrl, allowed) }
@@ -71,7 +70,7 @@ export const checkResults: ServiceDefinition<CheckResultsConfig> = {
         if (outcome === undefined) return later()
         if (outcome instanceof TaskVanishedError) {
           // Passed on before, most likely, and then deleted by the last parse_and_submit, who knows if it deletes.
-          log.warn({ cause: outcome.message }, 'may have been reported before; passed on')
+          log.warn({ cause: outcome.message }, 'may have been reported before; forwarded')
           return forward(config.ProducerQueue, delivery.body)
         }
         log.info('reported')

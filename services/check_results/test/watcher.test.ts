@@ -2,17 +2,11 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { Bulkhead, createLogger, HoldLimitReached, PermanentError } from '@cuckoo-distributed/core'
 import { Availability, NetworkError, StatusError } from '@cuckoo-distributed/http'
-import {
-  believedStatus,
-  type CuckooStatus,
-  type ListOptions,
-  type Phase,
-  type TaskSummary,
-  TokenRefusedError,
-} from '@cuckoo-distributed/sandbox-client'
+import { believedStatus, TokenRefusedError } from '@cuckoo-distributed/sandbox-client'
 import { check, checkAll, type Ended } from '../src/check.js'
 import type { WatchClocks } from '../src/clocks.js'
 import { Watcher } from '../src/watcher.js'
+import { FakeCuckoo } from './fake-cuckoo.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
 const SECOND = 1000
@@ -20,71 +14,6 @@ const MINUTE = 60 * SECOND
 const request = { method: 'GET', url: 'http://cuckoo.example/' }
 const away = new NetworkError(request, false, new Error('connection refused'))
 const broken = new StatusError(request, { status: 500, retryAfterMs: undefined, location: undefined, excerpt: '' })
-
-function at(time: number): string {
-  return new Date(time).toISOString().slice(0, 19).replace('T', ' ')
-}
-
-class FakeCuckoo {
-  readonly baseUrl = 'http://cuckoo.example'
-  readonly intervalMs = 0
-  readonly tasks = new Map<number, TaskSummary>()
-  readonly requests: { readonly kind: string; readonly at: number }[] = []
-  open = 0
-  mostOpen = 0
-  /** Of every request. */
-  error: unknown
-  statusError: unknown
-  listError: unknown
-  viewError: unknown
-  listsAreEmpty = false
-  tasksKnown = true
-
-  set(id: number, phase: Phase, change: Partial<TaskSummary> = {}): void {
-    const completedOn = phase === 'reported' ? at(Date.now()) : undefined
-    const task = { id, phase, status: phase, custom: '', completedOn, tags: [], errors: [] }
-    this.tasks.set(id, { ...task, md5: undefined, sha256: undefined, ...change })
-  }
-
-  listTasks({ phase, completedAfter = 0 }: ListOptions): Promise<TaskSummary[]> {
-    return this.#answer(`list ${phase}`, () => {
-      if (this.listError !== undefined) throw this.listError
-      const all = this.listsAreEmpty ? [] : [...this.tasks.values()]
-      return all.filter(
-        task =>
-          task.phase === (phase === 'ended' ? 'reported' : phase) &&
-          (task.completedOn ?? '9') > at(completedAfter * 1000),
-      )
-    })
-  }
-
-  viewTask(id: number): Promise<TaskSummary | undefined> {
-    return this.#answer(`view ${id}`, () => {
-      if (this.viewError !== undefined) throw this.viewError
-      return this.tasks.get(id)
-    })
-  }
-
-  status(): Promise<CuckooStatus> {
-    return this.#answer('status', () => {
-      if (this.statusError !== undefined) throw this.statusError
-      const count = (phase: Phase) => [...this.tasks.values()].filter(task => task.phase === phase).length
-      const [pending, running, completed, reported] = [count('pending'), count('running'), count('processing'), 0]
-      const { tasksKnown } = this
-      return { version: '1.2', pending, running, completed, reported, total: 1, tasksKnown, freeBytes: undefined }
-    })
-  }
-
-  async #answer<T>(kind: string, make: () => T): Promise<T> {
-    this.requests.push({ kind, at: Date.now() })
-    this.open += 1
-    this.mostOpen = Math.max(this.mostOpen, this.open)
-    await new Promise(resolve => setImmediate(resolve))
-    this.open -= 1
-    if (this.error !== undefined) throw this.error
-    return make()
-  }
-}
 
 interface Watched {
   state: 'watching' | 'reported' | 'later' | 'failed'
@@ -253,6 +182,21 @@ test('a task that Cuckoo goes on with under another id is followed, also after H
   const again = watch(1, one.clocks)
   await pass(MINUTE)
   assert.deepEqual([again.state, again.id], ['reported', 3])
+})
+
+test('a view that tells of another task, as that of CAPE does, is followed to it', async t => {
+  const { cuckoo, watch, pass } = setUp(t)
+  cuckoo.set(3, 'running', marked)
+  const successor = cuckoo.tasks.get(3)
+  assert.ok(successor)
+  cuckoo.tasks.set(1, successor)
+  const one = watch(1)
+  await pass(MINUTE)
+  assert.equal(one.clocks.taskId, 3)
+  cuckoo.tasks.delete(1)
+  cuckoo.set(3, 'reported', marked)
+  await pass(MINUTE)
+  assert.deepEqual([one.state, one.id], ['reported', 3])
 })
 
 test('two tasks with the same mark and file go on as two others', async t => {

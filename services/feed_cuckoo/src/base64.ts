@@ -22,11 +22,7 @@ export async function base64Sample(text: Buffer, field: string, { hashed }: { ha
   const size = decodedSize(text, field)
   const kept = size <= KEPT ? Buffer.allocUnsafe(size) : undefined
   const hash = hashed ? createHash('md5') : undefined
-  let at = 0
-  await decodeAll(text, size, field, bytes => {
-    hash?.update(bytes)
-    if (kept) at += bytes.copy(kept, at)
-  })
+  await decodeAll(text, size, { field, kept, visit: bytes => hash?.update(bytes) })
   let digest = hash?.digest('hex')
   const open = () => decoded(text, kept)
   return {
@@ -46,22 +42,31 @@ async function md5Of(pieces: AsyncIterable<Buffer>): Promise<string> {
   return hash.digest('hex')
 }
 
-/** Decodes the whole of `text`, which finds what is not base64; the bytes given to `visit` change after its return. */
-async function decodeAll(text: Buffer, size: number, field: string, visit: (bytes: Buffer) => void): Promise<void> {
-  const scratch = Buffer.allocUnsafe((PIECE / 4) * 3)
+interface Decoding {
+  readonly field: string
+  /** Where the bytes are to stay; those given to `visit` change after its return without it. */
+  readonly kept: Buffer | undefined
+  readonly visit: (bytes: Buffer) => void
+}
+
+/** Decodes the whole of `text`, which finds what is not base64. */
+async function decodeAll(text: Buffer, size: number, { field, kept, visit }: Decoding): Promise<void> {
+  const scratch = kept ?? Buffer.allocUnsafe((PIECE / 4) * 3)
   for (let from = 0; from < text.length; from += PIECE) {
     if (from > 0 && from % STRETCH === 0) await setImmediate()
     const characters = text.subarray(from, from + PIECE)
     if (ALPHABET_OF_URLS.some(byte => characters.includes(byte))) {
-      throw new InvalidMessageError(field, 'is not base64 in the standard alphabet: it holds "-" or "_"')
+      throw new InvalidMessageError(field, 'is not base64 in the standard alphabet: it contains "-" or "_"')
     }
     const piece = characters.toString('latin1')
-    const expected = Math.min((PIECE / 4) * 3, size - (from / 4) * 3)
+    const before = (from / 4) * 3
+    const expected = Math.min((PIECE / 4) * 3, size - before)
+    const at = kept ? before : 0
     // Node skips what is not base64 without a word; only the length tells.
-    if (scratch.write(piece, 'base64') !== expected) {
+    if (scratch.write(piece, at, 'base64') !== expected) {
       throw new InvalidMessageError(field, `is not base64 (within characters ${from} to ${from + piece.length})`)
     }
-    visit(scratch.subarray(0, expected))
+    visit(scratch.subarray(at, at + expected))
   }
 }
 

@@ -16,7 +16,7 @@ export const FeedCuckooSchema = Type.Object(
     VerifySSL,
     PrefetchCount: prefetchKey(
       1,
-      'Messages in hand at a time, each with its sample; also the number of connections to Cuckoo, whose web server is one thread',
+      'Messages processed at a time, each with its sample; also the number of connections to Cuckoo, whose web server has one thread',
     ),
     CuckooURL: Type.String({
       minLength: 1,
@@ -25,13 +25,13 @@ export const FeedCuckooSchema = Type.Object(
     }),
     Sandbox: Type.Union([Type.Literal('auto'), Type.Literal('cuckoo'), Type.Literal('cape')], {
       default: 'auto',
-      description: 'What `CuckooURL` is: `cuckoo`, `cape`, or `auto` = found out with the first answer',
+      description: 'What `CuckooURL` is: `cuckoo`, `cape`, or `auto` = detected from the first answer',
     }),
     RequestsPerMinute: requestsPerMinuteKey(1),
     JunkNames: Type.Union([Type.Literal('rename'), Type.Literal('fail')], {
       default: 'rename',
       description:
-        'What to do with a sample whose name the junk filter of CAPE refuses (`readme.txt`): `rename` it for the sandbox, or `fail`',
+        'What to do with a sample whose name the junk filter of CAPE rejects (`readme.txt`): `rename` it for the sandbox, or `fail`',
     }),
     MaxPending: Type.Integer({
       default: 10,
@@ -40,16 +40,17 @@ export const FeedCuckooSchema = Type.Object(
     }),
     CheckFreeSpace: Type.Boolean({
       default: false,
-      description: 'Upload only while Cuckoo has `MinFreeSpace` (Cuckoo 1.2 does not tell, see `FreeSpaceUnknown`)',
+      description:
+        'Upload only while Cuckoo has `MinFreeSpace` (Cuckoo 1.2 does not report it, see `FreeSpaceUnknown`)',
     }),
     MinFreeSpace: Type.Integer({
       default: 256 * MiB,
       minimum: 0,
-      description: 'Bytes that must be free in Cuckoo; counts only with `CheckFreeSpace`',
+      description: 'Bytes that must be free in Cuckoo; used only with `CheckFreeSpace`',
     }),
     FreeSpaceUnknown: Type.Union([Type.Literal('go'), Type.Literal('wait')], {
       default: 'go',
-      description: 'What to do when Cuckoo does not tell its free space: `go` or `wait`',
+      description: 'What to do when Cuckoo does not report its free space: `go` or `wait`',
     }),
     CuckooTokens,
     CritsURL,
@@ -57,7 +58,7 @@ export const FeedCuckooSchema = Type.Object(
     MaxSampleSize: Type.Integer({
       default: 256 * MiB,
       minimum: 1,
-      description: 'Bytes of the largest sample to read from CRITs; samples inside messages are bounded by the broker',
+      description: 'Largest sample to read from CRITs, in bytes; samples inside messages are limited by the broker',
     }),
     TmpDir,
   },
@@ -65,6 +66,11 @@ export const FeedCuckooSchema = Type.Object(
 )
 
 export type FeedCuckooConfig = Readonly<Static<typeof FeedCuckooSchema>>
+
+/** What Cuckoo must have free; undefined: nobody asks. */
+export function freeSpace(config: FeedCuckooConfig) {
+  return config.CheckFreeSpace ? { min: config.MinFreeSpace, unknown: config.FreeSpaceUnknown } : undefined
+}
 
 /** What is well-formed and still cannot be used, in words that name the key. */
 export function unusable(config: FeedCuckooConfig): string[] {

@@ -12,6 +12,8 @@ import {
   type Outcome,
   PermanentError,
   type StageContext,
+  WAITS,
+  waitForServer,
   waitingFor,
 } from '@cuckoo-distributed/core'
 import { type CritsServers, readSample } from '@cuckoo-distributed/crits-client'
@@ -130,7 +132,7 @@ export class Feeder {
     for (;;) {
       // Read when there is room in Cuckoo, which is not kept for a CRITs that is away.
       const source = submission.sample ? undefined : crits.forMessage(submission.crits.critsUrl).availability
-      if (source && !(await waitingFor('CRITs, which is away', context, bulkhead.ready(source, context.waiting))))
+      if (source && !(await waitingFor(waitForServer('CRITs'), context, bulkhead.ready(source, context.waiting))))
         return undefined
       try {
         return await this.#task(submission, sample, context)
@@ -150,7 +152,8 @@ export class Feeder {
     const { delivery, waiting, working, headers } = context
     const { custom, crits } = submission
     const md5 = async () => crits.md5 || (await sample.get()).md5()
-    const find = async (after: number) => this.#find({ custom, md5: await md5() }, after, context)
+    const shared = custom !== crits.analysisId
+    const find = async (after: number) => this.#find({ custom, md5: await md5(), shared }, after, context)
     // What is in the message is checked at once.
     if (submission.sample) await sample.get()
     /** When all that may have made the task was over: its delivery to someone else, the last upload. */
@@ -159,7 +162,7 @@ export class Feeder {
       const found = doubtedAt === undefined ? undefined : await find(doubtedAt)
       if (found !== undefined) return found
       await this.#tellReceived(submission, context)
-      const place = await waitingFor('room in Cuckoo', context, room.enter(waiting))
+      const place = await waitingFor(WAITS.room, context, room.enter(waiting))
       if (place === undefined) return undefined
       try {
         return await this.#upload(submission, await sample.get(), context)
@@ -169,7 +172,7 @@ export class Feeder {
         const endedAt = performance.now()
         place.leave()
         room.expire()
-        const isAway = await waitingFor('Cuckoo, which is away', context, cuckoo.availability.isAway(error, waiting))
+        const isAway = await waitingFor(waitForServer('Cuckoo'), context, cuckoo.availability.isAway(error, waiting))
         if (!isAway) failed += 1
         if (faultOf(error) === 'own' || failed >= TRIES) return await findOrThrow(() => find(endedAt), error)
         if (error instanceof UnknownOutcomeError) doubtedAt = endedAt
@@ -195,9 +198,11 @@ export class Feeder {
   }
 
   async #find(mark: TaskMark, after: number, { log, waiting }: StageContext): Promise<CreatedTasks | undefined> {
-    const task = await this.#options.cuckoo.marks.find(mark, { after, signal: waiting })
-    if (task !== undefined) log.info({ taskId: task.id }, 'an earlier attempt has submitted the sample already')
-    return task && { id: task.id, others: [], remarks: [] }
+    const tasks = await this.#options.cuckoo.marks.findUpload(mark, { after, signal: waiting })
+    const [id, ...others] = tasks.map(task => task.id)
+    if (id === undefined) return undefined
+    log.info({ taskId: id, others }, 'an earlier attempt already submitted the sample')
+    return { id, others, remarks: [] }
   }
 }
 

@@ -1,5 +1,5 @@
 // Room in Cuckoo: who may upload now, who has to wait, and when to leave messages to other feeders.
-import { type Intake, isSharedCause, type Logger, toError } from '@cuckoo-distributed/core'
+import { type Intake, isSharedCause, type Logger, type SandboxRoom, toError } from '@cuckoo-distributed/core'
 import type { CuckooStatus } from '@cuckoo-distributed/sandbox-client'
 import { backOff, delay } from '@cuckoo-distributed/wait'
 
@@ -14,6 +14,8 @@ export interface RoomOptions {
   readonly freeSpace?: { readonly min: number; readonly unknown: 'go' | 'wait' } | undefined
   /** Closed while there is no room. */
   readonly intake: Intake
+  /** There is another status, or none any more. Must not throw. */
+  readonly onStatus?: () => void
   readonly log: Logger
   /** Ends everything. */
   readonly stop: AbortSignal
@@ -53,7 +55,11 @@ export class Room {
   readonly #times: RoomTimes
   readonly #waiting = new Set<Waiter>()
   #status:
-    | (Pick<CuckooStatus, 'pending' | 'freeBytes'> & { readonly hasSpace: boolean; readonly at: number })
+    | (Pick<CuckooStatus, 'pending' | 'freeBytes'> & {
+        readonly hasSpace: boolean
+        readonly at: number
+        readonly asOf: number
+      })
     | undefined
   /** Uploads that the last status may not have counted. */
   #uncounted = 0
@@ -107,6 +113,16 @@ export class Room {
   /** Of the last status, while that is believed. */
   get seen(): Pick<CuckooStatus, 'pending' | 'freeBytes'> | undefined {
     return this.#status
+  }
+
+  /** What the last status said; uploads since then do not count. */
+  get figures(): SandboxRoom {
+    const { maxPending, freeSpace } = this.#options
+    if (this.#status === undefined) return { state: 'unknown', maxPending }
+    const { pending, freeBytes, hasSpace, asOf } = this.#status
+    const state = hasSpace && pending < maxPending ? 'room' : 'full'
+    const space = freeSpace && freeBytes !== undefined ? { freeBytes } : {}
+    return { state, maxPending, pending, ...space, asOf }
   }
 
   /** Forgets the last status: what happened since says that it is not true any more. */
@@ -166,17 +182,19 @@ export class Room {
     try {
       const status = await ask(stop)
       const { pending, freeBytes } = status
-      this.#status = { pending, freeBytes, hasSpace: this.#hasSpace(status), at: performance.now() }
+      this.#status = { pending, freeBytes, hasSpace: this.#hasSpace(status), at: performance.now(), asOf: Date.now() }
       this.#uncounted = unfinished
       this.#failing = false
+      this.#options.onStatus?.()
     } catch (error: unknown) {
       stop.throwIfAborted()
       this.#status = undefined
+      this.#options.onStatus?.()
       if (isSharedCause(toError(error))) {
         for (const waiter of this.#waiting) waiter.fail(error)
         return
       }
-      if (!this.#failing) log.warn({ err: error }, 'Cuckoo gives no usable status; waiting')
+      if (!this.#failing) log.warn({ err: error }, 'Cuckoo returns no usable status; waiting')
       this.#failing = true
     }
   }
@@ -197,7 +215,7 @@ export class Room {
     const { intake, log } = this.#options
     this.#stopPatience()
     if (!intake.isOpen) {
-      log.info('room in Cuckoo: taking messages again')
+      log.info('room in Cuckoo: accepting messages again')
       intake.open()
     }
     for (const waiter of this.#waiting) {
@@ -219,7 +237,7 @@ export class Room {
   #giveUp(): void {
     const { intake, log, maxPending } = this.#options
     const { pending, hasSpace } = this.#status ?? {}
-    log.info({ pending, hasSpace, maxPending }, 'no room in Cuckoo: leaving messages to others')
+    log.info({ pending, hasSpace, maxPending }, 'no room in Cuckoo: leaving messages to other instances')
     intake.close()
     for (const waiter of this.#waiting) waiter.settle(undefined)
   }

@@ -13,16 +13,17 @@ import {
 import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { displayUrl, parseBaseUrl } from '@cuckoo-distributed/http'
 import { CuckooServer, rateOf, sandboxNotices } from '@cuckoo-distributed/sandbox-client'
-import { type FeedCuckooConfig, FeedCuckooSchema, looks, unusable } from './config.js'
+import { type FeedCuckooConfig, FeedCuckooSchema, freeSpace, looks, unusable } from './config.js'
 import { Feeder } from './feed.js'
 import { roomFigures } from './figures.js'
 import { Room } from './room.js'
+import { RoomEvents } from './room-events.js'
 import { decodeSubmission } from './submission.js'
 import { Teller } from './teller.js'
 
 export const feedCuckoo: ServiceDefinition<FeedCuckooConfig> = {
   name: 'feed_cuckoo',
-  summary: 'Uploads the samples of messages from CRITs to one Cuckoo, as fast as it takes them.',
+  summary: 'Uploads the samples in messages from CRITs to one sandbox, as fast as it accepts them.',
   schema: FeedCuckooSchema,
   queues: config => stageQueues(config, config.QueueType),
   failedQueue: config => config.FailedQueue,
@@ -30,7 +31,7 @@ export const feedCuckoo: ServiceDefinition<FeedCuckooConfig> = {
   advise: critsAdvice,
   looks,
   directories: ({ TmpDir }) => ({ TmpDir: TmpDir || tmpdir() }),
-  async open(config, { log, stop }) {
+  async open(config, { log, stop, telemetry }) {
     const cuckoo = new CuckooServer({
       baseUrl: parseBaseUrl(config.CuckooURL),
       kind: config.Sandbox === 'auto' ? undefined : config.Sandbox,
@@ -60,9 +61,12 @@ export const feedCuckoo: ServiceDefinition<FeedCuckooConfig> = {
       maxPending: config.MaxPending,
       freeSpace: freeSpace(config),
       intake,
+      onStatus: () => events.changed(),
       log,
       stop,
     })
+    const sandbox = displayUrl(parseBaseUrl(config.CuckooURL))
+    const events = new RoomEvents({ telemetry, sandbox, figures: () => room.figures })
     const feeder = new Feeder({
       producerQueue: config.ProducerQueue,
       cuckoo,
@@ -83,15 +87,12 @@ export const feedCuckoo: ServiceDefinition<FeedCuckooConfig> = {
     })
     return {
       stages: [stage],
-      figures: roomFigures(room, displayUrl(parseBaseUrl(config.CuckooURL))),
+      figures: roomFigures(room, sandbox),
       async [Symbol.asyncDispose]() {
+        events[Symbol.dispose]()
         await crits[Symbol.asyncDispose]()
         await cuckoo[Symbol.asyncDispose]()
       },
     }
   },
-}
-
-function freeSpace(config: FeedCuckooConfig) {
-  return config.CheckFreeSpace ? { min: config.MinFreeSpace, unknown: config.FreeSpaceUnknown } : undefined
 }

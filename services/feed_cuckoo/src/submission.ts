@@ -68,11 +68,14 @@ function stringOptions(payload: Readonly<Record<string, unknown>>): Record<strin
   const options = given.map(([name, value]) => {
     const field = `payload.${name}`
     if (!/^[\w.-]{1,64}$/.test(name)) {
-      throw new InvalidMessageError(field, 'is no name of an option: letters, digits, "_", "." and "-" only')
+      throw new InvalidMessageError(
+        field,
+        'is not the name of an option: only letters, digits, "_", "." and "-" are allowed',
+      )
     }
     if (name === 'file') throw new InvalidMessageError(field, 'is reserved for the sample')
     if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
-      throw new InvalidMessageError(field, `must be a text, a number, true or false, not ${shapeOf(value)}`)
+      throw new InvalidMessageError(field, `must be a string, a number, true or false, not ${shapeOf(value)}`)
     }
     return [name, String(value)] as const
   })

@@ -42,7 +42,8 @@ export class Teller {
   }
 
   async #say(state: State, server: CritsServer, crits: CritsData, text: string, signal: AbortSignal): Promise<boolean> {
-    using limit = timeLimit(signal, this.#limitMs, new Error(`no answer within ${this.#limitMs / 1000} s`))
+    const late = () => new Error(`no answer within ${this.#limitMs / 1000} s`)
+    using limit = timeLimit(signal, this.#limitMs, late)
     try {
       await server.client(crits).log('info', text, limit.signal)
       this.#heard(state)
@@ -65,7 +66,7 @@ export class Teller {
 
   #notHeard(state: State, server: CritsServer, error: unknown): void {
     const details = { server: server.http.baseUrl, cause: describeError(error) }
-    if (!state.silent) this.#log.warn(details, 'CRITs takes no log lines; going on without them')
+    if (!state.silent) this.#log.warn(details, 'CRITs accepts no log lines; continuing without them')
     state.silent = true
     state.tryAt = performance.now() + state.waits.next()
   }

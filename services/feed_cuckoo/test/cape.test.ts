@@ -13,7 +13,8 @@ import { Teller } from '../src/teller.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
 const content = Buffer.from('MZ of a sample')
-const md5 = createHash('md5').update(content).digest('hex')
+const hashOf = (bytes: Buffer) => createHash('md5').update(bytes).digest('hex')
+const md5 = hashOf(content)
 
 async function setUp(t: TestContext, options: CapeOptions = {}, client: Partial<CuckooServerOptions> = {}) {
   const cape = await startCape({ idle: true, ...options })
@@ -40,13 +41,22 @@ async function setUp(t: TestContext, options: CapeOptions = {}, client: Partial<
     maxSampleSize: 2 ** 20,
     tmpDir: '',
   })
-  return { cape, feed: (payload = {}, name = 'a.exe', repeat = false) => feed(feeder, payload, name, repeat) }
+  return {
+    cape,
+    feed: (payload = {}, name = 'a.exe', repeat = false, bytes = content) =>
+      feed(feeder, payload, { name, bytes }, repeat),
+  }
 }
 
-async function feed(feeder: Feeder, payload: object, name: string, redelivered: boolean) {
+async function feed(
+  feeder: Feeder,
+  payload: object,
+  { name, bytes }: { readonly name: string; readonly bytes: Buffer },
+  redelivered: boolean,
+) {
   const user = { object_type: 'Sample', object_id: '56686f0e1d41c8731f5e8a01', username: 'alice', api_key: 'f00ba4' }
-  const crits = { analysis_id: 'analysis-1', ...user, md5, source: 'Internal' }
-  const file = { name, data: content.toString('base64') }
+  const crits = { analysis_id: 'analysis-1', ...user, md5: hashOf(bytes), source: 'Internal' }
+  const file = { name, data: bytes.toString('base64') }
   const body = Buffer.from(JSON.stringify({ payload, file, crits_data: crits }))
   const { signal } = new AbortController()
   const context: StageContext = {
@@ -84,6 +94,37 @@ test('an upload whose answer is lost is found by the search', async t => {
   const { cape, feed } = await setUp(t)
   cape.faults.next({ kind: 'lostAfterStore', match: { method: 'POST' } })
   assert.equal((await feed()).taskId, 1)
+  assert.equal(cape.submissions.length, 1)
+})
+
+for (const off of [[], ['tasksearch']] satisfies CapeOptions['off'][]) {
+  test(`of an upload whose answer is lost all tasks are found, and are one message (off: ${off})`, async t => {
+    const { cape, feed } = await setUp(t, { tasksPerUpload: () => 3, off })
+    cape.faults.next({ kind: 'lostAfterStore', match: { method: 'POST' } })
+    const task = await feed()
+    assert.deepEqual([task.taskId, task.others], [1, [2, 3]])
+    assert.equal(cape.journal.filter(({ method }) => method === 'POST').length, 1)
+    assert.deepEqual(cape.violations, [])
+  })
+}
+
+for (const off of [[], ['tasksearch']] satisfies CapeOptions['off'][]) {
+  test(`a custom of the analyst's own, which other samples have as well, finds no task of theirs (off: ${off})`, async t => {
+    const { cape, feed } = await setUp(t, { off })
+    const custom = 'campaign 7'
+    const theirs = await feed({ custom }, 'b.exe', false, Buffer.from('MZ of another sample'))
+    const ours = await feed({ custom }, 'a.exe', true)
+    assert.deepEqual([theirs.taskId, ours.taskId, ours.others, cape.submissions.length], [1, 2, undefined, 2])
+    assert.equal((await feed({ custom }, 'a.exe', true)).taskId, 2)
+  })
+}
+
+test('a task is found whatever its name has become: CAPE cuts long ones', async t => {
+  const { cape, feed } = await setUp(t)
+  cape.faults.next({ kind: 'lostAfterStore', match: { method: 'POST' } })
+  const name = `${md5}.exe`
+  assert.equal((await feed({}, name)).taskId, 1)
+  assert.notEqual(cape.submissions[0]?.fileName, name)
   assert.equal(cape.submissions.length, 1)
 })
 

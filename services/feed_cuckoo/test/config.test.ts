@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { loadConfig } from '@cuckoo-distributed/core'
 import { FeedCuckooSchema, unusable } from '../src/config.js'
+import { feedCuckoo } from '../src/service.js'
 
 const example = fileURLToPath(new URL('../../../../configs/feed_cuckoo.conf.json.example', import.meta.url))
 
@@ -47,6 +48,14 @@ test("the Go suite's example loads unchanged, and new keys have their defaults",
   assert.equal(config.FreeSpaceUnknown, 'go')
   assert.equal(config.CritsURL, '')
   assert.match(unusable(config).join(), /^"CuckooURL": a base URL must be absolute/)
+})
+
+test('an empty CritsURL is no mistake, but most likely not meant', async t => {
+  assert.match(
+    feedCuckoo.advise?.(await load(t, original)).join() ?? '',
+    /^"CritsURL" is empty: messages without crits_url fail/,
+  )
+  assert.deepEqual(feedCuckoo.advise?.(await load(t, { ...original, CritsURL: 'http://crits.example' })), [])
 })
 
 test('MaxPending 0 is refused: it would wait for ever', async t => {

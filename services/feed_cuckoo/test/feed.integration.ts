@@ -46,6 +46,25 @@ test("a sample published in CRITs' form becomes a task, and a message for check_
   assert.deepEqual(cuckoo.violations, [])
 })
 
+test('whether there is room in the sandbox is told by events', async t => {
+  const { broker, queues, cuckoo: start, feeder } = await scene(t)
+  const cuckoo = await start()
+  const service = await feeder(cuckoo.url, { MaxPending: 1 })
+  const events = `${queues.failed}.events`
+  for (const body of messages(3)) await broker.publish(queues.feed, body)
+  const room = await waitFor(
+    async () => {
+      if ((await broker.depth(events)) === undefined) return false
+      const told = (await broker.takeAll(events)).map(({ body }) => JSON.parse(body.toString()))
+      return told.find(({ event, room }) => event === 'room' && room.state === 'full')
+    },
+    { deadlineMs: 20_000, describe: 'a full sandbox' },
+  )
+  assert.equal(room.sandbox, cuckoo.url)
+  assert.deepEqual([room.room.maxPending, room.room.pending], [1, 1])
+  await service.stop()
+})
+
 test('a feeder that is killed after the upload leaves the task to the next one', async t => {
   const { broker, queues, cuckoo: start, feeder } = await scene(t)
   const cuckoo = await start({ singleThreaded: false })

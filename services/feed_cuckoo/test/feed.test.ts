@@ -149,6 +149,29 @@ test('a redelivered message takes over the task it has made', async t => {
   assert.equal(standIn.submissions.length, 1)
 })
 
+test('a message that has failed before takes over the task it has made, in whatever queue it waited meanwhile', async t => {
+  const { standIn, feeder } = await setUp(t)
+  const first = taskOf(await deliver(feeder, message()).outcome)
+  const again = deliver(feeder, message(), { headers: readHeaders({ 'x-attempts': 1 }) })
+  assert.deepEqual(taskOf(await again.outcome).task, first.task)
+  assert.equal(standIn.submissions.length, 1)
+})
+
+test('an upload that is refused may have made the task all the same: it is looked for', async t => {
+  const { standIn, feeder } = await setUp(t)
+  const first = taskOf(await deliver(feeder, message()).outcome)
+  standIn.faults.next({ kind: 'status', status: 400, match: { path: '/tasks/create/file' } })
+  assert.deepEqual(taskOf(await deliver(feeder, message()).outcome).task, first.task)
+})
+
+test('an answer that is lost makes no second task, although the lists were read just before', async t => {
+  const { standIn, feeder } = await setUp(t)
+  await deliver(feeder, message({ crits: { analysis_id: 'other' } }), { redelivered: true }).outcome
+  standIn.faults.next({ kind: 'lostAfterStore', match: { path: '/tasks/create/file' } })
+  const { task } = taskOf(await deliver(feeder, message()).outcome)
+  assert.deepEqual([standIn.submissions.length, standIn.submissions[1]?.id], [2, task.taskId])
+})
+
 test('a redelivered message with a custom of its own does not take over the task of another file', async t => {
   const { standIn, feeder } = await setUp(t)
   const payload = { custom: 'shared' }

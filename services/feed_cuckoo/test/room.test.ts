@@ -183,6 +183,32 @@ test('too little free space is no room', async t => {
   await waitFor(() => places.length === 1, { describe: 'the place' })
 })
 
+test('what is told of the room is what the last status said, free space where it matters', async t => {
+  let changes = 0
+  const onStatus = () => {
+    changes += 1
+  }
+  const { cuckoo, room } = setUp(t, { onStatus, freeSpace: { min: 100, unknown: 'go' } })
+  assert.deepEqual(room.figures, { state: 'unknown', maxPending: 3 })
+  cuckoo.pending = 2
+  cuckoo.freeBytes = 100
+  await room.enter(end.signal)
+  const { asOf = 0, ...figures } = room.figures
+  assert.deepEqual(figures, { state: 'room', maxPending: 3, pending: 2, freeBytes: 100 })
+  assert.ok(Math.abs(asOf - Date.now()) < 600_000, 'milliseconds since 1970')
+  assert.equal(changes, 1)
+  cuckoo.freeBytes = 99
+  room.expire()
+  enterMany(room, 1)
+  await waitFor(() => room.figures.state === 'full', { describe: 'too little space' })
+  cuckoo.error = new Error('500')
+  await waitFor(() => room.figures.state === 'unknown', { describe: 'no status' })
+  const other = setUp(t)
+  other.cuckoo.freeBytes = 100
+  await other.room.enter(end.signal)
+  assert.equal(other.room.figures.freeBytes, undefined)
+})
+
 test('unknown free space means what the configuration says', async t => {
   const go = setUp(t, { freeSpace: { min: 100, unknown: 'go' } })
   assert.ok(await go.room.enter(end.signal))

@@ -6,6 +6,7 @@ import { AllowedCritsURLs, CritsURL, critsLooks, critsProblems, critsUser } from
 import { displayUrl, parseBaseUrl, urlProblems, VerifySSL } from '@cuckoo-distributed/http'
 import {
   AllowedCuckooURLs,
+  CapeDeleteKey,
   CuckooAwayLimit,
   CuckooTokens,
   cuckooProblems,
@@ -26,17 +27,18 @@ export const configSchema = Type.Object(
     VerifySSL,
     PrefetchCount: prefetchKey(
       10,
-      'Messages in hand at a time; how many of them hold report data is `CuckooConcurrency`',
+      'Messages processed at a time; `CuckooConcurrency` is how many of them hold report data',
     ),
     PushApiCallsMax: Type.Integer({
       default: 1000,
       minimum: 0,
-      description: 'API calls of an analysis to send to CRITs',
+      description: 'Largest number of API calls to send to CRITs for an analysis',
     }),
     CuckooCleanup: Type.Boolean({
       default: false,
-      description: 'Delete the task from Cuckoo at the end; only the last instance of a chain does it',
+      description: 'Delete the task from Cuckoo at the end; only the last instance of a chain does so',
     }),
+    CapeDelete: CapeDeleteKey,
     EnabledParsers: Type.Array(
       Type.Union([
         Type.Literal('info'),
@@ -60,14 +62,14 @@ export const configSchema = Type.Object(
     ScreenshotsMax: Type.Integer({
       default: 5,
       minimum: 1,
-      description: 'Screenshots of an analysis to send to CRITs, the first ones',
+      description: 'Largest number of screenshots to send to CRITs for an analysis; the first ones are sent',
     }),
     CuckooConcurrency: Type.Integer({
       default: 2,
       minimum: 1,
       maximum: 100,
       description:
-        'Messages that may download from one Cuckoo and hold report data at a time, and twice as many for all Cuckoos together; the web server of Cuckoo is one thread',
+        'Messages that may download from one Cuckoo and hold report data at a time, and twice as many for all Cuckoos together; the web server of Cuckoo has one thread',
     }),
     CritsURL,
     AllowedCritsURLs,
@@ -78,7 +80,7 @@ export const configSchema = Type.Object(
     SandboxWebURLs: Type.Record(Type.String(), Type.String({ minLength: 1 }), {
       default: {},
       description:
-        'Web interfaces by base URL of the sandbox, `{"http://cuckoo:8090": "http://cuckoo:8000"}`; `info` then has an `analysis link` in place of `analysis_id`',
+        'Web interfaces by base URL of the sandbox, `{"http://cuckoo:8090": "http://cuckoo:8000"}`; `info` then has an `analysis link` instead of `analysis_id`',
     }),
     CritsPause: Type.Number({
       default: 0,
@@ -93,6 +95,11 @@ export const configSchema = Type.Object(
 )
 
 export type Config = Readonly<Static<typeof configSchema>>
+
+/** Milliseconds. */
+export function critsPauseMs({ CritsPause }: Config): number {
+  return CritsPause * 1000
+}
 
 /** What is sent to CRITs. */
 export type Parser = Config['EnabledParsers'][number]

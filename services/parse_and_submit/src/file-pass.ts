@@ -70,7 +70,7 @@ export class FilePass {
     const { prior, uploadPauseMs } = this.#round
     const { tries } = this.#progress
     const before = prior.files > 0 ? `, ${prior.files} files were handled before` : ''
-    const open = tries.length > 0 ? `, ${tries.length} are tried again` : ''
+    const open = tries.length > 0 ? `, ${tries.length} will be retried` : ''
     const counts = [...this.#counts].map(([plural, count]) => `${count} ${plural}`).join(', ')
     await tell(this.#round, 'info', `${counts}, ${this.#sent} uploaded${before}${open}`)
     if (tries.length > 0) {
@@ -102,21 +102,31 @@ export class FilePass {
   }
 
   async #upload(file: SampleFile, kind: FileKind): Promise<{ fate: Fate; complaint: string | undefined }> {
-    let uploaded: Uploaded
+    const uploaded = await this.#uploaded(file, kind)
+    const { stored, sent, failure } = uploaded
+    if (sent) this.#sent += 1
+    const complaint = failure === undefined ? uploaded.complaint : `given up: ${failure.message}`
+    if (failure === undefined) this.#keep(settled(this.#progress, this.#files, sent))
+    else if (this.#isAgain(file, failure, sent)) return { fate: 'open', complaint: undefined }
+    return { fate: stored ? 'stored' : this.#miss(), complaint }
+  }
+
+  async #uploaded(file: SampleFile, kind: FileKind): Promise<Uploaded> {
     try {
-      uploaded = await kind.upload(this.#round, file)
+      return await kind.upload(this.#round, file)
     } catch (error: unknown) {
       if (error instanceof ServerAwayError || !isDoubtful(error)) throw error
-      const { kind, progress } = failed(this.#progress, this.#files, error, Date.now(), kept => this.#keep(kept))
-      this.#keep(progress)
-      this.#round.context.log.warn({ err: error, md5: file.md5 }, 'a file could not be uploaded although CRITs is well')
-      if (kind === 'again') return { fate: 'open', complaint: undefined }
-      return { fate: this.#miss(), complaint: `given up: ${error.message}` }
+      return { stored: false, sent: false, failure: error }
     }
-    const { stored, sent, complaint } = uploaded
-    this.#keep(settled(this.#progress, this.#files, sent))
-    if (sent) this.#sent += 1
-    return { fate: stored ? 'stored' : this.#miss(), complaint }
+  }
+
+  /** Whether the file at hand is to be tried again. */
+  #isAgain({ md5 }: SampleFile, failure: Error, sent: boolean): boolean {
+    const before = { ...this.#progress, uploadsWork: this.#progress.uploadsWork || sent }
+    const { kind, progress } = failed(before, this.#files, failure, Date.now(), kept => this.#keep(kept))
+    this.#keep(progress)
+    this.#round.context.log.warn({ err: failure, md5 }, 'a file could not be uploaded although CRITs is available')
+    return kind === 'again'
   }
 
   #miss(): Fate {

@@ -2,7 +2,7 @@
 import type { ArchiveEntry } from '@cuckoo-distributed/archive'
 import { errorCode, isSharedCause } from '@cuckoo-distributed/core'
 import { HttpError, ServerAwayError } from '@cuckoo-distributed/http'
-import type { Artifact } from '@cuckoo-distributed/sandbox-client'
+import { type Artifact, isAboutOneCall } from '@cuckoo-distributed/sandbox-client'
 import { readFile, type StagedFile, stageEntry } from '@cuckoo-distributed/staging'
 import { type Analysis, mayBeSample, partsOf, type Round, WrongSampleError } from './analysis.js'
 import { eachEntry, fetchFile } from './archive.js'
@@ -193,5 +193,5 @@ async function fetchArtifact(
 function isAboutArtifact(error: unknown): error is Error {
   if (!(error instanceof Error) || error instanceof ServerAwayError) return false
   if (error instanceof HttpError) return !isSharedCause(error)
-  return /^(CUCKOO_|NO_REPORT$)/.test(errorCode(error))
+  return isAboutOneCall(error) || errorCode(error) === 'NO_REPORT'
 }

@@ -1,5 +1,5 @@
 // Reads a report to its end, into rows. Nothing is posted before.
-import { ServiceError } from '@cuckoo-distributed/core'
+import { holdLimitMs, ServiceError } from '@cuckoo-distributed/core'
 import { RowStore, VALUE_CHARS_MAX } from '@cuckoo-distributed/crits-client'
 import { type ScanSummary, scanReport } from '@cuckoo-distributed/report-scanner'
 import { backOff, delay } from '@cuckoo-distributed/wait'
@@ -34,7 +34,7 @@ export interface ReadReports extends ReadReport {
 export async function readReport(analysis: Analysis): Promise<ReadReports> {
   const { context, config } = analysis
   // 2, 4, 8 and 16 s; all of them must pass before HoldLimit sends the message back to begin anew.
-  const initialMs = Math.min(2_000, (config.HoldLimit * 1000) / 30)
+  const initialMs = Math.min(2_000, holdLimitMs(config) / 30)
   const pauses = backOff({ initialMs, maxMs: 30_000 })
   for (let attempt = 1; ; attempt += 1) {
     try {

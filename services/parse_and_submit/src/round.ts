@@ -79,14 +79,14 @@ async function gone(analysis: Analysis, error: TaskGoneError | WrongSampleError)
     if (error instanceof WrongSampleError) throw error
     throw new PermanentError('TASK_GONE_AFTER_CLEANUP', error.message)
   }
-  await tell(analysis, 'warning', `${error.message}; taken as done before`)
-  context.log.warn('the task is gone from Cuckoo; taken as done before')
-  return done({ told: { event: 'complete', reason: 'the task is gone; taken as done before' } })
+  await tell(analysis, 'warning', `${error.message}; assumed done before`)
+  context.log.warn('the task no longer exists in Cuckoo; assumed done before')
+  return done({ told: { event: 'complete', reason: 'the task no longer exists; assumed done before' } })
 }
 
-/** What is left to do once the message of a last instance is settled. */
-export function afterwardsOf(analysis: Analysis): Afterwards | undefined {
+/** What is left to do once the message of a last instance is settled; `isRepeat`: this may have been done before. */
+export function afterwardsOf(analysis: Analysis, isRepeat = false): Afterwards | undefined {
   const { config, context } = analysis
   const isLast = nextQueue(config, context.headers.notes.get(VISITED) ?? []) === undefined
-  return isLast && config.CuckooCleanup ? signal => cleanUp(analysis, signal) : undefined
+  return isLast && config.CuckooCleanup ? signal => cleanUp(analysis, isRepeat, signal) : undefined
 }

@@ -12,7 +12,7 @@ import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { checkUrl, displayUrl, parseBaseUrl } from '@cuckoo-distributed/http'
 import { CuckooServers, rateOf, sandboxNotices } from '@cuckoo-distributed/sandbox-client'
 import { nextQueue } from './chain.js'
-import { type Config, configSchema, looks, requestsOf, unusable } from './config.js'
+import { type Config, configSchema, critsPauseMs, looks, requestsOf, unusable } from './config.js'
 import { Submitter } from './submit.js'
 
 export const parseAndSubmit: ServiceDefinition<Config> = {
@@ -37,12 +37,13 @@ export const parseAndSubmit: ServiceDefinition<Config> = {
       apiTokens: config.CuckooTokens,
       requestsPerMinute: rateOf(config.RequestsPerMinute),
       requestsPerSample: requestsOf(config),
+      capeDelete: config.CapeDelete,
       ...sandboxNotices(log),
       onAvailability: (url, state, error) => logAvailability(log, url, state, error),
     })
     const crits = new CritsServers({
       verifySsl: config.VerifySSL,
-      pauseMs: config.CritsPause * 1000,
+      pauseMs: critsPauseMs(config),
       defaultUrl: config.CritsURL,
       allowedUrls: config.AllowedCritsURLs,
       onAvailability: (url, state, error) => logAvailability(log, url, state, error),

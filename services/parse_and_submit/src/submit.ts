@@ -4,6 +4,7 @@ import {
   type Bulkhead,
   done,
   HoldLimitReached,
+  holdLimitMs,
   later,
   laterWithSpace,
   type Outcome,
@@ -56,8 +57,8 @@ export class Submitter {
     for (;;) {
       const work = this.#repeats.begin(key)
       if (work === 'carried-out') {
-        context.log.info('a repeat of what was carried out within the last hour')
-        return done({ afterwards: afterwardsOf(analysis), told: { event: 'done', reason: 'a repeat' } })
+        context.log.info('a repeat of work that was done within the last hour')
+        return done({ afterwards: afterwardsOf(analysis, true), told: { event: 'done', reason: 'a repeat' } })
       }
       if (!('ended' in work)) return this.#carryOut(analysis, work)
       const ended = (signal: AbortSignal) => orAbort(work.ended, signal)
@@ -120,11 +121,12 @@ export class Submitter {
   async #rounds(analysis: Analysis): Promise<Outcome> {
     for (;;) {
       requireReach(analysis)
-      if (!(await this.#untilDue(analysis)) || !(await this.#places.ready(analysis))) return later()
+      const ready = (await this.#untilDue(analysis)) ? await this.#places.ready(analysis) : undefined
+      if (ready === undefined) return later()
       try {
         // Finds out, before a report is downloaded, whether CRITs knows user and analysis.
         await tell(analysis, 'info', `Cuckoo task ${analysis.task.taskId}: reading its results`)
-        const leave = await this.#places.enter(analysis)
+        const leave = await this.#places.enter(analysis, ready)
         if (leave === undefined) return later()
         try {
           const outcome = await workOff(analysis)
@@ -134,7 +136,7 @@ export class Submitter {
         }
       } catch (error: unknown) {
         if (!(error instanceof ServerAwayError)) throw error
-        analysis.context.log.debug({ err: error }, 'a server is away; the work goes on when it is back')
+        analysis.context.log.debug({ err: error }, 'a server is unavailable; the work continues when it is back')
       }
     }
   }
@@ -159,7 +161,7 @@ function identityOf({ context, task, plan }: Analysis): string {
 
 /** Without this, an analysis whose report and files take longer than HoldLimit to read would go round for ever. */
 function requireSpeed({ config, reading }: Analysis): void {
-  if (reading.ms < config.HoldLimit * 1000) return
+  if (reading.ms < holdLimitMs(config)) return
   throw new ServiceError(
     'CUCKOO_TOO_SLOW',
     `Cuckoo took ${Math.round(reading.ms / 1000)} s to send report and files, longer than HoldLimit: ` +

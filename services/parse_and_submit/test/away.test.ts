@@ -12,7 +12,7 @@ for (const [kind, fault] of [
   ['accepts and never answers', { kind: 'hang' }],
 ] as const) {
   test(`analyses of a healthy Cuckoo complete while those of one that ${kind} wait`, async t => {
-    const { sample, messageTo, deliver } = await submitterScene(t)
+    const { sample, messageTo, deliver, deliverUntilSettled } = await submitterScene(t)
     const other = await startCuckoo({ analysisTime: 1 })
     t.after(() => other.close())
     await analyse(other, sample)
@@ -30,13 +30,78 @@ for (const [kind, fault] of [
       )
     }
     const outcomes = Promise.allSettled(stuck)
-    assert.equal((await deliver({}).outcome).kind, 'done')
+    assert.equal((await deliverUntilSettled()).kind, 'done')
     await waitFor(() => givenUp >= 5, { describe: 'half the prefetch to be given up' })
     held.abort(new Error('held'))
     const kinds = (await outcomes).map(one => (one.status === 'fulfilled' ? one.value.kind : one.reason.message))
     assert.deepEqual([...new Set(kinds)].sort(), ['held', 'later'])
   })
 }
+
+test('messages of a Cuckoo that fails at every report are tried one by one, and most of them make room', async t => {
+  const { sample, messageTo, deliver, deliverUntilSettled } = await submitterScene(t)
+  const other = await startCuckoo({ analysisTime: 1 })
+  t.after(() => other.close())
+  await analyse(other, sample)
+  other.faults.next({ kind: 'status', status: 500, times: Number.POSITIVE_INFINITY, match: { path: /report/ } })
+  let givenUp = 0
+  const untilFailed = async (plan: number): Promise<string> => {
+    for (;;) {
+      const { outcome } = deliver({ 'x-stored-bytes': plan }, forever, undefined, messageTo(other.url))
+      const result = await outcome.catch((error: Error) => error)
+      if (result instanceof Error) return result.name
+      assert.equal(result.kind, 'later')
+      givenUp += 1
+    }
+  }
+  const reports = () => other.journal.filter(({ path }) => /report/.test(path)).length
+  const failed = Array.from({ length: 12 }, (_, i) => untilFailed(i + 1))
+  await Promise.race(failed)
+  assert.equal((await deliverUntilSettled()).kind, 'done')
+  assert.ok(reports() < failed.length, 'not all were tried before one that a healthy Cuckoo has')
+  assert.deepEqual([...new Set(await Promise.all(failed))], ['StatusError'])
+  assert.ok(givenUp > 0)
+  assert.equal(reports(), failed.length, 'each was tried once')
+})
+
+test('a Cuckoo whose reports all end too early holds its places, but no more than half the prefetch waits for one', async t => {
+  const { cuckoo, sample, analysis, messageTo, deliver, deliverUntilSettled } = await submitterScene(t)
+  const other = await startCuckoo({ analysisTime: 1 })
+  t.after(() => other.close())
+  await analyse(other, sample)
+  other.faults.next({ kind: 'cutAnswer', afterBytes: 20, times: Number.POSITIVE_INFINITY, match: { path: /report/ } })
+  const held = new AbortController()
+  let inHand = 0
+  let givenUp = 0
+  const next = (plan: number) => {
+    inHand += 1
+    const { outcome } = deliver({ 'x-stored-bytes': plan }, held.signal, undefined, messageTo(other.url))
+    const isOver = outcome.then(
+      ({ kind }) => {
+        assert.equal(kind, 'later')
+        givenUp += 1
+      },
+      (error: Error) => assert.equal(error.message, 'held'),
+    )
+    void isOver.finally(() => {
+      inHand -= 1
+    })
+    return isOver
+  }
+  const reports = () => other.journal.filter(({ path }) => /report/.test(path)).length
+  const first = [next(1), next(2)]
+  await waitFor(() => reports() >= 4, { describe: 'the second try of both', deadlineMs: 20_000 })
+  const more = Array.from({ length: 8 }, (_, i) => next(i + 3))
+  const hadTheirTurn = () => analysis().log.filter(({ message }) => message.includes('reading its results')).length
+  await waitFor(() => hadTheirTurn() === 7, { describe: 'half the prefetch to have its turn', deadlineMs: 20_000 })
+  more.push(next(11), next(12))
+  await waitFor(() => givenUp >= 5, { describe: 'all others to make room', deadlineMs: 20_000 })
+  assert.equal(inHand, 7, 'two with a place, and half the prefetch')
+  assert.equal((await deliverUntilSettled()).kind, 'done')
+  assert.ok(cuckoo.journal.some(({ path }) => /report/.test(path)))
+  held.abort(new Error('held'))
+  await Promise.all([...first, ...more])
+})
 
 test('no place is held while CRITs is away in the middle of the work', async t => {
   const { cuckoo, crits, analysis, deliver } = await submitterScene(t, { CuckooConcurrency: 1 })

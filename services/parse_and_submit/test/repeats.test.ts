@@ -1,7 +1,8 @@
 // Messages that are there twice, and those whose Cuckoo is not reached for ever.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isPermanent, writeHeaders } from '@cuckoo-distributed/core'
+import { isPermanent, StopRequested, writeHeaders } from '@cuckoo-distributed/core'
+import { runCritsService } from '@cuckoo-distributed/testing'
 import { submitterScene } from './submitter.js'
 
 test('a repeat of what was carried out is not worked on again, but cleans up as the first one would', async t => {
@@ -46,6 +47,30 @@ test('a message for another plan is no repeat', async t => {
   assert.equal(analysis().results.filter(({ subtype }) => subtype === 'info').length, 2)
 })
 
+test('the same task for another analysis, or in the queue of another instance, is no repeat', async t => {
+  const { cuckoo, crits, sample, analysis, messageTo, deliver } = await submitterScene(t)
+  const carryOut = async (message: Buffer, queue?: string) => {
+    const outcome = await deliver({}, undefined, undefined, message, queue).outcome
+    assert.ok(outcome.kind === 'done')
+    outcome.carriedOut?.()
+  }
+  await carryOut(messageTo(cuckoo.url))
+  const other = runCritsService(crits, sample)
+  await carryOut(messageTo(cuckoo.url, other.critsData))
+  assert.equal(crits.analyses.get(other.analysisId)?.status, 'completed')
+  const rows = analysis().results.length
+  await carryOut(messageTo(cuckoo.url), 'parse too')
+  assert.ok(analysis().results.length > rows)
+})
+
+test('a stop before anything is stored gives the message back as it came', async t => {
+  const { cuckoo, deliver } = await submitterScene(t)
+  await cuckoo.down()
+  const waiting = new AbortController()
+  const { outcome } = deliver({}, waiting.signal, () => waiting.abort(new StopRequested()))
+  await assert.rejects(outcome, StopRequested)
+})
+
 test('a message whose Cuckoo was away for CuckooAwayLimit has failed, over all rounds', async t => {
   const { cuckoo, deliver } = await submitterScene(t, { CuckooAwayLimit: 3600 })
   await cuckoo.down()
@@ -71,4 +96,11 @@ test('the time that Cuckoo was away is forgotten once it answers', async t => {
   await cuckoo.up()
   const second = deliver(writeHeaders(first.headers))
   assert.equal((await second.outcome).kind, 'done')
+})
+
+test('with CuckooCleanup a task that is gone was done before only where the message may be a repeat, redelivered or not', async t => {
+  const { cuckoo, deliver } = await submitterScene(t, { CuckooCleanup: true })
+  await fetch(`${cuckoo.url}/tasks/delete/1`)
+  await assert.rejects(deliver({}).outcome, { code: 'TASK_GONE_AFTER_CLEANUP' })
+  assert.equal((await deliver({ 'x-seen': 1 }).outcome).kind, 'done')
 })

@@ -228,16 +228,9 @@ export const SAME_ROWS = [
     REQUESTS.map(request => [request.uri, { 'user-agent': '', ...request }]),
   ),
   ...bare('User-Agent', ['Mozilla/4.0', 'Mozilla/4.0']),
+  {
+    ...{ subtype: 'api_call', result: 'NtClose', category: 'system', status: 'true', return: '0x00000000' },
+    ...{ api: 'NtClose', timestamp: '2020-03-22 16:42:02,250', thread_id: '1892', repeated: 0, id: 0 },
+    ...{ process: 'a.exe (1888)', arguments: [{ name: 'Handle', value: '0x44' }] },
+  },
 ]
-
-/** Its one call: Cuckoo 2.0 writes results as numbers, and neither counts calls nor their repeats. */
-export function callRow(sandbox: keyof typeof SAME_RUN) {
-  const isSecond = sandbox === 'Cuckoo 2.0.7'
-  return {
-    ...{ subtype: 'api_call', result: 'NtClose', category: 'system', status: 'true', api: 'NtClose' },
-    return: isSecond ? '0' : '0x00000000',
-    ...{ timestamp: '2020-03-22 16:42:02,250', thread_id: '1892', process: 'a.exe (1888)' },
-    ...(isSecond ? { repeated: '', id: '' } : { repeated: 0, id: 0 }),
-    arguments: [{ name: 'Handle', value: '0x44' }],
-  }
-}

@@ -155,7 +155,7 @@ for (const server of ['crits', 'cuckoo'] as const) {
     const analysis = await analyse(sample)
     await scene[server].down()
     await broker.publish(queues.parse, analysis.message)
-    await service.waitForLog(/server is away/)
+    await service.waitForLog(/server is unavailable/)
     await scene[server].up()
     await ended(analysis)
     assert.equal(await broker.depth(queues.failed), 0)
@@ -286,8 +286,8 @@ test('a redelivered message whose task was cleaned up counts as done', async t =
   const analysis = await analyse(sample)
   cuckoo.vanish(analysis.taskId)
   await broker.publish(queues.parse, analysis.message, { headers: { 'x-seen': 1 } })
-  await service.waitForLog(/taken as done before/, { deadlineMs: 30_000 })
-  await waitFor(() => crits.analyses.get(analysis.analysisId)?.log.some(line => /taken as done/.test(line.message)), {
+  await service.waitForLog(/assumed done before/, { deadlineMs: 30_000 })
+  await waitFor(() => crits.analyses.get(analysis.analysisId)?.log.some(line => /assumed done/.test(line.message)), {
     describe: 'the line in CRITs',
   })
   assert.equal(await broker.depth(queues.failed), 0)

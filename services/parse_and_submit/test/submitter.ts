@@ -90,14 +90,20 @@ export async function submitterScene(
     ...submitterOptions,
   })
 
-  function messageTo(cuckooUrl: string): Buffer {
-    return Buffer.from(JSON.stringify({ CuckooURL: cuckooUrl, TaskId: 1, CritsData: running.critsData }))
+  function messageTo(cuckooUrl: string, critsData = running.critsData): Buffer {
+    return Buffer.from(JSON.stringify({ CuckooURL: cuckooUrl, TaskId: 1, CritsData: critsData }))
   }
 
-  function deliver(table: HeaderTable, waiting: AbortSignal = forever, probed = () => {}, message = body) {
+  function deliver(
+    table: HeaderTable,
+    waiting: AbortSignal = forever,
+    probed = () => {},
+    message = body,
+    queue = 'parse',
+  ) {
     onProbe = probed
     const headers = readHeaders(table)
-    const delivery = { queue: 'parse', body: message, redelivered: false, mayBeRepeat: false }
+    const delivery = { queue, body: message, redelivered: false, mayBeRepeat: headers.seen }
     const operations = { describe: () => undefined, markBegun: () => undefined, tell: () => undefined }
     const context: StageContext = { delivery, log, headers, waiting, working: forever, ...operations }
     const task = decodeTask(message)
