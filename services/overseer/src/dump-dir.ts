@@ -38,9 +38,7 @@ export async function eachMinute(
 ): Promise<void> {
   while (!signal.aborted) {
     // A directory that is away is the business of those who write to it.
-    await round().catch((error: unknown) =>
-      log.debug({ cause: describeError(error) }, 'DumpDir was not looked through'),
-    )
+    await round().catch((error: unknown) => log.debug({ cause: describeError(error) }, 'DumpDir was not scanned'))
     await delay(everyMs, signal).catch(() => undefined) // the process stops
   }
 }
@@ -65,7 +63,7 @@ async function tidy(dir: string, file: string, isLeft: boolean, log: Logger): Pr
       if (Date.now() - (await stat(path)).mtimeMs > STALE_MS) await rm(path, { recursive: true, force: true })
     } else if (name !== undefined) {
       await rename(path, join(dir, name))
-      log.warn({ file: name }, 'was left in the hands of a process that has died; it has its name again')
+      log.warn({ file: name }, 'was claimed by a process that has died; it has its name again')
     }
   } catch (error: unknown) {
     if (errorCode(toError(error)) !== 'ENOENT') throw error // another overseer was faster

@@ -2,7 +2,7 @@
 
 export interface FailureMeaning {
   readonly codes: readonly string[]
-  /** It lies in the place and not in the message: everything goes on by itself once it is mended. */
+  /** Caused by the environment and not by the message: everything continues by itself once it is fixed. */
   readonly isShared: boolean
   /** What it means and what to do, in Markdown, as the documentation has it. */
   readonly text: string
@@ -12,27 +12,27 @@ export const FAILURE_MEANINGS: readonly FailureMeaning[] = [
   {
     codes: ['INVALID_MESSAGE'],
     isShared: false,
-    text: 'the body is not what the stage expects; `Error` names the field',
+    text: 'the body is not valid for this service; `Error` names the field',
   },
   {
     codes: ['SAMPLE_MD5', 'WRONG_SAMPLE'],
     isShared: false,
-    text: 'the sample, or the analysed file in Cuckoo, has another MD5 than the message. The latter happens after Cuckoo was cleaned, as its ids begin again',
+    text: 'the MD5 of the sample (`SAMPLE_MD5`), or of the file analysed in Cuckoo (`WRONG_SAMPLE`), is not that in the message. The latter happens after Cuckoo was cleaned, as task ids start again',
   },
   {
     codes: ['SAMPLE_NOT_FOUND', 'SAMPLE_EMPTY', 'SAMPLE_TOO_LARGE'],
     isShared: false,
-    text: 'CRITs has no such sample for this user, none of its bytes, or more than `MaxSampleSize`',
+    text: 'CRITs has no such sample for this user, has no content for it, or it is larger than `MaxSampleSize`',
   },
   {
     codes: ['SAMPLE_UNREADABLE'],
     isShared: false,
-    text: 'what CRITs sent for the sample is no base64, or a ZIP that cannot be read: is its option `zip7_password` still `infected`?',
+    text: 'CRITs sent a sample that is not base64, or a ZIP that cannot be opened: is the CRITs option `zip7_password` still `infected`?',
   },
   {
     codes: ['SAMPLE_ELSEWHERE'],
     isShared: false,
-    text: 'CRITs keeps the sample in a store of its own and gave the id of a file in place of the content',
+    text: 'CRITs keeps its samples in a separate store and sent a file id instead of the content',
   },
   {
     codes: ['NO_CRITS_URL', 'URL_NOT_ALLOWED'],
@@ -42,47 +42,47 @@ export const FAILURE_MEANINGS: readonly FailureMeaning[] = [
   {
     codes: ['CUCKOO_TASK_REFUSED'],
     isShared: false,
-    text: 'Cuckoo refused the upload, or could not store the task. `Error` has its answer; look at its log and database. Of CAPE it says what to change',
+    text: 'Cuckoo rejected the upload or could not store the task. `Error` has its answer; check its log and database. For CAPE, `Error` says what to change',
   },
   {
     codes: ['CUCKOO_UNKNOWN_OUTCOME'],
     isShared: false,
-    text: 'two uploads had no usable answer although Cuckoo is well, and no task was found',
+    text: 'two uploads had no usable answer although Cuckoo is available, and no task was found',
   },
   {
     codes: ['CUCKOO_TOKEN_REFUSED'],
     isShared: true,
-    text: 'status 401 or 403 of Cuckoo: see `CuckooTokens`, or user and password in its URL',
+    text: 'Cuckoo answered 401 or 403: check `CuckooTokens`, the rights of their users, or user and password in its URL',
   },
   {
     codes: ['CUCKOO_ENDPOINT_OFF'],
     isShared: true,
-    text: 'an endpoint of CAPE that is needed is switched off; `Error` names the section of its `conf/api.conf`',
+    text: 'a required endpoint of CAPE is switched off; `Error` names the section of its `conf/api.conf`',
   },
   {
     codes: ['CUCKOO_WEB_PAGE'],
     isShared: true,
-    text: 'CAPE sent a web page in place of a file: the user of the token may not download reports (`reports` of the user, or `reports_dl_allowed_to_all` in `conf/web.conf`), or a proxy asks for a login',
+    text: 'CAPE sent a web page instead of a file: the user of the token may not download reports (`reports` of the user, or `reports_dl_allowed_to_all` in `conf/web.conf`), or a proxy requires a login',
   },
   {
     codes: ['CUCKOO_CALL_REFUSED'],
     isShared: false,
-    text: 'CAPE refused a call in its own words, which are in `Error`: a TLP of RED, files that are gone',
+    text: 'CAPE rejected a call for the reason in `Error`, such as TLP RED or deleted files',
   },
   {
     codes: ['CUCKOO_UNDECIDED'],
     isShared: false,
-    text: 'what answers is neither a Cuckoo nor a CAPE: check `CuckooURL` (of a CAPE it ends in `/apiv2`), or set `Sandbox`',
+    text: 'the server is neither Cuckoo nor CAPE, or not the one that `Sandbox` says: check `CuckooURL` (for CAPE it ends in `/apiv2`), or set `Sandbox`',
   },
   {
     codes: ['CUCKOO_NOT_REACHED'],
     isShared: false,
-    text: 'the Cuckoo of the message was away for `CuckooAwayLimit`. If it has a new address, run the service again in CRITs',
+    text: 'the Cuckoo of this message was unavailable for `CuckooAwayLimit`. If it has a new address, run the service in CRITs again',
   },
   {
     codes: ['CUCKOO_STATUS_DOUBTFUL', 'CUCKOO_LISTS_DOUBTFUL'],
     isShared: false,
-    text: 'counters or lists of Cuckoo are those of a failing database: look at it',
+    text: 'the counters or lists of Cuckoo look like those of a failing database: check it',
   },
   {
     codes: ['CUCKOO_UNEXPECTED_ANSWER'],
@@ -99,87 +99,87 @@ export const FAILURE_MEANINGS: readonly FailureMeaning[] = [
       'HTTP_NOT_JSON',
     ],
     isShared: false,
-    text: "this one call failed although the server answered its control call before and after it: look at the server's log, at the files of the task, and at proxies",
+    text: "only this call failed; the server answered a probe before and after it. Check the server's log, the files of the task, and proxies",
   },
   {
     codes: ['TASK_FAILED', 'TASK_VANISHED', 'TASK_GONE'],
     isShared: false,
-    text: 'the analysis failed in Cuckoo, or the task is not there any more. Resubmitting does not help; run the service again in CRITs',
+    text: 'the analysis failed in Cuckoo, or the task no longer exists. Resubmitting does not help; run the service in CRITs again',
   },
   {
     codes: ['TASK_GONE_AFTER_CLEANUP'],
     isShared: false,
-    text: 'the task is gone and `CuckooCleanup` is on: most likely everything is in CRITs already',
+    text: 'the task no longer exists and `CuckooCleanup` is on: most likely everything is in CRITs already',
   },
   {
     codes: ['ANALYSIS_DEADLINE'],
     isShared: false,
-    text: 'the task was not reported within `AnalysisDeadline`, times without Cuckoo not counted',
+    text: 'the task was not reported within `AnalysisDeadline`, not counting the time in which Cuckoo was unavailable',
   },
   {
     codes: ['NO_REPORT'],
     isShared: false,
-    text: 'Cuckoo calls the task reported but has no report, or no archive of dropped files; `Error` has its reasons',
+    text: 'Cuckoo marked the task as reported but has no report, or no archive of dropped files; `Error` has the reasons',
   },
   {
     codes: ['NOT_A_REPORT'],
     isShared: false,
-    text: 'Cuckoo, or a proxy before it, sent another JSON object with status 200',
+    text: 'Cuckoo, or a proxy in front of it, answered 200 with JSON that is not a report',
   },
   {
     codes: ['not-json', 'truncated', 'syntax', 'repeated', 'too-deep', 'too-large'],
     isShared: false,
-    text: 'the report, or another JSON document of a server, is an error page, ends early, or cannot be read; `Error` has the place',
+    text: 'the report, or other JSON from a server, is an error page, is truncated, or cannot be parsed; `Error` has the position',
   },
   {
     codes: ['unknown-format', 'corrupt', 'limit', 'entry-too-large'],
     isShared: false,
-    text: 'the archive of dropped files is none that is known, is damaged, or is larger than any archive should be',
+    text: 'the archive of dropped files has an unknown format, is damaged, or exceeds the size limits',
   },
   {
     codes: ['unsupported'],
     isShared: false,
-    text: 'the zip of dropped files is compressed or encrypted in a way that is not supported; `Error` names it. LZMA is what CAPE wrote from July 2021 to October 2025: switch `[taskreport]` on in its `api.conf`, or update it',
+    text: 'the zip of dropped files uses a compression or encryption that is not supported; `Error` names it. CAPE used LZMA from July 2021 to October 2025: switch `[taskreport]` on in its `api.conf`, or update it',
   },
   {
     codes: ['ARCHIVE_PASSWORD', 'password'],
     isShared: true,
-    text: "the zip that the sandbox sent is encrypted with another password: set `ArchivePassword` to the `zip_pwd` of CAPE's `[zipped_download]`",
+    text: "the zip from the sandbox is encrypted with another password: set `ArchivePassword` to the `zip_pwd` of CAPE's `[zipped_download]`",
   },
   {
     codes: ['no-space', 'io', 'length'],
     isShared: false,
-    text: 'a sample or an archive could not be kept in `TmpDir`, or has another length than was announced',
+    text: 'a sample or archive could not be stored in `TmpDir`, or its length is not the announced one',
   },
   {
     codes: ['UPLOAD_SIZE'],
     isShared: false,
-    text: 'a file has changed while it was uploaded',
+    text: 'a file changed during its upload',
   },
   {
     codes: ['CUCKOO_TOO_SLOW'],
     isShared: false,
-    text: 'sending report and dropped files took longer than `HoldLimit`',
+    text: 'downloading the report and the dropped files took longer than `HoldLimit`',
   },
   {
     codes: ['CRITS_AUTH'],
     isShared: true,
-    text: '401: wrong key, the key of another user, or a web server that drops the header ([what CRITs must allow](crits.md#what-crits-must-allow))',
+    text: 'CRITs answered 401: wrong key, the key of another user, or a web server that drops the header ([what CRITs must allow](crits.md#what-crits-must-allow))',
   },
   {
     codes: ['CRITS_URL'],
     isShared: true,
-    text: "the answer was not CRITs' API: wrong URL, redirect, `enable_api` off",
+    text: "the answer did not come from CRITs' API: wrong URL, a redirect, or `enable_api` is off",
   },
   {
     codes: ['CRITS_REFUSED', 'CRITS_STATUS'],
     isShared: false,
-    text: 'CRITs refused, or failed at, this one call although it takes log lines: `Error` has its answer; look at its log',
+    text: 'CRITs rejected or failed this call although it accepts log lines: `Error` has its answer; check its log',
   },
   {
     codes: ['CRITS_UPLOADS_REFUSED'],
     isShared: true,
-    text: 'CRITs takes log lines but none of several dropped files: its database is full, or a proxy refuses uploads',
+    text: 'CRITs accepts log lines but none of several dropped files: its database is full, or a proxy rejects uploads',
   },
   {
     codes: ['HTTP_CERTIFICATE'],
@@ -194,12 +194,12 @@ export const FAILURE_MEANINGS: readonly FailureMeaning[] = [
   {
     codes: ['CRITS_RESULTS_UNKNOWN'],
     isShared: false,
-    text: 'CRITs did not answer a batch of results. The next try sends it again; its rows may be there twice',
+    text: 'CRITs did not answer a batch of results. The next attempt sends it again, so its rows may be duplicated',
   },
   {
     codes: ['CRITS_RESULTS_REFUSED'],
     isShared: false,
-    text: 'CRITs refuses every row although it takes log lines: look at its log',
+    text: 'CRITs rejects every row although it accepts log lines: check its log',
   },
   {
     codes: ['MESSAGE_TOO_LARGE'],
@@ -214,7 +214,7 @@ export const FAILURE_MEANINGS: readonly FailureMeaning[] = [
   {
     codes: ['UNEXPECTED', 'NOT_AN_ERROR'],
     isShared: false,
-    text: 'a defect: please report it with the line',
+    text: 'a bug: please report it with the log line',
   },
 ]
 

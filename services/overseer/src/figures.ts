@@ -29,19 +29,19 @@ export function sampleFigures(open: OpenSamples): Figure[] {
   return [
     {
       name: 'open_samples',
-      help: 'Samples under way, as far as this overseer was told',
+      help: 'Samples in progress, as far as this overseer knows',
       kind: 'gauge',
       read: () => open.count,
     },
     {
       name: 'oldest_open_sample_timestamp_seconds',
-      help: 'When the sample was first heard of that is under way for longest; missing without one',
+      help: 'When the longest-running sample was first seen; missing without one',
       kind: 'gauge',
       read: () => open.oldest && open.oldest.since / 1000,
     },
     {
       name: 'shared_cause_waiting_samples',
-      help: 'Samples that wait until the cause of their failure is over, by its code',
+      help: 'Samples that wait until the shared cause of their failure is fixed, by its code',
       kind: 'gauge',
       label: 'code',
       read: () => open.waiting,

@@ -100,15 +100,14 @@ export class Notices implements AsyncDisposable {
     for (const file of files) {
       if (this.#options.stop.aborted) return
       files.delete(file)
-      const log = this.#options.log.child({ file })
-      await this.#deliver(file, log).catch((error: unknown) => {
-        log.warn({ cause: describeError(error) }, 'a notice for CRITs is left for later')
+      await this.#deliver(file).catch((error: unknown) => {
+        this.#options.log.warn({ file, cause: describeError(error) }, 'a notice for CRITs is left for later')
       })
     }
   }
 
-  async #deliver(file: string, log: Logger): Promise<void> {
-    const { dir, stop, sharedCauseLimit } = this.#options
+  async #deliver(file: string): Promise<void> {
+    const { dir, log, stop, sharedCauseLimit } = this.#options
     await using claim = await Claim.take(dir, file)
     if (!claim) return // its dump is being resubmitted, or another overseer was faster
     let notice: Notice | undefined
@@ -117,7 +116,9 @@ export class Notices implements AsyncDisposable {
       await this.#inform(notice, stop)
     } catch (error: unknown) {
       if (stop.aborted) return claim.giveBack()
-      log.warn({ cause: describeError(error) }, 'CRITs could not be told that the analysis was given up')
+      const { analysisId, md5 } = notice?.crits ?? {}
+      const subject = { file, analysisId, md5: md5 || undefined }
+      log.warn({ ...subject, cause: describeError(error) }, 'CRITs could not be told that the analysis was given up')
       const isYoung = notice !== undefined && Date.now() - notice.at < sharedCauseLimit * 1000
       if (isYoung && isSharedCause(toError(error))) return claim.giveBack()
     }

@@ -61,7 +61,7 @@ async function oversee(context: StageContext, options: OverseeOptions): Promise<
   headers.notes.set(DUE, due)
   const { attempts, cause } = headers
   if (cause && options.causes.begins(`${cause.code} ${failed.queue}`)) {
-    context.log.error({ code: cause.code }, 'messages wait for the end of a cause that they share')
+    context.log.error({ code: cause.code }, 'messages wait until a shared cause is fixed')
   }
   const count = cause ? { code: cause.code, tries: cause.tries } : { attempts }
   context.log.info({ ...count, delaySeconds: step.delaySeconds }, 'will be tried again')
@@ -82,7 +82,7 @@ export function nextStep(
   { retryDelays, sharedCauseLimit }: Pick<OverseeOptions, 'retryDelays' | 'sharedCauseLimit'>,
   now = Date.now(),
 ): { readonly delaySeconds: number } | { readonly giveUp: string } {
-  if (permanent) return { giveUp: 'no further try can help' }
+  if (permanent) return { giveUp: 'no retry can succeed' }
   if (cause) {
     const isOver = now - cause.since >= sharedCauseLimit * 1000
     if (isOver) return { giveUp: `${cause.code} has lasted for SharedCauseLimit, ${sharedCauseLimit} s` }
@@ -119,7 +119,7 @@ async function dumpAsItIs(context: StageContext, why: string, options: OverseeOp
   const { body } = context.delivery
   const file = dumpName('', body, 'bin')
   if (!(await options.dumps.write(file, [body], context.waiting, body.length))) return later()
-  context.log.error({ file, why }, 'not a failed message; dumped as it is')
+  context.log.error({ file, why }, 'not a failed message; dumped unchanged')
   const subject = Body.plain(body).findSubject()
   const { crits } = subject
   context.describe(idsOf(subject))

@@ -33,6 +33,7 @@ export function releaseStages(failedQueue: string, ladder: readonly number[] = D
       queue: delayQueue(failedQueue, delaySeconds),
       prefetch: 1,
       holdLimitMs: Number.POSITIVE_INFINITY,
+      isDelay: true,
       run: context => release(context, options),
     }
   })
@@ -49,10 +50,10 @@ async function release(context: StageContext, { failedQueue, room, delayMs }: Re
   let failed: Failed
   try {
     failed = readFailed(delivery.body, headers)
+    context.describe({ target: failed.queue, ...idsOf(failed.body.findSubject()), attempt: headers.attempts })
   } catch (error: unknown) {
     return toOverseer(context, failedQueue, error)
   }
-  context.describe({ target: failed.queue, attempt: headers.attempts })
   const due = headers.notes.get(DUE)
   const claim = { due, bytes: Math.max(1, delivery.body.length) }
   if (!room.isFor(claim)) {
@@ -65,7 +66,6 @@ async function release(context: StageContext, { failedQueue, room, delayMs }: Re
   let body: Buffer
   try {
     body = failed.body.toBuffer()
-    context.describe(idsOf(failed.body.findSubject()))
   } catch (error: unknown) {
     drop()
     return toOverseer(context, failedQueue, error)
@@ -82,11 +82,11 @@ async function release(context: StageContext, { failedQueue, room, delayMs }: Re
       drop()
       headers.failed = envelope
       if (refusal instanceof UndeliverableError && refusal.why === 'nacked') {
-        context.log.warn({ cause: describeError(refusal) }, 'its queue takes nothing at present; waiting once more')
+        context.log.warn({ cause: describeError(refusal) }, 'its queue rejects messages at present; waiting again')
         headers.notes.set(DUE, Date.now() + delayMs)
         return passOn(delivery.queue, context)
       }
-      context.log.warn({ cause: describeError(refusal) }, 'its queue cannot take the message; the overseer decides')
+      context.log.warn({ cause: describeError(refusal) }, 'its queue cannot accept the message; the overseer decides')
       recordRefusal(headers, refusal)
       return passOn(failedQueue, context)
     },

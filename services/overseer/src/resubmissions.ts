@@ -5,7 +5,7 @@ import type { Note } from '@cuckoo-distributed/core'
 import { validator } from '@cuckoo-distributed/core'
 import Type, { type Static } from 'typebox'
 
-const Resubmissions = Type.Object({
+export const Resubmissions = Type.Object({
   count: Type.Integer({ minimum: 1 }),
   /** The last ones, oldest first. `at` is ISO 8601 in UTC, `by` user and host. */
   last: Type.Array(Type.Object({ at: Type.String(), by: Type.String() })),

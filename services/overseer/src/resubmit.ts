@@ -81,7 +81,7 @@ export async function resubmitDumps(options: ResubmitOptions, signal: AbortSigna
   const after = await readdir(dir)
   const held = after.filter(file => isDumpName(claimedName(file) ?? ''))
   if (held.length > 0)
-    log.warn({ files: held }, 'in the hands of a resubmission; if it has died they are dumps again soon')
+    log.warn({ files: held }, 'claimed by another resubmission; if that has died, they will be dumps again soon')
   return { resubmitted, left: held.length + after.filter(name => names.includes(name)).length }
 }
 
@@ -90,7 +90,7 @@ export async function sendDump(name: string, options: SendOptions, signal: Abort
   const { dir, renewMs } = options
   try {
     await using dump = await Claim.take(dir, name, renewMs)
-    if (!dump) return { outcome: 'left', why: 'it is in other hands, or gone' }
+    if (!dump) return { outcome: 'left', why: 'in use by another process, or gone' }
     // CRITs must not be told that an analysis has ended which goes on.
     await using notice = await claimNotice(name, options)
     const sent = await publishClaimed(dump, name, options, signal).catch(async (error: unknown) => {
@@ -113,7 +113,7 @@ export async function sendDump(name: string, options: SendOptions, signal: Abort
 
 /** Whoever held it was stopped for so long that it got its name back. */
 function claimLost({ queue }: { readonly queue: string }): ServiceError {
-  const problem = `it was sent to "${queue}", but its claim has expired meanwhile: whoever sends it again sends it twice`
+  const problem = `it was sent to "${queue}", but its claim had expired: sending it again would send it twice`
   return new ServiceError('CLAIM_LOST', problem)
 }
 
@@ -182,7 +182,7 @@ function read(bytes: Buffer, { to, rawQueue = to }: SendOptions): RevivedMessage
     if (!(error instanceof InvalidMessageError)) throw error
     if (rawQueue === undefined) {
       const problem =
-        'the file is no failed message; name the queue for such files with --queue NAME, or --to NAME of `dumps resubmit`'
+        'the file is not a failed message; give the queue for such files with --queue NAME, or --to NAME of `dumps resubmit`'
       throw new ServiceError('NO_FAILED_MESSAGE', problem, { cause: error })
     }
     return { queue: rawQueue, body: bytes, headers: {} }

@@ -6,7 +6,7 @@ import { errorCode, parseJson, toError, validator } from '@cuckoo-distributed/co
 import { writeDurably } from '@cuckoo-distributed/staging'
 import Type, { type Static } from 'typebox'
 
-const MarkFile = Type.Object({
+export const MarkFile = Type.Object({
   /** ISO 8601 in UTC. */
   at: Type.String(),
   /** User and host. */

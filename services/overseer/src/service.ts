@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import {
   existingPart,
+  listenAddress,
   logAvailability,
   type ServiceDefinition,
   type ServiceDependencies,
@@ -10,9 +11,12 @@ import {
 } from '@cuckoo-distributed/core'
 import { CritsServers, critsAdvice } from '@cuckoo-distributed/crits-client'
 import { linkedController } from '@cuckoo-distributed/wait'
-import { journalDir, looks, type OverseerConfig, OverseerSchema, ownQueues, unusable } from './config.js'
+import { adminCommand } from './admin/command.js'
+import { type Admin, openAdmin } from './admin/server.js'
+import { journalDir, looks, type OverseerConfig, OverseerSchema, ownQueues, retentionOf, unusable } from './config.js'
 import { DumpWriter } from './dump.js'
 import { eachMinute, makeDumpDir, requireOwner, sweep } from './dump-dir.js'
+import { answerAboutDumps } from './dumps/answers.js'
 import { dumpCommands } from './dumps/commands.js'
 import { dumpFigures, sampleFigures } from './figures.js'
 import { initCommand } from './init/command.js'
@@ -28,18 +32,19 @@ import { whereCommand } from './where.js'
 
 export const overseer: ServiceDefinition<OverseerConfig> = {
   name: 'overseer',
-  summary: 'Has failed messages tried again after a while, and keeps those that failed too often as files: dumps.',
+  summary: 'Retries failed messages after a delay, and keeps those that fail too often as files: dumps.',
   schema: OverseerSchema,
   options: {
-    resubmitDumped: { type: 'boolean', describe: 'Put every dump back to work and end' },
+    resubmitDumped: { type: 'boolean', describe: 'Resubmit every dump and exit' },
     queue: {
       type: 'string',
       requiresArg: true,
       implies: 'resubmitDumped',
-      describe: 'Where --resubmitDumped sends files that are no failed messages; without it they stay',
+      describe:
+        'Queue to which --resubmitDumped sends files that are not failed messages; without it they are left alone',
     },
   },
-  commands: [whereCommand, dumpCommands, queuesCommand],
+  commands: [whereCommand, dumpCommands, queuesCommand, adminCommand],
   setUps: [initCommand],
   queues: ownQueues,
   failedQueue: config => config.ConsumerQueue,
@@ -50,7 +55,8 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
     DumpDir: config.DumpDir,
     ...(config.Events && { JournalDir: existingPart(journalDir(config)) }),
   }),
-  async open(config, { log, stop, broker }) {
+  async open(config, dependencies) {
+    const { log, stop, broker } = dependencies
     const dir = resolve(config.DumpDir)
     await makeDumpDir(dir, log)
     const servers = new CritsServers({
@@ -77,14 +83,25 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
     })
     const store = new Store({
       dir: journalDir(config),
-      retention: { days: config.JournalDays, bytes: config.JournalBytes },
+      retention: retentionOf(config),
+      log,
     })
-    const journal = config.Events ? new Journal({ broker, failedQueue: config.ConsumerQueue, store, log }) : undefined
+    const journal = config.Events
+      ? new Journal({
+          broker,
+          failedQueue: config.ConsumerQueue,
+          store,
+          dumps: call => answerAboutDumps(dir, call),
+          log,
+        })
+      : undefined
+    const admin = await servePage(config, dependencies)
     journal?.start()
     return {
       stages: [oversee, ...releaseStages(config.ConsumerQueue)],
       figures: [...dumpFigures(dir), ...(journal ? sampleFigures(store.open) : [])],
       async [Symbol.asyncDispose]() {
+        await admin?.[Symbol.asyncDispose]()
         await journal?.[Symbol.asyncDispose]()
         await store[Symbol.asyncDispose]()
         end.abort(new StopRequested())
@@ -100,6 +117,13 @@ export const overseer: ServiceDefinition<OverseerConfig> = {
     const rawQueue = typeof args.queue === 'string' ? args.queue : undefined
     return dependencies => resubmit(config, rawQueue, dependencies)
   },
+}
+
+async function servePage(config: OverseerConfig, dependencies: ServiceDependencies): Promise<Admin | undefined> {
+  const { AdminListen, AdminToken: token } = config
+  if (AdminListen === '') return undefined
+  const listen = { ...listenAddress(AdminListen), key: 'AdminListen' }
+  return openAdmin({ ...dependencies, config, listen, token, isReadOnly: false })
 }
 
 async function resubmit(

@@ -17,57 +17,55 @@ import {
 } from '@cuckoo-distributed/core'
 import { timeLimit } from '@cuckoo-distributed/wait'
 import { journalDir, type OverseerConfig } from './config.js'
-import { type Answers, type AskAll, askOverseers } from './journal/ask.js'
+import { type Answers, type AskAll, askOverseers, CONNECT_MS, WHOM_OPTIONS, type Whom, whomIn } from './journal/ask.js'
 import type { Key } from './journal/index-run.js'
 import { placeOf } from './journal/journal.js'
 import { livesOf } from './journal/life.js'
-import type { Answer } from './journal/questions.js'
+import { type Answer, decodeAnswer } from './journal/questions.js'
 import { gapsBetween, mergeMeta } from './journal/ranges.js'
 import { JournalReader } from './journal/reader.js'
 import { type Report, showReport } from './where-text.js'
 
-const CONNECT_MS = 5000
 /** Exit code when something that was asked for was not found. */
 const NOT_FOUND = 1
 
 export const whereCommand: Command<RunCommand<OverseerConfig>> = {
   usage: 'where <what..>',
-  summary: 'Tell what became of samples, and where they are: by MD5, id of the analysis, or number of the task.',
+  summary: 'Shows what happened to samples and where they are, by MD5, analysis id or task number.',
   options: {
-    json: { type: 'boolean', describe: 'Tell it as one JSON object' },
-    hosts: { type: 'string', requiresArg: true, describe: 'Hosts, with commas, whose overseers must answer' },
-    wait: { type: 'number', default: 2, describe: 'Seconds for which overseers that do not answer are waited for' },
+    json: { type: 'boolean', describe: 'Print one JSON object' },
+    ...WHOM_OPTIONS,
   },
-  positionals: { what: { type: 'string', array: true, describe: 'MD5, id of an analysis, or number of a task' } },
+  positionals: { what: { type: 'string', array: true, describe: 'MD5, analysis id or task number' } },
   run: where,
 }
 
 async function where(config: OverseerConfig, dependencies: ServiceDependencies, args: Arguments): Promise<number> {
   const asked = Array.isArray(args.what) ? args.what.map(String) : []
-  const report = await find(asked, config, dependencies, args)
+  const report = await findSamples(asked, config, whomIn(args), dependencies.stop)
   if (args.json === true) sayJson(report)
   else for (const line of showReport(report)) say(line)
   return report.found.every(({ lives }) => lives.length > 0) ? 0 : NOT_FOUND
 }
 
-async function find(
+/** What became of samples, each by MD5, id of the analysis or number of the task. Rejects with `stop.reason` only. */
+export async function findSamples(
   asked: readonly string[],
   config: OverseerConfig,
-  { stop }: ServiceDependencies,
-  args: Arguments,
+  { hosts = [], limitMs }: Pick<Whom, 'limitMs'> & Partial<Whom>,
+  stop: AbortSignal,
 ): Promise<Report> {
-  const hosts = typeof args.hosts === 'string' ? args.hosts.split(',').filter(host => host !== '') : []
-  const limitMs = (typeof args.wait === 'number' ? args.wait : 2) * 1000
   const dir = journalDir(config)
   const local = { reader: new JournalReader(dir), place: placeOf(dir) }
   try {
-    using limit = timeLimit(stop, CONNECT_MS, new Error(`it was not reached within ${CONNECT_MS / 1000} s`))
+    using limit = timeLimit(stop, CONNECT_MS, new Error(`it could not be reached within ${CONNECT_MS / 1000} s`))
     return await withBroker(config, limit.signal, connection => {
       const askAll: AskAll = (question, hear) =>
         askReaders(connection, { failedQueue: config.ConsumerQueue, question, limitMs, hear })
       return gather(asked, {
         local,
-        ask: keys => askOverseers(askAll, keys, hosts),
+        ask: (keys, givenUp) =>
+          askOverseers(askAll, { kind: 'question', keys: [...keys] }, decodeAnswer, hosts, givenUp),
         look: queue => lookAtQueue(connection, queue, stop),
       })
     })
@@ -85,7 +83,8 @@ async function find(
 interface Sources {
   /** The journal in the directory of the configuration. */
   readonly local: { readonly reader: JournalReader; readonly place: string }
-  ask(keys: readonly Key[]): Promise<Answers>
+  /** Nobody in `givenUp` is waited for. */
+  ask(keys: readonly Key[], givenUp: readonly string[]): Promise<Answers<Answer>>
   look(queue: string): Promise<QueueLook>
 }
 
@@ -95,7 +94,7 @@ async function gather(asked: readonly string[], sources: Sources): Promise<Repor
   // By MD5 or task not every event is found, but every analysis.
   const analyses = [...new Set(first.events.map(({ analysis }) => analysis).filter(id => id !== undefined))]
   const more = analyses.filter(id => !asked.includes(id)).map(analysis => ({ analysis }))
-  const all = more.length === 0 ? first : merge([first, await ask(more.slice(0, 400), sources)])
+  const all = more.length === 0 ? first : merge([first, await ask(more.slice(0, 400), sources, first.silent)])
   const lives = livesOf(all.events)
   const found = asked.map(what => ({ what, lives: lives.filter(life => isAbout(life.events, what)) }))
   const feeding = Object.entries(all.meta.queues).filter(([, service]) => service === 'feed_cuckoo')
@@ -137,8 +136,12 @@ async function depthsOf(queues: readonly string[], { look }: Sources): Promise<R
   return new Map(looks.flatMap(seen => (seen.state === 'there' ? [[seen.name, seen.messages]] : [])))
 }
 
-async function ask(keys: readonly Key[], { local: { reader, place: own }, ask: askAll }: Sources): Promise<Gathered> {
-  const { answers, silent } = await askAll(keys)
+async function ask(
+  keys: readonly Key[],
+  { local: { reader, place: own }, ask: askAll }: Sources,
+  givenUp: readonly string[] = [],
+): Promise<Gathered> {
+  const { answers, silent } = await askAll(keys, givenUp)
   const told = answers.map(({ events, isCut, meta, begin, place }): Gathered => {
     const checked = events.map(event => decodeEvent(JSON.stringify(event))).filter(event => event !== undefined)
     return { events: checked, isCut, meta, begin, answered: [place], silent: [], problems: [] }

@@ -29,12 +29,7 @@ test('a dumped analysis is ended as error in CRITs, with the reason and the dump
   const [name] = await dumped(1)
   assert.deepEqual(
     analysis.log.map(({ level, message }) => [level, message]),
-    [
-      [
-        'error',
-        `Given up (no further try can help); the overseer keeps the message as ${name}. check_results: no answer`,
-      ],
-    ],
+    [['error', `Given up (no retry can succeed); the overseer keeps the message as ${name}. check_results: no answer`]],
   )
   assert.deepEqual(crits.violations, [])
 })

@@ -23,7 +23,7 @@ test('without delays the first failure is given up', () => {
 })
 
 test('a permanent failure is given up at once', () => {
-  assert.deepEqual(nextStep({ attempts: 1, permanent: true }, options), { giveUp: 'no further try can help' })
+  assert.deepEqual(nextStep({ attempts: 1, permanent: true }, options), { giveUp: 'no retry can succeed' })
 })
 
 const since = 1_700_000_000_000

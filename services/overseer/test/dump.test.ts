@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { chmod, mkdir, readdir, readFile, rename, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { waitFor } from '@cuckoo-distributed/testing'
+import { fakeClock, waitFor } from '@cuckoo-distributed/testing'
 import { Claim, claimedName, expiredClaim } from '../src/claim.js'
 import { DumpWriter } from '../src/dump.js'
 import { eachMinute, makeDumpDir, requireOwner, sweep } from '../src/dump-dir.js'
@@ -77,6 +77,31 @@ test('more than the allowed number do not wait', async t => {
   assert.equal(await dumps.write('b', [Buffer.from('x')], never), false)
   stop.abort(new Error('stopping'))
   await assert.rejects(first, /stopping/)
+})
+
+test('one that may not wait is tried once more after a second, so that messages do not go round without pause', async t => {
+  const dir = await dumpDir(t)
+  await mkdir(join(dir, 'a'))
+  const clock = fakeClock(t)
+  let tries = 0
+  const counted = {
+    *[Symbol.iterator]() {
+      tries += 1
+      yield Buffer.from('x')
+    },
+  }
+  const dumps = new DumpWriter({ dir, maxWaitingBytes: 10, maxWaiting: 0, log: silentLog })
+  const written = dumps.write('a', counted, never)
+  const triedAgain = async (times: number) => {
+    while (tries < times || (await readdir(dir)).some(name => name.startsWith('.tmp-'))) await clock.pass(0)
+  }
+  await triedAgain(1)
+  await rmdir(join(dir, 'a'))
+  await clock.pass(999)
+  assert.equal(tries, 1)
+  await clock.pass(1)
+  assert.equal(await written, true)
+  assert.equal(tries, 2)
 })
 
 test('more bytes than allowed do not wait, and what has waited frees its own', async t => {

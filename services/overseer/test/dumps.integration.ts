@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { chmod, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { spawnService, waitFor } from '@cuckoo-distributed/testing'
@@ -52,8 +53,75 @@ test('list, show and export say what is there, without a key', async t => {
   assert.ok((await dumps('show', name, '--raw')).output.includes(API_KEY))
   assert.equal((await dumps('show', 'none')).code, 2)
   const exported = await dumps('export', join(dumpDir, '..', 'all.tar'), '--all')
-  assert.match(exported.output, /3 dumps, \d+ bytes\ninside: 3 with the API key/)
+  assert.match(exported.output, /3 dumps, \d+ bytes\ncontains: 3 with the CRITs API key/)
   assert.equal((await dumps('list', '--older', 'long')).code, 2)
+})
+
+test('dumps of another overseer are listed and shown, without a key, and say where they are; who is silent is named', async t => {
+  const { dumps, fill, start, dumpDir, work } = await dumpsScene(t)
+  await fill(2)
+  const away = join(dumpDir, '..', 'away')
+  await mkdir(away, { mode: 0o700 })
+  const theirs = '1437000009_1'
+  await writeFile(join(away, theirs), wrapped(work, taskBody('9')))
+  await start()
+  const other = await start({ DumpDir: away })
+  const place = `${hostname()}:${away}`
+  // Each is to know of the other.
+  const list = await waitFor(
+    async () => {
+      const answer = await dumps('list')
+      return answer.output.includes('3 dumps') && answer
+    },
+    { deadlineMs: 30_000, describe: 'dumps of both' },
+  )
+  assert.deepEqual(list.lines.slice(0, 2), [
+    '3 × HTTP_TIMEOUT in check_results, 2026-01-02 03:04:05 to 2026-01-02 03:04:05',
+    `    hosts:  ${place} 1, ${hostname()}:${dumpDir} 2`,
+  ])
+  const each = await dumps('list', '--each', '--analysis', '9')
+  assert.match(each.lines.at(0) ?? '', new RegExp(`^${place}  ${theirs}  `))
+  const [cause] = JSON.parse((await dumps('list', '--json')).output)
+  assert.deepEqual(cause.hosts, { [place]: 1, [`${hostname()}:${dumpDir}`]: 2 })
+
+  const shown = await dumps('show', theirs.slice(0, 10))
+  assert.deepEqual([shown.code, shown.lines[0]], [0, `in ${place}`])
+  assert.match(shown.output, /"api_key": "\[hidden /)
+  assert.ok(!shown.output.includes(API_KEY))
+  assert.equal(JSON.parse((await dumps('show', theirs, '--json')).output).analysis.analysisId, '9')
+  for (const args of [
+    ['show', theirs, '--raw'],
+    ['resubmit', theirs],
+    ['edit', theirs],
+    ['delete', theirs],
+    ['export', join(dumpDir, '..', 'all.tar'), theirs],
+  ]) {
+    const refused = await dumps(...args)
+    assert.equal(refused.code, 2, args.join())
+    assert.ok(
+      /(?<where>\S+)( has it)?: run the command there/.exec(refused.output)?.groups?.where === place,
+      refused.output,
+    )
+    assert.ok(!refused.output.includes(API_KEY))
+  }
+  for (const args of [
+    ['resubmit', '--analysis', '9'],
+    ['resubmit', '--analysis', '9', '--dry-run'],
+    ['delete', '--analysis', '9', '--yes'],
+  ]) {
+    const { code, lines } = await dumps(...args)
+    assert.deepEqual([code, lines], [0, [`1 dump in ${place}: run the command there`]], args.join())
+  }
+  assert.deepEqual(await dumpNames(away), [theirs])
+
+  await other.kill()
+  const rest = await dumps('list', '--hosts', 'far', '--wait', '0.5')
+  assert.match(rest.output, /^2 × /)
+  assert.match(
+    rest.output,
+    new RegExp(`^no answer from the overseer of ${hostname()}:.*away.*; its dumps are not shown$`, 'm'),
+  )
+  assert.match(rest.output, /^no answer from the overseer of far; /m)
 })
 
 test('resubmit sends one, many or those that filters choose, to their queue or another, with a line for each', async t => {
@@ -73,7 +141,7 @@ test('resubmit sends one, many or those that filters choose, to their queue or a
   assert.equal((await broker.takeAll(failed)).length, 3)
   const raw = await dumps('resubmit', '--all')
   assert.equal(raw.code, 1)
-  assert.match(raw.output, /1437000001_1 {2}left: the file is no failed message/)
+  assert.match(raw.output, /1437000001_1 {2}left: the file is not a failed message/)
   assert.deepEqual(await dumpNames(dumpDir), ['1437000001_1'])
   assert.equal((await dumps('delete', '--code', 'NO_FAILED_MESSAGE')).code, 1)
   assert.equal((await dumps('delete', '--code', 'NO_FAILED_MESSAGE', '--yes')).code, 0)

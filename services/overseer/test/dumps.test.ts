@@ -106,7 +106,8 @@ test('causes: how many, since when, what to do', async t => {
     oldest: Date.parse('2026-01-01T00:00:00.000Z'),
     newest: Date.parse('2026-01-03T00:00:00.000Z'),
     error: 'the last',
-    advice: '401: wrong key, the key of another user, or a web server that drops the header (what CRITs must allow)',
+    advice:
+      'CRITs answered 401: wrong key, the key of another user, or a web server that drops the header (what CRITs must allow)',
     dumps: 2,
   })
   assert.deepEqual(
@@ -145,7 +146,7 @@ test('a name may be cut short as long as it is clear, and is never a path', asyn
     [ONE],
   )
   for (const name of ['2026', '../x', '', 'none'])
-    assert.throws(() => namedDumps(dumps, [name]), /dumps have a name like that/)
+    assert.throws(() => namedDumps(dumps, [name]), /dumps have names that begin like this/)
 })
 
 test('what is shown has no key, no sample and no password, and no text of others makes a line', async t => {
@@ -226,7 +227,7 @@ test('what is no message, no JSON or misuses a placeholder is refused, and the d
     [text => text.replace('"worker/feed"', '""'), /Queue must be the name/],
     [text => text.replace('"analysis_id"', '"analysis"'), /crits_data is not complete/],
     [text => text.replace(/-1: the/, '-9: the'), /placeholder that was changed/],
-    [text => text.replace(/"Internal"/, /"\[hidden.*api_key\]"/.exec(text)?.[0] ?? ''), /is there twice/],
+    [text => text.replace(/"Internal"/, /"\[hidden.*api_key\]"/.exec(text)?.[0] ?? ''), /changed or duplicated/],
     [text => text.replace(/"Msg": .*/s, '"Msg": {}\n}'), /is missing/],
   ]
   for (const [edit, problem] of cases) await assert.rejects(edited(dir, ONE, edit), problem)
@@ -293,7 +294,7 @@ test('a deleted dump is gone, one in other hands is not', async t => {
     [`.claim-${Date.now()}xabc-${TWO}`]: 'x',
   })
   assert.equal(await deleteDump(dir, ONE), undefined)
-  assert.match((await deleteDump(dir, TWO)) ?? '', /in other hands/)
+  assert.match((await deleteDump(dir, TWO)) ?? '', /in use by another process/)
   assert.equal((await readdir(dir)).length, 1)
 })
 

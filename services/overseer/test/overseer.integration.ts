@@ -56,7 +56,7 @@ test('a message whose failure lies in the place waits without a count, and one l
   await broker.publish(failed, wrapped(work, 'm'), { headers: { 'x-attempts': 1 } })
   assert.deepEqual((await broker.expectMessage(work)).headers, { 'x-attempts': 1 })
   assert.equal((await overseer.stop()).code, 0)
-  const lines = overseer.output.filter(line => line.includes('messages wait for the end of a cause'))
+  const lines = overseer.output.filter(line => line.includes('messages wait until a shared cause'))
   assert.equal(lines.length, 1)
 })
 
@@ -89,7 +89,7 @@ test('a permanent failure is dumped at once, and neither key nor body gets into 
   const [name] = await dumped(1)
   assert.deepEqual((await readDump(name)).Headers, {})
   // Nobody listens there: the dump counts although CRITs cannot be told.
-  await overseer.waitForLog('the server is away; waiting for it')
+  await overseer.waitForLog('the server is unavailable; waiting for it')
   await waitFor(async () => (await broker.depth(failed)) === 0, { describe: 'the ack' })
   assert.equal((await overseer.stop()).code, 0)
   assert.doesNotMatch(overseer.output.join('\n'), new RegExp(`${API_KEY}|object_id|guest:guest`))

@@ -116,6 +116,30 @@ test('queues of running services are learned from their events, and so is the ol
   assert.match(output, /^1 sample under way; the oldest is an analysis, since /m)
 })
 
+test('whether a sandbox has room is learned from events, and not from one that is too old', async t => {
+  const { queues, config } = await scene(t, { ConsumerQueue: 'queues/failed3' })
+  const overseer = await spawnService(t, 'overseer', { config })
+  await overseer.waitForLog('consuming')
+  const room = { state: 'full', maxPending: 4, pending: 4, freeBytes: 7, asOf: Date.now() }
+  const origin = { at: Date.now(), service: 'feed_cuckoo', instance: 'i', event: 'room' }
+  const tell = (event: object) => broker.publish('queues/failed3.events', JSON.stringify({ ...origin, ...event }))
+  await waitFor(async () => (await broker.depth('queues/failed3.events')) !== undefined, { describe: 'the queue' })
+  await tell({ seq: 1, sandbox: 'http://one', room })
+  await tell({ seq: 2, sandbox: 'http://two', room: { ...room, asOf: 1000 } })
+  const rooms = await waitFor(
+    async () => {
+      const told = JSON.parse((await queues('--json', '--seconds', '0')).output).rooms
+      return told.length === 2 && told
+    },
+    { deadlineMs: 20_000, describe: 'two sandboxes' },
+  )
+  const { at, instance } = origin
+  assert.deepEqual(rooms, [
+    { sandbox: 'http://one', at, instance, ...room },
+    { sandbox: 'http://two', at, instance, ...room, state: 'unknown', asOf: 1000 },
+  ])
+})
+
 test('a management API that is not there, or refuses, costs nothing but its figures', async t => {
   const { queues, config } = await scene(t, { ManagementURL: `http://u:s3cret@127.0.0.1:${managementPort}` })
   await broker.declare('queues/failed')

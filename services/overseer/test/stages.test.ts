@@ -22,6 +22,7 @@ function overseer(refused = /^$/) {
   const dumps: { name: string; content: string }[] = []
   const notices = new Map<string, { crits: { analysisId: string }; line: string; isError: boolean }>()
   const told: { analysis: string; line: string; isError: boolean }[] = []
+  const writes: { signal: AbortSignal; held: number | undefined }[] = []
   const stage = overseeStage({
     queue: 'worker/failed',
     prefetch: 1,
@@ -29,7 +30,8 @@ function overseer(refused = /^$/) {
     sharedCauseLimit: 3600,
     causes: new SharedCauses(),
     dumps: {
-      async write(name, parts) {
+      async write(name, parts, signal, held) {
+        writes.push({ signal, held })
         const content = Buffer.concat([...parts]).toString()
         if (refused.test(name)) return false
         if (name.startsWith('.notice-')) notices.set(name, JSON.parse(content))
@@ -44,7 +46,7 @@ function overseer(refused = /^$/) {
       },
     },
   })
-  return { stage, dumps, told }
+  return { stage, dumps, told, writes }
 }
 
 function releaseStage(seconds: number): BoundStage {
@@ -111,6 +113,12 @@ test('while dump or notice cannot be written CRITs is told nothing and the messa
     assert.equal((await stage.run(contextOf(Buffer.from(taskBody('a-1')), {}, never))).kind, 'later')
     assert.deepEqual(told, [])
   }
+  const { stage } = overseer(/json$|bin$/)
+  for (const [body, given] of [
+    [wrapped('worker/check', 'm'), headers],
+    [Buffer.from('of no analysis'), {}],
+  ] as const)
+    assert.equal((await stage.run(contextOf(body, given, never))).kind, 'later')
 })
 
 test('what is no failed message is dumped byte for byte, and its analysis told if it can be found', async () => {
@@ -125,16 +133,28 @@ test('what is no failed message is dumped byte for byte, and its analysis told i
     ['not JSON', taskBody('a-1'), 'raw'],
   )
   assert.deepEqual(
-    told.map(({ analysis }) => analysis),
-    ['a-1'],
+    told.map(({ analysis, isError }) => [analysis, isError]),
+    [['a-1', true]],
   )
 })
 
 test('a message that its delay queue can never take is dumped', async () => {
-  const { stage, dumps } = overseer()
-  const outcome = await stage.run(contextOf(wrapped('worker/check', 'm'), {}, never))
+  const { stage, dumps, told } = overseer()
+  const outcome = await stage.run(contextOf(wrapped('worker/check', taskBody('a-1')), {}, never))
   assert.equal((await refuse(outcome, new Error('too large'))).kind, 'done')
   assert.equal(dumps.length, 1)
+  assert.match(told[0]?.line ?? '', /^Given up \(too large\); /)
+})
+
+test('a dump and its notice wait with the bytes of their message, until the message is to be given back', async () => {
+  const { stage, writes } = overseer()
+  const { signal } = new AbortController()
+  for (const body of [wrapped('worker/check', taskBody('a-1')), Buffer.from(taskBody('a-2'))]) {
+    writes.length = 0
+    await stage.run({ ...contextOf(body, { 'x-permanent': 1, 'x-attempts': 1 }, signal), working: never })
+    assert.deepEqual(writes, Array(2).fill({ signal, held: body.length }))
+    assert.ok(writes.every(write => write.signal === signal))
+  }
 })
 
 /** The wait of `release` is over before it begins. */

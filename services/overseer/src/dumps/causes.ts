@@ -3,7 +3,7 @@ import { meaningOf, plainText } from '../failure-codes.js'
 import type { Dump } from './envelope.js'
 import { NO_FAILED_MESSAGE } from './select.js'
 
-export interface Cause {
+export interface Cause<D extends Dump = Dump> {
   readonly code: string
   /** Empty for what is no failed message. */
   readonly service: string
@@ -15,16 +15,16 @@ export interface Cause {
   /** What it means and what to do. */
   readonly advice: string
   /** Oldest first. */
-  readonly dumps: readonly Dump[]
+  readonly dumps: readonly D[]
 }
 
-const NO_ADVICE = 'no code of this suite: the error says what there is to know'
+const NO_ADVICE = 'not a code of this suite: see the error'
 const RAW_ADVICE =
-  'somebody else publishes to FailedQueue; `dumps show --raw` has it, `dumps resubmit --to` sends it to a queue'
+  'some other program publishes to FailedQueue; `dumps show --raw` shows the message, `dumps resubmit --to` sends it to a queue'
 
 /** The most frequent first. `dumps`: oldest first. */
-export function byCause(dumps: readonly Dump[]): Cause[] {
-  const groups = new Map<string, Dump[]>()
+export function byCause<D extends Dump>(dumps: readonly D[]): Cause<D>[] {
+  const groups = new Map<string, D[]>()
   for (const dump of dumps) {
     const key = JSON.stringify([dump.failed?.code, dump.failed?.service])
     const group = groups.get(key)
@@ -34,7 +34,7 @@ export function byCause(dumps: readonly Dump[]): Cause[] {
   return [...groups.values()].flatMap(causeOf).sort((a, b) => b.dumps.length - a.dumps.length || b.newest - a.newest)
 }
 
-function causeOf(dumps: readonly Dump[]): Cause[] {
+function causeOf<D extends Dump>(dumps: readonly D[]): Cause<D>[] {
   const [oldest, newest] = [dumps[0], dumps.at(-1)]
   if (oldest === undefined || newest === undefined) return []
   const { failed } = newest

@@ -7,7 +7,7 @@ import { removeMark } from '../sending-mark.js'
 export async function deleteDump(dir: string, name: string): Promise<string | undefined> {
   try {
     await using dump = await Claim.take(dir, name)
-    if (!dump) return 'left: it is in other hands, or gone'
+    if (!dump) return 'left: in use by another process, or gone'
     await dump.remove()
     await removeMark(dir, name)
     return undefined

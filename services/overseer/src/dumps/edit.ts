@@ -25,21 +25,34 @@ const LARGEST_TEXT = 16 * 1024 * 1024
  * edited, ServiceError for what was given up, errors of the file system, ENOENT when the dump was lost to another meanwhile.
  */
 export async function editDump(name: string, options: EditOptions): Promise<boolean> {
-  const { dir } = options
-  await using dump = await Claim.take(dir, name, options.renewMs)
-  if (!dump) throw new ServiceError('IN_OTHER_HANDS', 'it is in other hands, or gone')
-  const folder = join(dir, editDirName(name))
+  const folder = join(options.dir, editDirName(name))
+  return changeDump(name, options, async bytes => {
+    try {
+      const editable = new EditableDump(bytes)
+      // What a process that has died left there is nobody's: the dump is in our hands.
+      await rm(folder, { recursive: true, force: true })
+      await mkdir(folder, { mode: 0o700 })
+      return await editedContent(editable, join(folder, `${name.replace(/\.(json|bin)$/, '')}.json`), options)
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+}
+
+/** Gives a dump, which is in our hands meanwhile, the content that `change` makes; undefined leaves it. As `editDump`. */
+export async function changeDump(
+  name: string,
+  { dir, renewMs }: Pick<EditOptions, 'dir' | 'renewMs'>,
+  change: (bytes: Buffer) => Promise<Buffer[] | undefined>,
+): Promise<boolean> {
+  await using dump = await Claim.take(dir, name, renewMs)
+  if (!dump) throw new ServiceError('IN_OTHER_HANDS', 'it is in use by another process, or gone')
   try {
-    const editable = new EditableDump(await dump.read())
-    // What a process that has died left there is nobody's: the dump is in our hands.
-    await rm(folder, { recursive: true, force: true })
-    await mkdir(folder, { mode: 0o700 })
-    const content = await editedContent(editable, join(folder, `${name.replace(/\.(json|bin)$/, '')}.json`), options)
+    const content = await change(await dump.read())
     if (content === undefined) return false
     await dump.replace(content)
     return true
   } finally {
-    await rm(folder, { recursive: true, force: true })
     await dump.giveBack()
   }
 }

@@ -13,13 +13,13 @@ export class EditableDump {
   readonly #body: Buffer
   readonly #message: MessageText
 
-  /** Throws InvalidMessageError for what is no failed message. */
-  constructor(bytes: Buffer) {
+  /** `nonce`: as for `MessageText`. Throws InvalidMessageError for what is no failed message. */
+  constructor(bytes: Buffer, nonce?: string) {
     const { queue, body } = decodeDump(bytes)
     this.#bytes = bytes
     this.#queue = queue
     this.#body = body
-    this.#message = new MessageText(body)
+    this.#message = new MessageText(body, nonce)
   }
 
   /** What is edited: queue and message, as JSON. */

@@ -11,12 +11,14 @@ import { type JsonText, nameOf, parseText, pretty, rangeOf, sourceOf, withChange
 const LARGEST_TEXT = 1024 * 1024
 
 export class MessageText {
-  readonly #nonce = randomBytes(3).toString('hex')
+  readonly #nonce: string
   /** By placeholder, as a JSON text: what stands there in the message, quotes included. */
   readonly #hidden = new Map<string, Buffer>()
   readonly #template: JsonText
 
-  constructor(body: Buffer) {
+  /** `nonce`: hexadecimal digits that nobody who makes messages can guess; the same ones give a text the same placeholders. */
+  constructor(body: Buffer, nonce = randomBytes(3).toString('hex')) {
+    this.#nonce = nonce
     this.#template = this.#templateOf(body) ?? parseText(this.#hide(body, `${body.length} bytes that are no JSON`))
   }
 
@@ -87,7 +89,7 @@ export class MessageText {
       if (!text.includes(`hidden ${this.#nonce}`)) continue
       const placeholder = JSON.stringify(text)
       if (!this.#hidden.has(placeholder) || used.has(placeholder)) {
-        throw new InvalidMessageError('text', 'has a placeholder that was changed, or is there twice')
+        throw new InvalidMessageError('text', 'has a placeholder that was changed or duplicated')
       }
       used.add(placeholder)
     }

@@ -22,17 +22,21 @@ export interface Filters {
 
 /** The options of all commands that choose among dumps. */
 export const FILTERS = {
-  service: { type: 'string', requiresArg: true, describe: 'Only those of this service' },
-  queue: { type: 'string', requiresArg: true, describe: 'Only those that failed in this queue' },
-  code: { type: 'string', requiresArg: true, describe: 'Only those with this code' },
-  older: { type: 'string', requiresArg: true, describe: 'Only those that failed longer ago, e.g. 90s, 15m, 2h, 3d' },
-  newer: { type: 'string', requiresArg: true, describe: 'Only those that failed since then' },
+  service: { type: 'string', requiresArg: true, describe: 'Only dumps of this service' },
+  queue: { type: 'string', requiresArg: true, describe: 'Only dumps that failed in this queue' },
+  code: { type: 'string', requiresArg: true, describe: 'Only dumps with this failure code' },
+  older: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Only dumps that failed longer ago than this, e.g. 90s, 15m, 2h, 3d',
+  },
+  newer: { type: 'string', requiresArg: true, describe: 'Only dumps that failed more recently than this' },
   analysis: {
     type: 'string',
     requiresArg: true,
-    describe: 'Only those of this analysis, or of the sample with this MD5',
+    describe: 'Only dumps of this analysis, or of the sample with this MD5',
   },
-  text: { type: 'string', requiresArg: true, describe: 'Only those with this text in name, error or history' },
+  text: { type: 'string', requiresArg: true, describe: 'Only dumps with this text in name, error or history' },
 } as const
 
 export function hasFilter(args: Arguments): boolean {
@@ -65,7 +69,7 @@ function ageIn(args: Arguments, name: string): number | undefined {
   if (text === undefined) return undefined
   const { count, unit = 's' } = /^(?<count>\d{1,9})(?<unit>[smhd])?$/.exec(text)?.groups ?? {}
   if (count === undefined || !isUnit(unit)) {
-    throw new ConfigError('arguments', [`--${name}: a number with s, m, h or d behind it, not ${text}`])
+    throw new ConfigError('arguments', [`--${name}: must be a number followed by s, m, h or d, not ${text}`])
   }
   return Number(count) * UNITS[unit] * 1000
 }
@@ -75,13 +79,18 @@ function isUnit(unit: string): unit is keyof typeof UNITS {
 }
 
 /** The dumps that the filters of a command line choose. Throws ConfigError, and the errors of the file system. */
-export function chosenDumps(dir: string, args: Arguments): Promise<Dump[]> {
-  return selectDumps(dir, filtersIn(args))
+export function chosenDumps(dir: string, args: Arguments, dumps?: readonly Dump[]): Promise<Dump[]> {
+  return selectDumps(dir, filtersIn(args), Date.now(), dumps)
 }
 
-/** Throws the errors of the file system. */
-export async function selectDumps(dir: string, filters: Filters, now = Date.now()): Promise<Dump[]> {
-  const chosen = (await listDumps(dir)).filter(dump => fits(dump, filters, now))
+/** `dumps`: those of the directory, by somebody who has just listed them. Throws the errors of the file system. */
+export async function selectDumps(
+  dir: string,
+  filters: Filters,
+  now = Date.now(),
+  dumps?: readonly Dump[],
+): Promise<Dump[]> {
+  const chosen = (dumps ?? (await listDumps(dir))).filter(dump => fits(dump, filters, now))
   if (filters.analysis === undefined) return chosen
   const own: Dump[] = []
   for (const dump of chosen) {
@@ -113,13 +122,19 @@ export const NO_FAILED_MESSAGE = 'NO_FAILED_MESSAGE'
 export function namedDumps(dumps: readonly Dump[], names: readonly string[]): Dump[] {
   const problems: string[] = []
   const found = names.flatMap(name => {
-    const fitting = dumps.filter(dump => dump.name === name)
-    const candidates = fitting.length > 0 ? fitting : dumps.filter(dump => dump.name.startsWith(name))
-    if (candidates.length !== 1) problems.push(`${name}: ${candidates.length || 'no'} dumps have a name like that`)
+    const candidates = dumpsLike(dumps, name)
+    if (candidates.length !== 1)
+      problems.push(`${name}: ${candidates.length || 'no'} dumps have names that begin like this`)
     return candidates
   })
   if (problems.length > 0) throw new ConfigError('DumpDir', problems)
   return [...new Set(found)]
+}
+
+/** The one of that name; without one, those whose names begin so. */
+export function dumpsLike(dumps: readonly Dump[], name: string): Dump[] {
+  const fitting = dumps.filter(dump => dump.name === name)
+  return fitting.length > 0 ? fitting : dumps.filter(dump => dump.name.startsWith(name))
 }
 
 /** Whose analysis it is; undefined when that cannot be told. */

@@ -52,11 +52,11 @@ export function inWords(details: Details): string[] {
     taskId,
   } = details
   return [
-    `${name}, ${bytes} bytes${details.inHands ? ', in somebody’s hands' : ''}`,
+    `${name}, ${bytes} bytes${details.inHands ? ', in use by another process' : ''}`,
     ...(service === undefined
-      ? ['no failed message']
+      ? ['not a failed message']
       : [
-          `failed   ${details.failedAt} in ${service}, from queue ${queue}${attempts === undefined ? '' : `, after ${counted(attempts, 'try', 'tries')}`}`,
+          `failed   ${details.failedAt} in ${service}, from queue ${queue}${attempts === undefined ? '' : `, after ${counted(attempts, 'attempt')}`}`,
           `code     ${code}`,
           `error    ${error}`,
         ]),
@@ -68,8 +68,10 @@ export function inWords(details: Details): string[] {
         ]),
     ...(sending === undefined
       ? []
-      : [`sent?    a resubmission by ${sending.by} ${sending.at} has not ended: it may be in ${sending.queue}`]),
-    ...history.map(entry => `try      ${entry.at} ${entry.service}: ${entry.error}`),
+      : [
+          `sent?    a resubmission by ${sending.by} ${sending.at} has not finished: the message may be in ${sending.queue}`,
+        ]),
+    ...history.map(entry => `attempt  ${entry.at} ${entry.service}: ${entry.error}`),
     ...(resubmissions === undefined
       ? []
       : [
@@ -81,8 +83,8 @@ export function inWords(details: Details): string[] {
 
 /** A line for a list. */
 export function inOneLine({ name, file, at, bytes, failed, sending }: Dump): string {
-  const state = sending ? ' sent?' : file === name ? '' : ' in hands'
-  const what = failed ? `${failed.service} ${failed.code} → ${failed.queue}` : 'no failed message'
+  const state = sending ? ' sent?' : file === name ? '' : ' in use'
+  const what = failed ? `${failed.service} ${failed.code} → ${failed.queue}` : 'not a failed message'
   return `${name}  ${timeOf(at)}  ${bytes}${state}  ${what}`
 }
 

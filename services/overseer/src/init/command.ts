@@ -10,13 +10,14 @@ import { type Answers, answerProblems, QUESTIONS, type Question } from './questi
 export const initCommand: SetUpCommand = {
   usage: 'init',
   summary:
-    'Writes configurations for all services, and says what RabbitMQ needs. Asks on a terminal for what no option says.',
+    'Writes configurations for all services, and prints what to set up in RabbitMQ. On a terminal it asks for missing options.',
   options: {
-    dir: { type: 'string', requiresArg: true, default: '.', describe: 'Where to write; nothing is overwritten' },
+    dir: { type: 'string', requiresArg: true, default: '.', describe: 'Directory to write to; nothing is overwritten' },
     ...Object.fromEntries(QUESTIONS.map(({ name, text }) => [name, { type: 'string', describe: text }])),
   },
   async run(args) {
-    if (args.config !== undefined) throw new ConfigError('arguments', ['init reads no configuration, but writes them'])
+    if (args.config !== undefined)
+      throw new ConfigError('arguments', ['init does not read a configuration; it writes them'])
     const dir = resolve(String(args.dir))
     const answers = await answersFor(dir, args)
     const { amqp, madePassword } = withAccount(answers('broker'))
@@ -44,7 +45,7 @@ async function write(files: readonly File[], besideDumps: string): Promise<void>
   if (there.length > 0)
     throw new ConfigError(
       'init',
-      there.map(({ path }) => `${path} is there already`),
+      there.map(({ path }) => `${path} already exists`),
     )
   for (const dir of [...files.map(({ path }) => dirname(path)), besideDumps]) {
     await mkdir(dir, { recursive: true, mode: 0o700 })
@@ -72,7 +73,7 @@ async function askFor(dir: string, answers: Map<string, string>): Promise<void> 
   const terminal = createInterface({ input: process.stdin, output: process.stdout })
   const ended = new AbortController()
   terminal.once('close', () =>
-    ended.abort(new ConfigError('init', ['nothing was written: not every question has an answer'])),
+    ended.abort(new ConfigError('init', ['nothing was written: not every question was answered'])),
   )
   try {
     for (const question of QUESTIONS as readonly Question[]) {

@@ -34,7 +34,7 @@ export const QUESTIONS = [
   },
   {
     name: 'cluster-dir',
-    text: 'Directory of a distributed_cuckoo that makes one of many sandboxes; empty = none',
+    text: 'Directory for a distributed_cuckoo, which combines many sandboxes into one; empty = none',
     mayBeEmpty: true,
     problems: answer => directoryProblems({ 'cluster-dir': existingPart(resolve(answer)) }),
   },
@@ -52,14 +52,14 @@ export const QUESTIONS = [
   },
   {
     name: 'dump-dir',
-    text: 'Directory for messages that were given up',
+    text: 'Directory for messages that are not retried any more',
     fallback: dir => join(dir, 'dump'),
     // Its parent is made with the files.
     problems: answer => directoryProblems({ 'dump-dir': existingPart(dirname(resolve(answer))) }),
   },
   {
     name: 'tmp-dir',
-    text: 'Directory for samples and archives on their way; empty = that of the system',
+    text: 'Directory for temporary files (samples, archives); empty = that of the system',
     mayBeEmpty: true,
     problems: answer => directoryProblems({ 'tmp-dir': answer }),
   },

@@ -8,11 +8,11 @@ import { type RunFile, runName } from './files.js'
 /** Entries of a run that is sorted at once. */
 export const RUN_ENTRIES = 262_144
 /** A digest of 21 bits and a place of 32 are an exact number, and sort as one. */
-const PLACES = 2 ** 32
-const DIGESTS = 2 ** 21
+export const PLACES = 2 ** 32
+export const DIGESTS = 2 ** 21
 /** Entries that are read at a time. */
 const WINDOW = 4096
-const ENTRY_BYTES = 8
+export const ENTRY_BYTES = 8
 
 /** What a line can be found by. */
 export type Key = { readonly analysis: string } | { readonly md5: string } | { readonly task: number }
@@ -103,8 +103,8 @@ export async function searchRun(
 
 type Handle = Awaited<ReturnType<typeof open>>
 
-/** Digests are spread evenly, so the first guess is mostly right; the rest is halved until it is. */
-async function firstNotBelow(file: Handle, entries: number, value: number, guess: number): Promise<number> {
+/** The place of the first entry that is not below a value. Digests are spread evenly, so the first guess is mostly right; the rest is halved until it is. */
+export async function firstNotBelow(file: Handle, entries: number, value: number, guess: number): Promise<number> {
   let low = 0
   let high = entries
   let at = guess - WINDOW / 2
@@ -121,7 +121,7 @@ async function firstNotBelow(file: Handle, entries: number, value: number, guess
   return low
 }
 
-async function readEntries(file: Handle, from: number, count: number): Promise<Float64Array> {
+export async function readEntries(file: Handle, from: number, count: number): Promise<Float64Array> {
   const entries = new Float64Array(count)
   const { bytesRead } = await file.read(entries, 0, count * ENTRY_BYTES, from * ENTRY_BYTES)
   return entries.subarray(0, Math.floor(bytesRead / ENTRY_BYTES))
@@ -131,7 +131,11 @@ async function readEntries(file: Handle, from: number, count: number): Promise<F
 export async function metaOf(dir: string, { name, entries }: RunFile): Promise<unknown> {
   await using file = await open(join(dir, name))
   const { size } = await file.stat()
-  const bytes = Buffer.alloc(size - entries * ENTRY_BYTES)
-  await file.read(bytes, 0, bytes.length, entries * ENTRY_BYTES)
-  return JSON.parse(bytes.toString())
+  try {
+    const bytes = Buffer.alloc(size - entries * ENTRY_BYTES)
+    await file.read(bytes, 0, bytes.length, entries * ENTRY_BYTES)
+    return JSON.parse(bytes.toString())
+  } catch (cause: unknown) {
+    throw new Error(`${name} is damaged`, { cause })
+  }
 }

@@ -8,21 +8,26 @@ import {
   type PipelineEvent,
 } from '@cuckoo-distributed/core'
 import { delay } from '@cuckoo-distributed/wait'
-import { type Answer, type Call, decodeCall } from './questions.js'
+import { type Answer, type Call, type DumpsCall, decodeCall, type Sender } from './questions.js'
 import type { Store } from './store.js'
 
 const HERE_EVERY_MS = 60_000
 const MOST_PLACES = 100
 
+type Question = Extract<Call, { kind: 'question' }>
+
 export interface JournalOptions {
   readonly broker: BrokerAccess
   readonly failedQueue: string
   readonly store: Store
+  /** Answers what is asked about dumps. */
+  readonly dumps: (call: DumpsCall) => Promise<object>
   readonly log: Logger
 }
 
 export class Journal implements AsyncDisposable {
   readonly #store: Store
+  readonly #dumps: JournalOptions['dumps']
   readonly #log: Logger
   readonly #reader: EventReader
   readonly #end = new AbortController()
@@ -31,8 +36,9 @@ export class Journal implements AsyncDisposable {
   readonly #place: string
   #isFailing = false
 
-  constructor({ broker, failedQueue, store, log }: JournalOptions) {
+  constructor({ broker, failedQueue, store, dumps, log }: JournalOptions) {
     this.#store = store
+    this.#dumps = dumps
     this.#log = log.child({ connection: 'journal' })
     this.#place = placeOf(store.dir)
     this.#reader = new EventReader({
@@ -41,6 +47,7 @@ export class Journal implements AsyncDisposable {
       log: this.#log,
       store: events => this.#keep(events),
       hear: (body, reply) => this.#hear(body, reply),
+      onLost: () => store.forget(),
       onListening: () => this.#call({ kind: 'here', place: this.#place, isNew: true }),
     })
   }
@@ -72,31 +79,39 @@ export class Journal implements AsyncDisposable {
 
   #hear(body: Buffer, reply: ((answer: Buffer) => void) | undefined): void {
     const call = decodeCall(body)
-    if (call?.kind === 'question' && reply) void this.#answer(call, reply)
-    if (call === undefined || call.kind === 'question' || call.place === this.#place) return
+    if (call === undefined) return
+    if (!('place' in call)) {
+      if (reply) void this.#answer(call, reply)
+      return
+    }
+    if (call.place === this.#place) return
     this.#others.delete(call.place)
     if (call.kind === 'gone') return
     if (this.#others.size < MOST_PLACES) this.#others.add(call.place)
     if (call.isNew) this.#call({ kind: 'here', place: this.#place, isNew: false })
   }
 
-  async #answer({ keys }: Extract<Call, { kind: 'question' }>, reply: (answer: Buffer) => void): Promise<void> {
+  async #answer(call: Question | DumpsCall, reply: (answer: Buffer) => void): Promise<void> {
     try {
-      const { events, isCut, meta, begin } = await this.#store.find(keys)
-      const { count, oldest } = this.#store.open
-      const answer: Answer = {
-        place: this.#place,
-        host: hostname(),
-        others: [...this.#others],
-        events: [...events],
-        isCut,
-        meta,
-        ...(begin !== undefined && { begin }),
-        open: { count, ...(oldest && { oldest }) },
-      }
-      reply(Buffer.from(JSON.stringify(answer)))
+      const found = call.kind === 'question' ? await this.#find(call) : await this.#dumps(call)
+      const sender: Sender = { place: this.#place, host: hostname(), others: [...this.#others] }
+      reply(Buffer.from(JSON.stringify({ ...sender, ...found })))
     } catch (error: unknown) {
-      this.#log.warn({ cause: describeError(error) }, 'a question about the journal could not be answered')
+      this.#log.warn({ cause: describeError(error) }, 'a question could not be answered')
+    }
+  }
+
+  async #find({ keys }: Question): Promise<Omit<Answer, keyof Sender>> {
+    const { events, isCut, meta, begin } = await this.#store.find(keys)
+    const { count, oldest, places } = this.#store.open
+    const open = { count, ...(oldest && { oldest }), places }
+    return {
+      events: [...events],
+      isCut,
+      meta,
+      ...(begin !== undefined && { begin }),
+      open,
+      rooms: this.#store.rooms.told,
     }
   }
 

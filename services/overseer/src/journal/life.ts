@@ -1,5 +1,5 @@
 // What became of a sample, out of its events: in which order, and where it is now. What they do not say is not guessed.
-import type { PipelineEvent } from '@cuckoo-distributed/core'
+import { type PipelineEvent, WAITS } from '@cuckoo-distributed/core'
 
 /** Where a sample is. */
 export type State =
@@ -90,22 +90,22 @@ function whereabouts(last: PipelineEvent, ordered: readonly PipelineEvent[], now
   const { to, queue, code, due = 0, file, reason } = last
   switch (last.event) {
     case 'waiting':
-      if (last.service === 'check_results' && last.for === IN_SANDBOX) return inSandbox(last, by)
-      return { state: 'waiting', text: `waits for ${last.for}; in the hands of ${by}`, queue }
+      if (last.service === 'check_results' && last.for === WAITS.analysis) return inSandbox(last, by)
+      return { state: 'waiting', text: `waiting for ${last.for}; held by ${by}`, queue }
     case 'received':
     case 'resumed':
       return inHand(last, by)
     case 'complete':
-      return { state: 'complete', text: `complete in CRITs, as ${by} has told${reason ? `: ${reason}` : ''}` }
+      return { state: 'complete', text: `complete in CRITs, reported by ${by}${reason ? `: ${reason}` : ''}` }
     case 'done':
-      return { state: 'done', text: `done, as ${by} has told${reason ? `: ${reason}` : ''}` }
+      return { state: 'done', text: `done, reported by ${by}${reason ? `: ${reason}` : ''}` }
     case 'later': {
       const wait = ordered.findLast(event => event.event === 'waiting')
-      const why = wait?.for === undefined ? '' : `; it had waited for ${wait.for}`
-      return { state: 'queued', text: `at the end of its queue "${to}" again${why}`, queue: to }
+      const why = wait?.for === undefined ? '' : `, after waiting for ${wait.for}`
+      return { state: 'queued', text: `returned to the end of its queue "${to}"${why}`, queue: to }
     }
     case 'given back':
-      return { state: 'queued', text: `back in its queue "${queue}": ${reason ?? 'given back'}`, queue }
+      return { state: 'queued', text: `back in its queue "${queue}": ${reason ?? 'returned'}`, queue }
     case 'failed':
       return { state: 'queued', text: `failed with ${code}; in the queue "${to}" for the overseer`, queue: to }
     case 'retry due':
@@ -113,7 +113,7 @@ function whereabouts(last: PipelineEvent, ordered: readonly PipelineEvent[], now
     case 'waits for its cause':
       return {
         state: 'shared cause',
-        text: `waits for the end of ${code}, which others share; ${dueText(due, now)}`,
+        text: `waiting until the shared cause ${code} is fixed; ${dueText(due, now)}`,
         queue: to,
       }
     case 'dumped':
@@ -122,9 +122,6 @@ function whereabouts(last: PipelineEvent, ordered: readonly PipelineEvent[], now
       return { state: 'queued', text: `in the queue "${to ?? queue}"`, queue: to ?? queue }
   }
 }
-
-/** As check_results tells it. */
-const IN_SANDBOX = 'the analysis in Cuckoo'
 
 function inSandbox({ task, sandbox }: PipelineEvent, by: string): Omit<Whereabouts, 'since'> {
   return { state: 'in sandbox', text: `task ${task} of ${sandbox}; watched by ${by}` }
@@ -135,17 +132,17 @@ function inHand(last: PipelineEvent, by: string): Omit<Whereabouts, 'since'> {
     case 'check_results':
       return inSandbox(last, by)
     case 'parse_and_submit':
-      return { state: 'being read', text: `its results are read and sent to CRITs by ${by}` }
+      return { state: 'being read', text: `${by} is reading its results and sending them to CRITs` }
     case 'overseer':
-      return { state: 'with the overseer', text: `in the hands of ${by}` }
+      return { state: 'with the overseer', text: `held by ${by}` }
     default:
-      return { state: 'in work', text: `in the hands of ${by}` }
+      return { state: 'in work', text: `held by ${by}` }
   }
 }
 
 function dueText(due: number, now: number): string {
   const time = new Date(due).toISOString()
-  return due > now ? `its next try is due at ${time}` : `its next try is due since ${time} and was not begun`
+  return due > now ? `its next attempt is due at ${time}` : `its next attempt was due at ${time} and has not started`
 }
 
 /** Not that of the first event: CRITs put it there. */

@@ -108,3 +108,27 @@ export function gapsBetween({ ranges }: Meta, from: number, to: number, begin: n
   }
   return gaps
 }
+
+/** Of each instance the last event that was heard, to know whether the next one follows it. */
+export class Sequences {
+  readonly #last = new Map<string, number>()
+
+  constructor({ ranges }: Meta = NO_META) {
+    for (const { instance, last } of ranges) this.#hear(instance, last)
+  }
+
+  /** Whether nothing of the same instance is missing before it. */
+  follows({ instance, seq }: Pick<PipelineEvent, 'instance' | 'seq'>): boolean {
+    const last = this.#last.get(instance) ?? 0
+    this.#hear(instance, seq)
+    return seq <= last + 1
+  }
+
+  #hear(instance: string, seq: number): void {
+    const last = this.#last.get(instance) ?? 0
+    this.#last.delete(instance) // the one that is silent for longest is the first
+    this.#last.set(instance, Math.max(last, seq))
+    const [silent] = this.#last.keys()
+    if (silent !== undefined && this.#last.size > MAX_RANGES) this.#last.delete(silent)
+  }
+}

@@ -58,7 +58,7 @@ export class JournalReader {
     const parts: (Part | undefined)[] = []
     for (let at = 0; at < files.length; at += FILES_AT_A_TIME) {
       const some = files.slice(at, at + FILES_AT_A_TIME)
-      parts.push(...(await Promise.all(some.map(file => this.#search(file, keys, snapshot).catch(passOverRemoved)))))
+      parts.push(...(await Promise.all(some.map(file => this.#searchTwice(file, keys, snapshot)))))
     }
     const found = parts.filter(part => part !== undefined)
     const events = distinct(found.flatMap(part => part.events)).sort((a, b) => a.at - b.at)
@@ -67,6 +67,14 @@ export class JournalReader {
     const begins = meta.ranges.map(({ firstAt }) => firstAt)
     const begin = begins.length > 0 ? begins.reduce((a, b) => Math.min(a, b)) : undefined
     return { events: shown, isCut: shown.length < events.length, meta, begin }
+  }
+
+  async #searchTwice(file: JournalFile, keys: readonly Key[], tail: Snapshot | undefined): Promise<Part | undefined> {
+    const first = await this.#search(file, keys, tail).catch(passOverRemoved)
+    if (first) return first
+    // Its runs may have become one meanwhile.
+    const again = (await journalFiles(this.#dir)).find(({ base }) => base === file.base)
+    return again && this.#search(again, keys, tail).catch(passOverRemoved)
   }
 
   async #search(file: JournalFile, keys: readonly Key[], tail: Snapshot | undefined): Promise<Part> {
@@ -138,6 +146,22 @@ export async function* eventsFrom(dir: string, file: JournalFile, from = file.co
     next += Buffer.byteLength(line) + 1
     const event = decodeEvent(line)
     if (event) yield { event, place: next - Buffer.byteLength(line) - 1, next }
+  }
+}
+
+/** Of several files together, by their times. Names do not tell which file is older: a day has one for each process. */
+export async function* eventsInOrder(streams: readonly ReturnType<typeof eventsFrom>[]) {
+  const heads = await Promise.all(streams.map(async stream => ({ stream, next: await stream.next() })))
+  const atOf = ({ next }: (typeof heads)[number]) => (next.done ? Number.POSITIVE_INFINITY : next.value.event.at)
+  try {
+    while (heads.length > 0) {
+      const oldest = heads.reduce((a, b) => (atOf(b) < atOf(a) ? b : a))
+      if (oldest.next.done) return
+      yield oldest.next.value.event
+      oldest.next = await oldest.stream.next()
+    }
+  } finally {
+    for (const { stream } of heads) await stream.return(undefined)
   }
 }
 

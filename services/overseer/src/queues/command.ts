@@ -9,14 +9,15 @@ import { askForPipeline, type Pipeline } from './pipeline.js'
 
 export const queuesCommand: ServiceCommands<OverseerConfig>[number] = {
   usage: 'queues [names..]',
-  summary: 'Depth, consumers and rate of the queues of the pipeline, as far as events and dumps tell, and of NAMES.',
+  summary:
+    "Shows depth, consumers and rate of the pipeline's queues, as far as events and dumps name them, and of NAMES.",
   options: {
     json: { type: 'boolean', describe: 'As one JSON document' },
     seconds: {
       type: 'number',
       default: 2,
       requiresArg: true,
-      describe: 'Between the two looks that make a rate; 0: one look',
+      describe: 'Seconds between the two measurements for a rate; 0: one measurement',
     },
   },
   async run(config, { stop }, args) {
@@ -30,7 +31,7 @@ export const queuesCommand: ServiceCommands<OverseerConfig>[number] = {
     })
     const problems = [...pipeline.problems, ...(management?.problem ? [`ManagementURL: ${management.problem}`] : [])]
     const queues = states.map(state => ({ ...state, service: pipeline.consumers[state.name] }))
-    if (args.json === true) sayJson({ queues, open: pipeline.open, problems })
+    if (args.json === true) sayJson({ queues, open: pipeline.open, rooms: pipeline.rooms, problems })
     else for (const line of [...table(queues), ...openSamples(pipeline), ...problems]) say(line)
     return states.some(({ state }) => state === 'unknown') ? 1 : 0
   },

@@ -2,16 +2,19 @@
 import { askReaders, describeError } from '@cuckoo-distributed/core'
 import type { OverseerConfig } from '../config.js'
 import { askOverseers } from '../journal/ask.js'
-import type { Answer } from '../journal/questions.js'
+import { type Answer, decodeAnswer } from '../journal/questions.js'
 import { mergeMeta } from '../journal/ranges.js'
+import { roomsAt, type ToldRoom } from '../journal/rooms.js'
 
 const ANSWER_MS = 1000
 
 export interface Pipeline {
   /** Which service consumes a queue. */
   readonly consumers: Readonly<Record<string, string>>
-  /** Samples under way, as each overseer counts them; undefined when none has answered. */
+  /** Samples under way, as each overseer counts them, and where they are; undefined when none has answered. */
   readonly open: Answer['open'] | undefined
+  /** Of each sandbox that somebody tells of. */
+  readonly rooms: readonly ToldRoom[]
   /** What is not known, and why. */
   readonly problems: readonly string[]
 }
@@ -25,15 +28,25 @@ export async function askForPipeline(
   try {
     const { answers, silent } = await askOverseers(
       (text, hear) => askReaders(connection, { ...question, question: text, hear }),
-      [],
+      { kind: 'question', keys: [] },
+      decodeAnswer,
     )
     const problems = silent.map(place => `the overseer with the journal ${place} is silent`)
     if (answers.length === 0)
       problems.push('no overseer answers: only queues of its own, and those in dumps, are known')
     const { queues: consumers } = mergeMeta(answers.map(({ meta }) => meta))
-    return { consumers, open: mostOpen(answers), problems }
+    const rooms = roomsAt(
+      Date.now(),
+      answers.flatMap(answer => answer.rooms ?? []),
+    )
+    return { consumers, open: mostOpen(answers), rooms, problems }
   } catch (error: unknown) {
-    return { consumers: {}, open: undefined, problems: [`overseers cannot be asked: ${describeError(error)}`] }
+    return {
+      consumers: {},
+      open: undefined,
+      rooms: [],
+      problems: [`overseers cannot be asked: ${describeError(error)}`],
+    }
   }
 }
 
@@ -44,5 +57,6 @@ function mostOpen(answers: readonly Answer[]): Answer['open'] | undefined {
     .flatMap(({ open }) => (open.oldest ? [open.oldest] : []))
     .sort((a, b) => a.since - b.since)
     .at(0)
-  return { count: answers.reduce((sum, { open }) => sum + open.count, 0), ...(oldest && { oldest }) }
+  const places = answers.flatMap(({ open }) => open.places ?? [])
+  return { count: answers.reduce((sum, { open }) => sum + open.count, 0), ...(oldest && { oldest }), places }
 }
