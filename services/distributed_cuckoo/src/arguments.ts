@@ -1,7 +1,8 @@
 /** The command line of the original, and what we add to it. */
 import { readFileSync } from 'node:fs'
-import { type Arguments, ConfigError, describeError } from '@cuckoo-distributed/core'
+import { type Arguments, ConfigError, describeError, validator } from '@cuckoo-distributed/core'
 import type { Options, PositionalOptions } from 'yargs'
+import { DistributedSchema } from './config.js'
 
 type Read = (value: string) => unknown
 
@@ -9,7 +10,12 @@ interface Option {
   readonly key: string
   readonly describe: string
   readonly read?: Read
+  /** What the value must be, in words. */
+  readonly fits?: string
 }
+
+/** What a server must have, for commands that start none. */
+const ANYWHERE = { SamplesDirectory: '.', ReportsDirectory: '.', ReportFormats: ['json'] }
 
 const REQUIRED = ['samples-directory', 'report-formats', 'reports-directory']
 
@@ -27,27 +33,47 @@ const VALUES: Readonly<Record<string, Option>> = {
     key: 'ReportFormats',
     describe: 'Reporting formats to fetch, e.g. json,html; required',
     read: splitList,
+    fits: 'names separated by commas, each of at most 64 letters, digits, dots, hyphens and underscores',
   },
   'reports-directory': { key: 'ReportsDirectory', describe: 'Reports directory; required' },
   'api-token': {
     key: 'ApiToken',
-    describe: 'Bearer token that clients must send; everybody on this machine can read it here',
+    describe: 'Bearer token that clients must send; visible here to every user of this machine',
   },
-  'token-file': { key: 'ApiToken', describe: 'File with that token', read: readToken },
+  'token-file': { key: 'ApiToken', describe: 'File with the bearer token', read: readToken },
   'allowed-hosts': {
     key: 'AllowedHosts',
-    describe: 'Names, separated by commas, that it is reached by when no token is demanded',
+    describe: 'Host names by which clients may reach it without a token, separated by commas',
     read: splitList,
+    fits: 'names and addresses without port, separated by commas',
   },
-  interval: { key: 'Interval', describe: 'Seconds between two looks at a node; default 30', read: readNumber },
-  threshold: { key: 'Threshold', describe: 'Pending tasks that a node may have; default 500', read: readNumber },
+  interval: {
+    key: 'Interval',
+    describe: 'Seconds between two checks of a node; default 30',
+    read: readNumber,
+    fits: 'a number of seconds, 0.05 or more',
+  },
+  threshold: {
+    key: 'Threshold',
+    describe: 'Pending tasks that a node may have; default 500',
+    read: readNumber,
+    fits: 'a whole number, 1 or more',
+  },
   'node-timeout': {
     key: 'NodeTimeout',
-    describe: 'Seconds until tasks of a lost node are sent again',
+    describe: 'Seconds after which tasks of an unreachable node are sent to another',
     read: readNumber,
+    fits: 'a number of seconds, 0.1 or more',
   },
-  'max-upload': { key: 'MaxUpload', describe: 'Largest sample, in bytes; default 1 GiB', read: readNumber },
+  'max-upload': {
+    key: 'MaxUpload',
+    describe: 'Largest sample, in bytes; default 1 GiB',
+    read: readNumber,
+    fits: 'a whole number of bytes, 1 or more',
+  },
 }
+
+const PORT: Option = { key: 'Port', describe: '', read: readNumber, fits: 'a whole number from 0 to 65535' }
 
 export const options: Readonly<Record<string, Options>> = {
   debug: { alias: 'd', type: 'boolean', describe: 'Enable debug logging' },
@@ -67,21 +93,38 @@ export const options: Readonly<Record<string, Options>> = {
 
 /** The configuration: what the arguments say goes before what the file says. Throws ConfigError. */
 export function mergeArguments(file: object, args: Arguments): object {
-  const config: Record<string, unknown> = { ...file }
-  for (const [name, { key, read = keep }] of Object.entries(VALUES)) {
+  const isCommand = Array.isArray(args._) && args._.length > 0
+  // A command that names its server needs no configuration of one.
+  const config: Record<string, unknown> = isCommand && args.url !== undefined ? { ...ANYWHERE, ...file } : { ...file }
+  for (const [name, option] of Object.entries(VALUES)) {
     const value = last(args[name])
-    if (value !== undefined) config[key] = read(value)
+    if (value !== undefined) config[option.key] = readOption(`--${name}`, option, value)
   }
   const [host, port] = [last(args.host), last(args.port)]
   if (host !== undefined) config.Host = host
-  if (port !== undefined) config.Port = readNumber(port)
+  if (port !== undefined) config.Port = readOption('port', PORT, port)
   if (args.debug === true) config.LogLevel = 'debug'
   if (args['keep-samples'] === true) config.KeepSamples = true
   const tokens = readTokens(args['node-token'])
   if (tokens.length > 0) config.NodeTokens = { ...members(config.NodeTokens), ...Object.fromEntries(tokens) }
   const missing = REQUIRED.filter(name => config[VALUES[name]?.key ?? ''] === undefined)
+  if (missing.length > 0 && isCommand) {
+    throw new ConfigError('arguments', ['name the server: --url URL, or its configuration with --config FILE'])
+  }
   if (missing.length > 0) throw new ConfigError('arguments', [...missing.map(name => `--${name} is missing`), USAGE])
   return config
+}
+
+/** What does not fit is named as it was given, since whoever gave it may never have seen a key. */
+function readOption(
+  name: string,
+  { key, read = keep, fits = 'a text that is not empty' }: Option,
+  text: string,
+): unknown {
+  const value = read(text)
+  const [, schema] = Object.entries(DistributedSchema.properties).find(([property]) => property === key) ?? []
+  if (schema === undefined || validator(schema)(value)) return value
+  throw new ConfigError('arguments', [`${name} must be ${fits}`])
 }
 
 const USAGE = `usage: distributed_cuckoo [-h] [-d] [--db DB] [--uptime-logfile FILE] --samples-directory DIR --report-formats LIST --reports-directory DIR [host] [port]; or --config FILE`
@@ -136,7 +179,7 @@ function splitList(value: string): string[] {
   return [...new Set(items.filter(item => item !== ''))]
 }
 
-/** What is no number is left as it is, for the check of the configuration to name it. */
+/** What is no number is left as it is, and does not fit. */
 function readNumber(value: string): number | string {
   return value.trim() === '' || Number.isNaN(Number(value)) ? value : Number(value)
 }

@@ -2,8 +2,9 @@
 import { resolve } from 'node:path'
 import { directoryProblems, existingPart, MetricsKeys } from '@cuckoo-distributed/core'
 import { urlProblems } from '@cuckoo-distributed/http'
-import { requestsPerMinuteKey } from '@cuckoo-distributed/sandbox-client'
+import { CapeDeleteKey, requestsPerMinuteKey } from '@cuckoo-distributed/sandbox-client'
 import Type, { type Static } from 'typebox'
+import { networkProblems } from './networks.js'
 
 const GIB = 2 ** 30
 const DIRECTORY = 'made with its parents when missing'
@@ -31,7 +32,7 @@ export const DistributedSchema = Type.Object(
       minItems: 1,
       uniqueItems: true,
       description:
-        'Formats to fetch and to serve under /report; json and dropped are always fetched; pcap, screenshots and, of a CAPE, payloads and procdump are formats, too',
+        'Formats to fetch and to serve under /report; json and dropped are always fetched; pcap, screenshots, memory and, of a CAPE, payloads, procdump and fullmemory are formats, too',
     }),
     UptimeLogfile: Type.String({ default: '', description: 'File to append the status of all nodes to; empty = none' }),
     ApiToken: Type.String({ default: '', description: 'Bearer token that clients must send; empty = none' }),
@@ -47,8 +48,15 @@ export const DistributedSchema = Type.Object(
       description:
         'Token of each node that wants one, by its URL; it is sent nowhere else, to a Cuckoo as `Bearer`, to a CAPE as `Token`',
     }),
+    NodeNetworks: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      uniqueItems: true,
+      description:
+        'Networks that nodes may be in, e.g. 10.1.0.0/16, looked at when a node is registered and at each connection; empty = any',
+    }),
     RequestsPerMinute: requestsPerMinuteKey(4, 'NodeTokens'),
-    Interval: Type.Number({ default: 30, minimum: 0.05, description: 'Seconds between two looks at a node' }),
+    CapeDelete: CapeDeleteKey,
+    Interval: Type.Number({ default: 30, minimum: 0.05, description: 'Seconds between two checks of a node' }),
     Threshold: Type.Integer({ default: 500, minimum: 1, description: 'Pending tasks that a node may have' }),
     NodeConcurrency: Type.Integer({ default: 1, minimum: 1, description: 'Requests open at a time to one node' }),
     NodeTimeout: Type.Number({
@@ -65,6 +73,21 @@ export const DistributedSchema = Type.Object(
       description: 'Free bytes under which no task is accepted and no report fetched',
     }),
     KeepSamples: Type.Boolean({ default: false, description: 'Keep samples of finished tasks until they are deleted' }),
+    KeepReports: Type.Number({
+      default: 0,
+      minimum: 0,
+      description: 'Days after which finished tasks are removed with their reports; 0 = never',
+    }),
+    KeepReportsBytes: Type.Integer({
+      default: 0,
+      minimum: 0,
+      description: 'Bytes of reports above which the oldest finished tasks are removed; 0 = no bound',
+    }),
+    KeepFailed: Type.Number({
+      default: 0,
+      minimum: 0,
+      description: 'Days after which failed tasks are removed; 0 = never',
+    }),
     VerifySSL: Type.Boolean({ default: true, description: 'Check the certificates of nodes' }),
     DrainTime: Type.Number({
       default: 5,
@@ -93,6 +116,7 @@ export function configProblems(config: DistributedConfig): string[] {
       SamplesDirectory: existingPart(resolve(SamplesDirectory)),
       ReportsDirectory: existingPart(resolve(ReportsDirectory)),
     }),
+    ...networkProblems('NodeNetworks', config.NodeNetworks),
     ...databaseProblems(config.Database),
   ]
 }

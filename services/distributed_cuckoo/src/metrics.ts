@@ -1,5 +1,5 @@
 /** What the server tells Prometheus of its cluster, and whether it is ready. */
-import { type Figure, type Logger, Metrics, serveMetrics } from '@cuckoo-distributed/core'
+import { type Figure, type Logger, Metrics, SERVICE_VERSION, serveMetrics } from '@cuckoo-distributed/core'
 import { orAbort, timeLimit } from '@cuckoo-distributed/wait'
 import type { DistributedConfig } from './config.js'
 import { statusOf } from './distributed-api/nodes.js'
@@ -18,7 +18,7 @@ interface Watched {
 /** Serves them until it is disposed of; undefined when `MetricsListen` is empty. Rejects with ConfigError when it cannot listen. */
 export async function openMetrics(config: DistributedConfig, watched: Watched): Promise<AsyncDisposable | undefined> {
   if (config.MetricsListen === '') return undefined
-  const metrics = new Metrics(process.env.SERVICE_VERSION ?? 'development')
+  const metrics = new Metrics(SERVICE_VERSION)
   metrics.add(clusterFigures(watched.store))
   const { MetricsListen, AllowedHosts: MetricsHosts } = config
   const server = await serveMetrics({
@@ -39,7 +39,7 @@ function clusterFigures(store: Store): Figure[] {
   return [
     {
       name: 'nodes',
-      help: 'Registered nodes, by state; `quarantined` ones answer, but fail at what is asked of them',
+      help: 'Registered nodes, by state; `quarantined` nodes answer, but their tasks fail',
       kind: 'gauge',
       label: 'state',
       read: async () => [...NO_NODES, ...(await store.nodes.list()).map(node => [statusOf(node), 1] as const)],
@@ -53,13 +53,13 @@ function clusterFigures(store: Store): Figure[] {
     },
     {
       name: 'oldest_pending_task_timestamp_seconds',
-      help: 'When the task was submitted that waits for a node for longest; missing without one',
+      help: 'When the longest-waiting pending task was submitted; missing without one',
       kind: 'gauge',
       read: async () => secondsOf(await store.tasks.oldestPending()),
     },
     {
       name: 'last_scheduler_cycle_timestamp_seconds',
-      help: 'When the scheduler of the cluster was last at work, whichever process it runs in',
+      help: 'When the scheduler of the cluster last ran, in whichever process',
       kind: 'gauge',
       read: async () => secondsOf(await store.lastCycle()),
     },

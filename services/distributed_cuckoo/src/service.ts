@@ -1,5 +1,13 @@
 /** The service: store, files, HTTP server and scheduler in one process. */
-import { type Logger, type ProcessDefinition, type ProcessEnvironment, spaceLook } from '@cuckoo-distributed/core'
+import { hostname } from 'node:os'
+import {
+  type Logger,
+  openTracer,
+  type ProcessDefinition,
+  type ProcessEnvironment,
+  SERVICE_VERSION,
+  spaceLook,
+} from '@cuckoo-distributed/core'
 import { sandboxLooks } from '@cuckoo-distributed/sandbox-client'
 import { linkedController } from '@cuckoo-distributed/wait'
 import type { FastifyInstance } from 'fastify'
@@ -12,7 +20,9 @@ import { Janitor } from './files/janitor.js'
 import { openFiles } from './files/open-files.js'
 import { openMetrics } from './metrics.js'
 import { createServer } from './server/server.js'
-import { openStore, storeLooks } from './store/open.js'
+import { Spans } from './spans.js'
+import { listen, openPatiently } from './start.js'
+import { storeLooks } from './store/open.js'
 
 export const distributedCuckoo: ProcessDefinition<DistributedConfig> = {
   name: 'distributed_cuckoo',
@@ -34,15 +44,23 @@ export const distributedCuckoo: ProcessDefinition<DistributedConfig> = {
 }
 
 async function run(config: DistributedConfig, { log, shutdown }: ProcessEnvironment): Promise<number> {
-  await using store = await openStore({ url: config.Database, keepSamples: config.KeepSamples, log })
+  await using store = await openPatiently({ url: config.Database, keepSamples: config.KeepSamples, log }, shutdown.stop)
+  if (store === undefined) return 0
   const files = await openFiles(config, store, log)
   const janitor = new Janitor({ store, files, log })
-  const scheduler = new Scheduler({ store, files, config, log })
-  const context = { config, store, files, janitor, log, closing: shutdown.stop, wake: () => scheduler.wake() }
+  const instance = `${hostname()}:${process.pid}`
+  await using tracer = await openTracer(
+    { service: 'distributed_cuckoo', version: SERVICE_VERSION, instance },
+    process.env,
+  )
+  const spans = tracer && new Spans(tracer)
+  const scheduler = new Scheduler({ store, files, config, log, spans })
+  const context = { config, store, files, janitor, log, spans, closing: shutdown.stop, wake: () => scheduler.wake() }
   const { app } = createServer(context, apis)
   await using _metrics = await openMetrics(config, { store, files, log, stop: shutdown.stop })
   try {
-    await listen(app, config, log)
+    await listen(app, config)
+    tellAddress(app, config, log)
     const { samples, reports } = files
     const watches = [samples, reports].map(directory => (signal: AbortSignal) => directory.watch(signal))
     await runLoops([signal => scheduler.run(signal), signal => janitor.run(signal), ...watches], shutdown.stop)
@@ -53,11 +71,10 @@ async function run(config: DistributedConfig, { log, shutdown }: ProcessEnvironm
   return 0
 }
 
-async function listen(app: FastifyInstance, config: DistributedConfig, log: Logger): Promise<void> {
-  await app.listen({ host: config.Host, port: config.Port })
+function tellAddress(app: FastifyInstance, config: DistributedConfig, log: Logger): void {
   const bound = app.server.address()
   const { address, port } = typeof bound === 'object' && bound !== null ? bound : { address: config.Host, port: 0 }
-  log.info({ host: address, port, version: process.env.SERVICE_VERSION ?? 'development' }, 'listening')
+  log.info({ host: address, port, version: SERVICE_VERSION }, 'listening')
   if (config.ApiToken === '' && !isLoopback(address)) {
     log.warn('everybody who reaches this address can submit and read everything: set ApiToken, or listen on 127.0.0.1')
   }

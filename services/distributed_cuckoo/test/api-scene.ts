@@ -65,5 +65,14 @@ export async function sendRaw(url: string, request: string | Buffer): Promise<Ra
   const headers = lines
     .map(line => line.split(/: (.*)/s))
     .map(([name = '', value = '']) => [name.toLowerCase(), value] as const)
-  return { status: Number(first.split(' ')[1]), headers: new Map(headers), body }
+  const isChunked = headers.some(([name, value]) => name === 'transfer-encoding' && value === 'chunked')
+  return { status: Number(first.split(' ')[1]), headers: new Map(headers), body: isChunked ? joinChunks(body) : body }
+}
+
+/** The body out of its chunks; an incomplete last one is left as it is. */
+function joinChunks(body: string): string {
+  const [, size = '', rest = ''] = /^([0-9a-f]+)\r\n(.*)$/s.exec(body) ?? []
+  const end = Number.parseInt(size, 16)
+  if (end === 0 || rest.length < end) return end === 0 ? '' : body
+  return rest.slice(0, end) + joinChunks(rest.slice(end + 2))
 }

@@ -107,6 +107,20 @@ test('several tasks of one upload are one task: the first that is reported is it
   assert.deepEqual(cape.violations, [])
 })
 
+test('an upload whose answer is lost is adopted with all its tasks, which are deleted in the end', async t => {
+  const scene = await makeScene(t)
+  const cape = await makeCape(t, { tasksPerUpload: () => 3, idle: true })
+  cape.faults.next({ kind: 'lostAfterStore', match: { method: 'POST' } })
+  await scene.addNode('c1', cape.url)
+  scene.start()
+  const id = await scene.addTask('PK a container')
+  assert.equal((await scene.reaches(id, 'processing')).nodeTaskId, 1)
+  for (const nodeTask of [1, 2, 3]) cape.move(nodeTask, 'reported')
+  await scene.reaches(id, 'finished')
+  await isEmptied(cape)
+  assert.deepEqual([cape.submissions.length, cape.violations], [3, []])
+})
+
 test('a task of which all parts fail has failed; one that is deleted takes all of them along', async t => {
   const scene = await makeScene(t)
   const cape = await makeCape(t, { tasksPerUpload: () => 2, idle: true })

@@ -2,40 +2,11 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
+import { waitFor } from '@cuckoo-distributed/testing'
 import { type RawAnswer, sendRaw, serveScene } from './api-scene.js'
 import { makeNode, makeScene, type Scene } from './dispatch-scene.js'
-
-type Fields = Readonly<Record<string, string>>
-type FilePart = readonly [name: string, filename: string, content: string]
-
-const BOUNDARY = 'd1f0a5c2b3e44d5f9a6b7c8d9e0f1a2b'
-
-/** What python-requests writes for `requests.post(url, data=…, files=…)`: texts first, parts without a type of their own. */
-function pythonPost(path: string, { data = {}, files }: { data?: Fields; files?: readonly FilePart[] }): string {
-  const texts = Object.entries(data).map(([name, value]) => `name="${name}"\r\n\r\n${value}`)
-  const parts = (files ?? []).map(
-    ([name, filename, content]) => `name="${name}"; filename="${filename}"\r\n\r\n${content}`,
-  )
-  const form = [...texts, ...parts].map(part => `--${BOUNDARY}\r\nContent-Disposition: form-data; ${part}\r\n`).join('')
-  const body = files === undefined ? new URLSearchParams(data).toString() : `${form}--${BOUNDARY}--\r\n`
-  const type = files === undefined ? 'application/x-www-form-urlencoded' : `multipart/form-data; boundary=${BOUNDARY}`
-  return pythonRequest(`POST ${path}`, [`Content-Length: ${Buffer.byteLength(body)}`, `Content-Type: ${type}`]) + body
-}
-
-function pythonRequest(line: string, headers: readonly string[] = []): string {
-  const own = [
-    'Host: localhost:8090',
-    'User-Agent: python-requests/2.31.0',
-    'Accept-Encoding: gzip, deflate',
-    'Accept: */*',
-  ]
-  return `${[`${line} HTTP/1.1`, ...own, 'Connection: close', ...headers].join('\r\n')}\r\n\r\n`
-}
-
-function jsonOf(answer: RawAnswer): Readonly<Record<string, unknown>> {
-  assert.equal(answer.status, 200, answer.body)
-  return { ...Object(JSON.parse(answer.body)) }
-}
+import { startFakeNode } from './fake-node.js'
+import { jsonOf, pythonPost, pythonRequest } from './python-client.js'
 
 async function taskMade(scene: Scene, answer: RawAnswer) {
   const { task_id: id } = jsonOf(answer)
@@ -150,3 +121,113 @@ async function submitted(t: TestContext) {
   const { id } = await taskMade(scene, await sendRaw(url, post))
   return { scene, url, id, content }
 }
+
+/** A server whose node has these reports of each task, and the states that the test gives to its tasks. */
+async function analysed(t: TestContext, reports: Readonly<Record<string, string>> = {}) {
+  const scene = await makeScene(t, { ReportFormats: ['json', 'all', 'pcap'] })
+  const node = await startFakeNode()
+  t.after(() => node.close())
+  for (const [format, report] of Object.entries(reports)) node.reports.set(format, report)
+  node.answers.set('/pcap/get/1', [200, 'the capture'])
+  await scene.addNode('lab1', node.url)
+  scene.start()
+  const { url } = await serveScene(t, scene)
+  const raw = (path: string) => sendRaw(url, pythonRequest(`GET ${path}`))
+  const get = async (path: string) => jsonOf(await raw(path))
+  const statusOf = async (id: number) => String(Object((await get(`/tasks/view/${id}`)).task).status)
+  const move = (status: string) => {
+    for (const task of node.tasks.values()) task.status = status
+  }
+  const untilReported = async (id: number) => {
+    const isReported = async () => {
+      move('reported')
+      return (await statusOf(id)) === 'reported'
+    }
+    await waitFor(isReported, { describe: 'the report' })
+  }
+  return { scene, node, url, raw, get, statusOf, move, untilReported }
+}
+
+test('FAME: enforced and routed, a report that is read as it comes, and the capture', async t => {
+  const { scene, url, raw, untilReported } = await analysed(t)
+  const data = { timeout: '300', enforce_timeout: 'True', options: 'route=internet' }
+  const post = pythonPost('/tasks/create/file', { data, files: [['file', 'sample.doc', 'MZ']] })
+  const { id, timeout, enforceTimeout, options } = await taskMade(scene, await sendRaw(url, post))
+  assert.deepEqual([timeout, enforceTimeout, options], [300, true, 'route=internet'])
+  await untilReported(id)
+  // Made with urllib, not with requests.
+  const own = [
+    'Accept-Encoding: identity',
+    'Host: localhost:8090',
+    'User-Agent: Python-urllib/3.9',
+    'Connection: close',
+  ]
+  const report = await sendRaw(url, `${[`GET /tasks/report/${id} HTTP/1.1`, ...own].join('\r\n')}\r\n\r\n`)
+  assert.deepEqual(jsonOf(report), { info: { id: 1 } })
+  assert.equal((await raw(`/pcap/get/${id}`)).body, 'the capture')
+  const visit = pythonPost('/tasks/create/url', { data: { ...data, url: 'http://example.org/' } })
+  assert.equal((await taskMade(scene, await sendRaw(url, visit))).url, 'http://example.org/')
+})
+
+test('Assemblyline: the emptiest server, no failure in a view, then `json` and `all` by their lengths', async t => {
+  const { scene, url, raw, get, untilReported } = await analysed(t, { all: 'tar of all' })
+  assert.equal(Object((await get('/cuckoo/status')).tasks).pending, 0)
+  const { machines } = await get('/machines/list')
+  assert(Array.isArray(machines) && machines.every(machine => 'ip' in machine && Array.isArray(machine.tags)))
+  const data = { timeout: '150', enforce_timeout: 'False', memory: 'False', options: 'free=no,procmemdump=yes' }
+  const post = pythonPost('/tasks/create/file', { data, files: [['file', 'a.exe', 'MZ']] })
+  const { id } = await taskMade(scene, await sendRaw(url, post))
+  const { task } = await get(`/tasks/view/${id}`)
+  assert.deepEqual([Object(task).id, Object(task).errors, Object(task).guest], [id, [], {}])
+  await untilReported(id)
+  for (const [path, length] of [
+    [`/tasks/report/${id}/json`, 19],
+    [`/tasks/report/${id}/all?tar=bz2`, 10],
+  ] as const) {
+    const answer = await raw(path)
+    assert.deepEqual([answer.status, answer.headers.get('content-length')], [200, String(length)], path)
+    assert.equal(answer.body.length, length)
+  }
+  assert.deepEqual(await get(`/tasks/delete/${id}`), { status: 'OK' })
+  const gone = await raw(`/tasks/view/${id}`)
+  assert.equal(gone.status, 404)
+})
+
+test('multiscanner: a task counts as running, and its time begins, when its node runs it, and it never waits again', async t => {
+  const { scene, node, url, statusOf, move, untilReported, get } = await analysed(t)
+  node.newStatus = 'pending'
+  const post = pythonPost('/tasks/create/file', { files: [['file', 'a.exe', 'MZ']] })
+  const { id } = await taskMade(scene, await sendRaw(url, post))
+  // Also before the node was looked at for the first time.
+  await waitFor(
+    async () => {
+      const task = await scene.store.tasks.get(id)
+      assert.equal(await statusOf(id), 'pending')
+      return task?.nodeState === 'pending'
+    },
+    { describe: 'a look at the node' },
+  )
+  move('running')
+  await waitFor(async () => (await statusOf(id)) === 'running', { describe: 'it to run' })
+  await untilReported(id)
+  assert.deepEqual(await get(`/tasks/report/${id}`), { info: { id: 1 } })
+})
+
+test('CRITs’ stock service: machines by name, an option of its own, a guest of what ran, dropped files and capture', async t => {
+  const { scene, url, raw, get, untilReported } = await analysed(t, { dropped: 'BZh tar' })
+  const { machines } = await get('/machines/list')
+  assert(Array.isArray(machines))
+  assert.deepEqual(
+    machines.map(({ name }) => name),
+    ['cuckoo1'],
+  )
+  const data = { timeout: '120', enforce_timeout: 'True', machine: 'cuckoo1', options: 'procmemdump=yes,free=yes' }
+  const post = pythonPost('/tasks/create/file', { data, files: [['file', 's.exe', 'MZ']] })
+  const { id } = await taskMade(scene, await sendRaw(url, post))
+  await untilReported(id)
+  const { guest } = Object((await get(`/tasks/view/${id}`)).task)
+  assert.deepEqual([guest.name, guest.manager], ['cuckoo1', 'lab1'])
+  assert.deepEqual(await get(`/tasks/report/${id}`), { info: { id: 1 } })
+  assert.equal((await raw(`/tasks/report/${id}/dropped`)).body, 'BZh tar')
+  assert.equal((await raw(`/pcap/get/${id}`)).body, 'the capture')
+})

@@ -1,12 +1,14 @@
 /** The command line that asks a running server. */
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
+import { execFile } from 'node:child_process'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { spawnService } from '@cuckoo-distributed/testing'
 import { serveScene } from './api-scene.js'
 import { makeNode, sceneAtWork } from './dispatch-scene.js'
 
-const MAIN = join(import.meta.dirname, '../src/main.js')
+const execute = promisify(execFile)
 
 test('commands list, change and purge, as lines or as JSON; what the server refuses is said, with exit code 1', async t => {
   const { scene, id } = await sceneAtWork(t)
@@ -14,7 +16,7 @@ test('commands list, change and purge, as lines or as JSON; what the server refu
   const { SamplesDirectory, ReportsDirectory, ReportFormats } = scene.config
   const config = { SamplesDirectory, ReportsDirectory, ReportFormats, Port: Number(new URL(url).port) }
   const run = async (...args: string[]) => {
-    const command = await spawnService(t, MAIN, { config, args })
+    const command = await spawnService(t, 'distributed_cuckoo', { config, args })
     const { code } = await command.exit
     return { code, text: command.output.join('\n') }
   }
@@ -34,4 +36,39 @@ test('commands list, change and purge, as lines or as JSON; what the server refu
   assert.deepEqual([refused.code, /The task has not failed/.test(refused.text)], [1, true])
   assert.deepEqual(JSON.parse((await run('reschedule', '--dry-run', '--json')).text).tasks, [])
   assert.equal((await run('nodes', 'drain')).code, 2)
+  const main = fileURLToPath(new URL('../src/main.js', import.meta.url))
+  const bare = (...args: string[]) => execute(process.execPath, [main, ...args], { cwd: scene.config.SamplesDirectory })
+  assert.equal(JSON.parse((await bare('nodes', '--json', '--url', url)).stdout).node_states.n2.state, 'up')
+  await assert.rejects(bare('nodes'), { code: 2, stderr: /name the server: --url URL/ })
+  assert.match((await run('nodes', 'limit', 'n2', '--pending', '7')).text, /max_pending: 7/)
+  const [first = 0, second = 0] = await scene.addTasks(2, { machine: 'nobody', owner: 'me' })
+  const changed = await run(
+    'tasks',
+    'change',
+    `${first}`,
+    `${second}`,
+    '--priority',
+    '9',
+    '--tags',
+    '',
+    '--node',
+    'n2',
+    '--json',
+  )
+  assert.deepEqual(JSON.parse(changed.text), { tasks: [first, second] })
+  const task = await scene.store.tasks.get(second)
+  assert.deepEqual([task?.priority, task?.tags, task?.pinNodeName], [9, null, 'n2'])
+  assert.equal((await run('tasks', 'change', `${first}`)).code, 2)
+  assert.equal((await run('tasks', 'change', `${id}`, '--priority', '1')).code, 1)
+  const dry = await run('tasks', 'delete', '--status', 'finished', '--dry-run', '--json')
+  assert.deepEqual(JSON.parse(dry.text), { tasks: [id], kept: [], dry_run: true })
+  assert.deepEqual(JSON.parse((await run('tasks', 'delete', '--owner', 'me', '--json')).text).kept, [first, second])
+  assert.equal((await run('tasks', 'delete', `${first}`)).code, 0)
+  assert.equal((await run('tasks', 'delete', '--status', 'finished')).code, 0)
+  assert.deepEqual(
+    (await scene.store.tasks.list({})).map(({ id: left }) => left),
+    [second],
+  )
+  const nothing = await run('tasks', 'delete')
+  assert.deepEqual([nothing.code, /Say which tasks by a filter/.test(nothing.text)], [1, true])
 })

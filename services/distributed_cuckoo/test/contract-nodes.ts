@@ -42,7 +42,11 @@ export function testNodes(serve: Serve): void {
     const node = await fakeNode(t)
     const { url: server } = await serve(t)
     const bad = (url: string) => curl(`${server}/node`, '-F', 'name=bad', '-F', `url=${url}`)
-    refused(await bad('http://127.0.0.1:1/'), 404, /^Invalid Cuckoo node \(bad\): connection refused$/)
+    refused(
+      await bad('http://127.0.0.1:1/'),
+      404,
+      /^Invalid Cuckoo node \(bad\): connection refused\. Tried .* at http:\/\/127\.0\.0\.1:1\/\. Check .* can reach it\.$/,
+    )
     for (const answer of [
       [200, '<html>'],
       [200, '{}'],
@@ -118,7 +122,7 @@ export function testNodes(serve: Serve): void {
 
   test('a cluster is no node of its own', async t => {
     const { url: server } = await serve(t)
-    refused(await curl(`${server}/node`, '-d', `name=self&url=${server}`), 404, /it is this very cluster/)
+    refused(await curl(`${server}/node`, '-d', `name=self&url=${server}`), 404, /it is this cluster itself/)
     assert.deepEqual((await curl(`${server}/node?all=1`)).json, { nodes: {} })
   })
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { startPostgres, TcpProxy, type TestPostgres, waitFor } from '@cuckoo-distributed/testing'
+import pg from 'pg'
 import { samplesIn } from './contract-scene.js'
 import { curl, refused } from './curl.js'
 import { isEmptied, makeNode } from './dispatch-scene.js'
@@ -89,6 +90,36 @@ describe('a server whose PostgreSQL is silent', { concurrency: 3 }, () => {
     })
   }
 })
+
+test('a server whose PostgreSQL is full answers 503, says so once and keeps no sample', async t => {
+  const postgres = await startPostgres()
+  t.after(() => postgres.stop())
+  const url = await postgres.createDatabase()
+  const front = await makeFront(t, { Database: url })
+  await front.start()
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  await client.query(FULL)
+  for (let i = 0; i < 5; i += 1) {
+    refused(await curl(`${front.url}/task`, '-F', 'file=@/bin/true'), 503, /database has no room/)
+  }
+  assert.equal((await curl(`${front.url}/task`)).status, 200)
+  assert.deepEqual(await samplesIn(front.folder), [])
+  await client.query('drop trigger full_disk on task')
+  await client.end()
+  await front.submit('MZ')
+  const lines = front.process.log.filter(({ level }) => ['error', 'warning'].includes(String(level)))
+  assert.deepEqual(
+    lines.map(({ msg }) => msg),
+    ['the database has no room'],
+  )
+})
+
+/** The server's words when a file cannot be made longer. */
+const FULL = `
+create function full_disk() returns trigger language plpgsql as
+  $$ begin raise exception 'could not extend file' using errcode = '53100'; end $$;
+create trigger full_disk before insert on task for each row execute function full_disk()`
 
 async function outage({ url }: Front, proxy: TcpProxy): Promise<void> {
   proxy.close()

@@ -11,6 +11,7 @@ import { createLogger } from '@cuckoo-distributed/core'
 import { type LogLine, waitFor } from '@cuckoo-distributed/testing'
 import { claimDirectory } from '../src/files/marker.js'
 import { openFiles } from '../src/files/open-files.js'
+import { probeDirectory } from '../src/files/probe.js'
 import { curl, member, refused } from './curl.js'
 import { isEmptied, makeNode } from './dispatch-scene.js'
 import { type Front, makeFront } from './front.js'
@@ -197,3 +198,14 @@ test('a sample counts only where the others are: between upload and task the dir
 function said(msg: string, kind: 'samples' | 'reports') {
   return (line: LogLine) => line.msg === msg && line.holds === kind
 }
+
+test('a directory that many servers look at, at the same time, is there for each', async t => {
+  const path = await mkdtemp(join(tmpdir(), 'shared-'))
+  t.after(() => rm(path, { recursive: true }))
+  await claimDirectory(path, 'us')
+  for (let i = 0; i < 10; i += 1) {
+    const results = await Promise.all(Array.from({ length: 10 }, () => probeDirectory(path).result))
+    for (const result of results) assert.deepEqual(result, { marker: 'us', error: null })
+  }
+  assert.deepEqual(await readdir(path), ['.distributed_cuckoo'])
+})

@@ -198,3 +198,20 @@ test('tasks wait while there is too little space for reports', async t => {
   assert.equal((await scene.reaches(id, 'processing')).id, id)
   assert.equal(node.tasks.size, 1)
 })
+
+test('a task comes to its turn behind hundreds of requirements that no node meets, each of which says why it waits', async t => {
+  const scene = await makeScene(t)
+  const node = await makeNode(t)
+  await scene.addNode('n1', node.url)
+  const waiting = Array.from({ length: 200 }, (_, i) => ({ url: `http://x/${i}`, tags: `nobody${i}`, priority: 9 }))
+  for (const given of waiting) await scene.addTask('', given)
+  const ids = await scene.addTasks(3)
+  scene.start()
+  await scene.allReach(ids, 'finished')
+  const told = async () => (await scene.store.tasks.waitReasons(1)).total
+  await waitFor(async () => (await told()) === waiting.length, { describe: 'all reasons to be told' })
+  const { pending } = await scene.store.tasks.counts()
+  assert.equal(pending, waiting.length)
+  for (let id = 1; id <= 150; id += 1) await scene.store.tasks.remove(id)
+  await waitFor(async () => (await told()) === 50, { describe: 'reasons of what is gone to be forgotten' })
+})

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { createLogger } from '@cuckoo-distributed/core'
 import { DirectoryAwayError } from '../src/files/shared-directory.js'
 import { ApiError, clientErrorHandler, errorBody, errorHandler } from '../src/server/errors.js'
-import { NameTakenError, StoreLostError } from '../src/store/errors.js'
+import { NameTakenError, StoreFullError, StoreLostError } from '../src/store/errors.js'
 import { type RawAnswer, sendRaw, serveScene } from './api-scene.js'
 import { makeScene } from './dispatch-scene.js'
 
@@ -110,7 +110,8 @@ test('what goes wrong inside is not told', async t => {
   isPlain(await answerOf(Object.assign(new Error(secret), { statusCode: 502 })), 500, /^Internal Server Error$/)
   isPlain(await answerOf(Object.assign(new Error(secret), { statusCode: 'x' })), 500, /^Internal Server Error$/)
   isPlain(await answerOf(new StoreLostError(secret, { isDoubtful: false })), 503, /^The database does not answer$/)
-  for (const code of ['ENOSPC', 'EDQUOT', 'SQLITE_FULL', '53100']) {
+  isPlain(await answerOf(new StoreFullError(secret, { isDoubtful: false })), 503, /^The database has no room$/)
+  for (const code of ['ENOSPC', 'EDQUOT', 'SQLITE_FULL']) {
     isPlain(await answerOf(Object.assign(new Error(secret), { code })), 507, /^Insufficient Storage$/)
   }
   isPlain(await answerOf(Object.assign(new Error(secret), { code: 'EIO' })), 500)

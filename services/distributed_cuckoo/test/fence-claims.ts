@@ -27,7 +27,8 @@ export function testFences(makeUrl: MakeUrl): void {
   }
   const fetching = async (store: Store, nodeId: number) => {
     const made = await accepted(store, nodeId)
-    await store.dispatch.beginFetch(made.copy)
+    assert(await store.dispatch.beginFetch(made.copy))
+    await store.dispatch.fetching(made.copy)
     return made
   }
 
@@ -44,7 +45,7 @@ export function testFences(makeUrl: MakeUrl): void {
         assert(!(one && two), 'it was finished twice')
         assert.equal(await store.tasks.get(id), undefined)
         assert.deepEqual(await store.tasks.reports(id), [])
-        await store.dispatch.discarded(copy)
+        await store.dispatch.discarded([copy])
         assert.deepEqual(await store.tasks.list({ states: ['deleted'] }), [])
       }
     })
@@ -251,8 +252,9 @@ export function testFences(makeUrl: MakeUrl): void {
       assert.deepEqual([task?.state, task?.error, task?.completedOn], ['finished', null, NOW + 9])
       assert.deepEqual(
         (await store.dispatch.submissionsOf(id)).map(({ state }) => state),
-        ['discarding'],
+        ['accepted'],
       )
+      assert.equal(await store.dispatch.beginFetch(copy), undefined, 'it only has to be deleted')
       assert.equal(await store.dispatch.isWanted(copy), false)
     })
 
@@ -276,9 +278,10 @@ export function testFences(makeUrl: MakeUrl): void {
       assert.deepEqual([task?.state, task?.error, task?.completedOn], ['finished', null, NOW])
       assert.deepEqual(
         (await store.dispatch.submissionsOf(id)).map(({ state }) => state),
-        ['discarding'],
+        ['accepted'],
       )
       assert.equal(await store.dispatch.beginFetch(copy), undefined)
+      assert.equal(await store.dispatch.isWanted(copy), false)
       assert.equal(await store.dispatch.amend(copy, [KEPT], NOW), false)
     })
 
@@ -289,6 +292,7 @@ export function testFences(makeUrl: MakeUrl): void {
       const current = must(await store.dispatch.begin(id, second.id, NOW)).id
       await store.dispatch.accepted(current, 9, NOW)
       await store.dispatch.beginFetch(current)
+      await store.dispatch.fetching(current)
       assert.equal(await store.dispatch.beginFetch(copy), undefined)
       assert.equal(await store.dispatch.amend(copy, [KEPT], NOW), false)
       await store.tasks.remove(id)

@@ -1,10 +1,8 @@
 /** Forms as clients send them, at their limits and beyond. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { smallDisk } from '@cuckoo-distributed/testing'
 import type { DistributedConfig } from '../src/config.js'
 import { sendRaw, serveScene } from './api-scene.js'
 import { samplesIn } from './contract-scene.js'
@@ -245,19 +243,9 @@ test('of a file name the last part is kept, without control characters, up to 25
 })
 
 test('a disk that fills while a sample is received refuses it, and nothing of it is left', async t => {
-  const disk = await mkdtemp(join(tmpdir(), 'small-'))
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk], { stdio: 'ignore' })
-  } catch {
-    await rm(disk, { recursive: true })
-    return t.skip('a small disk needs the right to mount one')
-  }
-  const { scene, send, url } = await formScene(t, { SamplesDirectory: join(disk, 'samples') })
-  // Hooks run in the order they were set: after the scene has let go of the disk.
-  t.after(async () => {
-    execFileSync('umount', [disk])
-    await rm(disk, { recursive: true })
-  })
+  const { scene, send, url } = await formScene(t)
+  const disk = scene.folder
+  await smallDisk(t, join(disk, 'samples'), 2 ** 20)
   for (const size of [1_100_000, 3_000_000, 20_000_000]) {
     const { status, message } = await send('/task', [{ ...SAMPLE, value: 'x'.repeat(size) }])
     assert.deepEqual([status, message], [507, 'Insufficient Storage'], String(size))

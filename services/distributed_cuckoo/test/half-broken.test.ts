@@ -36,13 +36,13 @@ describe('a node whose reports all fail', () => {
     const ids = await scene.addTasks(40)
     const discarded = scene.store.dispatch.discarded.bind(scene.store.dispatch)
     const unfinished: number[] = []
-    scene.store.dispatch.discarded = async id => {
+    scene.store.dispatch.discarded = async gone => {
       for (const taskId of ids) {
         const copies = await scene.store.dispatch.submissionsOf(taskId)
         const task = await scene.store.tasks.get(taskId)
-        if (copies.some(copy => copy.id === id) && task?.state !== 'finished') unfinished.push(taskId)
+        if (copies.some(copy => gone.includes(copy.id)) && task?.state !== 'finished') unfinished.push(taskId)
       }
-      return discarded(id)
+      return discarded(gone)
     }
     scene.start()
     await isQuarantined(scene, 'broken', /json: .*500/)
@@ -63,8 +63,7 @@ describe('a node whose reports all fail', () => {
     await isQuarantined(scene, 'n1', /500/)
     const later = await scene.addTasks(30)
     const { requirement } = await scene.reaches(later.at(-1) ?? 0, 'pending')
-    const isSaid = async () =>
-      /^node n1, .* quarantine: /.test((await scene.store.tasks.waitReasons()).get(requirement) ?? '')
+    const isSaid = async () => /^node n1, .* quarantine: /.test((await scene.store.tasks.waitReason(requirement)) ?? '')
     await waitFor(isSaid, { describe: 'the reason for waiting' })
     await waitFor(() => node.submissions.length > 3, { deadlineMs: 30_000, describe: 'a task on trial' })
     assert(node.submissions.length < 12, `${node.submissions.length} tasks were tried`)
@@ -177,7 +176,7 @@ describe('a report that drips', () => {
 
   test('is given up, which harms neither the node nor its other tasks', async t => {
     const { scene, id } = await dripping(t, 500)
-    await scene.reaches(id, 'fetching')
+    await scene.reaches(id, 'processing')
     const states = new Set<string | undefined>()
     const others = await scene.addTasks(3)
     await waitFor(

@@ -11,5 +11,5 @@ describe('on PostgreSQL', () => {
   })
   after(() => server.stop())
 
-  testChaos(() => server.createDatabase(), { tasks: 200, kills: 2, outages: 3 })
+  testChaos(() => server.createDatabase(), { tasks: 100, kills: 2, outages: 3 })
 })

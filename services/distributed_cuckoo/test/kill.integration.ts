@@ -3,5 +3,5 @@ import { testChaos, testMoments } from './kill-claims.js'
 
 describe('on SQLite', () => {
   testMoments(async () => undefined)
-  testChaos(async () => undefined, { tasks: 600, kills: 6, outages: 9 })
+  testChaos(async () => undefined, { tasks: 250, kills: 4, outages: 6 })
 })

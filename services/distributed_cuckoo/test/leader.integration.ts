@@ -5,7 +5,7 @@ import { startPostgres, type TestPostgres, waitFor } from '@cuckoo-distributed/t
 import { isEmptied, makeNode } from './dispatch-scene.js'
 import { type Front, makeFront } from './front.js'
 
-const SCHEDULES = 'this process schedules'
+const SCHEDULES = 'this process is now the scheduler'
 
 function schedules({ process }: Front): boolean {
   return process.log.some(({ msg }) => msg === SCHEDULES)

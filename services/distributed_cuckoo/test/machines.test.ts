@@ -65,7 +65,7 @@ test('machines that a node gets later are found, so that what waits for them goe
   scene.start()
   const id = await scene.addTask('MZ', { tags: 'office' })
   const { requirement } = await scene.reaches(id, 'pending')
-  const reason = async () => (await scene.store.tasks.waitReasons()).get(requirement) ?? ''
+  const reason = async () => (await scene.store.tasks.waitReason(requirement)) ?? ''
   await waitFor(async () => /tags office; machines are read now and then/.test(await reason()), {
     describe: 'the reason',
   })
@@ -88,7 +88,7 @@ test('a node that is seen later to be this very cluster gets nothing', async t =
   node.instance = scene.store.id
   const id = await scene.addTask('MZ')
   scene.start()
-  await waitFor(async () => (await scene.store.nodes.get('n1'))?.lastError === 'it is this very cluster', {
+  await waitFor(async () => (await scene.store.nodes.get('n1'))?.lastError === 'it is this cluster itself', {
     describe: 'the error',
   })
   await scene.reaches(id, 'pending')

@@ -146,7 +146,7 @@ test('a result that a former leader stores in the meantime is kept', async t => 
   node.faults.next({ kind: 'slow', milliseconds: 500, match: { path: '/tasks/report/1/dropped' } })
   const id = await scene.addTask('MZ')
   scene.start()
-  await scene.reaches(id, 'fetching')
+  await scene.reaches(id, 'processing')
   const [submission] = await scene.store.dispatch.submissionsOf(id)
   assert(submission)
   await waitFor(async () => (await scene.reportNames(id).catch(() => [''])).includes('report.json'), {
@@ -183,7 +183,7 @@ test('a disabled node gets no new tasks, and what it has is collected', async t 
   scene.scheduler.wake()
   const second = await scene.addTask('MZ 2')
   const { requirement } = await scene.reaches(second, 'pending')
-  await waitFor(async () => (await scene.store.tasks.waitReasons()).get(requirement) === 'no node is enabled', {
+  await waitFor(async () => (await scene.store.tasks.waitReason(requirement)) === 'no node is enabled', {
     describe: 'the reason',
   })
   await waitFor(() => node.tasks.get(1)?.status === 'running', { describe: 'the analysis' })
@@ -227,12 +227,9 @@ test('a node that wants a token is unauthorized without it', async t => {
   scene.start()
   await waitFor(async () => (await scene.store.nodes.get('n1'))?.state === 'unauthorized', { describe: 'the state' })
   const { requirement } = await scene.reaches(id, 'pending')
-  await waitFor(
-    async () => (await scene.store.tasks.waitReasons()).get(requirement) === 'no node that could run it answers',
-    {
-      describe: 'the reason',
-    },
-  )
+  await waitFor(async () => (await scene.store.tasks.waitReason(requirement)) === 'no node that could run it answers', {
+    describe: 'the reason',
+  })
 })
 
 async function sendStranger(node: CuckooStandIn): Promise<void> {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Store } from '../src/store/store.js'
-import { type MakeUrl, must, NOW, openerOf, REQUEUE, stateOf, TASK } from './store-scene.js'
+import { COUNTERS, type MakeUrl, must, NOW, openerOf, REQUEUE, stateOf, TASK } from './store-scene.js'
 
 export function testOperations(makeUrl: MakeUrl): void {
   const { withNodes } = openerOf(makeUrl)
@@ -14,7 +14,7 @@ export function testOperations(makeUrl: MakeUrl): void {
       assert.equal(await store.tasks.change(id, { priority: 7, pinNodeId: second.id }), 'changed')
       const task = await store.tasks.get(id)
       assert.deepEqual([task?.priority, task?.tags, task?.pinNodeName], [7, 'xp', 'n2'])
-      assert.deepEqual(await store.dispatch.pendingRequirements(), [task?.requirement])
+      assert.deepEqual(await store.dispatch.pendingRequirements('', 9), [task?.requirement])
       assert.equal(await store.tasks.change(id, { tags: null, pinNodeId: null }), 'changed')
       const changed = await store.tasks.get(id)
       assert.deepEqual([changed?.priority, changed?.tags, changed?.pinNodeId], [7, null, null])
@@ -119,16 +119,26 @@ export function testOperations(makeUrl: MakeUrl): void {
     const id = await store.tasks.create(TASK, NOW)
     const old = must(await store.dispatch.begin(id, first.id, NOW))
     await store.dispatch.accepted(old.id, 5, NOW)
-    await store.dispatch.seen(old.id, 'running')
-    assert.equal((await store.tasks.get(id))?.nodeState, 'running')
+    const status = { counters: COUNTERS, freeBytes: null, quarantine: null, kind: null, at: NOW }
+    const waiting = await store.tasks.get(id)
+    assert.deepEqual([waiting?.nodeState, waiting?.runningOn], ['pending', null])
+    await store.nodes.recordStatus(first.id, { ...status, runningSince: { [old.id]: NOW } })
+    const running = await store.tasks.get(id)
+    assert.deepEqual([running?.nodeState, running?.runningOn], ['running', NOW])
     await store.dispatch.abandoned(old.id, REQUEUE)
-    assert.equal((await store.tasks.get(id))?.nodeState, null)
+    const requeued = await store.tasks.get(id)
+    assert.deepEqual([requeued?.nodeState, requeued?.runningOn], [null, null])
     const now = must(await store.dispatch.begin(id, second.id, NOW))
     await store.dispatch.accepted(now.id, 5, NOW)
-    await store.dispatch.seen(old.id, 'running')
-    assert.equal((await store.tasks.get(id))?.nodeState, null)
-    await store.dispatch.seen(now.id, 'pending')
     assert.equal((await store.tasks.get(id))?.nodeState, 'pending')
+    assert.deepEqual((await store.nodes.get('n1'))?.runningSince, { [old.id]: NOW })
+    await store.nodes.recordStatus(second.id, { ...status, runningSince: { [now.id]: NOW + 1 } })
+    for (const listed of await store.tasks.list({ states: ['processing'] })) {
+      assert.deepEqual([listed.id, listed.nodeState, listed.runningOn], [id, 'running', NOW + 1])
+    }
+    await store.dispatch.failedOnNode(now.id, 'x', NOW + 2, NOW + 1)
+    const failed = await store.tasks.get(id)
+    assert.deepEqual([failed?.state, failed?.nodeState, failed?.runningOn], ['failed', null, NOW + 1])
   })
 }
 

@@ -26,7 +26,7 @@ test('without a token the server answers to loopback names and configured ones o
   assert.equal(refused.statusCode, 403)
   assert.deepEqual(refused.json(), {
     status: 403,
-    message: 'This server does not go by that name: add it to AllowedHosts, or set ApiToken',
+    message: 'Unknown host name: add it to AllowedHosts, or set ApiToken',
   })
 })
 

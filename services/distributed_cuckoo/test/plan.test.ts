@@ -50,6 +50,7 @@ function task(id: number, given: Partial<Task> = {}): Task {
     error: null,
     addedOn: 0,
     startedOn: null,
+    runningOn: null,
     completedOn: null,
     ...given,
   }

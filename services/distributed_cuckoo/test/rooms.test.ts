@@ -11,6 +11,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   server: ['store', 'files'],
   'distributed-api': ['server', 'store', 'files', 'nodes'],
   'cuckoo-api': ['server', 'store', 'files', 'nodes'],
+  'later-api': ['server', 'store', 'files', 'nodes'],
   dispatch: ['nodes', 'files', 'store'],
   nodes: ['files', 'store'],
   files: ['store'],

@@ -1,7 +1,9 @@
 /** How the built service starts, and whom it lets in. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
@@ -47,18 +49,25 @@ describe('the command line', () => {
   })
 
   test('refuses what it does not understand with exit code 2', async t => {
-    for (const wrong of [
-      ['127.0.0.1', 'x'],
-      ['--report-formats', ','],
-      ['--report-formats', '../x'],
-      ['--report-formats', 'a..b'],
-      ['--unknown'],
-      ['--node-token', 'x'],
-      ['--token-file', 'missing'],
-      ['--token-file', '/dev/null'],
-    ]) {
+    for (const [said, ...wrong] of [
+      ['port must be a whole number from 0 to 65535', '127.0.0.1', 'x'],
+      ['port must be a whole number from 0 to 65535', '127.0.0.1', '70000'],
+      ['--report-formats must be names separated by commas', '--report-formats', ','],
+      ['--report-formats must be names separated by commas', '--report-formats', '../x'],
+      ['--report-formats must be names separated by commas', '--report-formats', 'a..b'],
+      ['--interval must be a number of seconds, 0.05 or more', '--interval', 'often'],
+      ['--threshold must be a whole number, 1 or more', '--threshold', '0'],
+      ['--max-upload must be a whole number of bytes', '--max-upload', '1.5'],
+      ['--allowed-hosts must be names and addresses without port', '--allowed-hosts', 'a/b'],
+      ['--samples-directory must be a text that is not empty', '--samples-directory', ''],
+      ['Unknown argument: unknown', '--unknown'],
+      ['--node-token must be URL=FILE', '--node-token', 'x'],
+      ['the token file missing cannot be read', '--token-file', 'missing'],
+      ['the token file /dev/null is empty', '--token-file', '/dev/null'],
+    ] as const) {
       const { code, output } = await run(t, ...REQUIRED, ...wrong)
       assert.equal(code, 2, `${wrong}: ${output}`)
+      assert(output.includes(said), `${wrong}: ${output}`)
     }
   })
 
@@ -113,6 +122,48 @@ test('a second process with the same SQLite file, and one with another databaseâ
   const third = await ends(await spawnService(t, 'distributed_cuckoo', { cwd, args }))
   assert.equal(third.code, 2)
   assert.match(third.output, /belongs to another database/)
+})
+
+describe('what cannot be used', () => {
+  const startsNot = async (t: TestContext, cwd: string, ...args: string[]) => {
+    const { code, output } = await ends(await spawnService(t, 'distributed_cuckoo', { cwd, args }))
+    assert.equal(code, 2, output)
+    return output
+  }
+
+  test('is said in a sentence: a directory as database, a port that is taken, an address of others', async t => {
+    const cwd = await folderOf(t)
+    await mkdir(join(cwd, 'folder'))
+    const asDatabase = await startsNot(t, cwd, ...REQUIRED, '--db', 'folder', '127.0.0.1', '0')
+    assert.match(asDatabase, /folder cannot be used: it is a directory/)
+    const taken = createServer().listen(0, '127.0.0.1')
+    t.after(() => taken.close())
+    await once(taken, 'listening')
+    const address = taken.address()
+    assert(typeof address === 'object' && address !== null)
+    const inUse = await startsNot(t, cwd, ...REQUIRED, '127.0.0.1', String(address.port))
+    assert.match(inUse, /cannot listen on port \d+ of 127\.0\.0\.1: another process listens there/)
+    const foreign = await startsNot(t, cwd, ...REQUIRED, '192.0.2.1', '0')
+    assert.match(foreign, /cannot listen on port 0 of 192\.0\.2\.1: this machine has no such address/)
+  })
+
+  test('is said of libsql.node, which only SQLite needs', async t => {
+    const cwd = await folderOf(t)
+    const alone = join(cwd, 'alone.mjs')
+    await copyFile(join(import.meta.dirname, '../../dist/distributed_cuckoo.mjs'), alone)
+    const { code, output } = await ends(await spawnService(t, alone, { cwd, args: [...REQUIRED, '127.0.0.1', '0'] }))
+    assert.deepEqual([code, /libsql\.node, which belongs beside .*, cannot be loaded/.test(output)], [2, true], output)
+    assert.match((await ends(await spawnService(t, alone, { cwd, args: ['--version'] }))).output, /\d/)
+  })
+
+  test('but may come back is waited for: a PostgreSQL that does not answer', async t => {
+    const cwd = await folderOf(t)
+    const args = [...REQUIRED, '--db', 'postgres://u:secret@127.0.0.1:1/x', '127.0.0.1', '0']
+    const service = await spawnService(t, 'distributed_cuckoo', { cwd, args })
+    await service.waitForLog('the database does not answer; waiting for it')
+    assert.equal((await service.stop()).code, 0)
+    assert.doesNotMatch(service.output.join('\n'), /secret/)
+  })
 })
 
 describe('a server with a token', () => {

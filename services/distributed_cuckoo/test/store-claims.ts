@@ -6,6 +6,7 @@ import type { NewTask } from '../src/store/model.js'
 import type { Store } from '../src/store/store.js'
 import { testFences } from './fence-claims.js'
 import { testOperations } from './operation-claims.js'
+import { testStatistics } from './statistics-claims.js'
 import { COUNTERS, MACHINES, type MakeUrl, must, NOW, openerOf, REQUEUE, TASK } from './store-scene.js'
 import { testSubmissions } from './submission-claims.js'
 
@@ -14,6 +15,7 @@ export function testStore(makeUrl: MakeUrl): void {
   testSubmissions(makeUrl)
   testFences(makeUrl)
   testOperations(makeUrl)
+  testStatistics(makeUrl)
 
   describe('a node', () => {
     test('keeps its machines in the order in which it listed them', async t => {
@@ -62,6 +64,7 @@ export function testStore(makeUrl: MakeUrl): void {
         freeBytes: 7,
         at: NOW,
         quarantine: null,
+        runningSince: {},
         kind: 'cape',
       })
       for (const error of ['refused', 'timed out']) {
@@ -77,6 +80,7 @@ export function testStore(makeUrl: MakeUrl): void {
         freeBytes: null,
         at: NOW + 1,
         quarantine: null,
+        runningSince: {},
         kind: 'cuckoo',
       })
       const up = await store.nodes.get('n1')
@@ -133,8 +137,11 @@ export function testStore(makeUrl: MakeUrl): void {
 
     test('never has the id of one that was deleted', async t => {
       const store = await open(t)
+      const given = () => Promise.all([0, 1, 2].map(each => store.tasks.wasGiven(each)))
+      assert.deepEqual(await given(), [false, false, false])
       const id = await store.tasks.create(TASK, NOW)
       await store.tasks.remove(id)
+      assert.deepEqual(await given(), [false, true, false])
       assert.equal(await store.tasks.create(TASK, NOW), id + 1)
     })
 
@@ -163,47 +170,43 @@ export function testStore(makeUrl: MakeUrl): void {
       await store.tasks.create({ ...TASK, priority: 0 }, NOW)
       await store.tasks.create({ ...TASK, tags: 'b,a' }, NOW)
       await store.tasks.create({ ...TASK, tags: ' a, b' }, NOW)
-      const requirements = await store.dispatch.pendingRequirements()
+      const requirements = await store.dispatch.pendingRequirements('', 9)
       assert.equal(requirements.length, 2)
-      const queues = await Promise.all(
-        requirements.map(async requirement => {
-          return (await store.dispatch.nextPending(requirement, NOW, 9)).map(task => task.id)
-        }),
-      )
-      assert.deepEqual(queues.sort(), [
-        [2, 1, 3],
-        [4, 5],
-      ])
+      assert.deepEqual(await store.dispatch.pendingRequirements('', 1), requirements.slice(0, 1))
+      assert.deepEqual(await store.dispatch.pendingRequirements(requirements[0] ?? '', 9), requirements.slice(1))
+      const next = async (limit: number) => {
+        return (await store.dispatch.nextPending(requirements, limit)).map(task => task.id)
+      }
+      assert.deepEqual(await next(9), [2, 1, 4, 5, 3])
+      assert.deepEqual(await next(1), [2, 4], 'of each so many')
+      assert.deepEqual(await store.dispatch.nextPending([], 9), [])
       const submission = must(await store.dispatch.begin(2, first.id, NOW))
       await store.dispatch.vanished(submission.id, { ...REQUEUE, notBefore: NOW + 10 })
-      const next = async (now: number) => {
-        const [plain = ''] = requirements.filter(requirement => !requirement.includes('"a"'))
-        return (await store.dispatch.nextPending(plain, now, 1)).map(task => task.id)
-      }
-      assert.deepEqual([await next(NOW), await next(NOW + 10)], [[1], [2]])
+      await store.dispatch.release(NOW + 9)
+      assert.deepEqual(await next(1), [1, 4])
+      await store.dispatch.release(NOW + 10)
+      assert.deepEqual(await next(1), [2, 4])
     })
 
     test('tells why tasks wait, until it is told otherwise', async t => {
       const store = await open(t)
-      await store.tasks.setWaitReasons(
-        new Map([
-          ['a', 'no node'],
-          ['b', 'full'],
-        ]),
-      )
-      await store.tasks.setWaitReasons(
-        new Map([
-          ['b', 'fuller'],
-          ['c', 'new'],
-        ]),
-      )
-      assert.deepEqual(
-        await store.tasks.waitReasons(),
-        new Map([
-          ['b', 'fuller'],
-          ['c', 'new'],
-        ]),
-      )
+      const whole = { after: '', upTo: undefined }
+      const set = (reasons: Record<string, string>, range: { after: string; upTo: string | undefined }) => {
+        return store.dispatch.setWaitReasons(new Map(Object.entries(reasons)), range)
+      }
+      const told = async () => Object.fromEntries((await store.tasks.waitReasons(9)).reasons)
+      await set({ a: 'no node', b: 'full' }, whole)
+      await set({ b: 'fuller', c: 'new' }, whole)
+      assert.deepEqual(await told(), { b: 'fuller', c: 'new' })
+      assert.equal(await store.tasks.waitReason('b'), 'fuller')
+      assert.equal(await store.tasks.waitReason('a'), undefined)
+      await set({}, { after: '', upTo: 'b' })
+      assert.deepEqual(await told(), { c: 'new' })
+      await set({ d: 'x', e: 'y' }, { after: 'c', upTo: undefined })
+      const { reasons, total } = await store.tasks.waitReasons(2)
+      assert.deepEqual([[...reasons.keys()], total], [['c', 'd'], 3])
+      await set({}, whole)
+      assert.deepEqual(await told(), {})
     })
   })
 

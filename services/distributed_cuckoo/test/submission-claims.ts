@@ -26,9 +26,10 @@ export function testSubmissions(makeUrl: MakeUrl): void {
       assert.deepEqual(await store.tasks.reports(id), [JSON_REPORT])
       assert.deepEqual(
         (await store.dispatch.submissions(first.id)).map(copy => copy.state),
-        ['discarding'],
+        ['accepted'],
+        'whoever has fetched it deletes it',
       )
-      await store.dispatch.discarded(begun.id)
+      await store.dispatch.discarded([begun.id])
       assert.deepEqual(await store.dispatch.submissionsOf(id), [])
       assert.deepEqual(await store.files.obsolete(9), [{ kind: 'sample', path: 'ab/sample.bin' }])
     })
@@ -47,6 +48,20 @@ export function testSubmissions(makeUrl: MakeUrl): void {
       })
       assert.equal((await Promise.all(tries)).filter(Boolean).length, 1)
       assert.equal((await store.dispatch.submissionsOf(id)).length, 1)
+    })
+
+    test('that the node goes on with under another id is found by that one only', async t => {
+      const { store, first } = await withNodes(t)
+      const id = await store.tasks.create(TASK, NOW)
+      const begun = must(await store.dispatch.begin(id, first.id, NOW))
+      await store.dispatch.accepted(begun.id, 7, NOW)
+      await store.dispatch.followed(begun.id, 9)
+      const task = await store.tasks.get(id)
+      assert.deepEqual([stateOf(task), task?.nodeState], [['processing', 'n1', 9], 'pending'])
+      assert.deepEqual(
+        [await store.dispatch.isClaimed(first.id, 7), await store.dispatch.isClaimed(first.id, 9)],
+        [false, true],
+      )
     })
 
     test('that vanished puts its task back, and fails it after too many counted times', async t => {
@@ -79,7 +94,7 @@ export function testSubmissions(makeUrl: MakeUrl): void {
       assert.equal(await store.dispatch.amend(stale.id, [JSON_REPORT], NOW), true)
       assert.deepEqual(stateOf(await store.tasks.get(id)), ['finished', 'n1', 7])
       const states = (await store.dispatch.submissionsOf(id)).map(copy => copy.state)
-      assert.deepEqual(states, ['discarding', 'discarding'])
+      assert.deepEqual(states, ['accepted', 'discarding'])
     })
 
     test('whose fetch failed or whose scheduler died is fetched again', async t => {
@@ -108,7 +123,7 @@ export function testSubmissions(makeUrl: MakeUrl): void {
       assert.equal((await store.dispatch.accepted(copy, 7, NOW))?.state, 'discarding')
       assert.equal(await store.dispatch.beginFetch(copy), undefined)
       assert.equal((await store.tasks.list({ states: ['deleted'] })).length, 1)
-      await store.dispatch.discarded(copy)
+      await store.dispatch.discarded([copy])
       assert.equal((await store.tasks.list({ states: ['deleted'] })).length, 0)
     })
 

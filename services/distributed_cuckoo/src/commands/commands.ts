@@ -14,53 +14,65 @@ interface Shown {
 }
 
 const SERVER = {
-  json: { type: 'boolean', describe: 'Tell it as one JSON object' },
+  json: { type: 'boolean', describe: 'Print one JSON object' },
   url: { type: 'string', requiresArg: true, describe: 'Base URL of the server; default that of the configuration' },
+  'token-file': { type: 'string', requiresArg: true, describe: 'File with the bearer token of the server' },
 } as const
 
 const OF_TASKS = {
   owner: { type: 'string', requiresArg: true, describe: 'Only of this owner' },
-  priority: { type: 'string', requiresArg: true, describe: 'Only of this priority' },
+  priority: { type: 'string', requiresArg: true, describe: 'Only of this priority; with change: the new one' },
   sha256: { type: 'string', requiresArg: true, describe: 'Only of this sample' },
   limit: { type: 'string', requiresArg: true, describe: 'Most tasks; default all' },
 } as const
 
+const DRY = { 'dry-run': { type: 'boolean', describe: 'Only show which tasks it would be' } } as const
+
 export const commands: Commands<Run> = [
   {
     usage: 'nodes [action] [name]',
-    summary: 'List the nodes, or drain (disable), enable or refresh one.',
-    options: SERVER,
+    summary: 'List the nodes, or drain (disable), enable, limit or refresh one.',
+    options: {
+      ...SERVER,
+      pending: { type: 'string', describe: 'With limit: pending tasks it may have; empty for any' },
+    },
     positionals: {
-      action: { type: 'string', choices: ['list', 'drain', 'enable', 'refresh'], default: 'list' },
+      action: { type: 'string', choices: ['list', 'drain', 'enable', 'limit', 'refresh'], default: 'list' },
       name: { type: 'string', describe: 'Name of the node' },
     },
     run: asking(nodes),
   },
   {
-    usage: 'tasks [id]',
-    summary: 'List tasks, or show one with why it waits and was tried again.',
+    usage: 'tasks [action] [ids..]',
+    summary: 'List or show tasks; delete finished ones; change or pin pending ones.',
     options: {
       ...SERVER,
       ...OF_TASKS,
       status: { type: 'string', requiresArg: true, describe: 'Only in this state, e.g. pending or failed' },
+      ...DRY,
+      tags: { type: 'string', describe: 'With change: the tags; empty for none' },
+      node: { type: 'string', describe: 'With change: the only node that may have them; empty for any' },
     },
-    positionals: { id: { type: 'string', describe: 'Id of a task' } },
+    positionals: {
+      action: { type: 'string', describe: 'list, delete or change; or the id of a task to show', default: 'list' },
+      ids: { type: 'string', array: true, describe: 'Ids of tasks; without them, all that match' },
+    },
     run: asking(tasks),
   },
   {
     usage: 'reschedule [ids..]',
-    summary: 'Have failed tasks tried again: these, or all that fit.',
-    options: { ...SERVER, ...OF_TASKS, 'dry-run': { type: 'boolean', describe: 'Only tell which it would be' } },
+    summary: 'Retry failed tasks: these, or all that match.',
+    options: { ...SERVER, ...OF_TASKS, ...DRY },
     positionals: { ids: { type: 'string', array: true, describe: 'Ids of tasks' } },
     run: asking(reschedule),
   },
   {
     usage: 'purge <name>',
-    summary: 'Disable a node and give its tasks to others.',
+    summary: 'Disable a node and reassign its tasks.',
     options: {
       ...SERVER,
       fail: { type: 'boolean', describe: 'Its tasks fail instead' },
-      forget: { type: 'boolean', describe: 'It never comes back: what it has is not asked for any more' },
+      forget: { type: 'boolean', describe: 'It never comes back: its results are not fetched any more' },
     },
     positionals: { name: { type: 'string', describe: 'Name of the node' } },
     run: asking(purge),
@@ -84,32 +96,61 @@ function asking(command: (ask: Ask, args: Arguments) => Promise<Shown>): Run {
   }
 }
 
-async function nodes(ask: Ask, { action, name }: Arguments): Promise<Shown> {
+async function nodes(ask: Ask, { action, name, pending }: Arguments): Promise<Shown> {
   if (action === 'list') {
     const answer = await ask('GET', '/status')
     return { answer, lines: nodeLines(answer) }
   }
   const path = `/node/${encodeURIComponent(needed(name, 'a node'))}`
   if (action === 'refresh') await ask('POST', `${path}/refresh`)
+  else if (action === 'limit')
+    await ask('PUT', path, { form: { max_pending: needed(pending, 'the limit as --pending') } })
   else await ask('PUT', path, { form: { enabled: action === 'enable' ? '1' : '0' } })
   const answer = await ask('GET', path)
   return { answer, lines: outcomeLines(answer) }
 }
 
 async function tasks(ask: Ask, args: Arguments): Promise<Shown> {
-  if (args.id === undefined) {
+  const ids = Array.isArray(args.ids) ? args.ids.map(String) : []
+  if (args.action === 'delete')
+    return ids.length > 0 ? eachTask(ids, id => ask('DELETE', pathOf(id))) : deleteFitting(ask, args)
+  if (args.action === 'change') return change(ask, ids, args)
+  if (args.action === 'list') {
     const answer = await ask('GET', '/task', { query: filterOf(args) })
     return { answer, lines: taskLines(answer) }
   }
-  const answer = await ask('GET', `/task/${encodeURIComponent(String(args.id))}`)
+  const answer = await ask('GET', pathOf(String(args.action)))
   return { answer, lines: outcomeLines(answer) }
+}
+
+async function deleteFitting(ask: Ask, args: Arguments): Promise<Shown> {
+  const query = { ...filterOf(args), ...dryOf(args) }
+  const answer = await ask('DELETE', '/task', { query })
+  return { answer, lines: outcomeLines(answer) }
+}
+
+function change(ask: Ask, ids: readonly string[], { priority, tags, node }: Arguments): Promise<Shown> {
+  if (ids.length === 0) throw new ConfigError('arguments', ['name the tasks to change'])
+  const changes = Object.entries({ priority, tags, node }).filter(([, value]) => value !== undefined)
+  if (changes.length === 0) throw new ConfigError('arguments', ['say what to change: --priority, --tags or --node'])
+  const form = Object.fromEntries(changes.map(([name, value]) => [name, String(value)]))
+  return eachTask(ids, id => ask('PUT', pathOf(id), { form }))
+}
+
+async function eachTask(ids: readonly string[], work: (id: string) => Promise<unknown>): Promise<Shown> {
+  for (const id of ids) await work(id)
+  const answer = { tasks: ids.map(Number) }
+  return { answer, lines: outcomeLines(answer) }
+}
+
+function pathOf(id: string): string {
+  return `/task/${encodeURIComponent(id)}`
 }
 
 async function reschedule(ask: Ask, args: Arguments): Promise<Shown> {
   const ids = Array.isArray(args.ids) ? args.ids.map(String) : []
-  for (const id of ids) await ask('POST', `/task/${encodeURIComponent(id)}/reschedule`)
-  const query = { ...filterOf(args), ...(args['dry-run'] === true && { dry_run: '1' }) }
-  const answer = ids.length > 0 ? { tasks: ids.map(Number) } : await ask('POST', '/task/reschedule', { query })
+  if (ids.length > 0) return eachTask(ids, id => ask('POST', `${pathOf(id)}/reschedule`))
+  const answer = await ask('POST', '/task/reschedule', { query: { ...filterOf(args), ...dryOf(args) } })
   return { answer, lines: outcomeLines(answer) }
 }
 
@@ -122,6 +163,10 @@ async function purge(ask: Ask, { name, fail, forget }: Arguments): Promise<Shown
 function filterOf(args: Arguments): Record<string, string> {
   const names = ['owner', 'priority', 'sha256', 'limit', 'status']
   return Object.fromEntries(names.flatMap(name => (args[name] === undefined ? [] : [[name, String(args[name])]])))
+}
+
+function dryOf(args: Arguments): Record<string, string> {
+  return args['dry-run'] === true ? { dry_run: '1' } : {}
 }
 
 function needed(value: unknown, what: string): string {

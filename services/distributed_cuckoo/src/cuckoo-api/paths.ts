@@ -72,6 +72,14 @@ const unversioned = {
   },
   '/pcap/get/{id}': { parameters: [path('id', 'integer')], get: kept('The capture of the network') },
   '/tasks/screenshots/{id}': { parameters: [path('id', 'integer')], get: kept('An archive of the screenshots') },
+  '/memory/list/{id}': {
+    parameters: [path('id', 'integer')],
+    get: { summary: 'The dumps of processes', responses: { 200: json('Their names'), 404: error('None, or not yet') } },
+  },
+  '/memory/get/{id}/{name}': {
+    parameters: [path('id', 'integer'), path('name', 'string')],
+    get: kept('The dump of a process'),
+  },
   '/tasks/sample/{id}': { parameters: [path('id', 'integer')], get: { ...list, parameters: [] } },
   '/tasks/reschedule/{id}': { parameters: [path('id', 'integer')], get: again },
   '/tasks/reschedule/{id}/{priority}': { parameters: [path('id', 'integer'), path('priority', 'integer')], get: again },

@@ -7,6 +7,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../server/context.js'
 import { ApiError } from '../server/errors.js'
 import { fileRoutes } from './files.js'
+import { memoryRoutes } from './memory.js'
 import { reportRoutes } from './reports.js'
 import { machinesJson, statusJson } from './status.js'
 import { submissionRoutes } from './submit.js'
@@ -18,6 +19,7 @@ export function cuckooRoutes(app: FastifyInstance, context: ServerContext): void
     submissionRoutes(app, context, version)
     taskRoutes(app, context, version)
     reportRoutes(app, context, version)
+    memoryRoutes(app, context, version)
     fileRoutes(app, context, version)
     clusterRoutes(app, context, version)
   }

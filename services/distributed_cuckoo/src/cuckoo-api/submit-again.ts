@@ -4,7 +4,7 @@ import { ApiError } from '../server/errors.js'
 import type { Sample, Task } from '../store/model.js'
 
 /** Resolves with the id of the new task. @throws ApiError 500, in Cuckoo's words, when the sample is gone. */
-export async function submitAgain({ store, files, wake }: ServerContext, task: Task): Promise<number> {
+export async function submitAgain({ store, files, spans, wake }: ServerContext, task: Task): Promise<number> {
   const known = sampleOf(task)
   const sample = known && ((await files.shareSample(known)) ?? null)
   if (task.url === null && sample === null) {
@@ -12,6 +12,7 @@ export async function submitAgain({ store, files, wake }: ServerContext, task: T
   }
   // If the database fails, nobody knows whether the task is there; a sample that is nobody's is the janitor's.
   const id = await store.tasks.create({ ...task, sample }, store.now())
+  spans?.created(id)
   wake()
   return id
 }

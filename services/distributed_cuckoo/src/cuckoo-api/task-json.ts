@@ -1,5 +1,5 @@
 /** Our tasks as Cuckoo's own API shows tasks (`cuckoosandbox/cuckoo:utils/api.py`, `tasks_view`). */
-
+import { stamp } from '../server/local-time.js'
 import { isOn } from '../store/is-on.js'
 import type { Task, TaskState } from '../store/model.js'
 import { splitTags } from '../store/requirement.js'
@@ -28,9 +28,12 @@ export function statesCalled(name: string): TaskState[] {
   return states.filter(state => STATES[state] === name)
 }
 
-/** As long as the node has not said that it waits there, a task on a node counts as running. */
+/**
+ * Running when its node says so, and not before: a client that gives up what runs for too long counts from the first time that it sees
+ * that (`mitre/multiscanner:modules/Detonation/Cuckoo.py`).
+ */
 export function cuckooState({ state, nodeState }: Task): CuckooState {
-  if (state === 'processing' && nodeState === 'pending') return 'pending'
+  if (state === 'processing' && nodeState !== 'running') return 'pending'
   return state === 'deleted' ? 'pending' : STATES[state]
 }
 
@@ -53,12 +56,11 @@ export function taskJson(task: Task) {
     memory: isOn(task.memory),
     enforce_timeout: task.enforceTimeout ?? false,
     clock: clockOf(task),
-    added_on: stamp(task.addedOn),
-    started_on: stamp(task.startedOn),
-    completed_on: stamp(task.completedOn),
+    added_on: shownTime(task.addedOn),
+    started_on: shownTime(task.startedOn),
+    completed_on: shownTime(task.completedOn),
     errors: task.state === 'failed' && task.error !== null ? [task.error] : [],
-    // The machine that a node took is known to the node only.
-    guest: {},
+    guest: guestJson(task),
     sample_id: task.sha256 === null ? null : task.id,
     sample: task.sha256 === null ? {} : sampleJson(task),
     duration: task.startedOn === null || task.completedOn === null ? -1 : seconds(task.completedOn - task.startedOn),
@@ -66,6 +68,33 @@ export function taskJson(task: Task) {
     processing: null,
     route: null,
   }
+}
+
+/**
+ * The run of a task on a machine; which one a node took is known to the node only. CRITs' stock service takes a reported task without
+ * one for one that never ran (`crits/crits_services:cuckoo_service/__init__.py`, `run_cuckoo`).
+ */
+function guestJson(task: Task): object {
+  const status = GUEST_STATUS[cuckooState(task)]
+  if (status === undefined || task.startedOn === null) return {}
+  return {
+    id: task.id,
+    task_id: task.id,
+    status,
+    name: task.machine ?? '',
+    label: task.machine ?? '',
+    manager: task.nodeName ?? '',
+    started_on: shownTime(task.runningOn ?? task.startedOn),
+    shutdown_on: shownTime(task.completedOn),
+  }
+}
+
+/** What there is a guest of, in the words of `cuckoosandbox/cuckoo:cuckoo/core/guest.py`. */
+const GUEST_STATUS: Partial<Record<CuckooState, string>> = {
+  running: 'running',
+  completed: 'stopped',
+  reported: 'stopped',
+  failed_analysis: 'stopped',
 }
 
 /** The sample of a task; it goes by the task's id. Digests that are not computed here, and the type, are not known. */
@@ -93,9 +122,6 @@ function clockOf({ clock, addedOn }: Task): string | null {
   return /^\d+$/.test(clock) ? stamp(Number(clock) * 1000) : clock.replace(/^(\d\d)-(\d\d)-(\d{4})/, '$3-$1-$2')
 }
 
-/** `YYYY-MM-DD HH:MM:SS`, local time without a zone. */
-function stamp(time: number | null): string | null {
-  if (time === null) return null
-  const local = new Date(time - new Date(time).getTimezoneOffset() * 60_000)
-  return local.toISOString().slice(0, 19).replace('T', ' ')
+function shownTime(time: number | null): string | null {
+  return time === null ? null : stamp(time)
 }

@@ -1,7 +1,7 @@
 /** Which pending task goes to which node next. Pure: a plan is drawn anew whenever something changes, and stored nowhere. */
 import type { Candidate } from '../nodes/node-worker.js'
 import type { Machine, Task } from '../store/model.js'
-import { describeRequirement, pinOf, satisfies } from '../store/requirement.js'
+import { describeRequirement, machinesFor, pinOf } from '../store/requirement.js'
 
 /** Pending tasks that can run on the same nodes, in the order in which they are to be sent. */
 export interface Demand {
@@ -40,8 +40,8 @@ export function drawPlan(demands: readonly Demand[], nodes: readonly Candidate[]
   const reasons = new Map<string, string>()
   const open = new Map<string, Seat[]>()
   for (const { requirement } of demands) {
-    const pin = pinOf(requirement)
-    const able = seats.filter(({ node }) => (pin === null || node.id === pin) && canRun(node, requirement))
+    const [pin, fits] = [pinOf(requirement), machinesFor(requirement)]
+    const able = seats.filter(({ node }) => (pin === null || node.id === pin) && canRun(node, fits))
     const reason = whyWaiting(able, nodes, requirement, limits.threshold)
     if (reason !== undefined) reasons.set(requirement, reason)
     else open.set(requirement, able.filter(isOpen))
@@ -56,9 +56,8 @@ export function drawPlan(demands: readonly Demand[], nodes: readonly Candidate[]
   return { assignments: new Map(seats.map(({ node, tasks }) => [node.id, tasks])), reasons }
 }
 
-function canRun(node: Candidate, requirement: string): boolean {
-  const machines = node.machines.length === 0 ? [ANY_MACHINE] : node.machines
-  return machines.some(machine => satisfies(machine, requirement))
+function canRun({ machines }: Candidate, fits: (machine: Machine) => boolean): boolean {
+  return (machines.length === 0 ? [ANY_MACHINE] : machines).some(fits)
 }
 
 function isOpen({ node }: Seat): boolean {
@@ -104,6 +103,9 @@ function whyWaiting(
   }
   if (up.every(({ node }) => node.pending >= threshold)) {
     return `every node that could run it has ${threshold} or more pending tasks`
+  }
+  if (up.every(({ node }) => node.pending >= threshold || node.room === 0)) {
+    return 'every node that could run it has as many pending tasks as it may have'
   }
   return undefined
 }

@@ -9,6 +9,7 @@ import { connectNode } from '../nodes/inspect-node.js'
 import { type Candidate, NodeWorker } from '../nodes/node-worker.js'
 import { Quarantine } from '../nodes/quarantine.js'
 import type { Patience } from '../nodes/session.js'
+import type { Spans } from '../spans.js'
 import type { Node, NodeCounters, Task } from '../store/model.js'
 import type { Leadership, Store } from '../store/store.js'
 
@@ -19,6 +20,7 @@ export interface WorkersOptions {
   readonly files: Files
   readonly config: DistributedConfig
   readonly log: Logger
+  readonly spans?: Spans | undefined
   /** Default: a minute for either. */
   readonly patience?: Patience
 }
@@ -107,7 +109,7 @@ export class NodeWorkers {
   }
 
   #hire(node: Node, client: SandboxClient): NodeWorker {
-    const { store, files, config, log, leadership, onChange, patience = PATIENCE } = this.#options
+    const { store, files, config, log, spans, leadership, onChange, patience = PATIENCE } = this.#options
     const nextTurn = () => {
       this.#turn += 1
       return this.#turn
@@ -118,7 +120,7 @@ export class NodeWorkers {
       backOff: backOff({ initialMs: Math.min(1000, intervalMs), maxMs: intervalMs }),
     })
     const quarantine = new Quarantine(intervalMs, node.state === 'quarantined' ? node.lastError : null)
-    const shared = { store, files, config, log, leadership, patience, fetching: this.#fetching }
+    const shared = { store, files, config, log, spans, leadership, patience, fetching: this.#fetching }
     const session = { ...shared, node, client, availability, quarantine }
     return new NodeWorker(node, { session, onChange, nextTurn })
   }

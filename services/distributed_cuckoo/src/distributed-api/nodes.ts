@@ -1,22 +1,20 @@
 /** `/node`: the Cuckoo nodes. */
 import type { FastifyInstance } from 'fastify'
-import { inspectNode } from '../nodes/inspect-node.js'
+import { machinesAt, refreshMachines, refusalOf } from '../nodes/machines-at.js'
 import { UnfitNodeError } from '../nodes/trouble.js'
 import type { ServerContext } from '../server/context.js'
 import { ApiError } from '../server/errors.js'
-import { type Fields, queryOf, readSwitch } from '../server/fields.js'
+import { type Fields, queryOf, readCount, readSwitch } from '../server/fields.js'
 import { readFields } from '../server/form.js'
+import { type ByName, checkedName, checkedUrl } from '../server/node-fields.js'
 import type { Machine, Node } from '../store/model.js'
 import { purgeNode } from './purge.js'
 
-const NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/
-
-interface ByName {
-  Params: { name: string }
-}
+/** More pending tasks than any node has. */
+const MAX_LIMIT = 1_000_000
 
 export function nodeRoutes(app: FastifyInstance, context: ServerContext): void {
-  const { store } = context
+  const { config, store } = context
 
   app.get('/node', async request => {
     const all = readSwitch(queryOf(request), 'all') ?? false
@@ -27,8 +25,10 @@ export function nodeRoutes(app: FastifyInstance, context: ServerContext): void {
   app.post('/node', async request => {
     const fields = await readFields(request)
     const name = checkedName(required(fields, 'name'))
-    const url = checkedUrl(required(fields, 'url'))
+    const url = checkedUrl(config, required(fields, 'url'))
+    const limit = readLimit(fields)
     const node = await store.nodes.register(name, url, await machinesOf(context, name, url))
+    if (limit !== undefined) await store.nodes.update(name, { maxPending: limit })
     context.wake()
     return { name, machines: node.machines }
   })
@@ -42,10 +42,12 @@ export function nodeRoutes(app: FastifyInstance, context: ServerContext): void {
   app.put<ByName>('/node/:name', async (request, reply) => {
     const fields = await readFields(request)
     const [name, url, enabled] = [fields.get('name'), fields.get('url'), readSwitch(fields, 'enabled')]
+    const limit = readLimit(fields)
     const node = await store.nodes.update(request.params.name, {
       ...(name !== undefined && { name: checkedName(name) }),
-      ...(url !== undefined && { url: checkedUrl(url) }),
+      ...(url !== undefined && { url: checkedUrl(config, url) }),
       ...(enabled !== undefined && { enabled }),
+      ...(limit !== undefined && { maxPending: limit }),
     })
     if (node === undefined) throw notFound()
     if (url !== undefined) void refreshMachines(context, node)
@@ -84,49 +86,32 @@ export function statusOf(node: Node): string {
 }
 
 function shownNode(node: Node) {
-  const { name, url, machines, enabled, kind } = node
-  return { name, url, machines, enabled, status: statusOf(node), kind }
+  const { name, url, machines, enabled, kind, maxPending } = node
+  return { name, url, machines, enabled, status: statusOf(node), kind, max_pending: maxPending }
 }
 
-async function machinesOf({ config, store, closing }: ServerContext, name: string, url: string): Promise<Machine[]> {
+async function machinesOf(context: ServerContext, name: string, url: string): Promise<Machine[]> {
   try {
-    return await inspectNode({ config, storeId: store.id, url }, closing)
+    return await machinesAt(context, url)
   } catch (error: unknown) {
     if (!(error instanceof UnfitNodeError)) throw error
-    throw new ApiError(404, `Invalid Cuckoo node (${name}): ${error.message}`, { cause: error })
+    throw new ApiError(404, `Invalid Cuckoo node (${name}): ${refusalOf(error, url)}`, { cause: error })
   }
 }
 
-/** A node with a new URL may be down; it keeps the machines it had then, and the PUT has succeeded anyway. */
-async function refreshMachines({ config, store, closing, log }: ServerContext, { id, name, url }: Node): Promise<void> {
-  try {
-    await store.nodes.setMachines(id, await inspectNode({ config, storeId: store.id, url }, closing))
-  } catch (error: unknown) {
-    if (closing.aborted) return
-    log.warn({ node: name, err: error }, 'the machines of a node with a new url could not be read')
-  }
+/** Null for an empty field, which takes the limit away. @throws ApiError 400 */
+function readLimit(fields: Fields): number | null | undefined {
+  if (fields.get('max_pending') === '') return null
+  const limit = readCount(fields, 'max_pending')
+  if (limit !== undefined && limit > MAX_LIMIT)
+    throw new ApiError(400, `Parameter max_pending must be ${MAX_LIMIT} at most`)
+  return limit
 }
 
 function required(fields: Fields, name: string): string {
   const value = fields.get(name)
   if (!value) throw new ApiError(400, `Missing required parameter ${name}`)
   return value
-}
-
-function checkedName(name: string): string {
-  if (NAME.test(name)) return name
-  throw new ApiError(400, 'Parameter name must be 1 to 64 letters, digits, dots, hyphens and underscores')
-}
-
-function checkedUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
-    throw new ApiError(400, 'Parameter url must begin with http:// or https://')
-  }
-  if (url.username || url.password || url.search || url.hash || text.length > 2048) {
-    throw new ApiError(400, 'Parameter url must have no user name, password, query or fragment')
-  }
-  return text
 }
 
 function notFound(): ApiError {

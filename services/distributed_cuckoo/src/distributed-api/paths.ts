@@ -4,6 +4,7 @@ import { created, error, form, json, none, type Paths, path, query, taskFields }
 const nodeForm = form({
   name: { type: 'string', pattern: '^[A-Za-z0-9._-]{1,64}$' },
   url: { type: 'string', description: 'Base URL of the Cuckoo REST API' },
+  max_pending: { type: 'integer', description: 'Pending tasks that it may have; empty: as many as Threshold says' },
 })
 
 const node = { type: 'string', description: 'Name of the only node that may have it' }

@@ -1,11 +1,12 @@
 /** The Distributed Cuckoo API (`cuckoosandbox/cuckoo:utils/dist.py`), and what we add to it. */
+import { embedPage } from '@cuckoo-distributed/page'
 import type { FastifyInstance } from 'fastify'
+import { script, style } from '../generated/page.js'
 import type { ServerContext } from '../server/context.js'
 import { nodeRoutes } from './nodes.js'
 import { operationRoutes } from './operations.js'
 import { reportRoutes } from './reports.js'
 import { statusRoutes } from './status.js'
-import { statusPage } from './status-page.js'
 import { taskRoutes } from './tasks.js'
 
 export function distributedRoutes(app: FastifyInstance, context: ServerContext): void {
@@ -14,5 +15,6 @@ export function distributedRoutes(app: FastifyInstance, context: ServerContext):
   operationRoutes(app, context)
   reportRoutes(app, context)
   statusRoutes(app, context)
-  app.get('/', async (_request, reply) => reply.headers(statusPage.headers).send(statusPage.html))
+  const { headers, html } = embedPage('Distributed Cuckoo', { script, style })
+  app.get('/', async (_request, reply) => reply.headers(headers).send(html))
 }

@@ -16,10 +16,8 @@ export function statusRoutes(app: FastifyInstance, { store, files }: ServerConte
     const nodes = await store.nodes.list()
     const { pending, submitting, processing, fetching, finished, failed } = await store.tasks.counts()
     const [oldest, cycle] = [await store.tasks.oldestPending(), await store.lastCycle()]
-    const reasons = [...(await store.tasks.waitReasons())]
-    const waiting = reasons.slice(0, MAX_WAITING).map(([requirement, reason]) => {
-      return { requirement: clipped(describeRequirement(requirement, nodes)), reason: clipped(reason) }
-    })
+    const { reasons, total } = await store.tasks.waitReasons(MAX_WAITING)
+    const waitingTasks = await store.tasks.pendingOf([...reasons.keys()])
     return {
       // By this a cluster knows itself, when it is to become its own node.
       instance: store.id,
@@ -38,6 +36,7 @@ export function statusRoutes(app: FastifyInstance, { store, files }: ServerConte
         nodes.map(node => [
           node.name,
           {
+            url: node.url,
             state: statusOf(node),
             kind: node.kind,
             enabled: node.enabled,
@@ -46,11 +45,16 @@ export function statusRoutes(app: FastifyInstance, { store, files }: ServerConte
             failures: node.failures,
             in_flight: node.inFlight,
             machines: node.machines.length,
+            max_pending: node.maxPending,
           },
         ]),
       ),
-      waiting,
-      waiting_total: reasons.length,
+      waiting: [...reasons].map(([requirement, reason]) => ({
+        requirement: clipped(describeRequirement(requirement, nodes)),
+        reason: clipped(reason),
+        tasks: waitingTasks.get(requirement) ?? 0,
+      })),
+      waiting_total: total,
       dist: await shownSpace(files),
       last_cycle: seconds(cycle),
       timestamp: seconds(now),

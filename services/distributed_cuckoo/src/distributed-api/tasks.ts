@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../server/context.js'
 import { queryOf } from '../server/fields.js'
 import { receiveTask, type SubmissionRules } from '../server/submission.js'
-import { type ById, findTask, removeTask } from '../server/tasks.js'
+import { type ById, findTask, removeTask, tasksDocument } from '../server/tasks.js'
 import type { Task } from '../store/model.js'
 import { pagesOf } from '../store/pages.js'
 import { readFilter, readRange } from './task-filter.js'
@@ -23,7 +23,7 @@ export function taskRoutes(app: FastifyInstance, context: ServerContext): void {
   app.get('/task', async (request, reply) => {
     const query = queryOf(request)
     const pages = pagesOf(store, readFilter(query), readRange(query))
-    return reply.type('application/json').send(Readable.from(listDocument(pages)))
+    return reply.type('application/json').send(Readable.from(tasksDocument('{"tasks":{', pages, shownTask)))
   })
 
   app.post('/task', async request => {
@@ -32,7 +32,7 @@ export function taskRoutes(app: FastifyInstance, context: ServerContext): void {
 
   app.get<ById>('/task/:id', async request => {
     const task = await findTask(context, request.params.id)
-    const waiting = task.state === 'pending' ? (await store.tasks.waitReasons()).get(task.requirement) : undefined
+    const waiting = task.state === 'pending' ? await store.tasks.waitReason(task.requirement) : undefined
     const missing_reports = await missingReports(context, task)
     const retries = task.retries.map(({ at, ...retry }) => ({ at: shownTime(at), ...retry }))
     return { tasks: { [String(task.id)]: { ...shownTask(task), waiting: waiting ?? null, missing_reports, retries } } }
@@ -48,16 +48,6 @@ export function taskRoutes(app: FastifyInstance, context: ServerContext): void {
 async function missingReports({ store }: ServerContext, { id }: Task) {
   const missing = (await store.tasks.reports(id)).filter(({ size }) => size === null)
   return Object.fromEntries(missing.map(({ format, reason, retry }) => [format, { reason, retry }]))
-}
-
-/** The first page comes with the beginning, so that a failure before it still gets an answer of its own. */
-async function* listDocument(pages: AsyncIterable<readonly Task[]>): AsyncGenerator<string> {
-  let beginning = '{"tasks":{'
-  for await (const tasks of pages) {
-    yield beginning + tasks.map(task => `"${task.id}":${JSON.stringify(shownTask(task))}`).join(',')
-    beginning = ','
-  }
-  yield beginning === ',' ? '}}' : `${beginning}}}`
 }
 
 /** The thirteen documented members, then those of later versions and our own. */

@@ -1,6 +1,6 @@
 /** Samples and reports on disk. No path is ever built from a name that a client or a node sent. */
 import { randomInt, randomUUID } from 'node:crypto'
-import { link, mkdir, open, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises'
+import { link, mkdir, open, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { type Logger, ServiceError } from '@cuckoo-distributed/core'
@@ -87,17 +87,15 @@ export class Files {
     const now = performance.now()
     for (const directory of [this.samples, this.reports]) directory.demandReadable()
     if (this.#freeBytes === undefined || now - this.#freeBytes.at > 1000) {
-      const disks = await Promise.all([this.samples, this.reports].map(disk => disk.ask(statfs(disk.path))))
-      this.#freeBytes = { value: Math.min(...disks.map(disk => disk.bavail * disk.bsize)), at: now }
+      const disks = await Promise.all([this.samples, this.reports].map(directory => directory.space()))
+      this.#freeBytes = { value: Math.min(...disks.map(({ free }) => free)), at: now }
     }
     return this.#freeBytes.value
   }
 
   /** Total bytes of the samples' and of the reports' disk. @throws DirectoryAwayError */
   async totalBytes(): Promise<number> {
-    this.reports.demandReadable()
-    const disk = await this.reports.ask(statfs(this.reportsDirectory))
-    return disk.blocks * disk.bsize
+    return (await this.reports.space()).total
   }
 
   /**

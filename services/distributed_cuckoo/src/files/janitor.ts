@@ -11,7 +11,7 @@ import { hasCode } from './marker.js'
 const BATCH = 100
 const PAUSE_MS = 1_000
 /** After a failure of the disk or the database. */
-const FAILURE = { message: 'tidying up failed; it is tried again', pauseMs: 10_000 }
+const FAILURE = { message: 'cleaning up failed; trying again', pauseMs: 10_000 }
 const MINUTE_MS = 60_000
 const SWEEP_MS = 5 * MINUTE_MS
 /** From the end of a request's upload to the end of the transaction that stores its task. */

@@ -6,8 +6,8 @@ import { spawn } from 'node:child_process'
 import { performance } from 'node:perf_hooks'
 import { MARKER } from './marker.js'
 
-/** Reads the marker aloud, and writes a copy of it to a file that goes again. */
-const SCRIPT = 'cat "$1/$2" && cat "$1/$2" > "$1/$2.probe" && rm "$1/$2.probe"'
+/** Reads the marker aloud, and writes a copy of it to a file that goes again; another server may be quicker with that. */
+const SCRIPT = 'cat "$1/$2" && cat "$1/$2" > "$1/$2.probe" && rm -f "$1/$2.probe"'
 /** Of what is read of the answer. */
 const MAX_TEXT = 1000
 
@@ -32,7 +32,7 @@ export function probeDirectory(directory: string): Probe {
   const began = performance.now()
   const child = spawn('/bin/sh', ['-c', SCRIPT, 'probe', directory, MARKER], {
     cwd: '/',
-    env: { PATH: process.env.PATH, LC_ALL: 'C' },
+    env: { PATH: [process.env.PATH, '/usr/bin', '/bin'].filter(Boolean).join(':'), LC_ALL: 'C' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const [output, errors] = [new Tail(), new Tail()]

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { performance } from 'node:perf_hooks'
-import type { Fault, HttpResponse } from '@cuckoo-distributed/http'
+import type { Fault } from '@cuckoo-distributed/http'
 import { ReportScanner, type ReportSink } from '@cuckoo-distributed/report-scanner'
 import { syncDirectory } from '@cuckoo-distributed/staging'
 
@@ -23,6 +23,12 @@ export class SlowReportError extends Error {
 export class ForeignReportError extends Error {
   readonly code = 'FOREIGN_REPORT'
   override readonly name = 'ForeignReportError'
+}
+
+/** What is to be stored, as an `HttpResponse` has it. */
+export interface Body {
+  stream(limit: number): AsyncIterable<Buffer>
+  discard(): void
 }
 
 export interface Expected {
@@ -53,7 +59,7 @@ export async function prepareFolder(folder: string): Promise<void> {
  * @throws what `HttpResponse.stream` throws, SlowReportError, JsonError, ForeignReportError, and errors of the file system; nothing
  * is left then.
  */
-export async function storeReport(response: HttpResponse, folder: string, expected: Expected): Promise<number> {
+export async function storeReport(response: Body, folder: string, expected: Expected): Promise<number> {
   const partial = join(folder, `${PARTIAL}${randomUUID()}`)
   try {
     const size = await write(response, partial, expected)
@@ -67,7 +73,7 @@ export async function storeReport(response: HttpResponse, folder: string, expect
   }
 }
 
-async function write(response: HttpResponse, path: string, expected: Expected): Promise<number> {
+async function write(response: Body, path: string, expected: Expected): Promise<number> {
   const { format, limit, sha256 } = expected
   const file = await open(path, 'wx', 0o600)
   const check = format === 'json' ? new JsonCheck(sha256) : undefined

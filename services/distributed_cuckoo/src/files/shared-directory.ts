@@ -2,10 +2,18 @@
  * A directory on a disk that may go away: unmounted, read-only, full, or a network file system that hangs. None of that says
  * anything about the files in it; it is an outage of this server, until the directory is there again.
  */
+import { statfs } from 'node:fs/promises'
 import { type Logger, ServiceError } from '@cuckoo-distributed/core'
 import { delay, orAbort } from '@cuckoo-distributed/wait'
 import { hasCode, ownerOf } from './marker.js'
 import { type Probe, type ProbeResult, probeDirectory } from './probe.js'
+
+/** Bytes. */
+export interface Space {
+  readonly free: number
+  readonly total: number
+  readonly used: number
+}
 
 const PROBE_EVERY_MS = 5_000
 /** A directory that is away is looked at more often. */
@@ -94,6 +102,13 @@ export class SharedDirectory {
     if (!signal.aborted) return orAbort(answer, signal)
     this.demandReadable()
     return answer
+  }
+
+  /** Of the disk that it is on. @throws DirectoryAwayError */
+  async space(): Promise<Space> {
+    this.demandReadable()
+    const { bavail, blocks, bsize } = await this.ask(statfs(this.path))
+    return { free: bavail * bsize, total: blocks * bsize, used: (blocks - bavail) * bsize }
   }
 
   /** After an error of the file system: throws DirectoryAwayError if it is the directory's, and otherwise the error. */

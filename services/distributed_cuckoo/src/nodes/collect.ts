@@ -37,7 +37,7 @@ const OVER = new Error('the fetch is over')
 export async function collect(
   session: NodeSession,
   copy: Copy,
-  { last }: { readonly last: boolean },
+  how: Pick<Job, 'last' | 'runningOn'>,
   signal: AbortSignal,
 ): Promise<Collected> {
   const { store, fetching } = session
@@ -46,7 +46,8 @@ export async function collect(
   try {
     const fetch = await store.dispatch.beginFetch(copy.id)
     if (fetch === undefined) return 'later'
-    return await whileWanted(session, copy, signal, wanted => fetchAndStore(session, { copy, fetch, last }, wanted))
+    const job = { copy, fetch, ...how }
+    return await whileWanted(session, job, signal, wanted => fetchAndStore(session, job, wanted))
   } finally {
     fetching.delete(copy.taskId)
   }
@@ -55,15 +56,17 @@ export async function collect(
 /** Ends the work when a client has deleted the task, or another copy has finished it, in whichever process. */
 async function whileWanted(
   { store }: NodeSession,
-  copy: Copy,
+  { copy, fetch }: Job,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<Collected>,
 ): Promise<Collected> {
   using linked = linkedController(signal)
   const { controller } = linked
   const watch = async () => {
-    do await delay(LOOK_MS, controller.signal)
-    while (await store.dispatch.isWanted(copy.id))
+    await delay(LOOK_MS, controller.signal)
+    // Most take less, and are not worth a write of their own.
+    if (!fetch.late) await store.dispatch.fetching(copy.id)
+    while (await store.dispatch.isWanted(copy.id)) await delay(LOOK_MS, controller.signal)
     controller.abort(UNWANTED)
   }
   // It ends with the work, or with a failing database, of which the work hears as well.
@@ -82,6 +85,8 @@ interface Job {
   readonly copy: Copy
   readonly fetch: Fetch
   readonly last: boolean
+  /** When the node was first seen to run it. */
+  readonly runningOn: number | undefined
 }
 
 async function fetchAndStore(session: NodeSession, job: Job, signal: AbortSignal): Promise<Collected> {
@@ -115,12 +120,14 @@ async function fetchAndStore(session: NodeSession, job: Job, signal: AbortSignal
 
 async function keep(
   { store, node, log }: NodeSession,
-  { copy, fetch }: Job,
+  { copy, fetch, runningOn }: Job,
   reports: readonly Report[],
 ): Promise<boolean> {
   const { dispatch } = store
   const now = store.now()
-  const isKept = fetch.late ? await dispatch.amend(copy.id, reports, now) : await dispatch.finish(copy.id, reports, now)
+  const isKept = await (fetch.late
+    ? dispatch.amend(copy.id, reports, now, runningOn)
+    : dispatch.finish(copy.id, reports, now, runningOn))
   if (isKept) log.info({ task: copy.taskId, node: node.name, late: fetch.late }, 'task finished')
   return isKept
 }
@@ -156,7 +163,7 @@ async function fetchAll(session: NodeSession, { copy, fetch }: Job, folder: stri
     } catch (error: unknown) {
       if (signal.aborted || !isOfNode(error)) throw error
       // Whoever runs the node has switched it off: that is respected, and the copy does not stay for it.
-      const retry = !(error instanceof EndpointOffError && isArtifact(format))
+      const retry = !(error instanceof EndpointOffError && (isArtifact(format) || format === 'memory'))
       reports.push({ format, size: null, reason: describeError(error).slice(0, MAX_REASON), retry })
     }
   }

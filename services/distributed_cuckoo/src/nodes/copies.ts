@@ -4,11 +4,12 @@ import { describeError } from '@cuckoo-distributed/core'
 import { ServerAwayError } from '@cuckoo-distributed/http'
 import type { TaskSummary } from '@cuckoo-distributed/sandbox-client'
 import { inParallel } from '@cuckoo-distributed/wait'
-import type { Submission } from '../store/model.js'
+import type { Node, Submission } from '../store/model.js'
 import { collect } from './collect.js'
 import { type Copy, isAccepted, type NodeSession } from './session.js'
+import { isReplaced, Successors } from './successors.js'
 import { troubleOf } from './trouble.js'
-import { isCopy } from './unconfirmed.js'
+import { isCopy, isOfNode } from './unconfirmed.js'
 import { Watches } from './watches.js'
 
 /** Cuckoo also answers 404 while its database fails (`cuckoosandbox/cuckoo:lib/cuckoo/core/database.py`, `view_task`). */
@@ -20,11 +21,24 @@ const MAX_REASON = 1000
 export class Copies {
   readonly #session: NodeSession
   readonly #watches: Watches
+  /** Copies that were deleted, which is written down for all together. */
+  #gone: number[] = []
+  readonly #successors: Successors
+  /** The newest submission by the node's number, which is that of the next task once the newest one was deleted. */
+  #owners = new Map<number | null, number>()
   #wasFull = false
 
-  constructor(session: NodeSession) {
+  constructor(session: NodeSession, runningBefore: Node['runningSince']) {
     this.#session = session
-    this.#watches = new Watches(session.config.Interval * 1000)
+    this.#watches = new Watches(session.config.Interval * 1000, runningBefore)
+    this.#successors = new Successors(session)
+  }
+
+  /** Those out of these that the node runs, each with when it was first seen to. */
+  runningSince(submissions: readonly Submission[]): Node['runningSince'] {
+    this.#watches.keepOnly(submissions)
+    for (const submission of submissions) this.#watches.of(submission)
+    return this.#watches.runningSince
   }
 
   /** To be called when a node has accepted a task: it is not done within the interval. */
@@ -44,8 +58,9 @@ export class Copies {
    * @throws what concerns the whole node, our disk or database; an error that concerns one copy only is logged.
    */
   async tend(submissions: readonly Submission[], machines: number, signal: AbortSignal): Promise<void> {
-    const { config, availability, onContact } = this.#session
+    const { config, store, onContact } = this.#session
     this.#watches.keepOnly(submissions)
+    this.#owners = new Map(submissions.toSorted((a, b) => a.id - b.id).map(({ id, nodeTaskId }) => [nodeTaskId, id]))
     const due = this.#watches.due(submissions.filter(isAccepted))
     const end = performance.now() + config.Interval * 1000
     const inTime = (function* () {
@@ -54,21 +69,36 @@ export class Copies {
         if (performance.now() > end) return
       }
     })()
-    await inParallel(inTime, config.NodeConcurrency, async ({ copy, ahead }) => {
-      this.#watches.later(copy)
-      onContact()
-      try {
-        if (copy.state === 'discarding') await this.#discard(copy, signal)
-        else {
-          const view = (inner: AbortSignal) => this.#session.client.viewTask(copy.nodeTaskId, inner)
-          await this.#handle(copy, await availability.attempt(signal, view), { ahead, machines }, signal)
-        }
-        this.#watches.of(copy).failingSince = undefined
-      } catch (error: unknown) {
-        if (signal.aborted || error instanceof ServerAwayError || troubleOf(error) === undefined) throw error
-        await this.#unreadable(copy, error)
+    try {
+      await inParallel(inTime, config.NodeConcurrency, async ({ copy, ahead }) => {
+        onContact()
+        await this.#look(copy, { ahead, machines }, signal)
+      })
+    } finally {
+      const gone = this.#gone
+      this.#gone = []
+      await store.dispatch.discarded(gone)
+    }
+  }
+
+  async #look(
+    copy: Copy,
+    waiting: { readonly ahead: number; readonly machines: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { availability, client } = this.#session
+    this.#watches.later(copy)
+    try {
+      if (copy.state === 'discarding') await this.#discard(copy, signal)
+      else {
+        const view = (inner: AbortSignal) => client.viewTask(copy.nodeTaskId, inner)
+        await this.#handle(copy, await availability.attempt(signal, view), waiting, signal)
       }
-    })
+      this.#watches.of(copy).failingSince = undefined
+    } catch (error: unknown) {
+      if (signal.aborted || error instanceof ServerAwayError || !isOfNode(error)) throw error
+      await this.#unreadable(copy, error)
+    }
   }
 
   /** Milliseconds until there is something to do for these. */
@@ -82,21 +112,41 @@ export class Copies {
     waiting: { readonly ahead: number; readonly machines: number },
     signal: AbortSignal,
   ): Promise<void> {
+    const { store } = this.#session
     const watch = this.#watches.of(copy)
     watch.misses = seen === undefined ? watch.misses + 1 : 0
     if (seen === undefined) {
       if (watch.misses >= MISSES) await this.#lost(copy, 'does not know the task any more')
-    } else if (!isCopy(seen, copy)) await this.#lost(copy, 'has another task under its number')
-    else if (seen.phase === 'pending' || seen.phase === 'running') {
-      if (watch.seen !== seen.phase) await this.#session.store.dispatch.seen(copy.id, seen.phase)
-      watch.seen = seen.phase
+    } else if (!this.#isOurs(seen, copy)) await this.#lost(copy, 'has another task under its number')
+    else if (isReplaced(copy, seen)) {
+      if (await this.#follow(copy, seen, signal)) return
+      await this.#delete(copy, signal)
+      await this.#lost(copy, 'was restarted during the analysis')
+    } else if (seen.phase === 'pending' || seen.phase === 'running') {
+      // It is written down with the node's status: a write for each task would be one in five.
+      watch.runningOn = seen.phase === 'running' ? (watch.runningOn ?? store.now()) : undefined
       if (seen.phase === 'pending') this.#watches.later(copy, waiting)
     } else if (seen.phase === 'reported') await this.#collect(copy, signal)
     else if (seen.phase === 'failed') await this.#failed(copy, seen, signal)
-    else if (seen.phase === 'replaced') {
-      await this.#delete(copy, signal)
-      await this.#lost(copy, 'was restarted during the analysis')
-    }
+  }
+
+  /** Of two copies with the same number, and it may be the same `custom` and sample, the former one is gone. */
+  #isOurs(seen: TaskSummary, copy: Copy): boolean {
+    return isCopy(seen, copy) && this.#owners.get(copy.nodeTaskId) === copy.id
+  }
+
+  /** The copy is from now on what the node goes on with, and what is left of the former one is removed. False: there is no such task. */
+  async #follow(copy: Copy, seen: TaskSummary, signal: AbortSignal): Promise<boolean> {
+    const { availability, store, node, log } = this.#session
+    const successor = await availability.attempt(signal, inner => this.#successors.of(copy, seen, inner))
+    if (successor === undefined) return false
+    // First of all: without its number the new task would be nobody's.
+    await store.dispatch.followed(copy.id, successor)
+    this.#watches.of(copy).runningOn = undefined
+    const about = { task: copy.taskId, node: node.name, nodeTask: copy.nodeTaskId, successor }
+    log.info(about, 'the node goes on with another task; following that one')
+    if (!(await this.#delete(copy, signal))) log.info(about, 'what was recovered stays on its node')
+    return true
   }
 
   /** The node answers, but not about this task: after a while another one may have it. */
@@ -110,10 +160,12 @@ export class Copies {
   }
 
   async #collect(copy: Copy, signal: AbortSignal): Promise<void> {
-    const { quarantine, node } = this.#session
+    const { quarantine, node, spans } = this.#session
     if (quarantine.holds('reports') || (await this.#isFull())) return
     const watch = this.#watches.of(copy)
-    const collected = await collect(this.#session, copy, { last: watch.fetches + 1 >= FETCHES }, signal)
+    const { fetches, runningOn } = watch
+    const work = () => collect(this.#session, copy, { last: fetches + 1 >= FETCHES, runningOn }, signal)
+    const collected = await (spans?.around('fetch', { task: copy.taskId, node: node.name }, work) ?? work())
     if (collected === 'later') return
     if (collected === 'settled') {
       quarantine.succeeded('reports')
@@ -139,7 +191,8 @@ export class Copies {
   async #failed(copy: Copy, { status, errors }: TaskSummary, signal: AbortSignal): Promise<void> {
     const { store, node } = this.#session
     const reason = [status, ...errors].join(': ').slice(0, MAX_REASON)
-    await store.dispatch.failedOnNode(copy.id, `${reason} (node ${node.name})`, store.now())
+    const { runningOn } = this.#watches.of(copy)
+    await store.dispatch.failedOnNode(copy.id, `${reason} (node ${node.name})`, store.now(), runningOn)
     await this.#remove(copy, signal)
   }
 
@@ -161,17 +214,17 @@ export class Copies {
 
   /** Removes the node's copy if it is ours still: numbers come back when a node is set up anew. */
   async #discard(copy: Copy, signal: AbortSignal): Promise<void> {
-    const { availability, client, store } = this.#session
+    const { availability, client } = this.#session
     const seen = await availability.attempt(signal, inner => client.viewTask(copy.nodeTaskId, inner))
-    if (seen !== undefined && isCopy(seen, copy)) await this.#remove(copy, signal)
-    else await store.dispatch.discarded(copy.id)
+    if (seen === undefined || !this.#isOurs(seen, copy)) this.#gone.push(copy.id)
+    else if (!isReplaced(copy, seen) || !(await this.#follow(copy, seen, signal))) await this.#remove(copy, signal)
   }
 
   /** A running task cannot be deleted: that is tried again, as is every other failure. */
   async #remove(copy: Copy, signal: AbortSignal): Promise<void> {
-    const { store, node, log } = this.#session
+    const { node, log } = this.#session
     try {
-      if (await this.#delete(copy, signal)) await store.dispatch.discarded(copy.id)
+      if (await this.#delete(copy, signal)) this.#gone.push(copy.id)
     } catch (error: unknown) {
       if (signal.aborted || error instanceof ServerAwayError || troubleOf(error) === undefined) throw error
       log.info({ task: copy.taskId, node: node.name, problem: describeError(error) }, 'a copy could not be deleted yet')

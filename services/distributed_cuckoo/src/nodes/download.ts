@@ -1,9 +1,10 @@
 /** What a format is called on a node. */
-import type { HttpResponse } from '@cuckoo-distributed/http'
 import type { Artifact, SandboxClient } from '@cuckoo-distributed/sandbox-client'
+import type { Body } from '../files/report-file.js'
+import { memoryOf } from './memory.js'
 
 /** Formats that are no reports to a node. */
-const ARTIFACTS: readonly Artifact[] = ['pcap', 'payloads', 'procdump', 'screenshots']
+const ARTIFACTS: readonly Artifact[] = ['pcap', 'payloads', 'procdump', 'screenshots', 'fullmemory']
 
 /** Resolves with undefined when the node does not have it. */
 export async function download(
@@ -11,7 +12,8 @@ export async function download(
   id: number,
   format: string,
   signal: AbortSignal,
-): Promise<HttpResponse | undefined> {
+): Promise<Body | undefined> {
+  if (format === 'memory') return memoryOf(client, id, signal)
   const answer = await ask(client, id, format, signal)
   return answer === 'none' ? undefined : answer
 }

@@ -43,7 +43,11 @@ export class Health {
   }
 
   /** @throws what is wrong with the node, our database, or `signal.reason`. */
-  async ask(node: Node, submissions: readonly Submission[], signal: AbortSignal): Promise<void> {
+  async ask(
+    node: Node,
+    { submissions, runningSince }: { readonly submissions: readonly Submission[] } & Pick<Node, 'runningSince'>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { client, store, log, quarantine, config, onContact } = this.#session
     onContact()
     const status = await client.status(signal)
@@ -58,11 +62,18 @@ export class Health {
     this.#due = this.#lastAnswer + Math.max(config.Interval * 1000, 3 * client.intervalMs)
     this.#quarantine = quarantine.error
     const kind = client.kind ?? null
-    const seen = { counters: this.#counters, freeBytes, at: store.now(), quarantine: quarantine.error, kind }
+    const seen = {
+      counters: this.#counters,
+      freeBytes,
+      at: store.now(),
+      quarantine: quarantine.error,
+      kind,
+      runningSince,
+    }
     await store.nodes.recordStatus(node.id, seen)
     if (this.#shown !== 'up' && quarantine.error === null) log.info({ node: node.name, version }, 'node answers')
     if (this.#shown !== 'quarantined' && quarantine.error !== null) {
-      log.warn({ node: node.name, problem: quarantine.error }, 'node in quarantine: it answers, but its work fails')
+      log.warn({ node: node.name, problem: quarantine.error }, 'node in quarantine: it answers, but its tasks fail')
     }
     this.#shown = quarantine.error === null ? 'up' : 'quarantined'
   }

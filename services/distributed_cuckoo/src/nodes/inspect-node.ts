@@ -9,6 +9,7 @@ import {
 } from '@cuckoo-distributed/sandbox-client'
 import { timeLimit } from '@cuckoo-distributed/wait'
 import type { DistributedConfig } from '../config.js'
+import { ruleOf } from '../networks.js'
 import type { Machine } from '../store/model.js'
 import { troubleOf, UnfitNodeError } from './trouble.js'
 
@@ -34,8 +35,10 @@ export function connectNode(
     verifySsl: config.VerifySSL,
     maxConnections: config.NodeConcurrency,
     apiTokens: config.NodeTokens,
+    isAllowed: ruleOf(config.NodeNetworks),
     requestsPerMinute: rateOf(config.RequestsPerMinute),
     requestsPerSample: REQUESTS_PER_SAMPLE,
+    capeDelete: config.CapeDelete,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     headersTimeoutMs: HEADERS_TIMEOUT_MS,
     ...notices,
@@ -65,7 +68,7 @@ export async function inspectNode(
 
 /** @throws UnfitNodeError when the node is this very cluster, which would send itself its own tasks without end. */
 export function refuseOwnCluster({ instance }: CuckooStatus, storeId: string): void {
-  if (instance === storeId) throw new UnfitNodeError('it is this very cluster')
+  if (instance === storeId) throw new UnfitNodeError('it is this cluster itself')
 }
 
 /** The machines of a node, as far as anybody would want to know of them. */

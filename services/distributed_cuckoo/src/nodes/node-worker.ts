@@ -31,7 +31,7 @@ export interface Candidate {
   readonly pending: number
   /** Tasks that run on the node at its last status. */
   readonly running: number
-  /** Tasks that it may be given at most; more than one is what any node may be given. */
+  /** Tasks that it may be given at most: one as a trial, else by its own limit. */
   readonly room: number
   /** Grows with each task that is handed to any node; the node's last value. */
   readonly lastGiven: number
@@ -70,7 +70,7 @@ export class NodeWorker {
     this.#node = node
     this.#options = options
     this.#session = { ...options.session, onContact: () => this.#noteContact() }
-    this.#copies = new Copies(this.#session)
+    this.#copies = new Copies(this.#session, node.runningSince)
     this.#unconfirmed = new Unconfirmed(this.#session)
     this.#machines = new MachineList(this.#session)
     this.#health = new Health(this.#session)
@@ -80,11 +80,13 @@ export class NodeWorker {
   }
 
   get candidate(): Candidate {
-    const { id, name, enabled, machines } = this.#node
+    const { id, name, enabled, machines, maxPending } = this.#node
     const { quarantine } = this.#session
     const { counters } = this.#health
     const answers = this.#busySince === undefined || performance.now() - this.#busySince < SILENT_MS
     const isFree = quarantine.error === null || this.#wantsTrial
+    const pending = (counters?.pending ?? 0) + this.#given
+    const room = maxPending === null ? Number.POSITIVE_INFINITY : Math.max(0, maxPending - pending)
     return {
       id,
       name,
@@ -92,9 +94,9 @@ export class NodeWorker {
       up: counters !== undefined && answers && isFree && performance.now() >= this.#restsUntil,
       quarantine: quarantine.error,
       machines,
-      pending: (counters?.pending ?? 0) + this.#given,
+      pending,
       running: counters?.running ?? 0,
-      room: this.#wantsTrial ? 1 : Number.POSITIVE_INFINITY,
+      room: this.#wantsTrial ? Math.min(1, room) : room,
       lastGiven: this.#lastTurn,
     }
   }
@@ -150,7 +152,8 @@ export class NodeWorker {
 
   async #askStatus(submissions: readonly Submission[], signal: AbortSignal): Promise<void> {
     const before = this.#given
-    await this.#health.ask(this.#node, submissions, signal)
+    const runningSince = this.#copies.runningSince(submissions)
+    await this.#health.ask(this.#node, { submissions, runningSince }, signal)
     this.#given -= before
     this.#session.availability.reportUp()
     await this.#machines.refresh(this.#node, signal)
@@ -170,12 +173,13 @@ export class NodeWorker {
   }
 
   async #send(task: Task, signal: AbortSignal): Promise<void> {
-    const { availability, quarantine, node, log } = this.#session
+    const { availability, quarantine, node, log, spans } = this.#session
     this.#given += 1
     this.#wantsTrial = false
     try {
       const chooseMachine = () => this.#machines.choose(task, this.#node.machines, this.#health.version)
-      const submission = await send(this.#session, { task, chooseMachine }, signal)
+      const work = () => send(this.#session, { task, chooseMachine }, signal)
+      const submission = await (spans?.around('send', { task: task.id, node: node.name }, work) ?? work())
       if (submission === undefined) this.#given -= 1
       else {
         this.#copies.added(submission)
@@ -186,7 +190,8 @@ export class NodeWorker {
       this.#unconfirmed.uploadFailed(task.id, task.attempt + 1)
       this.#planned = []
       const cause = error instanceof Error ? (error.cause ?? error) : error
-      if (await availability.isAway(cause, signal)) throw new ServerAwayError('the node is away', { cause: error })
+      if (await availability.isAway(cause, signal))
+        throw new ServerAwayError('the node is unavailable', { cause: error })
       log.warn({ task: task.id, node: node.name, err: error }, 'a node gave no clear answer to an upload')
       quarantine.failed('uploads', task.id, `uploads: ${troubleOf(error)?.reason}`)
     }

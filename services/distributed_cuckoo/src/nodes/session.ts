@@ -4,6 +4,7 @@ import type { Availability } from '@cuckoo-distributed/http'
 import type { SandboxClient } from '@cuckoo-distributed/sandbox-client'
 import type { DistributedConfig } from '../config.js'
 import type { Files } from '../files/files.js'
+import type { Spans } from '../spans.js'
 import type { Node, Submission } from '../store/model.js'
 import type { Leadership, Store } from '../store/store.js'
 import type { Quarantine } from './quarantine.js'
@@ -20,6 +21,8 @@ export interface NodeSession {
   /** To be looked at before what cannot be taken back. */
   readonly leadership: Pick<Leadership, 'look'>
   readonly log: Logger
+  /** Where there is a collector. */
+  readonly spans?: Spans | undefined
   readonly patience: Patience
   /** Tasks of which results are being fetched now, from whichever node: their files have the same names. */
   readonly fetching: Set<number>

@@ -1,6 +1,7 @@
 /** What the failure of a request says about its node. */
 
 import {
+  AddressRefusedError,
   BodyTooLargeError,
   type Fault,
   HttpError,
@@ -88,6 +89,7 @@ function unreachable(reason: string): Trouble {
 }
 
 function networkReason(cause: unknown): string {
+  if (cause instanceof AddressRefusedError) return 'its address is not in NodeNetworks'
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
   if (code === 'ECONNREFUSED') return 'connection refused'
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'unknown host'

@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks'
 import { ServerAwayError } from '@cuckoo-distributed/http'
 import { DoubtfulListsError, isMarked, MarkIndex, type TaskSummary } from '@cuckoo-distributed/sandbox-client'
 import type { Submission } from '../store/model.js'
+import { isOwnMark } from '../store/rows.js'
 import type { NodeSession } from './session.js'
 import { troubleOf } from './trouble.js'
 
@@ -33,7 +34,7 @@ export class Unconfirmed {
   }
 
   /**
-   * Adopts, for each of the submissions, the node's task with exactly its `custom`, its sample, and no other owner. A task that
+   * Adopts, for each of the submissions, the node's task, or tasks of one upload, with exactly its `custom`, its sample, and no other owner. A task that
    * the node does not have is pending again; for a minute its submission is still looked for, as a late copy must be removed.
    * `submissions`: all that are `sending`, oldest first, while nothing is being sent.
    *
@@ -60,12 +61,13 @@ export class Unconfirmed {
     // The newest first, as attempts for one task may have the same `custom`, and the last one is that which counts.
     for (const submission of submissions.toReversed()) {
       const isFree = async (task: TaskSummary) => {
-        const isOurs = task.phase !== 'replaced' && isCopy(task, submission)
-        return isOurs && !(await store.dispatch.isClaimed(node.id, task.id))
+        return isCopy(task, submission) && !(await store.dispatch.isClaimed(node.id, task.id))
       }
-      const found = await marks.find(markOf(submission), { after, signal, accept: isFree })
-      if (found === undefined) await this.#missing(submission)
-      else await this.#adopt(submission, found)
+      const mark = { ...markOf(submission), shared: !isOwnMark(submission.custom) }
+      const found = await marks.findUpload(mark, { after, signal, accept: isFree })
+      const [id, ...others] = found.map(task => task.id)
+      if (id === undefined) await this.#missing(submission)
+      else await this.#adopt(submission, id, others)
     }
   }
 
@@ -90,11 +92,11 @@ export class Unconfirmed {
     this.#due.set(id, performance.now() + pauseMs)
   }
 
-  async #adopt(submission: Submission, { id }: TaskSummary): Promise<void> {
+  async #adopt(submission: Submission, id: number, others: number[]): Promise<void> {
     const { store, node, log } = this.#session
     this.#forget(submission)
-    await store.dispatch.accepted(submission.id, id, store.now())
-    log.info({ task: submission.taskId, node: node.name, nodeTask: id }, 'task found on its node again')
+    await store.dispatch.accepted(submission.id, id, store.now(), others)
+    log.info({ task: submission.taskId, node: node.name, nodeTask: id, others }, 'task found on its node again')
   }
 
   async #missing(submission: Submission): Promise<void> {
@@ -131,10 +133,10 @@ export function isCopy(task: TaskSummary, submission: Submission): boolean {
   return isMarked(task, markOf(submission)) && (submission.sha256 !== null || task.sha256 === undefined)
 }
 
-function markOf({ custom, sha256 }: Submission) {
+export function markOf({ custom, sha256 }: Submission) {
   return { custom, ...(sha256 !== null && { sha256 }) }
 }
 
-function isOfNode(error: unknown): boolean {
+export function isOfNode(error: unknown): boolean {
   return troubleOf(error) !== undefined || error instanceof DoubtfulListsError
 }

@@ -1,6 +1,9 @@
-/** What is remembered of the copies on one node between two looks at them. Lost with the process: then all are looked at. */
+/**
+ * What is remembered of the copies on one node between two looks at them. Lost with the process, but for which of them run: then all are
+ * looked at.
+ */
 import { performance } from 'node:perf_hooks'
-import type { NodeTaskState, Submission } from '../store/model.js'
+import type { Node, Submission } from '../store/model.js'
 import type { Copy } from './session.js'
 
 /** Pending tasks with this many others before them, for each machine, cannot be done soon. */
@@ -19,22 +22,32 @@ export interface Watch {
   fetches: number
   /** Time by `performance.now` of the first of the looks in a row that failed. */
   failingSince: number | undefined
-  /** What was written down of how far the node is. */
-  seen: NodeTaskState | undefined
+  /** When the node was first seen to run it; undefined while it waits there. */
+  runningOn: number | undefined
 }
 
 export class Watches {
   readonly #intervalMs: number
   readonly #watches = new Map<number, Watch>()
+  /** As a former process has seen it. */
+  readonly #runningBefore: Node['runningSince']
 
-  constructor(intervalMs: number) {
+  constructor(intervalMs: number, runningBefore: Node['runningSince']) {
     this.#intervalMs = intervalMs
+    this.#runningBefore = runningBefore
+  }
+
+  /** The copies that run. */
+  get runningSince(): Node['runningSince'] {
+    const all = [...this.#watches].flatMap(([id, { runningOn }]) => (runningOn === undefined ? [] : [[id, runningOn]]))
+    return Object.fromEntries(all)
   }
 
   of(submission: Submission): Watch {
     const known = this.#watches.get(submission.id)
     if (known !== undefined) return known
-    const watch = { due: 0, misses: 0, fetches: 0, failingSince: undefined, seen: undefined }
+    const runningOn = this.#runningBefore[submission.id]
+    const watch = { due: 0, misses: 0, fetches: 0, failingSince: undefined, runningOn }
     this.#watches.set(submission.id, watch)
     return watch
   }

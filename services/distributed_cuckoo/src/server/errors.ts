@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import type { Logger } from '@cuckoo-distributed/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { DirectoryAwayError } from '../files/shared-directory.js'
-import { NameTakenError, StoreLostError } from '../store/errors.js'
+import { NameTakenError, StoreFullError, StoreLostError } from '../store/errors.js'
 import { causeOf } from '../trouble-log.js'
 
 /** An answer that is an error. */
@@ -26,20 +26,26 @@ export class ApiError extends Error {
   }
 }
 
-const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL', '53100'])
+const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL'])
+
+export interface ErrorBody {
+  readonly status: number
+  readonly message: string
+}
 
 /** What an error says to the client; only texts made for clients leave the process. */
-export function errorBody(error: unknown): { readonly status: number; readonly message: string } {
+export function errorBody(error: unknown): ErrorBody {
   if (error instanceof ApiError) return { ...error.details, status: error.status, message: error.message }
   if (error instanceof NameTakenError) return { status: 409, message: error.message }
   if (isOutOfSpace(error)) return { status: 507, message: 'Insufficient Storage' }
   if (error instanceof DirectoryAwayError) return { status: 503, message: 'The directories cannot be used now' }
+  if (error instanceof StoreFullError) return { status: 503, message: 'The database has no room' }
   if (error instanceof StoreLostError) return { status: 503, message: 'The database does not answer' }
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
   return plainBody(status >= 400 && status < 500 ? status : 500)
 }
 
-/** True when a disk or a database is full. */
+/** True when a disk, or SQLite's, is full. */
 export function isOutOfSpace(error: unknown): boolean {
   return error instanceof Error && 'code' in error && NO_SPACE.has(String(error.code))
 }
@@ -51,8 +57,11 @@ const PLACE = new Set([503, 507])
 const REPEAT_MS = 60_000
 const MAX_CAUSES = 1000
 
-/** Answers with the error, and logs those that are not the client's. */
-export function errorHandler(log: Logger) {
+/** Answers with the error, in the shape of the API that was asked, and logs those that are not the client's. */
+export function errorHandler(
+  log: Logger,
+  shapeAt: (url: string) => ((body: ErrorBody) => object) | undefined = () => undefined,
+) {
   const logged = new Map<string, number>()
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const body = errorBody(error)
@@ -60,7 +69,7 @@ export function errorHandler(log: Logger) {
     reply
       .code(body.status)
       .header('content-type', 'application/json')
-      .send(Buffer.from(JSON.stringify(body)))
+      .send(Buffer.from(JSON.stringify(shapeAt(request.url)?.(body) ?? body)))
     // With 500 and 501 Cuckoo's API also says what is no fault at all.
     if (body.status < 500 || (error instanceof ApiError && !PLACE.has(body.status))) return
     // These say so themselves, once.
@@ -90,6 +99,6 @@ function socketStatus(code: string | undefined): number {
 }
 
 /** For what the server itself refuses the reason phrase says enough, and nothing of what was sent. */
-function plainBody(status: number): { readonly status: number; readonly message: string } {
+function plainBody(status: number): ErrorBody {
   return { status, message: STATUS_CODES[status] ?? 'Bad Request' }
 }

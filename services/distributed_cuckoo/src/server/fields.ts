@@ -39,13 +39,13 @@ export function badRequest(message: string): ApiError {
   return new ApiError(400, message)
 }
 
-/** An integer as Python reads it; undefined when the field is missing. */
+/** An integer as Python reads it, and says when it is none (`cuckoosandbox/cuckoo:utils/dist.py`); undefined when the field is missing. */
 export function readInteger(fields: Fields, name: string): number | undefined {
   const text = fields.get(name)
   if (text === undefined) return undefined
   const value = Number(text.trim())
   if (!/^[+-]?\d+$/.test(text.trim()) || !Number.isSafeInteger(value)) {
-    throw new ApiError(400, `invalid literal for int() with base 10: '${text.slice(0, 100)}'`)
+    throw new ApiError(400, `invalid literal for int() with base 10: '${text.slice(0, 100)}' in parameter ${name}`)
   }
   return value
 }

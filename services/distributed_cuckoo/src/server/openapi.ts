@@ -1,4 +1,5 @@
 /** The document at `/openapi.json`, and the words that the paths of each API are written in. */
+import { SERVICE_VERSION } from '@cuckoo-distributed/core'
 
 /** What an API offers, by path. A test compares paths and methods with the routes of the server. */
 export type Paths = Readonly<Record<string, object>>
@@ -49,7 +50,7 @@ export const created = {
 export function documentOf(paths: readonly Paths[]) {
   return {
     openapi: '3.1.0',
-    info: { title: 'Distributed Cuckoo', version: process.env.SERVICE_VERSION ?? 'development' },
+    info: { title: 'Distributed Cuckoo', version: SERVICE_VERSION },
     security: [{}, { token: [] }],
     components: {
       securitySchemes: { token: { type: 'http', scheme: 'bearer' } },

@@ -1,5 +1,6 @@
 /** Stored reports, streamed as they came. */
 import { type FileHandle, open } from 'node:fs/promises'
+import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Task } from '../store/model.js'
 import type { ServerContext } from './context.js'
@@ -55,7 +56,8 @@ export async function sendFile(file: FileHandle, request: FastifyRequest, reply:
     throw error
   }
   await file.close()
-  return reply.send()
+  // Of an empty stream a HEAD keeps its length; of no answer it becomes 0.
+  return reply.send(Readable.from([]))
 }
 
 export function formatNotFound(): ApiError {

@@ -1,14 +1,13 @@
 /** The HTTP server, which knows no API: what is common to all resources. */
 import { type FastifyInstance, fastify } from 'fastify'
 import { LONGEST_REQUEST_MS } from '../files/files.js'
-import { demandToken } from './auth.js'
 import type { ServerContext } from './context.js'
 import { answerInTime } from './deadline.js'
-import { ApiError, clientErrorHandler, errorHandler } from './errors.js'
+import { ApiError, clientErrorHandler, type ErrorBody, errorHandler } from './errors.js'
 import { acceptForms } from './form.js'
+import { refuseStrangers } from './guard.js'
 import { answerOtherMethods, noteRoutes, type RouteTable } from './methods.js'
 import { documentOf, type Paths } from './openapi.js'
-import { refuseForeignPages } from './origin.js'
 
 /** Of bodies that are not streamed. */
 const SMALL_BODY = 2 ** 20
@@ -20,6 +19,8 @@ export interface Api {
   /** What the OpenAPI document says of them. */
   readonly paths: Paths
   readonly addRoutes: (app: FastifyInstance, context: ServerContext) => void
+  /** For an API whose errors look otherwise, below a path of its own. */
+  readonly errors?: { readonly below: string; readonly shape: (body: ErrorBody) => object }
 }
 
 export interface Server {
@@ -30,7 +31,7 @@ export interface Server {
 
 /** Makes a server for these APIs; it does not listen yet. */
 export function createServer(context: ServerContext, apis: readonly Api[]): Server {
-  const answerError = errorHandler(context.log)
+  const answerError = errorHandler(context.log, url => apis.find(api => isBelow(api, url))?.errors?.shape)
   const app = fastify({
     bodyLimit: SMALL_BODY,
     connectionTimeout: IDLE_MS,
@@ -42,6 +43,7 @@ export function createServer(context: ServerContext, apis: readonly Api[]): Serv
     clientErrorHandler,
     frameworkErrors: answerError,
   })
+  context.spans?.serve(app)
   const noted = noteRoutes(app)
   answerInTime(app)
   app.setErrorHandler(answerError)
@@ -53,11 +55,15 @@ export function createServer(context: ServerContext, apis: readonly Api[]): Serv
     if (reply.getHeader('content-type') === 'application/json; charset=utf-8')
       reply.header('content-type', 'application/json')
   })
-  refuseForeignPages(app, context.config)
-  demandToken(app, context.config.ApiToken)
+  refuseStrangers(app, context.config)
   acceptForms(app)
   for (const { addRoutes } of apis) addRoutes(app, context)
   const document = documentOf(apis.map(({ paths }) => paths))
   app.get('/openapi.json', async () => document)
   return { app, routes: answerOtherMethods(app, noted) }
+}
+
+function isBelow({ errors }: Api, url: string): boolean {
+  const [path = ''] = url.split('?')
+  return errors !== undefined && (path === errors.below || path.startsWith(`${errors.below}/`))
 }

@@ -117,7 +117,9 @@ export async function receiveTasks(
     for (const { sample } of tasks) if (sample !== null) await files.confirmSample(sample)
     for (const task of tasks) {
       sent += 1
-      ids.push(await inTime(context.store.tasks.create(task, context.store.now())))
+      const id = await inTime(context.store.tasks.create(task, context.store.now()))
+      context.spans?.created(id)
+      ids.push(id)
     }
     return ids
   } catch (error: unknown) {

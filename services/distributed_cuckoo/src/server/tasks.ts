@@ -1,4 +1,4 @@
-/** The task that a path names. */
+/** The task that a path names, and tasks as lists of both Distributed APIs have them. */
 import { orAbort, timeLimit } from '@cuckoo-distributed/wait'
 import type { Task } from '../store/model.js'
 import type { ServerContext } from './context.js'
@@ -20,18 +20,46 @@ export async function findTask({ store }: ServerContext, text: string): Promise<
 }
 
 /** The id in a path: digits, with leading zeros or not. */
-function readTaskId(text: string): number | undefined {
+export function readTaskId(text: string): number | undefined {
   const id = /^\d{1,16}$/.test(text) ? Number(text) : 0
   return Number.isSafeInteger(id) && id > 0 ? id : undefined
 }
 
 /** Removes the task with everything that belongs to it. @throws ApiError 404 when somebody else has. */
-export async function removeTask({ store, janitor, closing, wake }: ServerContext, task: Task): Promise<void> {
-  if ((await store.tasks.remove(task.id)) === undefined) throw taskNotFound()
+export async function removeTask(context: ServerContext, task: Task): Promise<void> {
+  if (!(await removeIfThere(context, task.id))) throw taskNotFound()
+}
+
+/** As `removeTask`, but resolves with false when there is none. */
+export async function removeIfThere(context: ServerContext, id: number): Promise<boolean> {
+  if ((await context.store.tasks.remove(id)) === undefined) return false
+  await tidyUp(context)
+  return true
+}
+
+/** To be called when tasks have been removed. */
+export async function tidyUp({ janitor, closing, wake }: ServerContext): Promise<void> {
   wake()
   using limit = timeLimit(closing, TIDYING_MS, new Error('it takes too long'))
   // What cannot be removed now stays written down.
   await orAbort(janitor.removeObsolete(), limit.signal).catch(() => undefined)
+}
+
+/**
+ * The tasks by id as a JSON text that begins with `beginning`, an object in an object. The first page comes with the beginning, so that a
+ * failure before it still gets an answer of its own.
+ */
+export async function* tasksDocument(
+  beginning: string,
+  pages: AsyncIterable<readonly Task[]>,
+  shown: (task: Task) => unknown,
+): AsyncGenerator<string> {
+  let before = beginning
+  for await (const tasks of pages) {
+    yield before + tasks.map(task => `"${task.id}":${JSON.stringify(shown(task))}`).join(',')
+    before = ','
+  }
+  yield before === ',' ? '}}' : `${before}}}`
 }
 
 export function taskNotFound(): ApiError {

@@ -1,16 +1,19 @@
-import { beginFetch, canAmend, finish, isFetching } from './fetching.js'
-import type { NodeTaskState, Report, Submission, Task } from './model.js'
+import { beginFetch, canAmend, endFetches, finish, isAwaited, isProcessing } from './fetching.js'
+import type { Report, Requirements, Submission, Task, TaskState } from './model.js'
+import { isAsPlanned, isDisabled } from './planned.js'
+import { delayedUntil, firstOf, release, requirementsAfter, writeReasons } from './queue.js'
 import { fail, requeue } from './requeueing.js'
-import { stateColumns, type TaskRow, toSubmission, toTask } from './rows.js'
-import { addSiblings, passOn } from './siblings.js'
+import { ownMark, stateColumns, type TaskRow, toSubmission } from './rows.js'
+import { addSiblings, follow, passOn } from './siblings.js'
 import type { DispatchStore, Fetch, Planned, Requeue } from './store.js'
 import type { Db, Tx } from './tables.js'
+import { differences, foldChanges, mendMinutes, missingMinutes, noteChanges } from './task-counts.js'
 import {
   forgetDeleted,
   isUnfinished,
   lockTask,
   readSubmission,
-  selectTasks,
+  readSubmissions,
   updateSubmission,
   updateTask,
 } from './task-rows.js'
@@ -30,36 +33,23 @@ export class SqlDispatchStore implements DispatchStore {
     this.#fence = fence
   }
 
-  async pendingRequirements(): Promise<string[]> {
-    const found: string[] = []
-    for (;;) {
-      // A jump in the index for each requirement; `distinct` would read all pending tasks.
-      let query = this.#db.selectFrom('task').select('requirement').where('state', '=', 'pending')
-      const last = found.at(-1)
-      if (last !== undefined) query = query.where('requirement', '>', last)
-      const next = await query.orderBy('requirement').limit(1).executeTakeFirst()
-      if (next === undefined) return found
-      found.push(next.requirement)
-    }
+  pendingRequirements(after: string, limit: number): Promise<string[]> {
+    return requirementsAfter(this.#db, after, limit)
   }
 
-  async nextPending(requirement: string, now: number, limit: number): Promise<Task[]> {
-    const rows = await selectTasks(this.#db)
-      .where('task.state', '=', 'pending')
-      .where('task.requirement', '=', requirement)
-      .where('task.not_before', '<=', now)
-      .orderBy('task.priority', 'desc')
-      .orderBy('task.id')
-      .limit(limit)
-      .execute()
-    return rows.map(toTask)
+  nextPending(requirements: readonly string[], limit: number): Promise<Task[]> {
+    return firstOf(this.#db, requirements, limit)
+  }
+
+  async release(now: number): Promise<void> {
+    const due = await delayedUntil(this.#db, now)
+    if (due.length > 0) await this.#transact(tx => release(tx, due))
   }
 
   begin(taskId: number, nodeId: number, at: number, planned?: Planned): Promise<Submission | undefined> {
     return this.#transact(async tx => {
       const task = await lockTask(tx, taskId)
-      if (task?.state !== 'pending' || !isAsPlanned(task, planned)) return undefined
-      if (await isDisabled(tx, nodeId)) return undefined
+      if (task?.state !== 'pending' || !isAsPlanned(task, planned) || (await isDisabled(tx, nodeId))) return undefined
       const attempt = task.attempt + 1
       const insert = tx.insertInto('submission').values({
         task_id: taskId,
@@ -67,7 +57,7 @@ export class SqlDispatchStore implements DispatchStore {
         node_id: nodeId,
         node_task_id: null,
         state: 'sending',
-        custom: task.custom || `dist:${taskId}:${attempt}`,
+        custom: task.custom || ownMark(taskId, attempt),
         sha256: task.sha256,
         begun_on: at,
       })
@@ -80,6 +70,7 @@ export class SqlDispatchStore implements DispatchStore {
         node_task_id: null,
         node_state: null,
         started_on: null,
+        running_on: null,
       })
       return submission
     })
@@ -103,11 +94,8 @@ export class SqlDispatchStore implements DispatchStore {
     })
   }
 
-  async seen(submissionId: number, state: NodeTaskState): Promise<void> {
-    await this.#inTurn(submissionId, async (tx, submission, task) => {
-      if (task.state !== 'processing' || task.submission_id !== submission.id) return
-      await updateTask(tx, task.id, { node_state: state })
-    })
+  async followed(submissionId: number, nodeTaskId: number): Promise<void> {
+    await this.#inTurn(submissionId, (tx, submission, task) => follow(tx, submission, task, nodeTaskId))
   }
 
   async vanished(submissionId: number, outcome: Requeue): Promise<void> {
@@ -125,33 +113,31 @@ export class SqlDispatchStore implements DispatchStore {
     })
   }
 
-  beginFetch(submissionId: number): Promise<Fetch | undefined> {
-    return this.#inTurn(submissionId, beginFetch)
+  async beginFetch(submissionId: number): Promise<Fetch | undefined> {
+    // Most often nothing is to be written: what is stored at the end is conditional.
+    const isCurrent = await isProcessing(this.#db, submissionId)
+    return isCurrent ? { late: false, settled: [] } : this.#inTurn(submissionId, beginFetch)
+  }
+
+  async fetching(submissionId: number): Promise<void> {
+    await this.#inTurn(submissionId, async (tx, submission, task) => {
+      if (isAwaited(task, submission)) await updateTask(tx, task.id, stateColumns('fetching'))
+    })
   }
 
   async fetchFailed(submissionId: number, error: string): Promise<void> {
     await this.#inTurn(submissionId, async (tx, submission, task) => {
-      if (!isFetching(task, submission)) return
+      if (!isAwaited(task, submission)) return
       await updateTask(tx, task.id, { ...stateColumns('processing'), error })
     })
   }
 
-  async finish(submissionId: number, reports: readonly Report[], at: number): Promise<boolean> {
-    const finished = await this.#inTurn(submissionId, async (tx, submission, task) => {
-      if (!isFetching(task, submission)) return false
-      await finish(tx, task, submission, reports, { at, keepSample: this.#keepSamples })
-      return true
-    })
-    return finished ?? false
+  finish(submissionId: number, reports: readonly Report[], at: number, runningOn?: number) {
+    return this.#keep(submissionId, reports, { at, runningOn }, isAwaited)
   }
 
-  async amend(submissionId: number, reports: readonly Report[], at: number): Promise<boolean> {
-    const amended = await this.#inTurn(submissionId, async (tx, submission, task) => {
-      if (!canAmend(task, submission, reports)) return false
-      await finish(tx, task, submission, reports, { at, keepSample: this.#keepSamples })
-      return true
-    })
-    return amended ?? false
+  amend(submissionId: number, reports: readonly Report[], at: number, runningOn?: number) {
+    return this.#keep(submissionId, reports, { at, runningOn }, (task, copy) => canAmend(task, copy, reports))
   }
 
   fail(taskId: number, error: string, at: number): Promise<boolean> {
@@ -163,13 +149,13 @@ export class SqlDispatchStore implements DispatchStore {
     })
   }
 
-  async failedOnNode(submissionId: number, error: string, at: number): Promise<boolean> {
+  async failedOnNode(submissionId: number, error: string, at: number, runningOn?: number): Promise<boolean> {
     const failed = await this.#inTurn(submissionId, async (tx, submission, task) => {
       await updateSubmission(tx, submission.id, { state: 'discarding' })
-      if (!isUnfinished(task) || task.submission_id !== submission.id) return false
-      if (await passOn(tx, submission, task, error)) return false
-      await fail(tx, task, { error, at, keepSample: this.#keepSamples })
-      return true
+      const isCurrent = isUnfinished(task) && task.submission_id === submission.id
+      const isOver = isCurrent && !(await passOn(tx, submission, task, error))
+      if (isOver) await fail(tx, task, { error, at, runningOn, keepSample: this.#keepSamples })
+      return isOver
     })
     return failed ?? false
   }
@@ -178,36 +164,62 @@ export class SqlDispatchStore implements DispatchStore {
     return (await readSubmission(this.#db, submissionId))?.state === 'accepted'
   }
 
-  async discarded(submissionId: number): Promise<void> {
-    await this.#inTurn(submissionId, async (tx, submission, task) => {
-      await tx.deleteFrom('submission').where('id', '=', submission.id).execute()
-      await forgetDeleted(tx, task)
+  async discarded(submissionIds: readonly number[]): Promise<void> {
+    if (submissionIds.length === 0) return
+    await this.#transact(async tx => {
+      for (const id of submissionIds)
+        await this.#lockBoth(tx, id, async (submission, task) => {
+          await tx.deleteFrom('submission').where('id', '=', submission.id).execute()
+          await forgetDeleted(tx, task)
+        })
     })
   }
 
-  async submissions(nodeId: number): Promise<Submission[]> {
-    const query = this.#db.selectFrom('submission').selectAll().where('node_id', '=', nodeId).orderBy('id')
-    return (await query.execute()).map(toSubmission)
+  setWaitReasons(reasons: ReadonlyMap<string, string>, range: Requirements): Promise<void> {
+    return this.#transact(tx => writeReasons(tx, reasons, range))
   }
 
-  async submissionsOf(taskId: number): Promise<Submission[]> {
-    const query = this.#db.selectFrom('submission').selectAll().where('task_id', '=', taskId).orderBy('id')
-    return (await query.execute()).map(toSubmission)
+  submissions(nodeId: number): Promise<Submission[]> {
+    return readSubmissions(this.#db, 'node_id', nodeId)
+  }
+
+  submissionsOf(taskId: number): Promise<Submission[]> {
+    return readSubmissions(this.#db, 'task_id', taskId)
   }
 
   async isClaimed(nodeId: number, nodeTaskId: number): Promise<boolean> {
-    const query = this.#db
-      .selectFrom('submission')
-      .select('id')
-      .where('node_id', '=', nodeId)
-      .where('node_task_id', '=', nodeTaskId)
-    return (await query.limit(1).executeTakeFirst()) !== undefined
+    return (await readSubmissions(this.#db, 'node_id', nodeId, nodeTaskId)).length > 0
   }
 
-  async recover(): Promise<void> {
-    await this.#transact(async tx => {
-      await tx.updateTable('task').set(stateColumns('processing')).where('state', '=', 'fetching').execute()
+  async foldCounts(): Promise<void> {
+    while (await this.#transact(foldChanges));
+  }
+
+  async recount(): Promise<Partial<Record<TaskState, number>>> {
+    const missing = await differences(this.#db)
+    // Not in one transaction: a new leader waits for those of the one before.
+    if (missing.length > 0) await this.#transact(tx => noteChanges(tx, missing))
+    const minutes = await missingMinutes(this.#db)
+    await this.#transact(tx => mendMinutes(tx, minutes))
+    return Object.fromEntries(missing.map(({ state, tasks }) => [state, tasks]))
+  }
+
+  recover(): Promise<void> {
+    return this.#transact(endFetches)
+  }
+
+  async #keep(
+    submissionId: number,
+    reports: readonly Report[],
+    when: Omit<Parameters<typeof finish>[4], 'keepSample'>,
+    isWelcome: (task: TaskRow, copy: Submission) => boolean,
+  ): Promise<boolean> {
+    const kept = await this.#inTurn(submissionId, async (tx, submission, task) => {
+      if (!isWelcome(task, submission)) return false
+      await finish(tx, task, submission, reports, { ...when, keepSample: this.#keepSamples })
+      return true
     })
+    return kept ?? false
   }
 
   #transact<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
@@ -222,22 +234,17 @@ export class SqlDispatchStore implements DispatchStore {
     submissionId: number,
     work: (tx: Tx, submission: Submission, task: TaskRow) => Promise<T>,
   ): Promise<T | undefined> {
-    return this.#transact(async tx => {
-      const unlocked = await readSubmission(tx, submissionId)
-      const task = unlocked && (await lockTask(tx, unlocked.taskId))
-      const submission = task && (await readSubmission(tx, submissionId))
-      return task && submission && work(tx, submission, task)
-    })
+    return this.#transact(tx => this.#lockBoth(tx, submissionId, (submission, task) => work(tx, submission, task)))
   }
-}
 
-/** A client may have changed the task since it was planned. */
-function isAsPlanned(task: TaskRow, planned: Planned | undefined): boolean {
-  return planned === undefined || (task.requirement === planned.requirement && task.priority === planned.priority)
-}
-
-/** Since it was planned. */
-async function isDisabled(tx: Tx, nodeId: number): Promise<boolean> {
-  const node = await tx.selectFrom('node').select('enabled').where('id', '=', nodeId).executeTakeFirst()
-  return node?.enabled === 0
+  async #lockBoth<T>(
+    tx: Tx,
+    submissionId: number,
+    work: (submission: Submission, task: TaskRow) => Promise<T>,
+  ): Promise<T | undefined> {
+    const unlocked = await readSubmission(tx, submissionId)
+    const task = unlocked && (await lockTask(tx, unlocked.taskId))
+    const submission = task && (await readSubmission(tx, submissionId))
+    return task && submission && work(submission, task)
+  }
 }

@@ -19,3 +19,6 @@ export class StoreLostError extends ServiceError {
     this.isDoubtful = options.isDoubtful
   }
 }
+
+/** The database refuses what needs room, or memory, and answers everything else. */
+export class StoreFullError extends StoreLostError {}

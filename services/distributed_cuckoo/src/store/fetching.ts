@@ -2,11 +2,25 @@
 import type { Report, Submission } from './model.js'
 import { stateColumns, type TaskRow } from './rows.js'
 import type { Fetch } from './store.js'
-import type { Tx } from './tables.js'
-import { discardCopies, isUnfinished, settleTask, updateSubmission, updateTask } from './task-rows.js'
+import type { Db, Tx } from './tables.js'
+import { discardCopies, isUnfinished, readSubmission, readTask, settleTask, updateSubmission } from './task-rows.js'
 
-export function isFetching(task: TaskRow, submission: Submission): boolean {
-  return task.state === 'fetching' && task.submission_id === submission.id
+/** Whether this is the copy that the task waits for; `fetching` is written down for those who look on, when it takes long. */
+export function isAwaited(task: TaskRow, submission: Submission): boolean {
+  // The node has accepted it: what a task that is there names is neither being sent nor given up.
+  return (task.state === 'processing' || task.state === 'fetching') && task.submission_id === submission.id
+}
+
+/** Whether this copy is the one that its task waits for, and nobody fetches it; as it was a moment ago. */
+export async function isProcessing(db: Db, submissionId: number): Promise<boolean> {
+  const submission = await readSubmission(db, submissionId)
+  const task = submission && (await readTask(db, submission.taskId))
+  return submission?.state === 'accepted' && task?.submissionId === submissionId && task.state === 'processing'
+}
+
+/** Those of a leader that is gone. */
+export async function endFetches(tx: Tx): Promise<void> {
+  await tx.updateTable('task').set(stateColumns('processing')).where('state', '=', 'fetching').execute()
 }
 
 function isKept({ size }: Report): boolean {
@@ -23,7 +37,6 @@ export async function beginFetch(tx: Tx, submission: Submission, task: TaskRow):
   }
   if (!isUnfinished(task)) return beginAmending(tx, submission, task)
   if (task.submission_id !== submission.id) return { late: true, settled: [] }
-  await updateTask(tx, task.id, stateColumns('fetching'))
   return { late: false, settled: [] }
 }
 
@@ -42,13 +55,17 @@ export function canAmend(task: TaskRow, submission: Submission, reports: readonl
   return task.state === 'finished' || reports.some(isKept)
 }
 
-/** The task is finished with these reports and those that it has; its copies stay while one may come yet. */
+/** The task is finished with these reports and those that it has; its other copies stay while one may come yet. */
 export async function finish(
   tx: Tx,
   task: TaskRow,
   copy: Submission,
   reports: readonly Report[],
-  { at, keepSample }: { readonly at: number; readonly keepSample: boolean },
+  {
+    at,
+    runningOn,
+    keepSample,
+  }: { readonly at: number; readonly runningOn: number | undefined; readonly keepSample: boolean },
 ): Promise<void> {
   for (const { format, size, reason, retry } of reports) {
     const values = { size, reason, retry: Number(retry) }
@@ -66,8 +83,10 @@ export async function finish(
     .where('retry', '=', 1)
     .execute()
   const error = missing.map(({ format, reason }) => `${format}: ${reason}`).join('; ') || null
-  const completed_on = task.state === 'finished' ? task.completed_on : at
+  const isOver = task.state === 'finished'
+  const completed_on = isOver ? task.completed_on : at
+  const running_on = isOver ? task.running_on : (runningOn ?? task.running_on)
   const from = { submission_id: copy.id, node_id: copy.nodeId, node_task_id: copy.nodeTaskId }
-  await settleTask(tx, task, { state: 'finished', ...from, error, completed_on }, keepSample)
-  if (missing.length === 0) await discardCopies(tx, task.id)
+  await settleTask(tx, task, { state: 'finished', ...from, error, running_on, completed_on }, keepSample)
+  if (missing.length === 0) await discardCopies(tx, task.id, copy.id)
 }

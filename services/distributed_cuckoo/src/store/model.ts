@@ -46,7 +46,13 @@ export interface Node {
   readonly inFlight: number
   /** Free bytes where the node stores analyses, of the last success; null when it does not tell. */
   readonly freeBytes: number | null
+  /** Pending tasks that it may have, where that is fewer than `Threshold`; null = as many. */
+  readonly maxPending: number | null
+  /** When copies that it runs were first seen to run, by their submissions; as of the last success. */
+  readonly runningSince: Readonly<Record<number, number>>
 }
+
+export type NodeChanges = Partial<Pick<Node, 'name' | 'url' | 'enabled' | 'maxPending'>>
 
 /**
  * pending → submitting → processing → fetching → finished, with `failed` for what no retry mends and `deleted` for a task
@@ -130,7 +136,7 @@ export interface Task extends TaskOptions {
   readonly nodeName: string | null
   /** The node's own id of the current submission. */
   readonly nodeTaskId: number | null
-  /** As its node said last; null while it has said nothing. */
+  /** As its node said last, of a task that is processing; of any other null. */
   readonly nodeState: NodeTaskState | null
   readonly pinNodeName: string | null
   /** The last twenty, oldest first. */
@@ -140,6 +146,8 @@ export interface Task extends TaskOptions {
   readonly addedOn: number
   /** When the current submission was accepted by its node. */
   readonly startedOn: number | null
+  /** When its node said first that it runs the current submission; null where that was not seen. */
+  readonly runningOn: number | null
   /** When it became finished or failed. */
   readonly completedOn: number | null
 }
@@ -185,11 +193,17 @@ export interface TaskFilter {
   readonly md5?: string | undefined
   /** Completed at or after. */
   readonly completedAfter?: number | undefined
-  /** Only tasks with a greater id. */
-  readonly afterId?: number | undefined
+  /** Only tasks that come after this one in the list. */
+  readonly after?: Pick<Task, 'id' | 'completedOn'> | undefined
   readonly offset?: number | undefined
   readonly limit?: number | undefined
 }
 
 /** `deleted` tasks are not counted. */
 export type TaskCounts = Readonly<Record<Exclude<TaskState, 'deleted'>, number>>
+
+/** The requirements behind `after` and up to `upTo` (undefined: the last one), in the order of the database. */
+export interface Requirements {
+  readonly after: string
+  readonly upTo: string | undefined
+}

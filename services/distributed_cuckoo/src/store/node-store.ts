@@ -1,7 +1,7 @@
 import type { SandboxKind } from '@cuckoo-distributed/sandbox-client'
 import type { Insertable, Selectable, Updateable } from 'kysely'
 import { NameTakenError } from './errors.js'
-import type { Machine, Node, NodeCounters } from './model.js'
+import type { Machine, Node, NodeChanges, NodeCounters } from './model.js'
 import { toNode } from './rows.js'
 import type { NodeStore } from './store.js'
 import type { Db, NodeTable, Tx } from './tables.js'
@@ -12,14 +12,16 @@ type NodeRow = Selectable<NodeTable>
 /** PostgreSQL's `unique_violation`; SQLite has one connection, so that nothing comes between look and insert. */
 const UNIQUE_VIOLATION = '23505'
 
-const UNSEEN: Pick<NodeRow, 'state' | 'last_seen' | 'last_error' | 'failures' | 'counters' | 'free_bytes'> = {
-  state: 'new',
-  last_seen: null,
-  last_error: null,
-  failures: 0,
-  counters: null,
-  free_bytes: null,
-}
+const UNSEEN: Pick<NodeRow, 'state' | 'last_seen' | 'last_error' | 'failures' | 'counters' | 'free_bytes' | 'running'> =
+  {
+    state: 'new',
+    last_seen: null,
+    last_error: null,
+    failures: 0,
+    counters: null,
+    free_bytes: null,
+    running: null,
+  }
 
 export class SqlNodeStore implements NodeStore {
   readonly #db: Db
@@ -29,8 +31,16 @@ export class SqlNodeStore implements NodeStore {
   }
 
   async list(): Promise<Node[]> {
-    const rows = await this.#db.selectFrom('node').selectAll().orderBy('name').execute()
-    return Promise.all(rows.map(row => complete(this.#db, row)))
+    const nodes = await this.#db.selectFrom('node').selectAll().orderBy('name').execute()
+    const machines = await this.#db.selectFrom('machine').selectAll().orderBy('node_id').orderBy('position').execute()
+    const counts = this.#db
+      .selectFrom('submission')
+      .select(['node_id', countRows.as('inFlight')])
+      .groupBy('node_id')
+    const copies = new Map((await counts.execute()).map(({ node_id, inFlight }) => [node_id, inFlight]))
+    const machinesOf = new Map(nodes.map(({ id }) => [id, [] as Machine[]]))
+    for (const machine of machines) machinesOf.get(machine.node_id)?.push(toMachine(machine))
+    return nodes.map(row => toNode(row, { machines: machinesOf.get(row.id) ?? [], inFlight: copies.get(row.id) ?? 0 }))
   }
 
   async get(name: string): Promise<Node | undefined> {
@@ -51,10 +61,7 @@ export class SqlNodeStore implements NodeStore {
     })
   }
 
-  async update(
-    name: string,
-    changes: { readonly name?: string; readonly url?: string; readonly enabled?: boolean },
-  ): Promise<Node | undefined> {
+  async update(name: string, changes: NodeChanges): Promise<Node | undefined> {
     return this.#write(async tx => {
       const known = await tx.selectFrom('node').selectAll().where('name', '=', name).executeTakeFirst()
       if (known === undefined) return undefined
@@ -63,6 +70,7 @@ export class SqlNodeStore implements NodeStore {
       const values: Updateable<NodeTable> = {
         name: changes.name ?? known.name,
         enabled: changes.enabled === undefined ? known.enabled : Number(changes.enabled),
+        max_pending: changes.maxPending === undefined ? known.max_pending : changes.maxPending,
         ...(changes.url !== undefined && urlColumns(changes.url)),
       }
       const update = tx.updateTable('node').set(values).where('id', '=', known.id)
@@ -82,6 +90,7 @@ export class SqlNodeStore implements NodeStore {
       readonly at: number
       readonly quarantine: string | null
       readonly kind: SandboxKind | null
+      readonly runningSince: Node['runningSince']
     },
   ): Promise<void> {
     await this.#db
@@ -94,6 +103,7 @@ export class SqlNodeStore implements NodeStore {
         last_seen: seen.at,
         counters: JSON.stringify(seen.counters),
         free_bytes: seen.freeBytes,
+        running: JSON.stringify(seen.runningSince),
       })
       .where('id', '=', id)
       .execute()

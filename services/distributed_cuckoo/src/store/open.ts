@@ -7,8 +7,10 @@ import { alone, shared } from './leading.js'
 import type { Dialect } from './migrations/columns.js'
 import { migrations } from './migrations/index.js'
 import { SqlNodeStore } from './node-store.js'
+import { OldTasks } from './old-tasks.js'
 import { openPostgres, PATIENT, postgresProblems, USUAL } from './postgres.js'
 import { openSqlite, sqlitePath, sqliteProblems } from './sqlite.js'
+import { Statistics } from './statistics.js'
 import type { ObsoleteFile, ObsoleteFiles, Store } from './store.js'
 import type { Db, Tables } from './tables.js'
 import { SqlTaskStore } from './task-store.js'
@@ -28,7 +30,7 @@ export interface StoreOptions {
  */
 export async function openStore({ url, keepSamples, log }: StoreOptions): Promise<Store> {
   const dialect = dialectOf(url)
-  const db = dialect === 'postgres' ? openPostgres(url, log, USUAL) : openSqlite(sqlitePath(url))
+  const db = dialect === 'postgres' ? openPostgres(url, log, USUAL) : await openSqlite(sqlitePath(url))
   try {
     if (dialect === 'sqlite') await migrate(db, dialect)
     else await migratePatiently(url, log)
@@ -42,6 +44,8 @@ export async function openStore({ url, keepSamples, log }: StoreOptions): Promis
       tasks: new SqlTaskStore(db),
       dispatch,
       files: obsoleteFiles(db),
+      statistics: new Statistics(db),
+      oldTasks: new OldTasks(db),
       lead: signal => leading.lead(signal),
       now: () => leading.now(),
       lastCycle: async () =>
@@ -110,7 +114,11 @@ async function migrate(db: Db, dialect: Dialect): Promise<void> {
       'the database holds tables of another program, such as the original dist.py: name another with --db',
     )
   }
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations(dialect) } })
+  const migrator = new Migrator({
+    db,
+    provider: { getMigrations: async () => migrations(dialect) },
+    disableTransactions: true,
+  })
   const { error } = await migrator.migrateToLatest()
   if (error !== undefined) throw error
 }

@@ -11,7 +11,7 @@ export interface Range {
 }
 
 /**
- * All tasks that fit, by id, a page at a time, as a list without a limit may be longer than memory. Each page begins behind the last
+ * All tasks that fit, in the order of the list, a page at a time, as a list without a limit may be longer than memory. Each page begins behind the last
  * task of the one before, so that none is left out because others have left the list in the meantime.
  */
 export async function* pagesOf(store: Store, filter: TaskFilter, range: Range): AsyncGenerator<Task[]> {
@@ -20,7 +20,7 @@ export async function* pagesOf(store: Store, filter: TaskFilter, range: Range): 
   while (left > 0) {
     const limit = Math.min(left, PAGE)
     const offset = last === undefined ? range.offset : undefined
-    const tasks = await store.tasks.list({ ...filter, limit, offset, afterId: last?.id })
+    const tasks = await store.tasks.list({ ...filter, limit, offset, after: last })
     if (tasks.length > 0) yield tasks
     if (tasks.length < limit) return
     left -= tasks.length

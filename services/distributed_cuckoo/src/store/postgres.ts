@@ -5,7 +5,8 @@ import { describeError, errorCode, type Logger, toError } from '@cuckoo-distribu
 import type { PostgresCursor, PostgresPoolClient, PostgresQueryResult } from 'kysely'
 import { CompiledQuery, Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
-import { StoreLostError } from './errors.js'
+import { StoreFullError, StoreLostError } from './errors.js'
+import { AskingAdapter } from './migrations/online.js'
 import type { Tables } from './tables.js'
 
 /** How long to wait for what, in milliseconds; 0 = for ever. */
@@ -24,6 +25,7 @@ export const PATIENT: Limits = { connectMs: 10_000, statementMs: 0, connections:
 
 const LOCK_MS = 3000
 const GOODBYE_MS = 500
+const FULL_FOR_MS = 10_000
 /** A process that was stopped, or cut off, in the middle of a transaction holds up others for no longer. */
 const IDLE_IN_TRANSACTION_MS = 3000
 /** The server ends connections whose client is gone without a word (postgresql.org/docs/current/runtime-config-connection.html). */
@@ -63,9 +65,20 @@ export function openPostgres(url: string, log: Logger, limits: Limits): Kysely<T
     if (!isAway && limits === USUAL) log.error({ err: error }, 'the database does not answer')
     isAway = true
   }
-  const onAnswer = () => {
+  // A full one answers what needs no new page: it has room when it takes what it refused, and has refused nothing for a while.
+  const refused = new Set<string>()
+  let refusedAt = Number.NEGATIVE_INFINITY
+  const onFull = (error: unknown, sql: string) => {
+    if (refused.size === 0 && limits === USUAL) log.error({ err: error }, 'the database has no room')
+    refused.add(kindOf(sql))
+    refusedAt = performance.now()
+  }
+  const onAnswer = (sql: string) => {
     if (isAway && limits === USUAL) log.warn('the database answers again')
     isAway = false
+    if (!refused.has(kindOf(sql)) || performance.now() - refusedAt < FULL_FOR_MS) return
+    if (limits === USUAL) log.warn('the database has room again')
+    refused.clear()
   }
   // One that breaks in use rejects its query, and says so itself as well: unheard, that would end the process.
   pool.on('connect', client => {
@@ -81,7 +94,8 @@ export function openPostgres(url: string, log: Logger, limits: Limits): Kysely<T
         throw seen
       })
       const bornAt = born.get(client) ?? 0
-      if (bornAt > lostAt) return new LosableClient(client, { onLost: error => onLost(error, bornAt), onAnswer })
+      if (bornAt > lostAt)
+        return new LosableClient(client, { onLost: error => onLost(error, bornAt), onFull, onAnswer })
       client.release(true)
     }
   }
@@ -91,7 +105,13 @@ export function openPostgres(url: string, log: Logger, limits: Limits): Kysely<T
     await pool.end()
     clearTimeout(goodbye)
   }
-  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: { connect, end } }) })
+  return new Kysely<Tables>({ dialect: new AskingDialect({ pool: { connect, end } }) })
+}
+
+class AskingDialect extends PostgresDialect {
+  override createAdapter(): AskingAdapter {
+    return new AskingAdapter()
+  }
 }
 
 function connectionOptions(url: string, { connectMs, statementMs }: Limits): pg.ClientConfig {
@@ -116,7 +136,8 @@ function connectionOptions(url: string, { connectMs, statementMs }: Limits): pg.
 
 interface Hooks {
   readonly onLost: (error: unknown) => void
-  readonly onAnswer: () => void
+  readonly onFull: (error: unknown, sql: string) => void
+  readonly onAnswer: (sql: string) => void
 }
 
 type Releasable = PostgresPoolClient & { release(destroy?: boolean): void }
@@ -145,11 +166,12 @@ class LosableClient implements PostgresPoolClient {
     if (this.#lost !== undefined) throw this.#lost
     try {
       const result = await this.#client.query<R>(sql, parameters)
-      this.#hooks.onAnswer()
+      this.#hooks.onAnswer(sql)
       return result
     } catch (error: unknown) {
       const seen = lostOr(error, { isDoubtful: sql === COMMIT })
-      if (seen instanceof StoreLostError && !isAnswer(error)) {
+      if (seen instanceof StoreFullError) this.#hooks.onFull(error, sql)
+      else if (seen instanceof StoreLostError && !isAnswer(error)) {
         this.#lost = seen
         this.#hooks.onLost(error)
       }
@@ -173,11 +195,22 @@ const SERVER_AWAY = /^(08|57P0|53300|57014|25006|25P03|55P03)/
 /** The connection lives on: the statement took too long, or waited too long for a lock. */
 const ANSWER = /^(57014|55P03)/
 
+/** Insufficient resources, most often room; not one of them is too many connections. */
+const FULL = /^53(?!300)/
+
+/** What a statement does to which table. */
+function kindOf(sql: string): string {
+  return sql.split(' ', 3).join(' ')
+}
+
 function isAnswer(error: unknown): boolean {
   return error instanceof pg.DatabaseError && ANSWER.test(error.code ?? '')
 }
 
 function lostOr(error: unknown, { isDoubtful = false } = {}): unknown {
+  if (error instanceof pg.DatabaseError && FULL.test(error.code ?? '')) {
+    return new StoreFullError('the database has no room', { cause: error, isDoubtful: false })
+  }
   const isLost = error instanceof pg.DatabaseError ? SERVER_AWAY.test(error.code ?? '') : !(error instanceof TypeError)
   return isLost ? new StoreLostError('the database does not answer', { cause: error, isDoubtful }) : error
 }
@@ -207,5 +240,5 @@ const WORDS: Readonly<Record<string, string>> = {
   '3D000': 'there is no such database',
   '42501': 'the user has no right to it',
   ECONNREFUSED: 'nobody listens there: wrong port, or PostgreSQL is not running',
-  ENOTFOUND: 'there is no host of this name',
+  ENOTFOUND: 'there is no host with this name',
 }

@@ -19,17 +19,23 @@ export async function requeue(
     return
   }
   const { error, at, notBefore } = outcome
-  const why = { avoid_node: submission.nodeId, error, not_before: notBefore, ...withRetry(task, error, at) }
+  const not_before = notBefore > at ? notBefore : 0
+  const why = { avoid_node: submission.nodeId, error, not_before, ...withRetry(task, error, at) }
   await updateTask(tx, task.id, { ...UNSENT, requeues, ...why })
 }
 
-export async function fail(
-  tx: Tx,
-  task: TaskRow,
-  { error, at, keepSample }: { readonly error: string; readonly at: number; readonly keepSample: boolean },
-): Promise<void> {
+export interface Failure {
+  readonly error: string
+  readonly at: number
+  /** When its node was first seen to run it. */
+  readonly runningOn?: number | undefined
+  readonly keepSample: boolean
+}
+
+export async function fail(tx: Tx, task: TaskRow, { error, at, runningOn, keepSample }: Failure): Promise<void> {
   // What an ended fetch has left in the report directory belongs to no report.
   await markObsolete(tx, 'reports', String(task.id))
-  const values = { state: 'failed', error, completed_on: at, ...withRetry(task, error, at) } as const
+  const running_on = runningOn ?? task.running_on
+  const values = { state: 'failed', error, running_on, completed_on: at, ...withRetry(task, error, at) } as const
   await settleTask(tx, task, values, keepSample)
 }

@@ -25,12 +25,16 @@ export function splitTags(tags: string | null): string[] {
 
 /** Whether a machine can run tasks with this requirement, on whichever node it is. A machine without platform runs all of them. */
 export function satisfies(machine: Machine, requirement: string): boolean {
+  return machinesFor(requirement)(machine)
+}
+
+/** The same as a test of many machines. */
+export function machinesFor(requirement: string): (machine: Machine) => boolean {
   const wanted = parse(requirement)
-  return (
+  return machine =>
     (wanted.machine === null || machine.name === wanted.machine) &&
     (wanted.platform === null || machine.platform === '' || machine.platform === wanted.platform) &&
     wanted.tags.every(tag => machine.tags.includes(tag))
-  )
 }
 
 /** The id of the node that tasks with this requirement are pinned to, or null. */

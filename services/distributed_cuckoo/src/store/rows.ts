@@ -6,7 +6,18 @@ import type { NodeTable, ReportTable, SubmissionTable, TaskTable } from './table
 
 export type TaskRow = Selectable<TaskTable>
 
-export function toTask(row: TaskRow & { readonly node_name: string | null; readonly pin_name: string | null }): Task {
+/** A task with what its nodes say of it. */
+export interface ListedRow extends TaskRow {
+  readonly node_name: string | null
+  /** `NodeTable.running`, while the task is processing. */
+  readonly node_running: string | null
+  readonly pin_name: string | null
+}
+
+export function toTask(row: ListedRow): Task {
+  // A server of an earlier version writes it down with the task.
+  const since = row.running_on ?? runningOf(row.node_running)[row.submission_id ?? 0] ?? null
+  const isRunning = row.node_state === 'running' || since !== null
   return {
     id: row.id,
     state: row.state,
@@ -37,13 +48,14 @@ export function toTask(row: TaskRow & { readonly node_name: string | null; reado
     nodeId: row.node_id,
     nodeName: row.node_name,
     nodeTaskId: row.node_task_id,
-    nodeState: row.node_state,
+    nodeState: row.state === 'processing' ? (isRunning ? 'running' : 'pending') : null,
     pinNodeId: row.pin_node,
     pinNodeName: row.pin_name,
     retries: retriesOf(row),
     error: row.error,
     addedOn: row.added_on,
     startedOn: row.started_on,
+    runningOn: since,
     completedOn: row.completed_on,
   }
 }
@@ -80,6 +92,7 @@ export function newTaskRow(task: NewTask, at: number): Omit<TaskRow, 'id'> {
     not_before: 0,
     added_on: at,
     started_on: null,
+    running_on: null,
     completed_on: null,
     pin_node: task.pinNodeId,
     retries: null,
@@ -108,11 +121,21 @@ export const UNSENT = {
   node_task_id: null,
   node_state: null,
   started_on: null,
+  running_on: null,
   completed_on: null,
 }
 
 export function stateColumns(state: TaskState): Pick<TaskRow, 'state' | 'finished'> {
   return { state, finished: state === 'finished' || state === 'failed' ? 1 : 0 }
+}
+
+/** What is sent as `custom` where the client has given none: no other task has it, on whatever node. */
+export function ownMark(taskId: number, attempt: number): string {
+  return `dist:${taskId}:${attempt}`
+}
+
+export function isOwnMark(custom: string): boolean {
+  return /^dist:\d+:\d+$/.test(custom)
 }
 
 export function toSubmission(row: Selectable<SubmissionTable>): Submission {
@@ -150,5 +173,11 @@ export function toNode(
     failures: row.failures,
     counters: row.counters === null ? null : JSON.parse(row.counters),
     freeBytes: row.free_bytes,
+    maxPending: row.max_pending,
+    runningSince: runningOf(row.running),
   }
+}
+
+function runningOf(running: string | null): Node['runningSince'] {
+  return running === null ? {} : JSON.parse(running)
 }

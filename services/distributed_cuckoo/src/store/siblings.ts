@@ -1,8 +1,11 @@
-/** Further tasks that a node has made of one upload, as a CAPE does of some containers: submissions that began at the same time. */
+/**
+ * Further tasks that a node has made of one upload, as a CAPE does of some containers: submissions that began at the same time. And the
+ * one that it goes on with in place of another.
+ */
 import type { Submission } from './model.js'
 import { stateColumns, type TaskRow, toSubmission } from './rows.js'
 import type { Tx } from './tables.js'
-import { isUnfinished, updateTask } from './task-rows.js'
+import { isUnfinished, updateSubmission, updateTask } from './task-rows.js'
 
 /** Each has its own attempt, of which no two may be equal. */
 export async function addSiblings(
@@ -42,4 +45,12 @@ export async function passOn(tx: Tx, ended: Submission, task: TaskRow, error: st
     error,
   })
   return true
+}
+
+/** The node's copy has another number, and nothing is known of it yet. */
+export async function follow(tx: Tx, { id }: Submission, task: TaskRow, nodeTaskId: number): Promise<void> {
+  await updateSubmission(tx, id, { node_task_id: nodeTaskId })
+  if (task.submission_id !== id) return
+  const unseen = isUnfinished(task) ? { node_state: null, running_on: null } : {}
+  await updateTask(tx, task.id, { node_task_id: nodeTaskId, ...unseen })
 }

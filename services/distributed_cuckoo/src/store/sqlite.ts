@@ -1,9 +1,9 @@
 /** SQLite: one file, one process. */
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describeError } from '@cuckoo-distributed/core'
 import { Kysely, type SqliteDatabase, SqliteDialect, sql } from 'kysely'
-import Sqlite from 'libsql'
+import type Sqlite from 'libsql'
 import { StoreError } from './errors.js'
 import type { Tables } from './tables.js'
 
@@ -16,11 +16,12 @@ const MAX_PREPARED = 200
  *
  * @throws StoreError, STORE_IN_USE when another process has it.
  */
-export function openSqlite(path: string): Kysely<Tables> {
+export async function openSqlite(path: string): Promise<Kysely<Tables>> {
+  const Driver = await loadDriver()
   let database: Sqlite.Database | undefined
   try {
     if (path !== MEMORY) mkdirSync(dirname(path), { recursive: true })
-    database = new Sqlite(path)
+    database = new Driver(path)
     // Exclusive before WAL: SQLite then keeps the lock of the file and needs no shared memory (sqlite.org/wal.html, §8).
     for (const pragma of [
       'locking_mode = exclusive',
@@ -36,9 +37,25 @@ export function openSqlite(path: string): Kysely<Tables> {
     database?.close()
     const busy = error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY')
     if (busy) throw new StoreError('STORE_IN_USE', `${path} is used by another process`, { cause: error })
-    throw new StoreError('STORE', `${path} cannot be used: ${describeError(error)}`, { cause: error })
+    const problem = isDirectory(path) ? 'it is a directory' : describeError(error)
+    throw new StoreError('STORE', `${path} cannot be used: ${problem}`, { cause: error })
   }
   return new Kysely<Tables>({ dialect: new SqliteDialect({ database: closable(database) }) })
+}
+
+/** Its native part is a file of its own, which only SQLite needs. */
+async function loadDriver(): Promise<typeof Sqlite> {
+  try {
+    return (await import('libsql')).default
+  } catch (error: unknown) {
+    throw new StoreError('STORE', 'libsql.node, which belongs beside distributed_cuckoo.mjs, cannot be loaded', {
+      cause: error,
+    })
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 /**
@@ -70,7 +87,7 @@ function closable(database: Sqlite.Database): SqliteDatabase {
 export async function sqliteProblems(path: string): Promise<string[]> {
   if (path === MEMORY || !existsSync(path)) return []
   try {
-    const db = openSqlite(path)
+    const db = await openSqlite(path)
     await sql`select 1`.execute(db) // what was never used is not closed
     await db.destroy()
     return []

@@ -8,20 +8,26 @@ import type {
   Machine,
   NewTask,
   Node,
+  NodeChanges,
   NodeCounters,
-  NodeTaskState,
   Report,
+  Requirements,
   Submission,
   Task,
   TaskCounts,
   TaskFilter,
+  TaskState,
 } from './model.js'
+import type { OldTasks } from './old-tasks.js'
+import type { Statistics } from './statistics.js'
 
 export interface Store extends AsyncDisposable {
   readonly nodes: NodeStore
   readonly tasks: TaskStore
   readonly dispatch: DispatchStore
   readonly files: ObsoleteFiles
+  readonly statistics: Statistics
+  readonly oldTasks: OldTasks
   /**
    * Identifies the database for good; written as a marker file into the samples and reports directories, so that two
    * processes with one database and different directories are found out at start.
@@ -68,10 +74,7 @@ export interface NodeStore {
    * Changes what is given; tasks and history stay attached. Undefined: no such node.
    * @throws NameTakenError as `register` does.
    */
-  update(
-    name: string,
-    changes: { readonly name?: string; readonly url?: string; readonly enabled?: boolean },
-  ): Promise<Node | undefined>
+  update(name: string, changes: NodeChanges): Promise<Node | undefined>
   setMachines(id: number, machines: readonly Machine[]): Promise<void>
   /** The node answered: it is `up`, or `quarantined`; its failures are forgotten. */
   recordStatus(
@@ -83,6 +86,7 @@ export interface NodeStore {
       /** Why it gets no tasks although it answers; null = it does. */
       readonly quarantine: string | null
       readonly kind: SandboxKind | null
+      readonly runningSince: Node['runningSince']
     },
   ): Promise<void>
   /** The node did not answer as it should; `failures` grows by one, the counters of the last success are dropped. */
@@ -97,7 +101,7 @@ export interface TaskStore {
   create(task: NewTask, at: number): Promise<number>
   /** Undefined for an unknown id and for a deleted task. */
   get(id: number): Promise<Task | undefined>
-  /** By id, ascending; without deleted tasks unless `states` names them. */
+  /** By id, with `completedAfter` by when they ended; without deleted tasks unless `states` names them. */
   list(filter: TaskFilter): Promise<Task[]>
   counts(): Promise<TaskCounts>
   /** When the oldest pending task was added; null when none is pending. */
@@ -105,11 +109,12 @@ export interface TaskStore {
   /** The reports of a finished task; empty for any other. */
   reports(id: number): Promise<Report[]>
   /**
-   * A client deletes the task. Its copies on nodes become `discarding`, or stay `sending` until their fate is known; until the last
-   * is gone the row stays as `deleted`. Its sample and report directory become obsolete. Resolves with the task as it was, or
-   * undefined when there is none.
+   * A client deletes the task. Its copies on nodes become `discarding`, or stay `sending` until their fate is known; until the last is gone
+   * the row stays as `deleted`. Its sample and report directory become obsolete. Resolves with the task as it was; undefined: none.
    */
   remove(id: number): Promise<Task | undefined>
+  /** Whether this id was ever given to a task, which may be gone: each is given once. After a crash PostgreSQL leaves some out, which count. */
+  wasGiven(id: number): Promise<boolean>
   /**
    * As `remove`, but only a task that is finished or failed, and of which no node has a copy that may bring a result yet; with `isDry`
    * it stays. Resolves with whether it was one.
@@ -124,18 +129,22 @@ export interface TaskStore {
   reschedule(id: number): Promise<'pending' | 'not-failed' | 'sample-gone' | 'untidy' | 'unknown'>
   /** The paths out of `paths` that some task has as its sample. */
   samplesInUse(paths: readonly string[]): Promise<Set<string>>
-  /** Why the pending tasks with each of these requirements wait; replaces all earlier reasons. */
-  setWaitReasons(reasons: ReadonlyMap<string, string>): Promise<void>
-  /** Why pending tasks wait that nothing but their requirement holds up, by requirement. */
-  waitReasons(): Promise<Map<string, string>>
+  /** Why pending tasks with this requirement wait, if it is their requirement that holds them up. */
+  waitReason(requirement: string): Promise<string | undefined>
+  /** The same of the first `limit` requirements, and how many there are. */
+  waitReasons(limit: number): Promise<{ readonly reasons: ReadonlyMap<string, string>; readonly total: number }>
+  /** How many tasks that may be sent have each of these requirements; those without any are left out. */
+  pendingOf(requirements: readonly string[]): Promise<Map<string, number>>
 }
 
 /** What the scheduler and the node workers do. Only the leader calls it, and an operator who purges a node. */
 export interface DispatchStore {
-  /** The requirements of pending tasks, each once. The work grows with their number, not with that of the tasks. */
-  pendingRequirements(): Promise<string[]>
-  /** Pending tasks with this requirement that may be sent at `now`: priority descending, then id ascending. */
-  nextPending(requirement: string, now: number, limit: number): Promise<Task[]>
+  /** The requirements of tasks that may be sent, each once, behind `after` in the database's order; the first is behind `''`. */
+  pendingRequirements(after: string, limit: number): Promise<string[]>
+  /** Of each of these requirements the first tasks that may be sent, at most `limit`; all by priority descending, then id ascending. */
+  nextPending(requirements: readonly string[], limit: number): Promise<Task[]>
+  /** Tasks that were not to be sent before `now` may be sent. */
+  release(now: number): Promise<void>
   /**
    * pending → submitting on this node. The intent is on disk before the first byte is sent. Undefined when the task is not
    * pending any more or not as it was planned, and when the node is disabled.
@@ -152,8 +161,8 @@ export interface DispatchStore {
     at: number,
     others?: readonly number[],
   ): Promise<Submission | undefined>
-  /** How far the node is with the current copy of a task. */
-  seen(submissionId: number, state: NodeTaskState): Promise<void>
+  /** The node goes on with the copy under another id. */
+  followed(submissionId: number, nodeTaskId: number): Promise<void>
   /**
    * The node surely has no copy: the submission is forgotten. If it was its task's current one, the task is pending again and
    * not sent before `notBefore`; `counted` adds one to its `requeues`, and when that exceeds `maxRequeues` the task fails.
@@ -162,37 +171,46 @@ export interface DispatchStore {
   /** As `vanished`, but the node may still have the copy: the submission stays, stale, to be collected or removed later. */
   abandoned(submissionId: number, outcome: Requeue): Promise<void>
   /**
-   * Claims the result of a task for its current copy: processing → fetching. Of a stale copy, of a failed task, and of a finished one
-   * of which reports may come yet, the task stays as it is until `amend`. Undefined when another copy is being fetched, and when the
-   * task needs no result any more; then the copy becomes `discarding`.
+   * Whether the result of this copy is to be fetched. Of a stale copy, of a failed task, and of a finished one of which reports may come
+   * yet, it is for `amend`. Undefined when another copy is being fetched, and when the task needs no result any more; then the copy
+   * becomes `discarding`.
    */
   beginFetch(submissionId: number): Promise<Fetch | undefined>
+  /** processing → fetching, for those who look on: it takes long. */
+  fetching(submissionId: number): Promise<void>
   /** fetching → processing; to be fetched again. */
   fetchFailed(submissionId: number, error: string): Promise<void>
   /**
-   * fetching → finished, with reports that are complete on disk. All copies become `discarding`, unless a report may come yet. False
-   * when the task was deleted in the meantime: its report directory is the caller's to remove.
+   * processing or fetching → finished, with reports that are complete on disk. All other copies become `discarding`, unless a report may
+   * come yet; this one is the caller's to delete. `runningOn`: when the node was first seen to run it. False when the task was deleted: its
+   * report directory is the caller's to remove.
    */
-  finish(submissionId: number, reports: readonly Report[], at: number): Promise<boolean>
+  finish(submissionId: number, reports: readonly Report[], at: number, runningOn?: number): Promise<boolean>
   /**
-   * Adds to a task what a late fetch has brought; whatever its state, it is finished then, by this copy. All copies become
-   * `discarding`, unless a report may come yet. False when the task was deleted, is being fetched, or gains nothing.
+   * Adds to a task what a late fetch has brought; whatever its state, it is finished then, by this copy. Copies as with
+   * `finish`. False when the task was deleted, is being fetched, or gains nothing.
    */
-  amend(submissionId: number, reports: readonly Report[], at: number): Promise<boolean>
+  amend(submissionId: number, reports: readonly Report[], at: number, runningOn?: number): Promise<boolean>
   /** Any unfinished state → failed. Copies stay on their nodes: one may have a result yet. False when the task was not unfinished. */
   fail(taskId: number, error: string, at: number): Promise<boolean>
   /** The node gave this copy up, which becomes `discarding`; its task fails if this is its current one. Resolves with whether it did. */
-  failedOnNode(submissionId: number, error: string, at: number): Promise<boolean>
+  failedOnNode(submissionId: number, error: string, at: number, runningOn?: number): Promise<boolean>
   /** Whether the result of this copy is still of use. */
   isWanted(submissionId: number): Promise<boolean>
-  /** The node's copy is gone: the submission is forgotten, and a deleted task with its last one. */
-  discarded(submissionId: number): Promise<void>
+  /** The nodes' copies are gone: the submissions are forgotten, and a deleted task with its last one. */
+  discarded(submissionIds: readonly number[]): Promise<void>
+  /** Why the pending tasks with each of these requirements wait; replaces all earlier reasons of requirements in the range. */
+  setWaitReasons(reasons: ReadonlyMap<string, string>, range: Requirements): Promise<void>
   /** All submissions on this node, oldest first: as many as are in flight there, not as many as there are tasks. */
   submissions(nodeId: number): Promise<Submission[]>
   /** The task's submissions, oldest first. */
   submissionsOf(taskId: number): Promise<Submission[]>
   /** True when some submission on this node has this id there. */
   isClaimed(nodeId: number, nodeTaskId: number): Promise<boolean>
+  /** Adds the ends of tasks up, so that counting them does not grow with their number. */
+  foldCounts(): Promise<void>
+  /** Counts the tasks that are over one by one and mends their totals; resolves with what was added to them, which should be nothing. */
+  recount(): Promise<Partial<Record<TaskState, number>>>
   /** fetching → processing for all: to be called by a new leader, as its predecessor's fetches ended with it. */
   recover(): Promise<void>
 }

@@ -8,6 +8,9 @@ export interface Tables {
   readonly node: NodeTable
   readonly machine: MachineTable
   readonly task: TaskTable
+  readonly task_total: TotalTable
+  readonly task_change: ChangeTable
+  readonly task_minute: MinuteTable
   readonly submission: SubmissionTable
   readonly report: ReportTable
   readonly wait_reason: WaitReasonTable
@@ -37,6 +40,10 @@ export interface NodeTable {
   /** NodeCounters as JSON. */
   counters: string | null
   free_bytes: number | null
+  /** Null = as many as any node. */
+  max_pending: number | null
+  /** Node.runningSince as JSON. */
+  running: string | null
 }
 
 export interface MachineTable {
@@ -84,11 +91,34 @@ export interface TaskTable {
   not_before: number
   added_on: number
   started_on: number | null
+  running_on: number | null
   completed_on: number | null
   pin_node: number | null
   /** A list of Retry as JSON; null = none. */
   retries: string | null
   node_state: NodeTaskState | null
+}
+
+/** Tasks that are finished, and that have failed, but for `task_change`. */
+export interface TotalTable {
+  state: TaskState
+  tasks: number
+}
+
+/** What is to be added to the totals yet; the database writes it itself (migration 008). */
+export interface ChangeTable extends TotalTable {
+  id: Generated<number>
+  /** With `minute`; null in what says nothing of ends by minute. */
+  priority: number | null
+  minute: number | null
+}
+
+/** Tasks that ended in a minute since 1970, in all and of two priorities, but for `task_change`; minute 0: in all minutes. */
+export interface MinuteTable {
+  minute: number
+  tasks: number
+  prio1: number
+  prio2: number
 }
 
 export interface SubmissionTable {

@@ -1,17 +1,20 @@
 /** Reading and changing single tasks inside a transaction; shared by what clients and what the scheduler do. */
-import { sql } from 'kysely'
+import { SqliteAdapter, sql } from 'kysely'
 import type { Submission, Task } from './model.js'
 import { stateColumns, type TaskRow, toSubmission, toTask } from './rows.js'
 import type { Db, Tx } from './tables.js'
 
-/** Tasks with the names of their nodes. */
+/** What the node says of a task that it may run; of others nothing, as lists are long. */
+export const NODE_RUNNING = sql<string | null>`case when task.state = 'processing' then node.running end`
+
+/** Tasks with what their nodes say of them. */
 export function selectTasks(db: Db) {
   return db
     .selectFrom('task')
     .leftJoin('node', 'node.id', 'task.node_id')
     .leftJoin('node as pin', 'pin.id', 'task.pin_node')
     .selectAll('task')
-    .select(['node.name as node_name', 'pin.name as pin_name'])
+    .select(['node.name as node_name', NODE_RUNNING.as('node_running'), 'pin.name as pin_name'])
 }
 
 export async function readTask(db: Db, id: number): Promise<Task | undefined> {
@@ -21,16 +24,43 @@ export async function readTask(db: Db, id: number): Promise<Task | undefined> {
 
 /**
  * Reads a task and holds its row until the end of the transaction. Whatever happens to a task happens under this lock, which is
- * what makes "read, decide, write" safe; a write is the one lock that both databases know.
+ * what makes "read, decide, write" safe. SQLite has one connection, and so one transaction at a time.
  */
 export function lockTask(tx: Tx, id: number): Promise<TaskRow | undefined> {
-  const touch = tx.updateTable('task').set(({ ref }) => ({ attempt: ref('attempt') }))
-  return touch.where('id', '=', id).returningAll().executeTakeFirst()
+  const row = tx.selectFrom('task').selectAll().where('id', '=', id)
+  return (isSqlite(tx) ? row : row.forUpdate()).executeTakeFirst()
+}
+
+function isSqlite(db: Db): boolean {
+  return db.getExecutor().adapter instanceof SqliteAdapter
+}
+
+/** The highest id that a task ever had, 0 before the first. */
+export async function lastTaskId(db: Db): Promise<number> {
+  const { rows } = isSqlite(db)
+    ? await sql<{ last: number | null }>`select seq as last from sqlite_sequence where name = 'task'`.execute(db)
+    : await sql<{
+        last: number | null
+      }>`select cast(pg_sequence_last_value(pg_get_serial_sequence('task', 'id')::regclass)
+        as bigint) as last`.execute(db)
+  return Number(rows[0]?.last ?? 0)
 }
 
 export async function readSubmission(db: Db, id: number): Promise<Submission | undefined> {
   const row = await db.selectFrom('submission').selectAll().where('id', '=', id).executeTakeFirst()
   return row && toSubmission(row)
+}
+
+/** Of a task or of a node, there under one number if that is given; oldest first. */
+export async function readSubmissions(
+  db: Db,
+  of: 'task_id' | 'node_id',
+  id: number,
+  nodeTaskId?: number,
+): Promise<Submission[]> {
+  let query = db.selectFrom('submission').selectAll().where(of, '=', id).orderBy('id')
+  if (nodeTaskId !== undefined) query = query.where('node_task_id', '=', nodeTaskId)
+  return (await query.execute()).map(toSubmission)
 }
 
 export async function updateTask(tx: Tx, id: number, values: Partial<Omit<TaskRow, 'id'>>): Promise<void> {
@@ -49,13 +79,14 @@ export async function settleTask(
   await updateTask(tx, task.id, { ...values, ...stateColumns(values.state), sample_path: kept })
 }
 
-/** What nodes have of the task is not wanted any more. */
-export async function discardCopies(tx: Tx, taskId: number): Promise<void> {
+/** What nodes have of the task is not wanted any more; `but`: the copy that whoever calls this sees to. */
+export async function discardCopies(tx: Tx, taskId: number, but = 0): Promise<void> {
   await tx
     .updateTable('submission')
     .set({ state: 'discarding' })
     .where('task_id', '=', taskId)
     .where('node_task_id', 'is not', null)
+    .where('id', '!=', but)
     .execute()
 }
 
@@ -81,7 +112,7 @@ export function isUnfinished({ state }: TaskRow): boolean {
 export async function updateSubmission(
   tx: Tx,
   id: number,
-  values: { readonly state: Submission['state']; readonly node_task_id?: number },
+  values: { readonly state?: Submission['state']; readonly node_task_id?: number },
 ): Promise<void> {
   await tx.updateTable('submission').set(values).where('id', '=', id).execute()
 }

@@ -1,18 +1,20 @@
 import { groupCommit } from './group-commit.js'
 import type { NewTask, Report, Task, TaskCounts, TaskFilter } from './model.js'
+import { countOf, readReasons } from './queue.js'
 import { requirementOf } from './requirement.js'
-import { newTaskRow, type TaskRow, toReport, toTask, UNSENT } from './rows.js'
+import { newTaskRow, type TaskRow, toReport, UNSENT } from './rows.js'
 import type { TaskChanges, TaskStore } from './store.js'
 import type { Db, Tx } from './tables.js'
+import { countTasks } from './task-counts.js'
+import { listTasks } from './task-list.js'
 import {
-  countRows,
   discardCopies,
   forgetDeleted,
   isUnfinished,
+  lastTaskId,
   lockTask,
   markObsolete,
   readTask,
-  selectTasks,
   settleTask,
   updateTask,
 } from './task-rows.js'
@@ -35,44 +37,18 @@ export class SqlTaskStore implements TaskStore {
     return task?.state === 'deleted' ? undefined : task
   }
 
-  async list(filter: TaskFilter): Promise<Task[]> {
-    let query = selectTasks(this.#db).orderBy('task.id')
-    if (filter.states !== undefined) query = query.where('task.state', 'in', filter.states)
-    else query = query.where('task.state', '!=', 'deleted')
-    if (filter.finished !== undefined) query = query.where('task.finished', '=', Number(filter.finished))
-    if (filter.owner !== undefined) query = query.where('task.owner', '=', filter.owner)
-    if (filter.priority !== undefined) query = query.where('task.priority', '=', filter.priority)
-    if (filter.sha256 !== undefined) query = query.where('task.sha256', '=', filter.sha256)
-    if (filter.md5 !== undefined) query = query.where('task.md5', '=', filter.md5)
-    if (filter.completedAfter !== undefined) query = query.where('task.completed_on', '>=', filter.completedAfter)
-    if (filter.afterId !== undefined) query = query.where('task.id', '>', filter.afterId)
-    // SQLite knows no OFFSET without LIMIT.
-    if (filter.limit !== undefined || filter.offset !== undefined) query = query.limit(filter.limit ?? MAX_ROWS)
-    if (filter.offset !== undefined) query = query.offset(filter.offset)
-    return (await query.execute()).map(toTask)
+  list(filter: TaskFilter): Promise<Task[]> {
+    return listTasks(this.#db, filter)
   }
 
-  async counts(): Promise<TaskCounts> {
-    const rows = await this.#db
-      .selectFrom('task')
-      .select(['state', countRows.as('tasks')])
-      .groupBy('state')
-      .execute()
-    const of = (state: string) => rows.find(row => row.state === state)?.tasks ?? 0
-    return {
-      pending: of('pending'),
-      submitting: of('submitting'),
-      processing: of('processing'),
-      fetching: of('fetching'),
-      finished: of('finished'),
-      failed: of('failed'),
-    }
+  counts(): Promise<TaskCounts> {
+    return countTasks(this.#db)
   }
 
   async oldestPending(): Promise<number | null> {
     // The first by id stands for the first by time, which has no index.
-    const oldest = this.#db.selectFrom('task').select('added_on').where('state', '=', 'pending').orderBy('id').limit(1)
-    return (await oldest.executeTakeFirst())?.added_on ?? null
+    const oldest = await listTasks(this.#db, { states: ['pending'], limit: 1 })
+    return oldest[0]?.addedOn ?? null
   }
 
   async reports(id: number): Promise<Report[]> {
@@ -87,6 +63,10 @@ export class SqlTaskStore implements TaskStore {
       await removeRow(tx, row)
       return task
     })
+  }
+
+  async wasGiven(id: number): Promise<boolean> {
+    return id > 0 && id <= (await lastTaskId(this.#db))
   }
 
   async removeSettled(id: number, { isDry }: { readonly isDry: boolean }): Promise<boolean> {
@@ -132,19 +112,13 @@ export class SqlTaskStore implements TaskStore {
     return new Set((await query.execute()).flatMap(row => row.sample_path ?? []))
   }
 
-  async setWaitReasons(reasons: ReadonlyMap<string, string>): Promise<void> {
-    await this.#db.transaction().execute(async tx => {
-      const known = await tx.selectFrom('wait_reason').selectAll().execute()
-      for (const { requirement, reason } of known) {
-        if (reasons.get(requirement) === reason) continue
-        await tx.deleteFrom('wait_reason').where('requirement', '=', requirement).execute()
-      }
-      const unchanged = new Map(known.map(({ requirement, reason }) => [requirement, reason]))
-      for (const [requirement, reason] of reasons) {
-        if (unchanged.get(requirement) === reason) continue
-        await tx.insertInto('wait_reason').values({ requirement, reason }).execute()
-      }
-    })
+  waitReasons(limit: number): ReturnType<typeof readReasons> {
+    return readReasons(this.#db, limit)
+  }
+
+  async waitReason(requirement: string): Promise<string | undefined> {
+    const row = this.#db.selectFrom('wait_reason').select('reason').where('requirement', '=', requirement)
+    return (await row.executeTakeFirst())?.reason
   }
 
   #withTask<T>(id: number, work: (tx: Tx, task: TaskRow) => Promise<T>): Promise<T | 'unknown'> {
@@ -154,9 +128,8 @@ export class SqlTaskStore implements TaskStore {
     })
   }
 
-  async waitReasons(): Promise<Map<string, string>> {
-    const rows = await this.#db.selectFrom('wait_reason').selectAll().execute()
-    return new Map(rows.map(({ requirement, reason }) => [requirement, reason]))
+  pendingOf(requirements: readonly string[]): Promise<Map<string, number>> {
+    return countOf(this.#db, requirements)
   }
 }
 
@@ -180,5 +153,3 @@ function insertAll(db: Db, rows: readonly NewTaskRow[]): Promise<number[]> {
     return ids
   })
 }
-
-const MAX_ROWS = 2 ** 31 - 1
