@@ -1,4 +1,4 @@
-// node bench/distributed.mjs [submissions|tables|report]: measures the built distributed_cuckoo against its goals. Fails nothing.
+// node bench/distributed.mjs [submissions|growth|servers|lives|report]: measures the built distributed_cuckoo against its goals. Fails nothing.
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
@@ -9,13 +9,17 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { startService } from '@cuckoo-distributed/testing'
+import { startCuckoo, startPostgres, startService } from '@cuckoo-distributed/testing'
 import { Pool } from 'undici'
 
 const MIB = 2 ** 20
 const CLIENTS = 4
 
-const measures = { submissions, tables, report }
+/** Finished and pending tasks. */
+const FEW = [1000, 100]
+const MANY = [1_000_000, 100_000]
+
+const measures = { submissions, growth, servers, lives, report }
 const asked = process.argv.slice(2)
 for (const [name, measure] of Object.entries(measures)) {
   if (asked.length > 0 && !asked.includes(name)) continue
@@ -53,38 +57,121 @@ async function submissions(folder) {
   }
 }
 
-/** The list and the plan with 100 and with 100,000 tasks in the store. */
-async function tables(folder) {
+/** What clients ask and what the scheduler does, with a thousand tasks and with a million, in both databases. */
+async function growth(folder) {
+  const postgres = await startPostgres()
+  for (const [name, database] of [
+    ['SQLite', async count => join(folder, `dist-${count}.db`)],
+    ['PostgreSQL', () => postgres.createDatabase()],
+  ]) {
+    const [few, many] = [
+      await measureGrowth(folder, await database('few'), FEW),
+      await measureGrowth(folder, await database('many'), MANY),
+    ]
+    for (const what of Object.keys(few)) {
+      print(
+        `${name}: ${what}`,
+        `${few[what].toFixed(1)} ms with ${FEW.join(' + ')} tasks, ${many[what].toFixed(1)} ms with ${MANY.join(' + ')}`,
+        `ratio ${(many[what] / few[what]).toFixed(2)} (goal 20 ms)`,
+      )
+    }
+  }
+  await postgres.stop()
+}
+
+async function measureGrowth(folder, database, [finished, pending]) {
+  // What a database has marked is looked for at the next start.
+  const own = await mkdtemp(join(folder, 'directories-'))
+  const config = {
+    Database: database,
+    SamplesDirectory: join(own, 'samples'),
+    ReportsDirectory: join(own, 'reports'),
+  }
+  await (await startServer(folder, config)).stop()
+  const seed = new URL('distributed-seed.mjs', import.meta.url).pathname
+  execFileSync(process.execPath, [seed, database, String(finished), String(pending)])
   // It answers, and has too many pending tasks to get one of ours.
   const busy = await startNode(0, 1000)
-  const times = {}
-  for (const count of [100, 100_000]) {
-    const database = join(folder, `dist-${count}.db`)
-    const first = await startServer(folder, { Database: database })
-    await rate(first.url, multipart(Buffer.from('MZ')), 1)
-    await first.stop()
-    const fill = new URL('distributed-fill.mjs', import.meta.url).pathname
-    execFileSync(process.execPath, [fill, database, String(count)])
-    const server = await startServer(folder, { Database: database })
-    await addNode(server, busy)
-    const list = median(await repeat(50, () => timed(() => drain(`${server.url}/task?limit=50&offset=0`))))
-    const before = await server.process.cpu()
-    await new Promise(resolve => setTimeout(resolve, 5000))
-    times[count] = { list, cpu: (await server.process.cpu()) - before }
-    await server.stop()
+  const server = await startServer(folder, config)
+  await addNode(server, busy)
+  const lately = Math.floor(Date.now() / 1000) - 3600
+  const asked = {
+    '/status': '/status',
+    '/cuckoo/status': '/cuckoo/status',
+    pending: '/task?status=pending&limit=1000',
+    finished: '/task?status=finished&limit=1000',
+    'of an owner': '/task?owner=often&limit=1000',
+    'reported lately': `/tasks/list/1000?status=reported&completed_after=${lately}`,
+    'from 500': '/task?offset=500&limit=1000',
+    'from 50,000': '/task?offset=50000&limit=1000',
+    '/api/status': '/api/status',
+    '/api/stats': '/api/stats',
   }
+  const times = {}
+  for (const [what, path] of Object.entries(asked)) {
+    const before = await server.process.cpu()
+    times[what] = median(await repeat(20, () => timed(() => drain(server.url + path))))
+    times[`${what}, processor of the server`] = ((await server.process.cpu()) - before) / 20
+  }
+  const before = await server.process.cpu()
+  await new Promise(resolve => setTimeout(resolve, 5000))
+  times['five seconds of planning, processor'] = (await server.process.cpu()) - before
+  await server.stop()
   busy.close()
-  const [few, many] = [times[100], times[100_000]]
+  return times
+}
+
+/** Submissions per second through one server and through three that share a database. */
+async function servers(folder) {
+  const postgres = await startPostgres()
+  const body = multipart(Buffer.alloc(10_000, 'MZ'))
+  const directories = {
+    SamplesDirectory: join(folder, 'shared-samples'),
+    ReportsDirectory: join(folder, 'shared-reports'),
+  }
+  const Database = await postgres.createDatabase()
+  const all = []
+  for (let i = 0; i < 3; i += 1) all.push(await startServer(folder, { Database, ...directories }))
+  const [one, three] = [[], []]
+  for (let round = 0; round < 3; round += 1) {
+    one.push(await rate(all[0].url, body, 600))
+    const rates = await Promise.all(all.map(server => rate(server.url, body, 300)))
+    three.push(rates.reduce((sum, each) => sum + each, 0))
+  }
   print(
-    'GET /task?limit=50',
-    `${few.list.toFixed(1)} ms with 100 tasks, ${many.list.toFixed(1)} ms with 100,000`,
-    `ratio ${(many.list / few.list).toFixed(2)} (goal 1)`,
+    'submissions of 10 KB, PostgreSQL',
+    `${median(one).toFixed(0)}/s through one server, ${median(three).toFixed(0)}/s through three`,
+    `ratio ${(median(three) / median(one)).toFixed(2)}`,
   )
+  await Promise.all(all.map(server => server.stop()))
+  await postgres.stop()
+}
+
+/** Processor time of a task from its submission to the end of its copy, with a small report. */
+async function lives(folder) {
+  const node = await startCuckoo({ analysisTime: 0 })
+  const server = await startServer(folder)
+  await addNode(server, node)
+  const body = multipart(Buffer.alloc(200_000, 'MZ'))
+  const all = async count => {
+    await rate(server.url, body, count)
+    for (;;) {
+      const { tasks } = await (await fetch(`${server.url}/status`)).json()
+      if (tasks.pending + tasks.processing === 0) return
+      await new Promise(resolve => setTimeout(resolve, 200))
+    }
+  }
+  await all(50)
+  const before = await server.process.cpu()
+  const took = await timed(() => all(300))
+  const cpu = ((await server.process.cpu()) - before) / 300
   print(
-    '5 s of planning',
-    `${few.cpu} ms of processor with 100 pending tasks, ${many.cpu} ms with 100,000`,
-    `difference ${many.cpu - few.cpu} ms (goal 0)`,
+    'tasks of 200 KB',
+    `${cpu.toFixed(1)} ms of processor each`,
+    `${(300_000 / took).toFixed(1)} a second, one node`,
   )
+  await server.stop()
+  await node[Symbol.asyncDispose]()
 }
 
 /** Resident memory while a report of 1 GiB is fetched from a node and served. */

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { isMainThread } from 'node:worker_threads'
 
-/** Milliseconds, less the 5 between two looks. */
+/** Milliseconds, less the 20 between two looks: each look is a wakeup that the service pays for. */
 export interface LoopDelay {
   readonly p99: number
   readonly max: number
@@ -11,7 +11,7 @@ export interface LoopDelay {
 
 const file = process.env.LOOP_DELAY_FILE
 if (isMainThread && file !== undefined) {
-  const resolution = 5
+  const resolution = 20
   const delay = monitorEventLoopDelay({ resolution })
   delay.enable()
   process.on('exit', () => {

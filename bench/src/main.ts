@@ -9,12 +9,14 @@ import { renewed } from './document.js'
 import { backlog } from './suites/backlog.js'
 import { cold } from './suites/cold.js'
 import { dropped } from './suites/dropped.js'
+import { events } from './suites/events.js'
 import { feed } from './suites/feed.js'
 import { halfBroken } from './suites/half-broken.js'
 import { overseer } from './suites/overseer.js'
 import { pipeline } from './suites/pipeline.js'
 import { report } from './suites/report.js'
 import { watch } from './suites/watch.js'
+import { where } from './suites/where.js'
 import { toMarkdown } from './table.js'
 
 const SUITES: Readonly<Record<string, Suite>> = {
@@ -24,9 +26,11 @@ const SUITES: Readonly<Record<string, Suite>> = {
   backlog,
   watch,
   pipeline,
+  events,
   overseer,
   cold,
   'half-broken': halfBroken,
+  where,
 }
 
 const DOCS = new URL('../../../docs/', import.meta.url)

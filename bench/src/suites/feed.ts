@@ -32,7 +32,7 @@ async function decoding(): Promise<Table> {
   const longest = row('longest block, ms', hashed, 'longest')
   return {
     title: 'A sample of 90 MB inside a message',
-    text: 'From the bytes of the message to the decoded pieces of an upload. Baseline: `JSON.parse` and `Buffer.from`. The MD5 is worked out only for a message that names one, or to look for an earlier task.',
+    text: 'From the bytes of the message to the decoded pieces of an upload. Baseline: `JSON.parse` and `Buffer.from`. The MD5 is calculated only for a message that names one, or to search for an earlier task.',
     head: ['figure', 'JSON.parse', 'product', 'ratio', 'met'],
     rows: [
       [...cpu.cells, atMost(Number(cpu.cells[3]), 0.3, ' ×')],

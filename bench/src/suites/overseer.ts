@@ -1,4 +1,4 @@
-// The overseer: what it holds in memory while large messages fail, with every delay queue filled.
+// The overseer: what it holds in memory while large messages fail, with every delay queue filled, and how fast it lists dumps.
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -7,6 +7,7 @@ import { encodeFailedMessage, type HeaderTable } from '@cuckoo-distributed/core'
 import { startCrits, startService, TestBroker, waitFor } from '@cuckoo-distributed/testing'
 import type { Bench } from '../bench.js'
 import { atMost, short, type Table } from '../table.js'
+import { dumpsListed } from './overseer-dumps.js'
 
 const MIB = 1024 ** 2
 const COUNT = 20
@@ -30,7 +31,11 @@ const CASES: readonly Case[] = [
   { title: 'all tried again, the delay queues overdue', headers: { 'x-attempts': 1 }, due: LONG_AGO, small: 0 },
 ]
 
-export async function overseer({ amqp }: Bench): Promise<Table[]> {
+export async function overseer(bench: Bench): Promise<Table[]> {
+  return [await memory(bench), await dumpsListed(bench)]
+}
+
+async function memory({ amqp }: Bench): Promise<Table> {
   const rows: string[][] = []
   for (const size of [15, 1]) {
     for (const one of CASES) {
@@ -41,14 +46,12 @@ export async function overseer({ amqp }: Bench): Promise<Table[]> {
       rows.push([`${size} MiB, ${one.title}`, short(idle), short(peak), short(more), short(more / largest), met])
     }
   }
-  return [
-    {
-      title: 'The memory of the overseer',
-      text: `Resident memory in MiB: with empty queues, and at most while ${COUNT} failed messages come that hold a sample, and ${WAITING} more lie in each of the five delay queues. CRITs does not answer.`,
-      head: ['messages', 'idle', 'peak', 'above idle', '÷ message', 'met'],
-      rows,
-    },
-  ]
+  return {
+    title: 'The memory of the overseer',
+    text: `Resident memory in MiB: with empty queues, and at most while ${COUNT} failed messages come that hold a sample, and ${WAITING} more lie in each of the five delay queues. CRITs does not answer.`,
+    head: ['messages', 'idle', 'peak', 'above idle', '÷ message', 'met'],
+    rows,
+  }
 }
 
 async function measure(amqp: string, { headers, due, small }: Case, size: number) {
