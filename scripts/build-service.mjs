@@ -50,8 +50,8 @@ function nativeBinding(libsql) {
 }
 
 /**
- * Builds the service and returns the path and size in bytes of the file that was written. `outfile` and `plugins` of
- * esbuild are for tests that build a variant of it.
+ * Builds the service and returns the path and size in bytes of the file that was written, and the folders of the packages
+ * from which something is in it. `plugins` of esbuild are for tests that build a variant of it.
  */
 export async function buildService(name, { outfile = builtFile(name), plugins = [] } = {}) {
   const folder = join(root, 'services', name)
@@ -59,11 +59,15 @@ export async function buildService(name, { outfile = builtFile(name), plugins = 
   const { metafile } = await build({
     entryPoints: [join(folder, 'src', 'main.ts')],
     outfile,
+    // Names of files below it are part of what is written.
+    absWorkingDir: root,
     bundle: true,
     platform: 'node',
     format: 'esm',
     target: 'node20.19',
     conditions: ['source'],
+    // Of ES modules only what is used goes in; OpenTelemetry's are a fifth of its others.
+    mainFields: ['module', 'main'],
     banner: { js: banner(name) },
     define: { 'process.env.SERVICE_VERSION': JSON.stringify(version) },
     legalComments: 'none',
@@ -77,7 +81,18 @@ export async function buildService(name, { outfile = builtFile(name), plugins = 
     logLevel: 'warning',
   })
   await chmod(outfile, 0o755)
-  return { outfile, bytes: Object.values(metafile.outputs)[0].bytes }
+  const [{ bytes, inputs }] = Object.values(metafile.outputs)
+  return { outfile, bytes, packages: packageFolders(inputs) }
+}
+
+/** A native binding is no input, but goes with the library that loads it. */
+function packageFolders(inputs) {
+  const used = Object.keys(inputs).filter(file => inputs[file].bytesInOutput > 0)
+  const files = used.map(file => join(root, file))
+  const libsql = files.find(file => file.endsWith('/node_modules/libsql/index.js'))
+  if (libsql !== undefined) files.push(nativeBinding(libsql))
+  const folders = files.map(file => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0]).filter(Boolean)
+  return [...new Set(folders)].sort()
 }
 
 function builtFile(name) {

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const folders = [join(root, 'test')]
+const folders = [root, join(root, 'test')]
 for (const kind of ['packages', 'services']) {
   for (const name of await readdir(join(root, kind))) folders.push(join(root, kind, name))
 }

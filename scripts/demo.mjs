@@ -26,5 +26,6 @@ function compile(project) {
 /** What is not needed before the arguments are known to be right. */
 async function prepare() {
   setUp({ rabbitMq: true, bzip2: true })
-  await import('./build.mjs')
+  const { buildAll } = await import('./build.mjs')
+  await buildAll(() => {})
 }

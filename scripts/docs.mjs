@@ -2,6 +2,7 @@
 // codes of failures, and the index of decisions. `-- --check` changes nothing and ends with exit code 1 when a page is out of date.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { numbersTable, scaleTable } from './scale.mjs'
 
 const root = new URL('../', import.meta.url)
 const PIPELINE = ['feed_cuckoo', 'check_results', 'parse_and_submit', 'overseer']
@@ -14,6 +15,7 @@ const PARTS = {
   },
   'docs/distributed-cuckoo.md': { 'keys of distributed_cuckoo': keyTable(rowsOf('distributed_cuckoo')) },
   'docs/failure-codes.md': { 'codes of failures': await failureTable() },
+  'docs/scale.md': { 'needs of a million samples a day': scaleTable(), 'numbers of scale': numbersTable() },
   'docs/decisions/README.md': { decisions: decisionList() },
 }
 

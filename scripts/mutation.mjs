@@ -1,22 +1,24 @@
-// npm run test:mutation -- [--integration] [--sample N] [--only TEXT] [PACKAGE…]: which small mistakes would the tests notice?
-// Every mutant is one change in one compiled file; only the tests that run the changed place are asked.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+// npm run test:mutation -- [--integration] [--sample N [--seed N]] [--only TEXT] [--tests TEXT,…] [PACKAGE[/ROOM]…]: which small mistakes would
+// the tests notice? Every mutant is one change in one compiled file; only the tests that run the changed place are asked.
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { SourceMap } from 'node:module'
-import { availableParallelism, tmpdir } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { readCoverage } from './mutation/coverage.mjs'
+import { coverageOf } from './mutation/coverage.mjs'
 import { mutantsOf } from './mutation/mutants.mjs'
 import { runTest } from './mutation/run-test.mjs'
 import { withBroker } from './with-broker.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const SLOWEST_TEST_MS = 5 * 60_000
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     sample: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    tests: { type: 'string', default: '' },
     only: { type: 'string', default: '' },
     integration: { type: 'boolean', default: false },
   },
@@ -29,32 +31,51 @@ const excused = new Map(
 )
 
 const known = projectFolders()
-const wanted = positionals.length > 0 ? positionals : [...known.keys()]
-const unknown = wanted.filter(name => !known.has(name))
+const wanted = (positionals.length > 0 ? positionals : [...known.keys()]).map(name => name.split('/', 2))
+const unknown = wanted.filter(([name]) => !known.has(name))
 if (unknown.length > 0) {
-  console.error(`no such package: ${unknown.join(', ')}; there are ${[...known.keys()].join(', ')}`)
+  console.error(
+    `no such package: ${unknown.map(([name]) => name).join(', ')}; there are ${[...known.keys()].join(', ')}`,
+  )
   process.exit(2)
 }
 const rows = []
 const examineAll = async () => {
-  for (const name of wanted) rows.push(await examine(name, known.get(name)))
+  for (const [name, room] of wanted) rows.push(...(await examine(name, room)))
 }
 await (values.integration ? withBroker(examineAll) : examineAll())
+if (values.sample !== undefined) console.log(`\nsample of ${values.sample} in each row, seed ${values.seed}`)
 console.log(
-  '\n| package | mutants | noticed | survived | equivalent | noticed of the rest |\n|---|---:|---:|---:|---:|---:|',
+  '\n| room | examined | noticed | survived | equivalent | noticed of the rest |\n|---|---:|---:|---:|---:|---:|',
 )
-for (const row of rows) {
-  const { name, total, killed, survived, equivalent } = row
-  const share = total === equivalent ? 100 : (100 * killed) / (total - equivalent)
-  console.log(`| ${name} | ${total} | ${killed} | ${survived} | ${equivalent} | ${share.toFixed(1)} % |`)
+for (const { name, total, examined, killed, survived, equivalent } of rows) {
+  const share = examined === equivalent ? 100 : (100 * killed) / (examined - equivalent)
+  const some = examined === total ? total : `${examined} of ${total}`
+  console.log(`| ${name} | ${some} | ${killed} | ${survived} | ${equivalent} | ${share.toFixed(1)} % |`)
 }
 process.exitCode = rows.every(({ survived }) => survived === 0) ? 0 : 1
 
-async function examine(name, folder) {
-  const mutants = sampleOf(allMutants(folder).filter(mutant => `${mutant.place} ${mutant.kind}`.includes(values.only)))
+/** A row for each folder of its source, or for the one that is asked for. */
+async function examine(name, onlyRoom) {
+  const folder = known.get(name)
+  const byRoom = new Map()
+  for (const mutant of allMutants(folder)) {
+    if (onlyRoom !== undefined && mutant.room !== onlyRoom) continue
+    if (!`${mutant.place} ${mutant.kind}`.includes(values.only)) continue
+    byRoom.set(mutant.room, [...(byRoom.get(mutant.room) ?? []), mutant])
+  }
   const tests = await coveredTests(folder)
-  const count = { name, total: mutants.length, killed: 0, survived: 0, equivalent: 0 }
-  const next = mutants.values()
+  const counts = []
+  for (const [room, mutants] of byRoom) {
+    counts.push(await examineRoom(room === '' ? name : `${name}/${room}`, mutants, tests))
+  }
+  return counts
+}
+
+async function examineRoom(name, mutants, tests) {
+  const sample = sampleOf(mutants)
+  const count = { name, total: mutants.length, examined: sample.length, killed: 0, survived: 0, equivalent: 0 }
+  const next = sample.values()
   const work = async () => {
     for (const mutant of next) {
       const why = excused.get(mutant.key)
@@ -64,19 +85,20 @@ async function examine(name, folder) {
     }
   }
   await Promise.all(Array.from({ length: availableParallelism() }, work))
-  console.log(
-    `${name}: ${count.killed} of ${count.total} noticed, ${count.survived} survived, ${count.equivalent} equivalent`,
-  )
+  const { killed, examined, survived, equivalent } = count
+  console.log(`${name}: ${killed} of ${examined} noticed, ${survived} survived, ${equivalent} equivalent`)
   return count
 }
 
-/** The tests that run the place, the fastest first. */
-async function judge({ url, start, end, replacement }, tests) {
-  for (const { file, covers, ms } of tests) {
-    if (!covers(url, start)) continue
-    const timeoutMs = 3 * ms + 10_000
-    const { passed } = await runTest(file, { mutant: { url, start, end, replacement }, timeoutMs })
-    if (!passed) return 'killed'
+/** The tests that run the place: first those that have noticed most in its file for their time, then the fastest. */
+async function judge({ url, start, end, replacement, from }, tests) {
+  const worth = ({ noticed, ms }) => (1 + 10 * (noticed.get(url) ?? 0)) / ms
+  for (const test of tests.filter(({ covers }) => covers(url, from)).sort((a, b) => worth(b) - worth(a))) {
+    const timeoutMs = 3 * test.ms + 10_000
+    const { passed } = await runTest(test.file, { mutant: { url, start, end, replacement }, timeoutMs })
+    if (passed) continue
+    test.noticed.set(url, (test.noticed.get(url) ?? 0) + 1)
+    return 'killed'
   }
   return 'survived'
 }
@@ -87,15 +109,17 @@ async function coveredTests(folder) {
   const files = existsSync(build) ? readdirSync(build).filter(file => pattern.test(file)) : []
   const tests = []
   for (const name of files) {
-    if (!existsSync(join(folder, 'test', name.replace(/js$/, 'ts')))) continue
-    const coverage = mkdtempSync(join(tmpdir(), 'mutation-'))
+    if (
+      !values.tests.split(',').some(text => name.includes(text)) ||
+      !existsSync(join(folder, 'test', name.replace(/js$/, 'ts')))
+    )
+      continue
     const file = join(build, name)
-    const { passed, ms, firstFailure } = await runTest(file, { coverage, timeoutMs: SLOWEST_TEST_MS })
-    if (passed) tests.push({ file, ms, covers: readCoverage(coverage) })
+    const { passed, ms, firstFailure, covers } = await coverageOf(file, root)
+    if (passed) tests.push({ file, ms, covers, noticed: new Map() })
     else console.log(`left out: ${relative(root, file)} fails without a mutant: ${firstFailure}`)
-    rmSync(coverage, { recursive: true })
   }
-  return tests.sort((a, b) => a.ms - b.ms)
+  return tests
 }
 
 function allMutants(folder) {
@@ -105,7 +129,7 @@ function allMutants(folder) {
     const lines = lineStarts(source)
     const counts = new Map()
     return mutantsOf(source).flatMap(mutant => {
-      const { start, end, replacement, kind } = mutant
+      const { start, end, replacement, kind, from } = mutant
       const line = lines.findLastIndex(from => from <= start)
       const original = map.findEntry(line, start - lines[line])
       // What the compiler has added is not ours to test.
@@ -117,7 +141,8 @@ function allMutants(folder) {
       counts.set(same, nth + 1)
       const place = `${path}:${original.originalLine + 1}`
       const key = keyOf({ file: path, kind, code: shown, nth })
-      return { url: pathToFileURL(file).href, start, end, replacement, kind, place, shown, key }
+      const room = dirname(relative(join(folder, 'build', 'src'), file)).replace(/^\.$|\/.*$/, '')
+      return { url: pathToFileURL(file).href, start, end, replacement, kind, from, place, shown, key, room }
     })
   })
 }
@@ -127,13 +152,12 @@ function keyOf({ file, kind, code, nth = 0 }) {
   return JSON.stringify([file, kind, code, nth])
 }
 
+/** By a hash of each with the seed: a greater sample holds the smaller one, and an edit elsewhere changes little. */
 function sampleOf(mutants) {
   if (values.sample === undefined) return mutants
-  const step = Math.max(1, mutants.length / Number(values.sample))
-  return Array.from(
-    { length: Math.min(mutants.length, Number(values.sample)) },
-    (_, i) => mutants[Math.floor(i * step)],
-  )
+  const rank = ({ key }) => createHash('sha256').update(`${values.seed} ${key}`).digest('hex')
+  const ranked = mutants.map(mutant => [rank(mutant), mutant]).sort(([a], [b]) => (a < b ? -1 : 1))
+  return ranked.slice(0, Number(values.sample)).map(([, mutant]) => mutant)
 }
 
 function compiledFiles(folder) {

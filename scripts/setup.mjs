@@ -56,6 +56,11 @@ const PROGRAMS = {
     isThere: () => (isProgram('systemd-analyze') && isProgram('logrotate')) || rootPrefix() === undefined,
     instead: 'install systemd and logrotate',
   },
+  debian: {
+    name: 'debootstrap systemd-container',
+    isThere: () => isProgram('debootstrap') && isProgram('systemd-nspawn'),
+    instead: 'install debootstrap and systemd-nspawn',
+  },
 }
 
 /** Makes everything ready, with those of `PROGRAMS` that are asked for. Throws SetupError. */

@@ -12,11 +12,15 @@ export interface Cluster {
   readonly process: ServiceProcess
 }
 
-/** distributed_cuckoo in front of these nodes, `node0` and so on. `config`: keys in place of the usual ones. */
+/**
+ * distributed_cuckoo in front of these nodes, `node0` and so on. `config`: keys in place of the usual ones; `program`: its
+ * file in place of the built one, with an environment of its own.
+ */
 export async function startCluster(
   t: TestContext,
   nodes: readonly { readonly url: string }[],
   config: object = {},
+  { program = 'distributed_cuckoo', env = {} }: { program?: string; env?: NodeJS.ProcessEnv } = {},
 ): Promise<Cluster> {
   const folder = await mkdtemp(join(tmpdir(), 'cluster-'))
   t.after(() => rm(folder, { recursive: true, maxRetries: 10 }))
@@ -30,7 +34,7 @@ export async function startCluster(
     Interval: 0.2,
     NodeTimeout: 2,
   }
-  const process = await spawnService(t, 'distributed_cuckoo', { config: { ...usual, ...config } })
+  const process = await spawnService(t, program, { config: { ...usual, ...config }, env })
   const { port } = await process.waitForLog('listening')
   const url = `http://127.0.0.1:${port}`
   for (const [i, node] of nodes.entries()) {

@@ -34,9 +34,10 @@ for (const service of PIPELINE) {
   })
 
   test(`the configuration of ${service} for Docker loads with the environment that docker-compose.yml sets`, async () => {
-    const names = [...sectionOfCompose('environment').matchAll(/^ {4}([A-Z_]+):/gm)].map(([, name = '']) => [name, 'x'])
+    const lines = [...sectionOfCompose('environment').matchAll(/^ {4}([A-Z_]+): (.*)$/gm)]
+    const environment = lines.map(([, name = '', value = '']) => [name, /^\$\{\w+:-(\w+)\}$/.exec(value)?.[1] ?? 'x'])
     const file = join(root, `configs/docker/${service}.conf.json`)
-    await loadConfig(file, await schemaOf(service), Object.fromEntries(names))
+    await loadConfig(file, await schemaOf(service), Object.fromEntries(environment))
   })
 }
 

@@ -109,7 +109,7 @@ test('broker: password, vhost, nobody there, no such host', async t => {
   refuses(await check(t, 'overseer', await overseer(t, { Amqp: `amqp://127.0.0.1:${port}` })), /nobody listens there/)
   refuses(
     await check(t, 'overseer', await overseer(t, { Amqp: 'amqp://broker.invalid' })),
-    /no host of this name|cannot be looked up/,
+    /no host with this name|cannot be resolved/,
   )
 })
 
@@ -117,15 +117,15 @@ test('broker: TLS against a plain port, plain against a port with TLS, an author
   const amqps = `amqps://guest:guest@127.0.0.1:${tlsPort}`
   refuses(
     await check(t, 'overseer', await overseer(t, { Amqp: node.url.replace('amqp:', 'amqps:') })),
-    /the port does not speak TLS: write amqp:/,
+    /the port does not use TLS: write amqp:/,
   )
   refuses(
     await check(t, 'overseer', await overseer(t, { Amqp: amqps.replace('amqps:', 'amqp:') })),
-    /the port speaks TLS: write amqps:/,
+    /the port uses TLS: write amqps:/,
   )
   refuses(
     await check(t, 'overseer', await overseer(t, { Amqp: amqps })),
-    /its certificate is not trusted: name its authority in "AmqpCA"/,
+    /its certificate is not trusted: set "AmqpCA" to the file of its authority/,
   )
   const trusted = await check(t, 'overseer', await overseer(t, { Amqp: amqps, AmqpCA: join(root, TLS, 'ca.pem') }))
   assert.equal(trusted.code, 0, trusted.output)
@@ -138,8 +138,8 @@ test('broker: each missing right by itself, and a message that waits is not touc
   const rights: [permissions: [string, string, string], problem: RegExp][] = [
     [['^$', '.*', '.*'], /may not declare "connect\/failed"/],
     [['^connect/failed$', '.*', '.*'], /may not declare "connect\/failed\.delay\.1"/],
-    [['.*', '^connect', '.*'], /may not publish: it has no right to write to the exchange "amq\.default"/],
-    [['.*', '.*', '^$'], /may not take messages out of "connect\/failed"/],
+    [['.*', '^connect', '.*'], /may not publish: it lacks the permission "write" on the exchange "amq\.default"/],
+    [['.*', '.*', '^$'], /may not consume from "connect\/failed"/],
   ]
   await node.ctl('add_user', 'worker', 'pw')
   for (const [permissions, problem] of rights) {
@@ -162,21 +162,21 @@ test('broker: a queue with other arguments', async t => {
 test('sandbox: refused token, a database that fails, another API, nobody there, TLS the wrong way round', async t => {
   const cuckoo = await startCuckoo({ version: '2.0', apiToken: 'right' })
   t.after(() => cuckoo[Symbol.asyncDispose]())
-  refuses(await check(t, 'feed_cuckoo', feeder(cuckoo.url)), /sandbox .*: status 401: it wants a token/)
+  refuses(await check(t, 'feed_cuckoo', feeder(cuckoo.url)), /sandbox .*: status 401: it requires a token/)
   const tokens = { CuckooTokens: { [cuckoo.url]: 'right' } }
   assert.equal((await check(t, 'feed_cuckoo', feeder(cuckoo.url, tokens))).code, 0)
   cuckoo.faults.next({ kind: 'databaseError', times: Number.POSITIVE_INFINITY })
   refuses(await check(t, 'feed_cuckoo', feeder(cuckoo.url, tokens)), /counts neither tasks nor machines/)
   refuses(
     await check(t, 'feed_cuckoo', feeder(cuckoo.url.replace('http:', 'https:'))),
-    /the port does not speak TLS: write http:/,
+    /the port does not use TLS: write http:/,
   )
   const port = await freePort()
   refuses(await check(t, 'feed_cuckoo', feeder(`http://127.0.0.1:${port}`)), /nobody listens there/)
   const page = await pageServer(t)
   refuses(await check(t, 'feed_cuckoo', feeder(page.url)), /answers neither as a Cuckoo nor as a CAPE/)
   const tls = await tlsServer(t)
-  refuses(await check(t, 'feed_cuckoo', feeder(tls.replace('https:', 'http:'))), /speaks TLS/)
+  refuses(await check(t, 'feed_cuckoo', feeder(tls.replace('https:', 'http:'))), /uses TLS/)
   refuses(await check(t, 'feed_cuckoo', feeder(tls)), /its certificate is not trusted/)
 })
 
@@ -192,12 +192,21 @@ test('CAPE: refused token, an endpoint that is switched off, and all that is nee
   const good = await check(t, 'feed_cuckoo', feeder(well.url))
   assert.equal(good.code, 0, good.output)
   refuses(await check(t, 'feed_cuckoo', feeder(well.url, { Sandbox: 'cuckoo' })), /"Sandbox" says that it is cuckoo/)
-  refuses(await check(t, 'feed_cuckoo', feeder(closed.url)), /sandbox .*: status 401: it wants a token/)
+  refuses(await check(t, 'feed_cuckoo', feeder(closed.url)), /sandbox .*: status 401: it requires a token/)
   for (const section of ['tasklist', 'taskview', 'taskreport'] as const) {
     const cape = await startCape({ on: needed, off: [section] })
     t.after(() => cape[Symbol.asyncDispose]())
     refuses(await check(t, 'feed_cuckoo', feeder(cape.url)), new RegExp(`sandbox .*${section}`))
   }
+})
+
+test('CAPE: an account that may not download reports', async t => {
+  const users = [{ name: 'crits', keys: ['right'], rate: null, reports: false }]
+  const on = ['tasklist', 'taskview', 'taskreport', 'filecreate'] as const
+  const cape = await startCape({ on, users, reportsForAll: false })
+  t.after(() => cape[Symbol.asyncDispose]())
+  const config = feeder(cape.url, { CuckooTokens: { [cape.url]: 'right' } })
+  refuses(await check(t, 'feed_cuckoo', config), /sandbox .*the user of the token may not download reports/)
 })
 
 test('a clock that is an hour off is named', async t => {
@@ -226,6 +235,23 @@ test('CRITs: the API is off, a redirect, a wrong key, a server that drops the he
   const wrong = await check(t, 'overseer', config, env)
   refuses(wrong, /401: wrong user name or API key.*no right to use the API.*WSGIPassAuthorization/)
   assert.doesNotMatch(wrong.output, /no such key/)
+  assert.deepEqual(crits.violations, [])
+})
+
+test('CRITs: a role without the right to use the API, and one that may not create samples, which only an upload could tell', async t => {
+  const sources = [{ name: 'Internal' }]
+  const users = [
+    { name: 'analyst', keys: ['a-key'], sources, api: false },
+    { name: 'reader', keys: ['another-key'], sources, createSamples: false },
+  ]
+  const crits = await startCrits({ profile: 'master', users })
+  t.after(() => crits[Symbol.asyncDispose]())
+  const config = await overseer(t, { CritsURL: crits.url })
+  const as = (user: number) => ({ CRITS_USERNAME: users[user]?.name, CRITS_API_KEY: users[user]?.keys[0] })
+  const noRole = await check(t, 'overseer', config, as(0))
+  refuses(noRole, /CRITs .* as analyst: .*401: .*no right to use the API/)
+  assert.doesNotMatch(noRole.output, /a-key/)
+  assert.equal((await check(t, 'overseer', config, as(1))).code, 0, 'decision 0080')
   assert.deepEqual(crits.violations, [])
 })
 

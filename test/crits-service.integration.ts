@@ -16,6 +16,7 @@ import { type Scene, startScene } from './scene.js'
 const PYTHON = process.env.PYTHON ?? '/usr/bin/python3'
 const folder = join(root, 'deploy/crits/test')
 const QUEUE = 'test.limited'
+const SOURCES = ['Internal', 'Öffentlich']
 const PASSWORD = 'p/#%41@:ä &'
 
 test('its tests pass', async () => {
@@ -62,7 +63,7 @@ for (const line of ['2015', '2019']) {
       )
       assert.match(body.toString('latin1'), /^[\x20-\x7e]+$/)
       const { sources, ...critsData } = parsed(body).crits_data
-      assert.deepEqual(sources, ['Internal'])
+      assert.deepEqual(sources, SOURCES)
       const submission = { name, bytes, payload: { package: 'exe', timeout: '90' }, withoutData: inline_mib === 0 }
       assert.deepEqual({ ...parsed(body), crits_data: critsData }, parsed(critsMessage(submission, critsData)))
 
@@ -71,8 +72,8 @@ for (const line of ['2015', '2019']) {
       await scene.start('feed_cuckoo', { CuckooURL: cuckoo.url, CritsURL: '' })
       const { crits } = decodeTask((await taken(scene, scene.queues.check)).body)
       assert.deepEqual(
-        { url: crits.critsUrl, analysis: crits.analysisId, source: crits.source },
-        { url: scene.crits.url, analysis: sent.id, source: 'Internal' },
+        { url: crits.critsUrl, analysis: crits.analysisId, source: crits.source, sources: crits.sources },
+        { url: scene.crits.url, analysis: sent.id, source: 'Internal', sources: SOURCES },
       )
       const [task] = cuckoo.submissions
       assert.equal(cuckoo.submissions.length, 1)
@@ -120,7 +121,7 @@ async function send({ crits, queues }: Scene, { line, bytes, name, config }: Run
     name,
     id: sample.id,
     content: bytes.toString('base64'),
-    sources: ['Internal'],
+    sources: SOURCES,
     user: user?.name,
     key: user?.keys[0],
     config: { rabbit_key: queues.feed, crits_url: `${crits.url}/`, ...config },

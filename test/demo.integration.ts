@@ -29,13 +29,16 @@ interface Run {
   readonly broker: TestBroker
 }
 
-async function startDemo(t: TestContext, ...args: string[]): Promise<Run> {
+/** `env` goes before the arguments. */
+async function startDemo(t: TestContext, ...given: (string | NodeJS.ProcessEnv)[]): Promise<Run> {
+  const args = given.filter(value => typeof value === 'string')
+  const env = given.find(value => typeof value === 'object')
   // Without a broker for the tests the demo would start one of its own.
   const broker = await brokerForTests(t)
   const temp = await mkdtemp(join(tmpdir(), 'demo-test-'))
   const child = spawn(process.execPath, [demo, '--deadline', '90', ...args], {
-    env: { ...process.env, TMPDIR: temp },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env, TMPDIR: temp },
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
   t.after(async () => {
     child.kill('SIGKILL')
@@ -59,15 +62,78 @@ async function assertNothingLeft({ output, temp }: Run): Promise<void> {
   assert.deepEqual(await readdir(temp), [])
 }
 
-test('without arguments every made up file arrives, and all that an analyst sees is printed', async t => {
+const MADE_UP = ['delivery-note.txt', 'setup.exe', 'backup.cmd', 'Überweisung März – 請求書.js']
+
+test('without arguments every made up file arrives, with a line as it goes and three lines of verdict', async t => {
   const run = await startDemo(t)
   assert.equal(await run.exit, 0, run.output())
   const output = run.output()
   assert.match(output, /stand-in/)
-  for (const name of ['delivery-note.txt', 'setup.exe', 'backup.cmd', 'Überweisung März – 請求書.js']) {
-    for (const state of ['queued', 'Cuckoo task \\d+', 'reported', 'in CRITs']) {
-      assert.match(output, new RegExp(`${name} +${state}\n`))
-    }
+  for (const name of MADE_UP) {
+    assert.match(output, new RegExp(`^${name} +queued ▸ Cuckoo \\d ▸ reported ▸ CRITs$`, 'm'))
+    const verdict = new RegExp(
+      `━━ ${name}: Complete, \\d+ results \\(\\d+ bytes, MD5 [0-9a-f]{32}\\)\n(.+)\n(.+)\n(.+)\n\n`,
+    )
+    const [, signatures = '', dropped = '', warnings = ''] = verdict.exec(output) ?? []
+    assert.match(signatures, /^ {3}signatures {2}severity [23]: .*; severity 1: Creates a mutex$/)
+    assert.match(dropped, /^ {3}dropped {5}readme\.txt, .*; not in CRITs: empty\.bin \(the file is empty\)$/)
+    assert.match(warnings, /^ {3}warnings {4}none$/)
+  }
+  assert.match(output, /^4 of 4 arrived$/m)
+  await assertNothingLeft(run)
+})
+
+test('--kill kills every service and the broker in the middle, and nothing is lost', async t => {
+  const run = await startDemo(t, { RABBITMQ_URL: '' }, '--kill')
+  assert.equal(await run.exit, 0, run.output())
+  for (const victim of ['feed_cuckoo', 'RabbitMQ', 'check_results', 'parse_and_submit', 'overseer']) {
+    assert.match(run.output(), new RegExp(`^kill -9 {3}${victim}\n(.*\n)*started {3}${victim}$`, 'm'))
+  }
+  assert.match(run.output(), /^4 of 4 arrived, 0 lost, with 5 kills on the way$/m)
+  assert.deepEqual(await readdir(run.temp), [])
+})
+
+test('--kill leaves the broker of somebody else alone', async t => {
+  const run = await startDemo(t, '--kill')
+  assert.equal(await run.exit, 2)
+  assert.match(run.output(), /unset RABBITMQ_URL/)
+})
+
+test('--fail shows four failures, the dump without its secrets, and the way back to work', async t => {
+  const run = await startDemo(t, '--fail')
+  assert.equal(await run.exit, 0, run.output())
+  const output = run.output()
+  assert.match(
+    output,
+    /^delivery-note\.txt {2}queued( ▸ attempt \d failed, waits 1 s){3} ▸ given up \(failed 4 times\)$/m,
+  )
+  assert.match(output, /^delivery-note\.txt {2}resubmitted ▸ Cuckoo 1 ▸ reported ▸ CRITs$/m)
+  assert.match(output, /━━ .*: Error, 0 results \(/)
+  assert.match(output, /Given up \(failed 4 times\).*status 413/)
+  assert.match(output, /^\/.*\.json {2}\(mode 600, \d+ bytes\)$/m)
+  assert.match(output, /^ {2}Attempts: 4$/m)
+  assert.match(output, /^ {6}api_key: text of 40 characters$/m)
+  assert.match(output, /^overseer --resubmitDumped: 1 resubmitted, 0 left, exit code 0$/m)
+  assert.match(output, /━━ .*: Complete, \d+ results \(/)
+  const [, queue = ''] = /^ {2}Queue: (.+)$/m.exec(output) ?? []
+  assert.equal(await run.broker.depth(queue), undefined, 'the queues are deleted')
+  assert.match(output, /^1 of 1 arrived$/m)
+  await assertNothingLeft(run)
+})
+
+test('--cape --verbose --page: every row, what a CAPE finds beyond a Cuckoo, and the page until Enter', async t => {
+  const run = await startDemo(t, '--cape', '--verbose', '--page')
+  await waitFor(() => run.output().includes('Enter ends both'), { deadlineMs: 90_000, describe: run.output })
+  const [, url = '', token = ''] = /^page {6}(\S+)#token=(\S+)$/m.exec(run.output()) ?? []
+  const headers = { authorization: `Bearer ${token}`, connection: 'close' }
+  const answer = await fetch(`${url}api/samples?what=1`, { headers })
+  assert.match(await answer.text(), /"state":"complete"/)
+  run.child.stdin?.end('\n')
+  assert.equal(await run.exit, 0, run.output())
+  await assert.rejects(fetch(url))
+  const output = run.output()
+  assert.match(output, /^CAPE +http.*stand-in/m)
+  for (const name of MADE_UP) {
     assert.match(output, new RegExp(`━━ ${name}  \\d+ bytes, MD5 [0-9a-f]{32}\nStatus: Complete, \\d+ results`))
   }
   for (const subtype of ['info', 'signature', 'process', 'file', 'registry_key', 'mutex', 'file_added', 'api_call']) {
@@ -77,36 +143,9 @@ test('without arguments every made up file arrives, and all that an analyst sees
   assert.match(output, /Dropped +readme\.txt/)
   // Made of what is in the file.
   assert.match(output, /2_crates_of_apples/)
-  assert.match(output, /^4 of 4 samples have arrived in CRITs$/m)
-  await assertNothingLeft(run)
-})
-
-test('--fail shows four failures, the dump without its secrets, and the way back to work', async t => {
-  const run = await startDemo(t, '--fail')
-  assert.equal(await run.exit, 0, run.output())
-  const output = run.output()
-  for (const attempt of [1, 2, 3, 4]) assert.match(output, new RegExp(`failed in feed_cuckoo, attempt ${attempt}\n`))
-  assert.match(output, /Status: Error, 0 results/)
-  assert.match(output, /Given up \(failed 4 times\).*status 413/)
-  assert.match(output, /^\/.*\.json {2}\(mode 600, \d+ bytes\)$/m)
-  assert.match(output, /^ {2}Attempts: 4$/m)
-  assert.match(output, /^ {6}api_key: text of 40 characters$/m)
-  assert.match(output, /^overseer --resubmitDumped: 1 resubmitted, 0 left, exit code 0$/m)
-  assert.match(output, /Status: Complete/)
-  const [, queue = ''] = /^ {2}Queue: (.+)$/m.exec(output) ?? []
-  assert.equal(await run.broker.depth(queue), undefined, 'the queues are deleted')
-  assert.match(output, /^1 of 1 samples have arrived in CRITs$/m)
-  await assertNothingLeft(run)
-})
-
-test('--cape sends the samples through a CAPE, and shows what it finds beyond a Cuckoo', async t => {
-  const run = await startDemo(t, '--cape')
-  assert.equal(await run.exit, 0, run.output())
-  assert.match(run.output(), /^CAPE +http.*a stand-in/m)
-  assert.equal(run.output().match(/Status: Complete/g)?.length, 4)
-  assert.match(run.output(), /config \(\d+\)/)
-  assert.match(run.output(), /ExampleRAT/)
-  assert.match(run.output(), /junk names refuses "delivery-note\.txt"/)
+  assert.match(output, /config \(\d+\)/)
+  assert.match(output, /ExampleRAT/)
+  assert.match(output, /junk names refuses "delivery-note\.txt"/)
   await assertNothingLeft(run)
 })
 
@@ -146,8 +185,8 @@ test('a sample that does not arrive makes exit code 1', async t => {
   await writeFile(file, '')
   const run = await startDemo(t, file)
   assert.equal(await run.exit, 1, run.output())
-  assert.match(run.output(), /empty\.bin +given up/)
-  assert.match(run.output(), /^0 of 1 samples have arrived in CRITs$/m)
+  assert.match(run.output(), /empty\.bin +queued ▸ .*given up/)
+  assert.match(run.output(), /^0 of 1 arrived$/m)
   await assertNothingLeft(run)
 })
 

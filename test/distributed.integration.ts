@@ -16,12 +16,9 @@ test('three nodes behind one URL, one of which dies in the middle: every sample 
   const [dying, ...staying] = nodes
   assert.ok(dying)
   const cluster = await startCluster(t, nodes)
-  const services = await Promise.all([
-    scene.start('feed_cuckoo', { CuckooURL: cluster.url, MaxPending: 1000, CheckFreeSpace: true, MinFreeSpace: 1 }),
-    scene.start('check_results'),
-    scene.start('parse_and_submit'),
-    scene.start('overseer'),
-  ])
+  const services = await scene.startAll({
+    feed_cuckoo: { CuckooURL: cluster.url, MaxPending: 1000, CheckFreeSpace: true, MinFreeSpace: 1 },
+  })
   const samples: Emitted[] = []
   for (let i = 0; i < SAMPLES; i += 1) {
     samples.push(await scene.emit({ name: `sample-${i}.exe`, bytes: Buffer.from(`MZ\x90 clustered sample ${i}`) }))

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { test } from 'node:test'
 import { NOTE_HEADERS, readHeaders, writeHeaders } from '@cuckoo-distributed/core'
+import { POSTING_ORDER } from '@cuckoo-distributed/crits-client'
 import {
   asRecord,
   codeSpans,
@@ -93,6 +94,48 @@ test('every log message that docs/operations.md explains is in the code', async 
   assert.ok(named.length > 10)
   assert.deepEqual(
     named.filter(text => !code.includes(`'${text}'`)),
+    [],
+  )
+})
+
+test('every warning and error that services log is explained', async () => {
+  const code = await productSource()
+  const logged = [...code.matchAll(/\.(?:warn|error|fatal)\(\s*(?:[^'()]|\([^()]*\))*?'([^'\n]{6,})'/g)]
+  const pages = ['operations', 'runbook', 'distributed-cuckoo', 'sandboxes']
+    .map(page => read(`docs/${page}.md`))
+    .join('')
+  assert.ok(logged.length > 50)
+  assert.deepEqual(
+    logged.map(([, text = '']) => text).filter(text => !pages.includes(text)),
+    [],
+  )
+})
+
+test('docs/configuration.md names every subtype of rows', () => {
+  const section = codeSpans(sectionOf(read('docs/configuration.md'), '## What each parser sends'))
+  assert.deepEqual(
+    POSTING_ORDER.filter(subtype => !section.includes(subtype)),
+    [],
+  )
+})
+
+test('every npm script is in the documentation', () => {
+  const pages = read('docs/contributing.md') + read('README.md') + read('docs/scale.md')
+  const scripts = Object.keys(asRecord(readJson('package.json').scripts, 'scripts'))
+  assert.deepEqual(
+    scripts.filter(name => !new RegExp(`npm (?:run )?${name}\\b(?!:)`).test(pages)),
+    [],
+  )
+})
+
+test('every command that a service has is in the documentation', () => {
+  const pages = read('docs/configuration.md') + read('docs/operations.md') + read('docs/distributed-cuckoo.md')
+  const commands = ['overseer', 'distributed_cuckoo'].flatMap(service =>
+    [...helpOf(service).matchAll(new RegExp(`^ +${service} ([a-z]+)`, 'gm'))].map(([, name = '']) => name),
+  )
+  assert.ok(commands.length > 7)
+  assert.deepEqual(
+    commands.filter(name => !pages.includes(`${name} `) && !pages.includes(`\`${name}\``)),
     [],
   )
 })

@@ -1,19 +1,22 @@
-// The short, seeded part of `npm run test:faults`.
+// The short, seeded part of `npm run test:faults`, and the proof that its runner sees what it looks for.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
+import { stop } from 'esbuild'
 import fc from 'fast-check'
 import { alarm, queueRemade } from './faults/broker-cells.js'
 import { afterUpload, atBroker, duringRequest, httpFault, inRetryDelay, noAnswer } from './faults/cells.js'
 import { ANALYSIS_DELETED, FILES_REJECTED } from './faults/crits-cells.js'
-import { HIDDEN_TASK, IDS_REUSED, VANISHED_WHILE_WATCHED } from './faults/cuckoo-cells.js'
+import { HIDDEN_TASK } from './faults/cuckoo-cells.js'
 import { dumpDirFails } from './faults/dump-dir.js'
 import { dumpedBodies } from './faults/dumps.js'
 import { KEY_EXPIRED, listsFail } from './faults/half-broken-cells.js'
+import { MUTATIONS, unseenBy } from './faults/mutants.js'
 import { publishConfirmed } from './faults/publish.js'
 import { randomCell, seeded } from './faults/random-run.js'
 import { QUEUES, type Rig, startRig } from './faults/rig.js'
 import { problemsOf, runCell, undisturbedRows } from './faults/run-cell.js'
+import { IDS_REUSED, VANISHED_WHILE_WATCHED } from './faults/sandbox-cells.js'
 import type { RowCounts } from './faults/verdict.js'
 
 let rig: Rig
@@ -24,6 +27,7 @@ before(async () => {
   rows = await undisturbedRows(rig)
 })
 after(() => rig.close())
+after(stop)
 
 const CELLS = [
   atBroker('SIGKILL', 'feed_cuckoo', 'confirm'),
@@ -53,6 +57,12 @@ const CELLS = [
 for (const cell of CELLS) {
   test(`${cell.fault}, ${cell.moment}: every sample ends once, in CRITs or in DumpDir`, async () => {
     assert.deepEqual(problemsOf(await runCell(rig, cell, rows, seeded(1))), [])
+  })
+}
+
+for (const mutation of MUTATIONS.filter(({ isLong, kind }) => !isLong && kind === undefined)) {
+  test(`the runner sees ${mutation.name}`, async () => {
+    assert.deepEqual(await unseenBy(rig, mutation, rows), [])
   })
 }
 

@@ -1,9 +1,12 @@
 // Three servers with one PostgreSQL, in short: the fault that nobody hears of, and the proof that two leaders at once would be seen.
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
+import { stop } from 'esbuild'
 import { HA_CELLS, splitBrainUnseen } from './faults/ha-cells.js'
 import { runHaCell } from './faults/ha-run.js'
 import { problemsOf } from './faults/run-cell.js'
+
+after(stop)
 
 const SHORT = ['the leader SIGSTOP', 'the leader stopped between commit and request']
 

@@ -36,7 +36,7 @@ test('init overwrites nothing, and writes nothing then', async t => {
   await writeFile(join(dir, fileOf('overseer')), 'mine')
   const { status, output } = await init(dir, SERVERS)
   assert.equal(status, 2)
-  assert.match(output, /overseer\.conf\.json is there already/)
+  assert.match(output, /overseer\.conf\.json already exists/)
   assert.deepEqual(await readdir(dir), [fileOf('overseer')])
   assert.equal(readFileSync(join(dir, fileOf('overseer')), 'utf8'), 'mine')
 })
@@ -68,7 +68,7 @@ test('the lines of init make a user with whom all services of the pipeline can d
   const { status, output } = await init(dir, ['--broker', broker, '--cuckoo', cuckoo.url, '--crits', crits.url])
   assert.equal(status, 0, output)
   for (const { args, input } of await rabbitMqCalls(dir, output))
-    await rabbitMq.ctl(...args, ...(input === '' ? [] : [input]))
+    await rabbitMq.rabbitmqctl(...args, ...(input === '' ? [] : [input]))
   for (const service of PIPELINE) {
     const checked = await run(
       builtService(service),
@@ -88,12 +88,12 @@ test('on a terminal init asks, again where an answer cannot be used', async t =>
   const talk = [
     ['RabbitMQ, ', 'amqp://me:word@broker'],
     ['Queues ', ''],
-    ['Directory of a distributed_cuckoo', ''],
+    ['Directory for a distributed_cuckoo', ''],
     ['Sandbox: ', 'cuckoo'],
     ['"cuckoo"', 'http://cuckoo.example:8090'],
     ['API token ', ''],
     ['Directory for messages ', ''],
-    ['Directory for samples ', ''],
+    ['Directory for temporary files ', ''],
   ] as const
   let output = ''
   let step = 0

@@ -1,4 +1,4 @@
-// Quorum queues on a cluster of three: one node after the other is killed while samples pass through.
+// Quorum queues on a cluster of three: one node and another is killed while samples pass through.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { seeded } from './faults/random-run.js'
@@ -16,7 +16,8 @@ before(async () => {
 })
 after(() => rig.close())
 
-for (const cell of [0, 1, 2].map(nodeKilled)) {
+// The one that the services and the leaders of the queues are on, and another.
+for (const cell of [0, 1].map(nodeKilled)) {
   test(`${cell.fault}: every sample ends once, in CRITs or in DumpDir`, async () => {
     assert.deepEqual(problemsOf(await runCell(rig, cell, rows, seeded(1))), [])
   })

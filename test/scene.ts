@@ -44,6 +44,10 @@ export interface Scene {
   startCape(options?: CapeOptions): Promise<CapeStandIn>
   /** Starts a service with these keys in place of the usual ones and waits until it consumes. */
   start(name: ServiceName, config?: object, nodeArgs?: readonly string[]): Promise<ServiceProcess>
+  /** Starts the four, with these keys of each in place of the usual ones. In the order of the pipeline, the overseer last. */
+  startAll(
+    keys: Readonly<Partial<Record<ServiceName, object>>>,
+  ): Promise<[feed: ServiceProcess, check: ServiceProcess, parse: ServiceProcess, overseer: ServiceProcess]>
   /** Runs the overseer's command for dumps to its end. */
   resubmitDumped(): Promise<ServiceProcess>
   /** What CRITs does when the service is run on a sample. */
@@ -60,12 +64,25 @@ export async function startScene(t: TestContext): Promise<Scene> {
   const dumpDir = await mkdtemp(join(tmpdir(), 'pipeline-dumps-'))
   t.after(() => rm(dumpDir, { recursive: true, force: true }))
   const configs = serviceConfigs(broker.url, { queues, cuckooUrl: '', critsUrl: crits.url, dumpDir })
+  const start: Scene['start'] = async (name, config, nodeArgs = []) => {
+    const service = await spawnService(t, name, { config: { ...configs[name], ...config }, nodeArgs })
+    await service.waitForLog('consuming')
+    return service
+  }
   return {
     broker,
     queues,
     crits,
     dumpDir,
     configs,
+    start,
+    startAll: ({ feed_cuckoo, check_results, parse_and_submit, overseer }) =>
+      Promise.all([
+        start('feed_cuckoo', feed_cuckoo),
+        start('check_results', check_results),
+        start('parse_and_submit', parse_and_submit),
+        start('overseer', overseer),
+      ]),
     async startCuckoo(options) {
       const cuckoo = await startCuckoo({ analysisTime: 100, ...options })
       t.after(() => cuckoo.close())
@@ -75,11 +92,6 @@ export async function startScene(t: TestContext): Promise<Scene> {
       const cape = await startCape({ analysisTime: 100, ...options })
       t.after(() => cape.close())
       return cape
-    },
-    async start(name, config, nodeArgs = []) {
-      const service = await spawnService(t, name, { config: { ...configs[name], ...config }, nodeArgs })
-      await service.waitForLog('consuming')
-      return service
     },
     async resubmitDumped() {
       const command = await spawnService(t, 'overseer', { config: configs.overseer, args: ['--resubmitDumped'] })

@@ -37,12 +37,12 @@ test('no secret of a hostile message is shown by any stage', async t => {
   const logs = await mkdtemp(join(tmpdir(), 'secrets-'))
   t.after(() => rm(logs, { recursive: true }))
   const LogFile = (name: string) => ({ LogFile: join(logs, 'made', `${name}.log`) })
-  const services = await Promise.all([
-    scene.start('feed_cuckoo', { CuckooURL: cuckoo.url, PrefetchCount: 10, ...LogFile('feed') }),
-    scene.start('check_results', LogFile('check')),
-    scene.start('parse_and_submit', LogFile('parse')),
-    scene.start('overseer', { RetryDelays: [], ...LogFile('overseer') }),
-  ])
+  const services = await scene.startAll({
+    feed_cuckoo: { CuckooURL: cuckoo.url, PrefetchCount: 10, ...LogFile('feed') },
+    check_results: LogFile('check'),
+    parse_and_submit: LogFile('parse'),
+    overseer: { RetryDelays: [], ...LogFile('overseer') },
+  })
   let count = 0
   const analyses: string[] = []
   const analysis = () => {

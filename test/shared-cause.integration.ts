@@ -1,13 +1,13 @@
-// A cause that lies in the place: the built services, 200 samples, and a CRITs that refuses their key for a while.
+// A cause that lies in the place: the built services, 60 samples, and a CRITs that refuses their key for a while.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { waitFor } from '@cuckoo-distributed/testing'
 import { leftBehind } from './expectations.js'
 import { startScene } from './scene.js'
 
-const SAMPLES = 200
+const SAMPLES = 60
 
-test('a refused key dumps none of 200 samples, and all arrive without a hand', async t => {
+test('a refused key dumps none of 60 samples, and all arrive without a hand', async t => {
   const scene = await startScene(t)
   const { crits, queues, broker } = scene
   const cuckoo = await scene.startCuckoo({ singleThreaded: false, machines: 50 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -18,6 +18,20 @@ for (const service of [...PIPELINE, 'distributed_cuckoo']) {
     assert.equal(output, '')
   })
 }
+
+test('with the drop-in for binaries the unit runs the program of the same name, with the same configuration', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'systemd-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const file = join(folder, UNIT.replace('@', '@overseer'))
+  await writeFile(file, unit)
+  await mkdir(`${file}.d`)
+  const dropIn = read('deploy/systemd/binaries.conf')
+  const [, program, args] = /^ExecStart=\n^ExecStart=(\S+)( .*)$/m.exec(dropIn) ?? []
+  assert.equal(program, '/opt/cuckoo_distributed/%i')
+  assert.ok(unit.includes(`ExecStart=/usr/bin/node ${program}.mjs${args}\n`))
+  await writeFile(join(`${file}.d`, 'binaries.conf'), dropIn.replace(`=${program}`, `=${process.execPath}`))
+  assert.equal(succeeds(t, 'systemd-analyze', ['verify', '--man=no', '--recursive-errors=no', file]), '')
+})
 
 test('systemd rates the exposure of the unit below 1.5 of 10', async t => {
   const file = await fileWith(t, UNIT, unit)

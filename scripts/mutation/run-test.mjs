@@ -1,19 +1,25 @@
 // Runs one compiled test file in a process of its own, to its first failure.
 import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
 /**
  * Resolves with `{ passed, timedOut, ms, firstFailure }`. `mutant`: `{url, start, end, replacement}`; `coverage`: a directory for
- * what V8 writes. The process and its children are killed after `timeoutMs`.
+ * what V8 writes. The process and its children are killed after `timeoutMs`, and its temporary files removed.
  */
 export function runTest(file, { mutant, coverage, timeoutMs }) {
   const begun = performance.now()
   const loader = mutant ? ['--import', new URL('./preload.mjs', import.meta.url).href] : []
+  // Short, as sockets have their place in it.
+  const temporary = mkdtempSync(join(tmpdir(), 'm-'))
   const child = spawn(process.execPath, [...loader, '--test-reporter=tap', file], {
     detached: true,
     stdio: ['ignore', 'pipe', 'ignore'],
     env: {
       ...process.env,
+      TMPDIR: temporary,
       ...(mutant && { MUTANT: JSON.stringify(mutant) }),
       ...(coverage && { NODE_V8_COVERAGE: coverage }),
     },
@@ -39,6 +45,7 @@ export function runTest(file, { mutant, coverage, timeoutMs }) {
     child.on('exit', code => {
       clearTimeout(timer)
       end()
+      rmSync(temporary, { recursive: true, force: true, maxRetries: 3 })
       const passed = code === 0 && !timedOut
       resolve({ passed, timedOut, ms: performance.now() - begun, firstFailure: firstFailure ?? '' })
     })

@@ -1,11 +1,12 @@
 // Faults of the broker: its queues, its limits, its alarms, and what it delivers twice.
 import { TestBroker, waitFor } from '@cuckoo-distributed/testing'
-import { ACTIONS, ENDPOINTS, type EndpointName, script } from './actions.js'
+import { ACTIONS } from './actions.js'
 import type { Moment } from './amqp-tap.js'
 import { failTwice, MOMENTS } from './cells.js'
-import { setPace } from './cuckoo-cells.js'
+import { ENDPOINTS, type EndpointName, script } from './endpoints.js'
 import { QUEUES, type Rig, SERVICES, type ServiceName } from './rig.js'
 import type { Cell } from './run-cell.js'
+import { setPace } from './sandbox-cells.js'
 
 export function queueRemade(queue: string): Cell {
   return {
@@ -57,7 +58,7 @@ export const FULL_QUEUE: Cell = {
   async arm(rig) {
     const full = JSON.stringify({ 'max-length': 0, overflow: 'reject-publish' })
     await rig.node.ctl('set_policy', '--apply-to', 'queues', 'full', `^${QUEUES.check}$`, full)
-    const refused = rig.services.feed_cuckoo.nextLog(/the queue does not take a message/)
+    const refused = rig.services.feed_cuckoo.nextLog(/the queue rejects a message/)
     return async () => {
       await refused()
       await rig.node.ctl('clear_policy', 'full')
@@ -132,7 +133,7 @@ export const OVERSIZE: Cell = {
     after(reset)
     return async () => {
       await setForNewChannels(rig, { max_message_size: 20_000 })
-      const refused = rig.services.feed_cuckoo.nextLog(/FailedQueue does not take the message/)
+      const refused = rig.services.feed_cuckoo.nextLog(/FailedQueue rejects the message/)
       rig.taps.feed_cuckoo.cut()
       rig.taps.feed_cuckoo.release()
       await refused()

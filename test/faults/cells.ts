@@ -2,25 +2,13 @@
 import { watch } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type HttpFault, waitFor } from '@cuckoo-distributed/testing'
-import {
-  ACTIONS,
-  type ActionName,
-  ENDPOINTS,
-  type Endpoint,
-  type EndpointName,
-  HTTP_FAULTS,
-  REACHES_ALL,
-  repair,
-  requests,
-  script,
-} from './actions.js'
+import { ACTIONS, type ActionName, REACHES_ALL, repair } from './actions.js'
 import type { Moment } from './amqp-tap.js'
-import { failAnalyses } from './cuckoo-cells.js'
+import { CAPE_FAULTS, ENDPOINTS, type Endpoint, type EndpointName, HTTP_FAULTS, requests, script } from './endpoints.js'
 import type { Rig, ServiceName } from './rig.js'
-import type { Cell, Strike } from './run-cell.js'
+import type { Cell, Run, Strike } from './run-cell.js'
+import { failAnalyses, setPace } from './sandbox-cells.js'
 import { hurry, runChanged, SHORT_UPLOAD_PAUSE } from './variant.js'
-
-const EACH_REQUEST = 'each of seven requests'
 
 export const MOMENTS: Readonly<Record<Moment, string>> = {
   publish: 'before publish',
@@ -61,7 +49,8 @@ export function duringRequest(action: ActionName, endpoint: EndpointName, moment
     fault: action,
     moment: `${target.service}, ${moment}`,
     mayDouble: target.service === 'parse_and_submit' || REACHES_ALL.has(action),
-    async arm(rig) {
+    async arm(rig, { after }) {
+      await letAsk(rig, target, after)
       script(rig, target, { kind: 'slow', milliseconds: 1000 })
       const before = requests(rig, target)
       return async () => {
@@ -81,9 +70,9 @@ export function afterUpload(action: ActionName): Cell {
     mayDouble: REACHES_ALL.has(action),
     async arm(rig) {
       script(rig, ENDPOINTS.upload, { kind: 'lostAfterStore' })
-      const before = rig.cuckoo.submissions.length
+      const before = rig.sandbox.submissions.length
       return async () => {
-        await waitFor(() => rig.cuckoo.submissions.length > before, {
+        await waitFor(() => rig.sandbox.submissions.length > before, {
           describe: 'a task',
           everyMs: 1,
           deadlineMs: 60_000,
@@ -134,19 +123,21 @@ export function midDump(action: ActionName): Cell {
 
 /** Requests of an endpoint fail twice in this way. */
 export function httpFault(fault: string, endpoint: EndpointName): Cell {
-  const rule = HTTP_FAULTS[fault]
+  const rule = HTTP_FAULTS[fault] ?? CAPE_FAULTS[fault]
+  const target = ENDPOINTS[endpoint]
   if (rule === undefined) throw new RangeError(`no such fault: ${fault}`)
   return {
     fault,
     moment: endpoint,
-    row: EACH_REQUEST,
+    row: eachRequest(endpoint),
     mayDouble: endpoint === 'CRITs results' && fault === 'answer lost after storing',
     async arm(rig, { after }) {
       // A single file that fails is tried again after ten minutes.
       if (endpoint === 'CRITs upload') after(await runChanged(rig, 'parse_and_submit', SHORT_UPLOAD_PAUSE))
       // A status is used for five seconds; a new process has none.
-      if (endpoint === 'Cuckoo status') await rig.services.feed_cuckoo.end('SIGTERM')
-      return struck(rig, ENDPOINTS[endpoint], rule)
+      if (endpoint === 'sandbox status') await rig.services.feed_cuckoo.end('SIGTERM')
+      await letAsk(rig, target, after)
+      return struck(rig, target, rule)
     },
   }
 }
@@ -157,12 +148,23 @@ export function noAnswer(endpoint: EndpointName): Cell {
   return {
     fault: 'no answer',
     moment: endpoint,
-    row: EACH_REQUEST,
+    row: eachRequest(endpoint),
     async arm(rig, { after }) {
       after(await hurry(rig, target.service))
+      await letAsk(rig, target, after)
       return struck(rig, target, { kind: 'hang' })
     },
   }
+}
+
+/** Sees to it that the service asks this at all. */
+export async function letAsk(rig: Rig, { service, config, analysisMs }: Endpoint, after: Run['after']): Promise<void> {
+  if (config !== undefined) after(await rig.services[service].replace({ config }))
+  if (analysisMs !== undefined) setPace(rig, analysisMs, after)
+}
+
+function eachRequest(endpoint: EndpointName): string {
+  return `each request to ${ENDPOINTS[endpoint].server === 'crits' ? 'CRITs' : 'the sandbox'}`
 }
 
 /** Scripts a fault for two requests; it is over when it has begun: a usable answer may be the only one that is needed. */

@@ -8,7 +8,7 @@ import { HURRIED_CLUSTER } from './variant.js'
 const FOREVER = Number.POSITIVE_INFINITY
 /** Submitted when the node is known to be broken: with its share, a node that is idle would get most of them. */
 const LATER = 12
-/** Seconds between two looks at a node where its trials are counted: so long that other tasks are not taken for trials. */
+/** Seconds between two checks of a node where its trials are counted: so long that other tasks are not taken for trials. */
 const SLOW_INTERVAL = 1
 const ANALYSIS_MS = 500
 /** Uploads of which the answer is lost, all at the same time. */

@@ -6,10 +6,13 @@ import { join } from 'node:path'
 import {
   type CuckooOptions,
   type CuckooStandIn,
+  freePort,
+  type LogLine,
   type ServiceProcess,
   startCuckoo,
   startService,
 } from '@cuckoo-distributed/testing'
+import { type SandboxStandIn, sandboxKeys } from './sandboxes.js'
 import { buildChanged, type Change } from './variant.js'
 
 const SERVICE = 'distributed_cuckoo'
@@ -25,6 +28,8 @@ export interface ClusterOptions {
   readonly changes?: readonly Change[]
   /** Of all nodes. */
   readonly cuckoo?: CuckooOptions
+  /** Starts the node of a name. Default: a Cuckoo with these options. */
+  readonly startNode?: (name: string) => Promise<SandboxStandIn>
 }
 
 /** As `GET /task` and, with what is missing, `GET /task/<id>` show it. */
@@ -48,40 +53,61 @@ export class Cluster {
   readonly samples = new Map<number, string>()
   /** Ends of the service that nobody asked for. */
   readonly crashes: string[] = []
-  readonly #process: ServiceProcess
+  readonly #start: () => Promise<ServiceProcess>
+  readonly #processes: ServiceProcess[] = []
   readonly #url: string
   readonly #folder: string
-  readonly #nodes: ReadonlyMap<string, CuckooStandIn>
+  readonly #nodes: ReadonlyMap<string, SandboxStandIn>
+  readonly #remove: (() => Promise<void>) | undefined
   #stopping = false
 
   /** @internal Use `startCluster`. */
   constructor(parts: {
-    process: ServiceProcess
+    start: () => Promise<ServiceProcess>
     url: string
     folder: string
-    nodes: ReadonlyMap<string, CuckooStandIn>
+    nodes: ReadonlyMap<string, SandboxStandIn>
+    /** Undoes what was built for it. */
+    remove: (() => Promise<void>) | undefined
   }) {
-    this.#process = parts.process
+    this.#start = parts.start
     this.#url = parts.url
     this.#folder = parts.folder
     this.#nodes = parts.nodes
-    void parts.process.exit.then(({ code, signal }) => {
-      if (!this.#stopping) this.crashes.push(`${SERVICE} (${signal ?? code}): ${parts.process.tail(5)}`)
+    this.#remove = parts.remove
+  }
+
+  /** Of all processes so far. */
+  get log(): readonly LogLine[] {
+    return this.#processes.flatMap(({ log }) => log)
+  }
+
+  /** Starts the service; resolves when it listens. */
+  async start(): Promise<void> {
+    const process = await this.#start()
+    this.#processes.push(process)
+    this.#stopping = false
+    void process.exit.then(({ code, signal }) => {
+      if (!this.#stopping) this.crashes.push(`${SERVICE} (${signal ?? code}): ${process.tail(5)}`)
     })
+    await process.waitForLog('listening', { deadlineMs: 30_000 })
   }
 
-  get log() {
-    return this.#process.log
+  /** SIGKILL, and started again at once. */
+  async kill(): Promise<void> {
+    this.#stopping = true
+    await this.#processes.at(-1)?.kill()
+    await this.start()
   }
 
-  get nodes(): readonly CuckooStandIn[] {
+  get nodes(): readonly SandboxStandIn[] {
     return [...this.#nodes.values()]
   }
 
   /** The node that is to break. */
   get broken(): CuckooStandIn {
     const node = this.#nodes.get(BROKEN)
-    if (node === undefined) throw new RangeError('no node is to break')
+    if (node?.kind !== 'cuckoo') throw new RangeError('no Cuckoo is to break')
     return node
   }
 
@@ -138,9 +164,10 @@ export class Cluster {
 
   async close(): Promise<void> {
     this.#stopping = true
-    await this.#process.stop({ deadlineMs: 15_000 })
+    await this.#processes.at(-1)?.stop({ deadlineMs: 15_000 })
     await Promise.all(this.nodes.map(node => node.close()))
     await rm(this.#folder, { recursive: true, force: true })
+    await this.#remove?.()
   }
 
   #reportPath(id: number): string {
@@ -165,29 +192,30 @@ export class Cluster {
 }
 
 /** Starts the service and its nodes, which are registered and get no tasks until they are enabled. */
-export async function startCluster({ config = {}, changes = [], cuckoo }: ClusterOptions): Promise<Cluster> {
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const { config = {}, changes = [], cuckoo, startNode = () => startCuckoo(cuckoo) } = options
   const folder = await mkdtemp(join(tmpdir(), 'cluster-'))
   const variant = changes.length > 0 ? await buildChanged(SERVICE, changes) : undefined
-  const process = await startService(variant?.build ?? SERVICE, {
-    config: {
-      Port: 0,
-      Database: `sqlite:///${join(folder, 'dist.db')}`,
-      SamplesDirectory: join(folder, 'samples'),
-      ReportsDirectory: join(folder, 'reports'),
-      ReportFormats: ['json'],
-      Interval: 0.2,
-      NodeTimeout: 4,
-      MinFreeSpace: 0,
-      LogLevel: 'debug',
-      ...config,
-    },
-  })
-  void process.exit.then(() => variant?.remove())
-  const { port } = await process.waitForLog('listening', { deadlineMs: 30_000 })
-  const nodes = new Map<string, CuckooStandIn>()
-  for (const name of NAMES) nodes.set(name, await startCuckoo(cuckoo))
-  const cluster = new Cluster({ process, url: `http://127.0.0.1:${port}`, folder, nodes })
+  const nodes = new Map<string, SandboxStandIn>()
+  for (const name of NAMES) nodes.set(name, await startNode(name))
+  const port = await freePort()
+  const settings = {
+    Port: port,
+    Database: `sqlite:///${join(folder, 'dist.db')}`,
+    SamplesDirectory: join(folder, 'samples'),
+    ReportsDirectory: join(folder, 'reports'),
+    ReportFormats: ['json'],
+    Interval: 0.2,
+    NodeTimeout: 4,
+    MinFreeSpace: 0,
+    LogLevel: 'debug',
+    ...Object.assign({}, ...[...nodes.values()].map(node => sandboxKeys(node, 'NodeTokens'))),
+    ...config,
+  }
+  const start = () => startService(variant?.build ?? SERVICE, { config: settings })
+  const cluster = new Cluster({ start, url: `http://127.0.0.1:${port}`, folder, nodes, remove: variant?.remove })
   try {
+    await cluster.start()
     await cluster.register()
     return cluster
   } catch (error: unknown) {

@@ -1,9 +1,10 @@
 // One cell with a cluster: tasks for three nodes, one of which is half broken, and what became of them.
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type CuckooStandIn, waitFor } from '@cuckoo-distributed/testing'
+import { type CuckooStandIn, type CuckooTask, waitFor } from '@cuckoo-distributed/testing'
 import { BROKEN, type Cluster, type ClusterOptions, HEALTHY, startCluster } from './cluster-rig.js'
 import { type CellTerms, describe, type Outcome } from './run-cell.js'
+import type { SandboxStandIn } from './sandboxes.js'
 
 const TASKS = 30
 /** Submitted when the node is mended. */
@@ -33,7 +34,7 @@ interface End {
 export async function runClusterCell(cell: ClusterCell): Promise<Outcome> {
   const cluster = await startCluster(cell)
   try {
-    for (const node of cluster.nodes) cell.prepares?.(node)
+    for (const node of cluster.nodes) if (node.kind === 'cuckoo') cell.prepares?.(node)
     const aloneMs = await timesAlone(cluster)
     const ids = await cluster.submit(TASKS)
     cell.breaks(cluster.broken)
@@ -44,7 +45,7 @@ export async function runClusterCell(cell: ClusterCell): Promise<Outcome> {
     const { ends, states } = await watched.ended()
     const besideMs = [...ends.values()].filter(isOfHealthy).map(({ at }) => at - begun)
     const firsts = ids.length - tasksOf(cluster, ids)
-    unmet.push(...slowness(aloneMs, besideMs, firsts), ...strangeStates(cell, states))
+    unmet.push(...slowness(aloneMs, besideMs, firsts), ...strangeStates(cell, states), ...repeated(cluster))
     const recovery = [...ends].flatMap(([id, { at }]) => (ids.includes(id) && at > over ? [at - over] : []))
     return await judge({ cell, cluster }, { unmet, recovery })
   } finally {
@@ -138,7 +139,7 @@ function watch(cluster: Cluster, ids: readonly number[]) {
  * Waits until each task is finished and misses no report, the nodes are empty, and the one that was broken is well. With `submitsMore`
  * there is a new task whenever all are finished: a node in quarantine shows by a task that it works again.
  */
-async function allWhole(cluster: Cluster, { submitsMore = false } = {}): Promise<void> {
+export async function allWhole(cluster: Cluster, { submitsMore = false } = {}): Promise<void> {
   let problem: string | undefined
   const look = async () => {
     problem = await unwell(cluster)
@@ -161,8 +162,8 @@ async function unwell(cluster: Cluster): Promise<string | undefined> {
   return ['up', 'disabled', 'new'].includes(state) && error === null ? undefined : `${NODE_UNWELL} ${state}: ${error}`
 }
 
-async function judge(
-  { cell, cluster }: { readonly cell: ClusterCell; readonly cluster: Cluster },
+export async function judge(
+  { cell, cluster }: { readonly cell: CellTerms; readonly cluster: Cluster },
   { unmet, recovery }: { readonly unmet: readonly string[]; readonly recovery: readonly number[] },
 ): Promise<Outcome> {
   const tasks = await cluster.tasks()
@@ -172,7 +173,7 @@ async function judge(
     if (flaw !== undefined) lost.push(`task ${id}: ${flaw}`)
   }
   const ends = cluster.log.filter(({ msg, late }) => msg === 'task finished' && late === false)
-  const starts = cluster.nodes.flatMap(({ submissions }) => submissions)
+  const starts = startsOf(cluster.nodes)
   return {
     cell,
     samples: tasks.length,
@@ -185,8 +186,15 @@ async function judge(
     secondAnalyses: starts.length - new Set(starts.map(({ sample }) => sample.sha256)).size,
     crashes: cluster.crashes,
     recovery: recovery.toSorted((a, b) => a - b),
-    unmet: [...unmet, ...(await deletedTooSoon(cluster)), ...repeated(cluster), ...violations(cluster)],
+    unmet: [...unmet, ...(await deletedTooSoon(cluster)), ...violations(cluster)],
   }
+}
+
+/** All analyses; of one that was recovered only what the node went on with. */
+function startsOf(nodes: readonly SandboxStandIn[]): CuckooTask[] {
+  return nodes
+    .flatMap(({ submissions }) => submissions)
+    .filter(({ history }) => !history.some(({ status }) => status === 'recovered'))
 }
 
 /** What was deleted on a node before its reports were stored here. */
@@ -194,7 +202,7 @@ async function deletedTooSoon(cluster: Cluster): Promise<string[]> {
   const { nodes, samples } = cluster
   const ids = new Map([...samples].map(([id, sha256]) => [sha256, id]))
   const found: string[] = []
-  for (const { sample, history } of nodes.flatMap(({ submissions }) => submissions)) {
+  for (const { sample, history } of startsOf(nodes)) {
     const id = ids.get(sample.sha256) ?? Number.NaN
     const deletion = history.find(({ status }) => status === 'deleted')
     if (deletion !== undefined && deletion.at.getTime() < Math.floor(await cluster.storedAt(id)))

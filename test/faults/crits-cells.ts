@@ -1,7 +1,7 @@
 // Faults of CRITs beyond its answers to single requests.
-import { ENDPOINTS, script } from './actions.js'
-import { tasksOf } from './cuckoo-cells.js'
+import { ENDPOINTS, script } from './endpoints.js'
 import type { Cell } from './run-cell.js'
+import { tasksOf } from './sandbox-cells.js'
 import { allCompleted } from './verdict.js'
 
 /** An analyst deletes the analyses: what is posted to them vanishes without an error, and log lines are refused. */

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { errorCode, toError } from '@cuckoo-distributed/core'
-import { failAnalyses } from './cuckoo-cells.js'
 import type { Cell, Run } from './run-cell.js'
+import { failAnalyses } from './sandbox-cells.js'
 
 const run = promisify(execFile)
 
@@ -20,7 +20,7 @@ const FAILURES = {
   async gone(dir) {
     const away = `${dir}.away`
     await rename(dir, away)
-    await writeFile(dir, 'not a directory')
+    await standIn(dir)
     return async () => {
       await rm(dir)
       await rename(away, dir)
@@ -61,6 +61,18 @@ export function dumpDirFails(failure: DumpDirFailure, action: 'SIGKILL' | 'SIGTE
         await ending
       }
     },
+  }
+}
+
+/** Puts a file there. The overseer may have made the directory anew meanwhile. */
+async function standIn(dir: string): Promise<void> {
+  for (;;) {
+    try {
+      return await writeFile(dir, 'not a directory')
+    } catch (error: unknown) {
+      if (errorCode(toError(error)) !== 'EISDIR') throw error
+      await rm(dir, { recursive: true, force: true })
+    }
   }
 }
 

@@ -2,7 +2,7 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { waitFor } from '@cuckoo-distributed/testing'
+import { type PostgresOptions, waitFor } from '@cuckoo-distributed/testing'
 import type { HaRig } from './ha-rig.js'
 import { type HaCell, runHaCell } from './ha-run.js'
 import { problemsOf } from './run-cell.js'
@@ -11,6 +11,8 @@ import type { Change } from './variant.js'
 const SEND = 'services/distributed_cuckoo/src/nodes/send.ts'
 const LEASE = 'services/distributed_cuckoo/src/store/lease.ts'
 const DIRECTORIES_MS = 15_000
+const FULL_MS = 10_000
+const DATABASE_BYTES = 96 * 1024 * 1024
 /** What a node has lost is analysed again. */
 const EVERY_TASK = 60
 
@@ -85,6 +87,14 @@ const STRUCK: readonly HaCell[] = [
   ),
 ]
 
+/** The file system of PostgreSQL's data, which only root can mount, is full for a time. */
+export const FULL_CELLS: readonly HaCell[] = [
+  // Nothing can be written any more, and it dies of that.
+  databaseFull('PostgreSQL full', {}),
+  // It lives, and refuses what needs room.
+  databaseFull('PostgreSQL full, its log elsewhere', { hasLogElsewhere: true }),
+]
+
 /** The leader is stopped between its commit and its request, until another one leads. */
 export const SPLIT_BRAIN: HaCell = {
   ...cellOf(
@@ -122,6 +132,18 @@ function silent(direction: string, way: 'up' | 'down'): HaCell {
     await delay(5000)
     leader.proxy.resume()
   })
+}
+
+function databaseFull(moment: string, options: PostgresOptions): HaCell {
+  const strike = async (rig: HaRig) => {
+    const makeRoom = await rig.postgres.fill()
+    await delay(FULL_MS)
+    await makeRoom()
+    const since = Date.now()
+    if (options.hasLogElsewhere !== true) await rig.postgres.restart()
+    await rig.goesOn(since)
+  }
+  return { ...cellOf(moment, strike), postgres: { bytes: DATABASE_BYTES, ...options } }
 }
 
 /** As when it is unmounted: an empty directory is in its place. */

@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url'
 import {
   type CuckooStandIn,
   freePort,
+  type PostgresOptions,
   type ServiceProcess,
   startCuckoo,
   startPostgres,
@@ -18,7 +19,8 @@ import {
 import { buildChanged, type Change } from './variant.js'
 
 const SERVICE = 'distributed_cuckoo'
-const SCHEDULES = 'this process schedules'
+const SCHEDULES = 'this process is now the scheduler'
+const FINISHED = 'task finished'
 const CLOCK = pathToFileURL(join(import.meta.dirname, 'clock.js')).href
 /** The promise. */
 const LEADER_MS = 15_000
@@ -95,6 +97,14 @@ export class HaRig {
     return waitFor(found, { deadlineMs: LEADER_MS, describe: 'a server to schedule' })
   }
 
+  /** Resolves when a server has begun to schedule, or finished a task, after `since`. Throws WaitError when none has within 15 s. */
+  async goesOn(since: number): Promise<void> {
+    const lines = () => this.servers.flatMap(({ process }) => process.log)
+    const isSign = (msg: unknown) => msg === SCHEDULES || msg === FINISHED
+    const found = () => lines().some(({ msg, time }) => isSign(msg) && Date.parse(String(time)) > since)
+    await waitFor(found, { deadlineMs: LEADER_MS, describe: 'a server to schedule, or to finish a task' })
+  }
+
   /** Submits a new sample to one server after the other until one takes it; complaints about their answers go to `unmet`. */
   async submit(unmet: string[]): Promise<void> {
     this.#serial += 1
@@ -151,9 +161,9 @@ export class HaRig {
 }
 
 /** Starts everything; the nodes are registered. */
-export async function startHa(changes: readonly Change[]): Promise<HaRig> {
+export async function startHa(changes: readonly Change[], options?: PostgresOptions): Promise<HaRig> {
   const folder = await mkdtemp(join(tmpdir(), 'ha-'))
-  const postgres = await startPostgres()
+  const postgres = await startPostgres(options)
   const database = await postgres.createDatabase()
   const rig = new HaRig(folder, postgres, database)
   const variant = changes.length > 0 ? await buildChanged(SERVICE, changes) : undefined

@@ -1,6 +1,6 @@
 // One cell with three servers: tasks for the nodes, one fault, and what became of the tasks.
 import { setTimeout as delay } from 'node:timers/promises'
-import { WaitError, waitFor } from '@cuckoo-distributed/testing'
+import { type PostgresOptions, WaitError, waitFor } from '@cuckoo-distributed/testing'
 import { type HaRig, startHa } from './ha-rig.js'
 import { type CellTerms, describe, type Outcome } from './run-cell.js'
 import type { Change } from './variant.js'
@@ -14,6 +14,8 @@ const SETTLED_MS = 90_000
 export interface HaCell extends CellTerms {
   /** What the servers are built with. */
   readonly changes?: readonly Change[]
+  /** Default: room without end. */
+  readonly postgres?: PostgresOptions
   /** Analyses that may be begun in vain. Default: one for each node, as an upload may be under way there. */
   readonly repeats?: number
   /** Resolves when the fault is over and undone. What does not come within its time is a WaitError. */
@@ -21,7 +23,7 @@ export interface HaCell extends CellTerms {
 }
 
 export async function runHaCell(cell: HaCell): Promise<Outcome> {
-  const rig = await startHa(cell.changes ?? [])
+  const rig = await startHa(cell.changes ?? [], cell.postgres)
   const unmet: string[] = []
   const over = new AbortController()
   try {

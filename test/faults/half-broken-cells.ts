@@ -2,21 +2,20 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   type CritsStandIn,
-  type CuckooStandIn,
   type FaultMatch,
   type HttpFault,
   type RunningAnalysis,
   runCritsService,
   startCrits,
-  startCuckoo,
   waitFor,
 } from '@cuckoo-distributed/testing'
-import { ENDPOINTS, script } from './actions.js'
 import { readDumps } from './dumps.js'
+import { ENDPOINTS, script } from './endpoints.js'
 import { publishConfirmed } from './publish.js'
 import { QUEUES, type Rig } from './rig.js'
 import type { Cell } from './run-cell.js'
-import { runChanged, SHORT_UPLOAD_PAUSE } from './variant.js'
+import { type SandboxStandIn, startSandbox, submitTo } from './sandboxes.js'
+import { SHORT_UPLOAD_PAUSE } from './variant.js'
 import { allCompleted } from './verdict.js'
 
 /** How one of two servers of a kind is broken. */
@@ -29,23 +28,24 @@ const STUCK = 30
 const TIMES_ALONE = 1.5
 const SLACK_MS = 1500
 /** All requests but the one that tells whether the server is there: its status, or what needs neither credentials nor database. */
-const ALL_BUT_CONTROL: Readonly<Record<'cuckoo' | 'crits', readonly FaultMatch[]>> = {
-  cuckoo: [{ path: /^(?!\/cuckoo\/status)/ }],
+const ALL_BUT_CONTROL: Readonly<Record<'sandbox' | 'crits', readonly FaultMatch[]>> = {
+  sandbox: [{ path: /^(?!(\/apiv2)?\/cuckoo\/status)/ }],
   crits: [{ method: 'POST' }, { method: 'PATCH' }, { method: 'GET', path: /^(?!\/api\/v1\/services\/)/ }],
 }
 
 /** Messages of a broken server, queued before healthy ones. When those are through, it is mended. */
-export function besideBroken(server: 'cuckoo' | 'crits', breakage: Breakage): Cell {
+export function besideBroken(server: 'sandbox' | 'crits', breakage: Breakage): Cell {
   let aloneMs = Number.NaN
   let besideMs = Number.NaN
   return {
     fault: FAMILY,
-    moment: `a ${server === 'cuckoo' ? 'Cuckoo' : 'CRITs'} beside it: ${breakage}`,
+    moment: `a ${server === 'crits' ? 'CRITs' : server} beside it: ${breakage}`,
     samples: HEALTHY,
     deadlineMs: 180_000,
+    comparesTimes: true,
     async arm(rig, { after }) {
       aloneMs = await timeAlone(rig)
-      const other = server === 'cuckoo' ? await brokenCuckoo(rig, breakage) : await brokenCrits(rig, breakage)
+      const other = server === 'sandbox' ? await brokenSandbox(rig, breakage) : await brokenCrits(rig, breakage)
       after(other.close)
       return async samples => {
         const begun = performance.now()
@@ -100,9 +100,9 @@ export function uploadsFail(moment: string, fault: HttpFault): Cell {
     samples: 4,
     mayDouble: true,
     deadlineMs: 150_000,
-    async arm(rig, { after }) {
-      // The fault may end between two files of a message: the first has then failed alone.
-      after(await runChanged(rig, 'parse_and_submit', SHORT_UPLOAD_PAUSE))
+    // The fault may end between two files of a message: the first has then failed alone.
+    variant: { service: 'parse_and_submit', changes: SHORT_UPLOAD_PAUSE },
+    async arm(rig) {
       script(rig, ENDPOINTS['CRITs upload'], fault, Number.POSITIVE_INFINITY)
       const waits = oneWaitsForItsCause(rig)
       return async () => {
@@ -120,18 +120,21 @@ export function uploadsFail(moment: string, fault: HttpFault): Cell {
   }
 }
 
-export const HALF_BROKEN: readonly Cell[] = [
-  ...(['dead', 'hanging', '500 on everything but its control call'] as const).flatMap(breakage => [
-    besideBroken('cuckoo', breakage),
-    besideBroken('crits', breakage),
-  ]),
+const BREAKAGES = ['dead', 'hanging', '500 on everything but its control call'] as const
+
+export const SANDBOX_HALF_BROKEN: readonly Cell[] = [
+  ...BREAKAGES.map(breakage => besideBroken('sandbox', breakage)),
   listsFail('every list 500', { kind: 'status', status: 500 }),
   listsFail('a row of every list unreadable', {
     kind: 'status',
     status: 200,
     headers: { 'content-type': 'application/json' },
-    body: '{"tasks": [{"id": "one", "status": 5}]}',
+    body: '{"tasks": [{"id": "one", "status": 5}], "data": [{"id": "one", "status": 5}]}',
   }),
+]
+
+export const CRITS_HALF_BROKEN: readonly Cell[] = [
+  ...BREAKAGES.map(breakage => besideBroken('crits', breakage)),
   KEY_EXPIRED,
   uploadsFail('every upload 504', { kind: 'status', status: 504 }),
   uploadsFail('every upload reset', { kind: 'resetMidUpload' }),
@@ -145,8 +148,8 @@ interface BrokenServer {
 }
 
 /** Half of its messages wait for their analysis, the other half have a report that cannot be had. */
-async function brokenCuckoo(rig: Rig, breakage: Breakage): Promise<BrokenServer> {
-  const other = await startCuckoo({ analysisTime: 10, machines: STUCK })
+async function brokenSandbox(rig: Rig, breakage: Breakage): Promise<BrokenServer> {
+  const other = await startSandbox(rig.sandbox.kind, { analysisTime: () => 10, machines: STUCK })
   const stuck: RunningAnalysis[] = []
   const bodies: Buffer[] = []
   for (let index = 0; index < STUCK; index += 1) {
@@ -154,7 +157,7 @@ async function brokenCuckoo(rig: Rig, breakage: Breakage): Promise<BrokenServer>
     stuck.push(running)
     bodies.push(taskMessage(other.url, taskId, running))
   }
-  const repair = await breakServer(other, breakage, ALL_BUT_CONTROL.cuckoo)
+  const repair = await breakServer(other, breakage, ALL_BUT_CONTROL.sandbox)
   const half = bodies.length >> 1
   await publishConfirmed(rig, QUEUES.check, bodies.slice(0, half))
   await publishConfirmed(rig, QUEUES.parse, bodies.slice(half))
@@ -167,9 +170,10 @@ async function brokenCrits(rig: Rig, breakage: Breakage): Promise<BrokenServer> 
   const bodies: Buffer[] = []
   for (let index = 0; index < STUCK; index += 1) {
     const running = runCritsService(other, { ...sampleOf(`other ${index}`), critsUrl: other.url })
-    const taskId = await submit(rig.cuckoo, sampleOf(`other ${index}`))
+    const { name, bytes } = sampleOf(`other ${index}`)
+    const taskId = await submitTo(rig.sandbox, name, bytes)
     stuck.push(running)
-    bodies.push(taskMessage(rig.cuckoo.url, taskId, running))
+    bodies.push(taskMessage(rig.sandbox.url, taskId, running))
   }
   const repair = await breakServer(other, breakage, ALL_BUT_CONTROL.crits)
   await publishConfirmed(rig, QUEUES.parse, bodies)
@@ -235,19 +239,11 @@ function sampleOf(what: string) {
   return { name: `${what}.exe`, bytes: Buffer.from(`MZ half broken ${serial} ${what}`) }
 }
 
-async function analysedIn(cuckoo: CuckooStandIn, rig: Rig, index: number) {
+async function analysedIn(sandbox: SandboxStandIn, rig: Rig, index: number) {
   const sample = sampleOf(`stuck ${index}`)
-  const taskId = await submit(cuckoo, sample)
-  await waitFor(() => cuckoo.tasks.get(taskId)?.status === 'reported', { describe: 'a report', deadlineMs: 30_000 })
+  const taskId = await submitTo(sandbox, sample.name, sample.bytes)
+  await waitFor(() => sandbox.tasks.get(taskId)?.status === 'reported', { describe: 'a report', deadlineMs: 30_000 })
   return { running: runCritsService(rig.crits, sample), taskId }
-}
-
-async function submit(cuckoo: CuckooStandIn, { name, bytes }: { name: string; bytes: Buffer }): Promise<number> {
-  const form = new FormData()
-  form.append('file', new Blob([new Uint8Array(bytes)]), name)
-  const answer = await fetch(`${cuckoo.url}/tasks/create/file`, { method: 'POST', body: form })
-  const { task_id: taskId } = Object(await answer.json())
-  return Number(taskId)
 }
 
 function taskMessage(cuckooUrl: string, taskId: number, { critsData }: RunningAnalysis): Buffer {
@@ -255,7 +251,7 @@ function taskMessage(cuckooUrl: string, taskId: number, { critsData }: RunningAn
 }
 
 /** Resolves when the overseer lets one more message wait for a cause that is not its own. */
-function oneWaitsForItsCause(rig: Rig): () => Promise<void> {
+export function oneWaitsForItsCause(rig: Rig): () => Promise<void> {
   const count = () =>
     rig.services.overseer.log.filter(({ msg, code }) => msg === 'will be tried again' && code !== undefined).length
   const before = count()

@@ -1,26 +1,27 @@
-// npm run test:faults [-- --only TEXT] [--seed N] [--random N] [--cleanup] [--write]: the whole matrix, and what became of it.
+// npm run test:faults [-- --part NAME] [--jobs N] [--only TEXT] [--seed N] [--random N] [--cleanup] [--write]: the matrix, and what became of it.
 import { parseArgs } from 'node:util'
 import { CLUSTER_CELLS } from './cluster-cells.js'
-import { type ClusterCell, runClusterCell } from './cluster-run.js'
+import { runClusterCell } from './cluster-run.js'
 import { canMount } from './dump-dir.js'
-import { HA_CELLS, splitBrainUnseen } from './ha-cells.js'
-import { type HaCell, runHaCell } from './ha-run.js'
-import { allCells } from './matrix.js'
-import {
-  CLUSTER_MUTATIONS,
-  type ClusterMutation,
-  MUTATIONS,
-  type Mutation,
-  unseenBy,
-  unseenInCluster,
-} from './mutants.js'
+import { FULL_CELLS, HA_CELLS, splitBrainUnseen } from './ha-cells.js'
+import { runHaCell } from './ha-run.js'
+import { KINDS_CELLS } from './kinds-cells.js'
+import { runKindsCell, THREE_KINDS } from './kinds-run.js'
+import { allCells, capeCells } from './matrix.js'
+import { CLUSTER_MUTATIONS, MUTATIONS, type Mutation, unseenBy, unseenInCluster } from './mutants.js'
 import { randomCell, seeded } from './random-run.js'
-import { startRig } from './rig.js'
-import { type Cell, type CellTerms, describe, type Outcome, problemsOf, runCell, undisturbedRows } from './run-cell.js'
+import { Report } from './report.js'
+import { type Rig, startRig } from './rig.js'
+import { type Cell, type CellTerms, runCell, undisturbedRows } from './run-cell.js'
+import type { SandboxKind } from './sandboxes.js'
 import { tableOf, writeProof } from './table.js'
 
 const { values } = parseArgs({
   options: {
+    /** One of PARTS in place of all. */
+    part: { type: 'string', default: '' },
+    /** How many cells of the pipeline run side by side. */
+    jobs: { type: 'string', default: '1' },
     /** Only cells and mutations whose fault and moment, or name, contain this. */
     only: { type: 'string', default: '' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
@@ -28,36 +29,49 @@ const { values } = parseArgs({
     random: { type: 'string', default: '3' },
     /** With CuckooCleanup. */
     cleanup: { type: 'boolean', default: false },
-    /** Renews docs/reliability.md if nothing is wrong. */
+    /** Renews the table of each part in docs/fault-table.md if nothing is wrong with it. */
     write: { type: 'boolean', default: false },
   },
 })
-const isPart = values.only !== '' || values.cleanup
-if (isPart && values.write) {
-  console.error('--write needs a whole run, without --only and --cleanup')
+if ((values.only !== '' || values.cleanup) && values.write) {
+  console.error('--write needs whole parts, without --only and --cleanup')
   process.exit(2)
 }
 const seed = Number(values.seed)
-const started = performance.now()
-const outcomes: Outcome[] = []
-const seen: string[] = []
-const problems: string[] = []
+
+const PARTS = {
+  cuckoo: (report: Report) => runPipeline(report, 'cuckoo', cellsToRun()),
+  cape: (report: Report) => runPipeline(report, 'cape', capeCells().filter(isWanted)),
+  clusters: runClusters,
+}
+type Part = keyof typeof PARTS
+const parts = Object.keys(PARTS).filter((part): part is Part => values.part === '' || part === values.part)
+if (parts.length === 0) {
+  console.error(`--part is one of ${Object.keys(PARTS).join(', ')}`)
+  process.exit(2)
+}
 
 console.log(`seed ${seed}`)
-await runPipeline(await cellsToRun(), MUTATIONS.filter(isNamed))
-await runClusters(CLUSTER_CELLS.filter(isWanted), CLUSTER_MUTATIONS.filter(isNamed))
-await runServers(HA_CELLS.filter(isWanted))
-console.log(`\n${tableOf(outcomes)}`)
-console.log(problems.length === 0 ? `${outcomes.length} cells, nothing lost` : problems.join('\n'))
-if (problems.length === 0 && values.write) {
-  const remarks = [`Seed ${seed}. Mutations, each seen: ${seen.join('; ')}.`]
-  await writeProof({ script: 'test:faults', minutes: (performance.now() - started) / 60_000, outcomes, remarks })
+const mounts = await canMount()
+if (!mounts) {
+  console.log('left out: DumpDir full and read-only, PostgreSQL full, since only root can mount a file system')
 }
-process.exitCode = problems.length === 0 ? 0 : 1
+for (const part of parts) if (!(await isSound(part))) process.exitCode = 1
 
-async function cellsToRun(): Promise<Cell[]> {
-  const mounts = await canMount()
-  if (!mounts) console.log('left out: DumpDir full and read-only, since only root can mount a file system')
+async function isSound(part: Part): Promise<boolean> {
+  const report = new Report()
+  await PARTS[part](report)
+  const { outcomes, problems, seen, minutes } = report
+  if (outcomes.length > 0) console.log(`\n${tableOf(outcomes)}`)
+  console.log(problems.length === 0 ? `${part}: ${outcomes.length} cells, nothing lost` : problems.join('\n'))
+  if (problems.length === 0 && values.write) {
+    const remarks = [`Seed ${seed}. Mutations, each seen: ${seen.join('; ')}.`]
+    await writeProof({ script: `test:faults -- --part ${part}`, minutes, outcomes, remarks })
+  }
+  return problems.length === 0
+}
+
+function cellsToRun(): Cell[] {
   const runs = Array.from({ length: Number(values.random) }, (_, run) =>
     randomCell({ samples: 200, faults: 40, pauseMs: 1500, brokerFaults: 2 }, `random moments, seed ${seed + run}`),
   )
@@ -72,56 +86,52 @@ function isNamed({ name }: { readonly name: string }): boolean {
   return name.includes(values.only)
 }
 
-async function runPipeline(cells: readonly Cell[], mutations: readonly Mutation[]): Promise<void> {
-  if (cells.length + mutations.length === 0) return
-  const rig = await startRig()
-  try {
+/** Each cell is taken by the first rig that is free; then, with nothing beside, those that compare times, and the mutations. */
+async function runPipeline(report: Report, kind: SandboxKind, cells: readonly Cell[]): Promise<void> {
+  const mutations = MUTATIONS.filter(mutation => isNamed(mutation) && (mutation.kind ?? 'cuckoo') === kind)
+  const numbered = [...cells.entries()]
+  const together = numbered.filter(([, { comparesTimes }]) => !comparesTimes)
+  const apart = numbered.filter(([, { comparesTimes }]) => comparesTimes)
+  const work = async (rig: Rig, queue: Iterable<[number, Cell]>, mutants: readonly Mutation[] = []) => {
     if (values.cleanup) await rig.services.parse_and_submit.replace({ config: { CuckooCleanup: true } })
     const rows = await undisturbedRows(rig)
-    for (const [index, cell] of cells.entries()) {
+    for (const [index, cell] of queue) {
       const name = `${index + 1}/${cells.length} ${cell.fault}, ${cell.moment}`
-      await tell(name, 'ok', () => problemsIn(runCell(rig, cell, rows, seeded(seed + index))))
+      await report.cell(index, name, () => runCell(rig, cell, rows, seeded(seed + index)))
     }
-    for (const mutation of mutations) {
-      await tellMutation(mutation.name, () => unseenBy(rig, mutation, rows))
-    }
+    for (const mutation of mutants) await report.mutation(mutation.name, () => unseenBy(rig, mutation, rows))
+  }
+  const queue = together.values()
+  const jobs = Math.min(Number(values.jobs), together.length)
+  await Promise.all(Array.from({ length: jobs }, () => onRig(kind, rig => work(rig, queue))))
+  if (apart.length + mutations.length > 0) await onRig(kind, rig => work(rig, apart, mutations))
+}
+
+async function onRig(kind: SandboxKind, work: (rig: Rig) => Promise<void>): Promise<void> {
+  const rig = await startRig({ kind })
+  try {
+    await work(rig)
   } finally {
     await rig.close()
   }
 }
 
-async function runClusters(cells: readonly ClusterCell[], mutations: readonly ClusterMutation[]): Promise<void> {
-  for (const [index, cell] of cells.entries()) {
-    const name = `cluster ${index + 1}/${cells.length} ${cell.fault}, ${cell.moment}`
-    await tell(name, 'ok', () => problemsIn(runClusterCell(cell)))
+/** distributed_cuckoo: half broken nodes, nodes of three kinds, three servers. */
+async function runClusters(report: Report): Promise<void> {
+  const kinds = KINDS_CELLS.map(cell => ({ ...cell, fault: THREE_KINDS }))
+  const canFill = mounts && process.env.POSTGRES_URL === undefined
+  const servers = [...HA_CELLS, ...(canFill ? FULL_CELLS : [])]
+  const runs = [
+    ...CLUSTER_CELLS.filter(isWanted).map(cell => ({ cell, run: () => runClusterCell(cell) })),
+    ...kinds.filter(isWanted).map(cell => ({ cell, run: () => runKindsCell(cell) })),
+    ...servers.filter(isWanted).map(cell => ({ cell, run: () => runHaCell(cell) })),
+  ]
+  for (const [index, { cell, run }] of runs.entries()) {
+    await report.cell(index, `${index + 1}/${runs.length} ${cell.fault}, ${cell.moment}`, run)
   }
-  for (const mutation of mutations) await tellMutation(mutation.name, () => unseenInCluster(mutation))
-}
-
-async function tellMutation(name: string, look: () => Promise<string[]>): Promise<void> {
-  if (await tell(`mutation: ${name}`, 'seen', look)) seen.push(name)
-}
-
-async function runServers(cells: readonly HaCell[]): Promise<void> {
-  for (const [index, cell] of cells.entries()) {
-    await tell(`servers ${index + 1}/${cells.length} ${cell.moment}`, 'ok', () => problemsIn(runHaCell(cell)))
+  for (const mutation of CLUSTER_MUTATIONS.filter(isNamed)) {
+    await report.mutation(mutation.name, () => unseenInCluster(mutation))
   }
-  const mutation = 'fences that hold nobody'
-  if (cells.length > 0 && (await tell(`mutation: ${mutation}`, 'seen', splitBrainUnseen))) seen.push(mutation)
-}
-
-async function problemsIn(run: Promise<Outcome>): Promise<string[]> {
-  const outcome = await run
-  outcomes.push(outcome)
-  return problemsOf(outcome)
-}
-
-/** Does one thing and says how it went; what cannot be done is a problem like any other, and the run goes on. */
-async function tell(name: string, good: string, look: () => Promise<string[]>): Promise<boolean> {
-  const begun = performance.now()
-  const found = await look().catch((error: unknown) => [`${name}: ${describe(error)}`])
-  const seconds = ((performance.now() - begun) / 1000).toFixed(1)
-  console.log([`${name}: ${found.length === 0 ? good : 'FAILED'} (${seconds} s)`, ...found].join('\n  '))
-  problems.push(...found)
-  return found.length === 0
+  const splitBrain = { name: 'fences that hold nobody' }
+  if (isNamed(splitBrain)) await report.mutation(splitBrain.name, splitBrainUnseen)
 }

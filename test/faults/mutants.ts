@@ -2,22 +2,25 @@
 import { afterUpload, atBroker } from './cells.js'
 import { JSON_CUT_OFF, LISTS_EMPTY, REPORTS_FAIL, SLOW_UPLOADS } from './cluster-cells.js'
 import { type ClusterCell, runClusterCell } from './cluster-run.js'
-import { IDS_REUSED } from './cuckoo-cells.js'
 import { dumpDirFails } from './dump-dir.js'
 import { besideBroken, uploadsFail } from './half-broken-cells.js'
 import { seeded } from './random-run.js'
 import type { Rig, ServiceName } from './rig.js'
 import { type Cell, type Outcome, problemsOf, runCell } from './run-cell.js'
-import { type Change, runChanged } from './variant.js'
+import { IDS_REUSED } from './sandbox-cells.js'
+import type { SandboxKind } from './sandboxes.js'
+import type { Change } from './variant.js'
 import type { RowCounts } from './verdict.js'
 
 export interface Mutation {
   readonly name: string
   readonly service: ServiceName
+  /** The sandbox of the rig. Default `cuckoo`. */
+  readonly kind?: SandboxKind
   readonly changes: readonly Change[]
-  /** The fault that shows it. */
+  /** The fault that shows it; a variant of its own is one of the same service. */
   readonly cell: Cell
-  /** Takes a minute or two: only the whole run makes it. */
+  /** Takes its time: only the whole run makes it. */
   readonly isLong?: boolean
   /** What the runner has to find. */
   readonly finds: RegExp
@@ -28,7 +31,7 @@ const SETTLE = 'packages/core/src/broker/settle.ts'
 const DELIVERY = 'packages/core/src/broker/delivery.ts'
 
 const PUBLISH = 'await options.publisher.publish(result.queue, result.body, headers, signal, terms)'
-const ACK = 'return this.#onChannel(channel => channel.ack(this.#message))'
+const ACK = "return this.#settled('ack', channel => channel.ack(this.#message))"
 const WRITE_DUMP = `if (!(await options.dumps.write(file, encodeDump(failed, headers), context.waiting, delivery.body.length)))
     return later()`
 const ANY_SAMPLE = "return !md5 || task.crits.md5 === '' || md5.toLowerCase() === task.crits.md5"
@@ -58,6 +61,7 @@ export const MUTATIONS: readonly Mutation[] = [
       [LANE, 'properties(message), onAnswer)', 'properties(message), () => {}); onAnswer(null)'],
     ],
     cell: atBroker('connections reset', 'feed_cuckoo', 'publish'),
+    isLong: true,
     finds: /lost: /,
   },
   {
@@ -81,12 +85,21 @@ export const MUTATIONS: readonly Mutation[] = [
       ],
     ],
     cell: dumpDirFails('gone', 'SIGKILL'),
+    isLong: true,
     finds: /lost: /,
   },
   {
     name: 'upload without looking for its mark',
     service: 'feed_cuckoo',
     changes: [['services/feed_cuckoo/src/feed.ts', LOOK_FIRST, 'let doubtedAt: number | undefined']],
+    cell: afterUpload('SIGKILL'),
+    finds: /analysed twice/,
+  },
+  {
+    name: 'a search for a hash in upper case',
+    service: 'feed_cuckoo',
+    kind: 'cape',
+    changes: [['packages/sandbox-client/src/cape-client.ts', '${hash.toLowerCase()}', '${hash.toUpperCase()}']],
     cell: afterUpload('SIGKILL'),
     finds: /analysed twice/,
   },
@@ -110,10 +123,15 @@ export const MUTATIONS: readonly Mutation[] = [
     service: 'parse_and_submit',
     changes: [
       ['services/parse_and_submit/src/places.ts', '] as const) {', '].slice(2)) {'],
+      [
+        'services/parse_and_submit/src/places.ts',
+        'const isAway = cuckoo.availability.isDown || crits.availability.isDown',
+        'const isAway = false',
+      ],
       ['services/parse_and_submit/src/submit.ts', WORK, `await waitingInside(analysis, () => ${WORK_CALL})`],
       ['services/parse_and_submit/src/submit.ts', AFTER_CLASS, `${WAITING_INSIDE}\n${AFTER_CLASS}`],
     ],
-    cell: besideBroken('cuckoo', 'dead'),
+    cell: besideBroken('sandbox', 'dead'),
     isLong: true,
     finds: /ms beside it|the fault failed/,
   },
@@ -132,7 +150,7 @@ export const CLUSTER_MUTATIONS: readonly ClusterMutation[] = [
     changes: [
       [NODE_WORKER, 'const isFree = quarantine.error === null || this.#wantsTrial', 'const isFree = true'],
       [NODE_WORKER, ' || (this.#session.quarantine.error !== null && !this.#wantsTrial)', ''],
-      [NODE_WORKER, 'room: this.#wantsTrial ? 1 :', 'room:'],
+      [NODE_WORKER, 'room: this.#wantsTrial ? Math.min(1, room) :', 'room:'],
     ],
     cell: REPORTS_FAIL,
     finds: /tasks were given to a node in quarantine/,
@@ -174,12 +192,8 @@ const DEADLINE_MS = 10_000
 /** Runs the mutated service in place of the real one; what the runner says in vain, none when it has seen the mutation. */
 export async function unseenBy(rig: Rig, mutation: Mutation, rows: RowCounts): Promise<string[]> {
   const { service, changes, cell } = mutation
-  const undo = await runChanged(rig, service, changes)
-  try {
-    return unseen(mutation, await runCell(rig, { ...cell, deadlineMs: DEADLINE_MS }, rows, seeded(1)))
-  } finally {
-    await undo()
-  }
+  const variant = { service, changes: [...(cell.variant?.changes ?? []), ...changes] }
+  return unseen(mutation, await runCell(rig, { ...cell, variant, deadlineMs: DEADLINE_MS }, rows, seeded(1)))
 }
 
 /** The same for a cluster. */

@@ -1,6 +1,7 @@
 // Faults of all kinds at seeded random moments, until the samples are through.
 import { setTimeout as delay } from 'node:timers/promises'
-import { ACTIONS, type ActionName, ENDPOINTS, HTTP_FAULTS, repair, script } from './actions.js'
+import { ACTIONS, type ActionName, repair } from './actions.js'
+import { ENDPOINTS, HTTP_FAULTS, script } from './endpoints.js'
 import { type Rig, SERVICES } from './rig.js'
 import type { Cell } from './run-cell.js'
 import { runChanged, SHORT_UPLOAD_PAUSE } from './variant.js'

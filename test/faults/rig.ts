@@ -4,14 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   type CritsStandIn,
-  type CuckooStandIn,
   type PrivateRabbitMq,
   pipelineConfigs,
   startCrits,
-  startCuckoo,
   startRabbitMq,
 } from '@cuckoo-distributed/testing'
 import { AmqpTap } from './amqp-tap.js'
+import { type SandboxKind, type SandboxStandIn, sandboxKeys, startSandbox } from './sandboxes.js'
 import { Supervised } from './supervised.js'
 
 export const SERVICES = ['feed_cuckoo', 'check_results', 'parse_and_submit', 'overseer'] as const
@@ -37,10 +36,13 @@ export interface Rig {
   readonly node: PrivateRabbitMq
   /** One, or the three of a cluster. */
   readonly nodes: readonly PrivateRabbitMq[]
-  readonly cuckoo: CuckooStandIn
+  readonly sandbox: SandboxStandIn
   readonly crits: CritsStandIn
-  /** How long analyses take that begin from now on, in milliseconds; `Infinity` never ends. A cell may change it. */
-  readonly pace: { analysisMs: number }
+  /**
+   * How long analyses take that begin from now on, in milliseconds; `Infinity` never ends. How many requests a CAPE allows within
+   * a second; null: no bound. A cell may change both.
+   */
+  readonly pace: { analysisMs: number; rate: number | null }
   readonly dumpDir: string
   readonly services: Readonly<Record<ServiceName, Supervised>>
   readonly taps: Readonly<Record<ServiceName, AmqpTap>>
@@ -50,6 +52,8 @@ export interface Rig {
 }
 
 export interface RigOptions {
+  /** Default `cuckoo`. */
+  readonly kind?: SandboxKind
   /** Quorum queues in place of classic ones, on a cluster of three nodes. */
   readonly quorum?: boolean
   /** Starts the nodes; the services know all of them and reach them without a tap. Default: one node, or three. */
@@ -58,14 +62,15 @@ export interface RigOptions {
   readonly holdLimit?: number
 }
 
-export async function startRig({ quorum = false, startNodes, holdLimit = 20 }: RigOptions = {}): Promise<Rig> {
+export async function startRig(options: RigOptions = {}): Promise<Rig> {
+  const { kind = 'cuckoo', quorum = false, startNodes, holdLimit = 20 } = options
   const folder = await mkdtemp(join(tmpdir(), 'faults-'))
   const dumpDir = join(folder, 'dumps')
   const nodes = await (startNodes ?? (() => nodesHere(quorum ? 3 : 1)))()
   const [node] = nodes
   if (node === undefined) throw new RangeError('a rig needs a node')
-  const pace = { analysisMs: 100 }
-  const cuckoo = await startCuckoo({ analysisTime: () => pace.analysisMs, machines: 4 })
+  const pace: Rig['pace'] = { analysisMs: 100, rate: null }
+  const sandbox = await startSandbox(kind, { machines: 4, analysisTime: () => pace.analysisMs, rate: () => pace.rate })
   const crits = await startCrits()
   const taps = {
     feed_cuckoo: await AmqpTap.start(node.port),
@@ -75,7 +80,7 @@ export async function startRig({ quorum = false, startNodes, holdLimit = 20 }: R
   }
   const supervised = (name: ServiceName) => {
     const config = {
-      ...serviceConfig(name, { cuckoo, crits, dumpDir }),
+      ...serviceConfig(name, { sandbox, crits, dumpDir }),
       HoldLimit: holdLimit,
       QueueType: quorum ? 'quorum' : 'classic',
     }
@@ -91,7 +96,7 @@ export async function startRig({ quorum = false, startNodes, holdLimit = 20 }: R
   const close = async () => {
     await Promise.all(SERVICES.map(name => services[name].stop()))
     for (const name of SERVICES) taps[name].close()
-    await Promise.all([cuckoo.close(), crits.close()])
+    await Promise.all([sandbox.close(), crits.close()])
     for (const member of nodes.toReversed()) await member.stop()
     await rm(folder, { recursive: true, force: true })
   }
@@ -100,7 +105,7 @@ export async function startRig({ quorum = false, startNodes, holdLimit = 20 }: R
     await second.start()
     return second
   }
-  const rig = { node, nodes, cuckoo, crits, pace, dumpDir, services, taps, twin, close }
+  const rig = { node, nodes, sandbox, crits, pace, dumpDir, services, taps, twin, close }
   try {
     await Promise.all(SERVICES.map(name => services[name].start()))
     return rig
@@ -117,7 +122,8 @@ async function nodesHere(count: number): Promise<PrivateRabbitMq[]> {
   return nodes
 }
 
-function serviceConfig(name: ServiceName, { cuckoo, crits, dumpDir }: Pick<Rig, 'cuckoo' | 'crits' | 'dumpDir'>) {
-  const parts = pipelineConfigs({ queues: QUEUES, cuckooUrl: cuckoo.url, critsUrl: crits.url, dumpDir })
-  return { DrainTime: 5, LogLevel: 'debug', ...parts[name], ...OWN_KEYS[name] }
+function serviceConfig(name: ServiceName, { sandbox, crits, dumpDir }: Pick<Rig, 'sandbox' | 'crits' | 'dumpDir'>) {
+  const parts = pipelineConfigs({ queues: QUEUES, cuckooUrl: sandbox.url, critsUrl: crits.url, dumpDir })
+  const keys = name === 'overseer' ? {} : sandboxKeys(sandbox, 'CuckooTokens')
+  return { DrainTime: 5, LogLevel: 'debug', ...parts[name], ...keys, ...OWN_KEYS[name] }
 }

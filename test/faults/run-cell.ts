@@ -3,7 +3,8 @@
 import { type QueueState, type RunningAnalysis, runCritsService, WaitError, waitFor } from '@cuckoo-distributed/testing'
 import { repair } from './actions.js'
 import { publishConfirmed } from './publish.js'
-import { QUEUES, type Rig } from './rig.js'
+import { QUEUES, type Rig, type ServiceName } from './rig.js'
+import { type Change, runChanged } from './variant.js'
 import { countRows, endingsOf, judge, type RowCounts, type Verdict } from './verdict.js'
 
 /** What a cell's fault is armed with. */
@@ -41,6 +42,10 @@ export interface Cell extends CellTerms {
   readonly sampleBytes?: number
   /** How long the run may take, in milliseconds. Default 90,000. */
   readonly deadlineMs?: number
+  /** Compares times, and so wants nothing beside it. */
+  readonly comparesTimes?: boolean
+  /** A service that runs changed in place of the real one. */
+  readonly variant?: { readonly service: ServiceName; readonly changes: readonly Change[] }
   /** Arms the fault before any sample is there. */
   arm(rig: Rig, run: Run): Promise<Strike>
   /** What else the end of the run must show; in words what it does not. */
@@ -60,6 +65,7 @@ let serial = 0
 export async function runCell(rig: Rig, cell: Cell, expected: RowCounts, random: () => number): Promise<Outcome> {
   const undos: (() => unknown)[] = []
   try {
+    if (cell.variant) undos.push(await runChanged(rig, cell.variant.service, cell.variant.changes))
     const strike = await cell.arm(rig, { random, after: undo => undos.push(undo) })
     return await strikeAndJudge(rig, cell, strike, expected)
   } finally {
@@ -88,6 +94,7 @@ async function strikeAndJudge(rig: Rig, cell: Cell, strike: Strike, expected: Ro
   await publishConfirmed(rig, QUEUES.feed, bodies)
   let over = Number.POSITIVE_INFINITY
   const unmet: string[] = []
+  const wrongBefore = rig.sandbox.violations.length
   const fault = strike(samples)
     .catch((error: unknown) => unmet.push(`the fault failed: ${describe(error)}`))
     .finally(() => {
@@ -99,7 +106,8 @@ async function strikeAndJudge(rig: Rig, cell: Cell, strike: Strike, expected: Ro
   const limbo = await settleQueues(rig)
   const verdict = await judge(rig, samples, limbo, expected)
   const recovery = [...ended.values()].map(at => at - over).filter(ms => ms > 0)
-  unmet.push(...((await cell.unmet?.(rig, samples)) ?? []))
+  const wrong = rig.sandbox.violations.slice(wrongBefore)
+  unmet.push(...wrong.map(({ rule, path }) => `${rule}: ${path}`), ...((await cell.unmet?.(rig, samples)) ?? []))
   return { ...verdict, cell, unmet, recovery: recovery.sort((a, b) => a - b) }
 }
 

@@ -43,7 +43,7 @@ export function nodeKilled(index: number): Cell {
   }
 }
 
-export function serverDown(server: 'cuckoo' | 'crits'): Cell {
+export function serverDown(server: 'sandbox' | 'crits'): Cell {
   return {
     fault: `${server} away for 3 s`,
     moment: 'any',

@@ -1,4 +1,4 @@
-// The outcomes of a run as a Markdown table, and that table in docs/reliability.md.
+// The outcomes of a run as a Markdown table, and that table in docs/fault-table.md.
 import { readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -52,24 +52,24 @@ function quantile(sorted: readonly number[], share: number): string {
 
 /** What one whole run has shown. */
 export interface Proof {
-  /** The script in package.json that made the run; its table has a place of its own. */
-  readonly script: 'test:faults' | 'test:partitions'
+  /** The script in package.json that made the run, with what tells its part; its table has a place of its own. */
+  readonly script: string
   readonly minutes: number
   readonly outcomes: readonly Outcome[]
   /** Lines before the table. */
   readonly remarks: readonly string[]
 }
 
-const PAGE = fileURLToPath(new URL('../../../docs/reliability.md', import.meta.url))
+const PAGE = fileURLToPath(new URL('../../../docs/fault-table.md', import.meta.url))
 const END = '<!-- end of what was written -->'
 
-/** Puts a proof in the place of the former one. Throws RangeError when docs/reliability.md has lost its marks. */
+/** Puts a proof in the place of the former one. Throws RangeError when docs/fault-table.md has lost its marks. */
 export async function writeProof({ script, minutes, outcomes, remarks }: Proof): Promise<void> {
   const page = await readFile(PAGE, 'utf8')
-  const mark = `<!-- written by npm run ${script} -- --write -->`
+  const mark = `<!-- written by npm run ${script} --write -->`
   const begin = page.indexOf(mark)
   const end = page.indexOf(END, begin)
-  if (begin < 0 || end < 0) throw new RangeError(`docs/reliability.md needs the lines ${mark} and ${END}`)
+  if (begin < 0 || end < 0) throw new RangeError(`docs/fault-table.md needs the lines ${mark} and ${END}`)
   const day = new Date().toISOString().slice(0, 10)
   const machine = `${availableParallelism()} cores, Node ${process.versions.node}`
   const samples = outcomes.reduce((sum, outcome) => sum + outcome.samples, 0)

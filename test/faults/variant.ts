@@ -66,7 +66,8 @@ export async function changed(changes: readonly Change[]): Promise<Plugin> {
   }
 }
 
-const CUCKOO: readonly Change[] = [
+const SANDBOX: readonly Change[] = [
+  ['packages/sandbox-client/src/cape-http.ts', 'const SLOW_ANSWER_MS = 5 * 60_000', 'const SLOW_ANSWER_MS = 2000'],
   ['packages/sandbox-client/src/client.ts', 'const SLOW_ANSWER_MS = 5 * 60_000', 'const SLOW_ANSWER_MS = 2000'],
   ['packages/http/src/client.ts', 'headersTimeoutMs ?? 300_000', 'headersTimeoutMs ?? 2000'],
 ]
@@ -78,13 +79,13 @@ export const SHORT_UPLOAD_PAUSE: readonly Change[] = [
 
 /** Deadlines of minutes become two seconds. */
 export const HURRIED: Readonly<Record<Exclude<ServiceName, 'overseer'>, readonly Change[]>> = {
-  feed_cuckoo: CUCKOO,
+  feed_cuckoo: SANDBOX,
   check_results: [
-    ...CUCKOO,
+    ...SANDBOX,
     ['services/check_results/src/clocks.ts', 'const TROUBLED_MS = 5 * 60_000', 'const TROUBLED_MS = 2000'],
   ],
   parse_and_submit: [
-    ...CUCKOO,
+    ...SANDBOX,
     ['packages/crits-client/src/call.ts', 'const ANSWER_TIMEOUT_MS = 120_000', 'const ANSWER_TIMEOUT_MS = 2000'],
     ['packages/crits-client/src/client.ts', 'const UPLOAD_TIMEOUT_MS = 660_000', 'const UPLOAD_TIMEOUT_MS = 2000'],
     ...SHORT_UPLOAD_PAUSE,

@@ -59,7 +59,7 @@ export async function judge(
   const withEnding = (...wanted: Ending[]) => samples.filter(({ analysisId }) => has(endings, analysisId, wanted))
   const finished = withEnding('finished').flatMap(({ analysisId }) => rig.crits.analyses.get(analysisId) ?? [])
   const rows = finished.map(analysis => compareRows(analysis, expected))
-  const starts = samples.map(sample => rig.cuckoo.submissions.filter(task => task.custom === sample.analysisId).length)
+  const starts = samples.map(sample => rig.sandbox.submissions.filter(task => task.custom === sample.analysisId).length)
   return {
     samples: samples.length,
     finished: finished.length,

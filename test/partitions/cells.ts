@@ -99,7 +99,7 @@ export function storm(network: Network, ratios: Ratios): Cell {
     async (net, rig, samples) => {
       // The analyses are to end during the cut, so all are submitted and passed on before.
       const isSubmitted = () =>
-        samples.every(({ analysisId }) => rig.cuckoo.submissions.some(({ custom }) => custom === analysisId))
+        samples.every(({ analysisId }) => rig.sandbox.submissions.some(({ custom }) => custom === analysisId))
       await waitFor(isSubmitted, { deadlineMs: 60_000, describe: 'all samples to be submitted' })
       await net.cut(0, [1, 2])
       await delay(STORM_MS / 2)

@@ -16,7 +16,7 @@ const { values } = parseArgs({
   options: {
     /** Only cells whose moment contains this. */
     only: { type: 'string', default: '' },
-    /** Renews docs/reliability.md if nothing is wrong. */
+    /** Renews its table in docs/fault-table.md if nothing is wrong. */
     write: { type: 'boolean', default: false },
     /** Set by this program for itself, once it runs on the services' host: the name of the network. */
     network: { type: 'string' },
@@ -76,7 +76,7 @@ async function runAll(network: Network): Promise<number> {
       .filter(([, ratio]) => ratio > 1)
       .map(([moment, ratio]) => `${ratio.toFixed(2)} (${moment})`)
     const remarks = [`Rows by those that there should be, where more than 1: ${rows.join('; ') || 'nowhere'}.`]
-    await writeProof({ script: 'test:partitions', minutes, outcomes, remarks })
+    await writeProof({ script: 'test:partitions --', minutes, outcomes, remarks })
   }
   return 0
 }

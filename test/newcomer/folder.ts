@@ -1,4 +1,4 @@
-// A machine for whoever follows the documentation: the code blocks of a page run in a folder that stands for `/`, with
+// A machine for whoever follows the documentation: code blocks run in a folder that stands for `/`, with
 // stand-ins for the programs of the system, and everything of ours as it is.
 import { execFile } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -6,31 +6,8 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type PrivateRabbitMq, type ServiceProcess, spawnService } from '@cuckoo-distributed/testing'
-import { root } from './project.js'
-
-/** A code block of a page. */
-export interface Block {
-  /** The heading that it stands below. */
-  readonly section: string
-  /** The file that it is the content of, when it is no command. */
-  readonly file: string | undefined
-  readonly text: string
-}
-
-/** What a block of commands has printed, and how its last one ended. */
-export interface Outcome {
-  readonly code: number
-  readonly output: string
-}
-
-/** Blocks of commands, and blocks that the line before them says are a file of ours, in their order. */
-export function blocksOf(markdown: string): Block[] {
-  return markdown.split(/^## /m).flatMap(part => {
-    const section = part.split('\n', 1)[0] ?? ''
-    const blocks = part.matchAll(/(?:^`(\/etc\/cuckoo_distributed\/[^`]+)`[^\n]*:\n\n)?^```(sh|json)\n(.*?)^```/gms)
-    return [...blocks].map(([, file, , text = '']) => ({ section, file, text }))
-  })
-}
+import { root } from '../project.js'
+import { type Block, changed, type Machine, named, type Outcome } from './blocks.js'
 
 const STAND_INS = {
   'apt-get': '',
@@ -47,24 +24,21 @@ const STAND_INS = {
   journalctl: 'cat "$MACHINE/journal"',
 }
 
-export class Machine {
+export class FolderMachine implements Machine {
   readonly #folder: string
   readonly #t: TestContext
   readonly #node: PrivateRabbitMq
-  readonly #names: Readonly<Record<string, string>>
+  readonly names: Record<string, string>
   readonly #services: ServiceProcess[] = []
-  /** What the administrator changes in a file, by its name. */
-  readonly changes: Readonly<Record<string, object>>
 
-  private constructor(folder: string, t: TestContext, { node, names, changes }: MachineParts) {
+  private constructor(folder: string, t: TestContext, node: PrivateRabbitMq, names: Record<string, string>) {
     this.#folder = folder
     this.#t = t
     this.#node = node
-    this.#names = names
-    this.changes = changes
+    this.names = names
   }
 
-  static async make(t: TestContext, parts: MachineParts): Promise<Machine> {
+  static async make(t: TestContext, node: PrivateRabbitMq, names: Record<string, string>): Promise<FolderMachine> {
     const folder = await mkdtemp(join(tmpdir(), 'newcomer-'))
     t.after(() => rm(folder, { recursive: true, force: true }))
     for (const path of ['bin', 'etc/systemd/system', 'usr/local/sbin', 'opt', 'var/lib/rabbitmq']) {
@@ -74,10 +48,9 @@ export class Machine {
       await writeFile(join(folder, 'bin', name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
     }
     for (const name of ['rabbitmqctl', 'started', 'journal']) await writeFile(join(folder, name), '')
-    return new Machine(folder, t, parts)
+    return new FolderMachine(folder, t, node, names)
   }
 
-  /** Writes the file of a block, or runs its commands to their end. */
   async follow({ file, text }: Block): Promise<Outcome> {
     if (file !== undefined) {
       await this.#write(file, text)
@@ -89,15 +62,12 @@ export class Machine {
     return outcome
   }
 
-  /** Every line that the services have logged. */
-  logged(message: string): number {
+  async logged(message: string): Promise<number> {
     return this.#services.flatMap(({ log }) => log).filter(({ msg }) => msg === message).length
   }
 
   async #write(file: string, text: string): Promise<void> {
-    const change = this.changes[basename(file)]
-    const written = this.#here(text)
-    const content = change === undefined ? written : JSON.stringify({ ...JSON.parse(written), ...change })
+    const content = changed(basename(file), this.#here(text))
     await mkdir(dirname(this.#here(file)), { recursive: true })
     await writeFile(this.#here(file), content)
   }
@@ -121,7 +91,7 @@ export class Machine {
       await writeFile(pipeline, this.#here(script))
       await chmod(pipeline, 0o755)
     }
-    for (const line of await this.#taken('rabbitmqctl')) await this.#node.ctl(...line.split('\t').slice(0, -1))
+    for (const line of await this.#taken('rabbitmqctl')) await this.#node.rabbitmqctl(...line.split('\t').slice(0, -1))
     const secrets = await readFile(this.#here('/etc/cuckoo_distributed/secrets.env'), 'utf8').catch(() => '')
     const [, url = ''] = /^AMQP_URL='(.*)'$/m.exec(secrets) ?? []
     for (const name of await this.#taken('started')) {
@@ -144,15 +114,8 @@ export class Machine {
     const names = {
       '/usr/bin/node': process.execPath,
       '127.0.0.1:5672': `127.0.0.1:${this.#node.port}`,
-      ...this.#names,
+      ...this.names,
     }
-    return Object.entries(names).reduce((now, [from, to]) => now.replaceAll(from, to), moved)
+    return named(moved, names)
   }
-}
-
-export interface MachineParts {
-  readonly node: PrivateRabbitMq
-  /** What stands in the documentation, and what stands here in its place. Read again with each block. */
-  readonly names: Record<string, string>
-  readonly changes: Readonly<Record<string, object>>
 }
