@@ -18,8 +18,9 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => string | un
   eval: ([expression = '']) => expression,
   stop_app: () => 'rabbit:stop().',
   start_app: () => 'rabbit:start().',
+  // The alarm is set by a message of its own: asking for the alarms waits until every connection has been told.
   set_vm_memory_high_watermark: ([fraction = '']) =>
-    `vm_memory_monitor:set_vm_memory_high_watermark(${Number(fraction)}).`,
+    `ok = vm_memory_monitor:set_vm_memory_high_watermark(${Number(fraction)}), rabbit_alarm:get_alarms(), ok.`,
   add_user: ([user = '', password = '']) =>
     `rabbit_auth_backend_internal:add_user(${binary(user)}, ${binary(password)}, ${WHO}).`,
   change_password: ([user = '', password = '']) =>
