@@ -16,10 +16,13 @@ function database(t: TestContext) {
   const times: number[] = []
   /** `silent`: never answers. `before`: called before a statement is carried out. */
   const server = { isAway: false, isSilent: false, before: (_sql: string) => {} }
-  const isFree = () => lease.until <= Date.now() || lease.until > Date.now() + 7_000
+  // Only by the conditions that a statement has.
+  const isFree = (sql: string) =>
+    (sql.includes('until <= clock_timestamp()') && lease.until <= Date.now()) ||
+    (sql.includes('until > clock_timestamp() +') && lease.until > Date.now() + 7_000)
   const answer = (sql: string, values: readonly unknown[]): object[] => {
-    if (sql.includes('as free')) return [{ free: isFree(), now: Date.now() }]
-    if (sql.includes('for update')) return isFree() ? [{ epoch: lease.epoch }] : []
+    if (sql.includes('as free')) return [{ free: isFree(sql), now: Date.now() }]
+    if (sql.includes('for update')) return isFree(sql) ? [{ epoch: lease.epoch }] : []
     if (sql.includes('for key share')) return values[0] === lease.epoch ? [{ epoch: lease.epoch }] : []
     if (sql.includes('epoch = epoch + 1')) {
       Object.assign(lease, { epoch: lease.epoch + 1, until: Date.now() + Number(values[0]) })
@@ -154,6 +157,43 @@ test('a renewal whose answer comes too late is none', async t => {
   }
   await clock.pass(2_000)
   assert(held.lost.aborted)
+})
+
+test('a lease that has ended is not renewed, though nobody else has it yet', async t => {
+  const { clock, lease, taken } = database(t)
+  const held = await taken()
+  lease.until = Date.now() + 1_999
+  const ended = lease.until
+  await clock.pass(2_000)
+  assert(held.lost.aborted)
+  assert.equal(lease.until, ended)
+})
+
+test('a lease is relied upon from when it was asked for, not from when the answer came', async t => {
+  const { clock, server, taken } = database(t)
+  const answersAfter = (ms: number, statement: string) => {
+    server.before = sql => {
+      if (sql.includes(statement)) t.mock.timers.tick(ms)
+    }
+  }
+  answersAfter(3_000, 'epoch = epoch + 1')
+  const held = await taken()
+  server.isAway = true
+  await clock.pass(2_999)
+  assert(!held.lost.aborted)
+  await clock.pass(1)
+  assert(held.lost.aborted)
+  Object.assign(server, { isAway: false, before: () => {} })
+  const waiting = taken()
+  await clock.pass(10_000)
+  const renewed = await waiting
+  answersAfter(3_000, 'returning')
+  await clock.pass(2_000)
+  Object.assign(server, { isAway: true, before: () => {} })
+  await clock.pass(2_999)
+  assert(!renewed.lost.aborted)
+  await clock.pass(1)
+  assert(renewed.lost.aborted)
 })
 
 test('a lease that is given up is free at once; one that was lost is nobody else’s to give', async t => {

@@ -24,7 +24,8 @@ async function scene(t: TestContext, { requirements = [A], UptimeLogfile = '', I
   })
   const control = {
     ...{ requirements, missing: {}, problem: null as string | null, failPlan: false, failLead: false },
-    ...{ lost: new AbortController(), away: new AbortController(), leads: 0 },
+    ...{ lost: new AbortController(), leads: 0, busy: Promise.resolve() },
+    away: { samples: new AbortController(), reports: new AbortController() },
   }
   const dispatch = {
     recover: async () => void heard.push('recover'),
@@ -44,7 +45,10 @@ async function scene(t: TestContext, { requirements = [A], UptimeLogfile = '', I
   }
   const store = {
     now: Date.now,
-    recordCycle: async (at: number) => void heard.push(['cycle', at - Date.now()]),
+    recordCycle: async (at: number) => {
+      heard.push(['cycle', at - Date.now()])
+      await control.busy
+    },
     nodes: { list: async () => [] },
     async lead() {
       if (control.failLead) throw new Error('no way to it')
@@ -54,17 +58,17 @@ async function scene(t: TestContext, { requirements = [A], UptimeLogfile = '', I
       return { lost: control.lost.signal, dispatch, look: () => undefined, [Symbol.asyncDispose]: end }
     },
   }
-  const directory = {
+  const directory = (name: 'samples' | 'reports') => ({
     get away() {
-      return control.away.signal
+      return control.away[name].signal
     },
-  }
+  })
   const files = {
     get problem() {
       return control.problem
     },
-    samples: directory,
-    reports: directory,
+    samples: directory('samples'),
+    reports: directory('reports'),
   }
   const config = { Interval, Threshold: 20, UptimeLogfile, KeepReports: 0, KeepReportsBytes: 0, KeepFailed: 0 }
   const options: WorkersOptions = Object.assign(Object.create(null), { store, files, config, log })
@@ -155,18 +159,35 @@ test('a database that is away is told once, and asked every second', async t => 
   assert.equal(control.leads, 2)
 })
 
-test('a server whose directories are away neither takes the lead nor keeps it', async t => {
-  const { clock, control, heard } = await scene(t)
-  control.problem = 'the samples directory cannot be used'
-  control.away.abort(new Error('away'))
-  await clock.pass(0)
-  assert.equal(heard.at(-1), 'given up')
-  await clock.pass(10_000)
-  assert.equal(control.leads, 1)
-  control.away = new AbortController()
-  control.problem = null
+for (const which of ['samples', 'reports'] as const) {
+  test(`a server whose directory of ${which} is away neither takes the lead nor keeps it`, async t => {
+    const { clock, control, heard } = await scene(t)
+    control.problem = 'the directory cannot be used'
+    control.away[which].abort(new Error('away'))
+    await clock.pass(0)
+    assert.equal(heard.at(-1), 'given up')
+    await clock.pass(10_000)
+    assert.equal(control.leads, 1)
+    control.away[which] = new AbortController()
+    control.problem = null
+    await clock.pass(1_000)
+    assert.equal(control.leads, 2)
+  })
+}
+
+test('the lead is given up when the last thing that was done with it has ended', async t => {
+  const { clock, control, stopping, ended, heard } = await scene(t, { Interval: 1 })
+  let finish = () => {}
+  control.busy = new Promise(resolve => {
+    finish = resolve
+  })
   await clock.pass(1_000)
-  assert.equal(control.leads, 2)
+  stopping.abort(new Error('stopping'))
+  await clock.pass(1_000)
+  assert.deepEqual(heard.at(-1), ['cycle', 0])
+  finish()
+  await assert.rejects(ended, /stopping/)
+  assert.equal(heard.at(-1), 'given up')
 })
 
 test('a plan that fails is told once and tried again every second', async t => {

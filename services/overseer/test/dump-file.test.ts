@@ -58,6 +58,11 @@ test('a dump with counters written into its headers by hand still starts with a 
   })
 })
 
+test('that a message may be a repeat outlasts its dump: its analysis is looked for before another begins', () => {
+  const dump = dumpOf({ ...failedFields('worker/check'), body: Buffer.from('m') }, { 'x-seen': 1 })
+  assert.deepEqual(decodeDump(dump).headers, { 'x-seen': 1 })
+})
+
 test('a FailedMsg that the Go suite dumped is a dump, its quoted Msg included', () => {
   const go = { Service: 's', Queue: 'worker/check', Error: 'e', Desc: 'd', Msg: JSON.stringify('{"a":1}') }
   const revived = { queue: 'worker/check', body: Buffer.from('{"a":1}'), headers: {} }

@@ -190,6 +190,24 @@ test('a claim is renewed while it is held, and what was swept meanwhile is not t
   assert.equal(await Claim.take(dir, 'none'), undefined)
 })
 
+for (const end of ['remove', 'giveBack'] as const) {
+  test(`${end} waits for a renewal that is under way, and no other follows`, async t => {
+    const dir = await dumpDir(t)
+    await writeFile(join(dir, 'a'), '')
+    const clock = fakeClock(t)
+    const claim = await Claim.take(dir, 'a', 1000)
+    assert.ok(claim)
+    const renewing = claim.renew()
+    await claim[end]()
+    await renewing
+    const left = end === 'remove' ? [] : ['a']
+    assert.deepEqual(await readdir(dir), left)
+    await writeFile(join(dir, 'a'), '')
+    await clock.pass(10_000)
+    assert.deepEqual(await readdir(dir), ['a'])
+  })
+}
+
 test('a running overseer gives expired claims back, and goes on when its directory was away', async t => {
   const dir = await dumpDir(t)
   const stop = new AbortController()

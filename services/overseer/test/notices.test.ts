@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { CritsServers } from '@cuckoo-distributed/crits-client'
 import { writeDurably } from '@cuckoo-distributed/staging'
-import { type CritsStandIn, startCrits, waitFor } from '@cuckoo-distributed/testing'
+import { type CritsStandIn, spyOnFiles, startCrits, waitFor } from '@cuckoo-distributed/testing'
 import { dumpOfNotice, type Notice, Notices, noticeName } from '../src/notices.js'
 import { silentLog, temporaryDir } from './support.js'
 
@@ -115,6 +115,26 @@ test('what could not be told is told after a restart', async t => {
   await start().tellAll()
   await empty()
   assert.equal(analysis.status, 'error')
+})
+
+test('a stop leaves alone what is not in hand yet', async t => {
+  const { crits, start, put, dir } = await scene(t)
+  await crits.down()
+  const stop = new AbortController()
+  const notices = start({ stop })
+  const files: string[] = []
+  for (let i = 0; i < 4; i += 1) files.push(await put(noticeFor(crits).notice, `${i}${DUMP}`))
+  const { steps } = await spyOnFiles(t)
+  for (const file of files) notices.tell(file)
+  await waitFor(() => steps.length === 2, { describe: 'two in hand' })
+  stop.abort(new Error('stopping'))
+  await notices[Symbol.asyncDispose]()
+  assert.deepEqual((await readdir(dir)).sort(), files)
+  const [one = '', two = ''] = files
+  assert.ok(
+    steps.every(step => step.endsWith(one) || step.endsWith(two)),
+    `touched: ${steps}`,
+  )
 })
 
 test('what CRITs can never be told is dropped with a warning', async t => {

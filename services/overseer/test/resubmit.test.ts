@@ -258,16 +258,22 @@ test('each resubmission is counted, and the last ones are named', async t => {
   )
 })
 
-test('a mark whose dump has gone goes by itself, one whose dump is in hands stays', async t => {
-  const dir = await dumpsWith(t, { [`.claim-${Date.now()}xabc-${ONE}`]: 'in hands' })
-  const mark = { at: '', by: '', queue: '' }
-  for (const name of [ONE, TWO]) {
-    await writeMark(dir, name, mark)
-    await utimes(join(dir, `.sending-${name}`), 1, 1)
+test('marks and edits whose dump is free, claimed or held too long are in use; others are tidied up once they are old', async t => {
+  const now = Date.now()
+  const dir = await dumpsWith(t, {
+    free: '',
+    [`.claim-${now}xabc-held`]: '',
+    [`.claim-${now - 600_000}xabc-expired`]: '',
+  })
+  for (const name of ['free', 'held', 'expired', 'gone', 'fresh']) {
+    await writeMark(dir, name, { at: '', by: '', queue: '' })
+    await mkdir(join(dir, `.edit-${name}`))
+    if (name === 'fresh') continue
+    for (const file of [`.sending-${name}`, `.edit-${name}`]) await utimes(join(dir, file), 1, 1)
   }
   await sweep(dir, silentLog)
-  assert.deepEqual(
-    (await readdir(dir)).filter(name => name.startsWith('.sending')),
-    [`.sending-${ONE}`],
-  )
+  const left = await readdir(dir)
+  const of = (kind: string) => left.filter(name => name.startsWith(kind)).map(name => name.slice(kind.length))
+  assert.deepEqual(of('.sending-').sort(), ['expired', 'free', 'fresh', 'held'])
+  assert.deepEqual(of('.edit-').sort(), ['expired', 'fresh', 'held'])
 })
