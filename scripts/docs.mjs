@@ -1,5 +1,5 @@
-// npm run docs: renews what the documentation shows out of the code: the keys of configurations from their schemas, the
-// codes of failures, and the index of decisions. `-- --check` changes nothing and ends with exit code 1 when a page is out of date.
+// npm run docs: renews what the documentation shows out of the code: the keys of configurations from their schemas, the options of
+// commands, the codes of failures, and the index of decisions. `-- --check` changes nothing and ends with exit code 1 when a page is out of date.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { numbersTable, scaleTable } from './scale.mjs'
@@ -12,8 +12,12 @@ const PARTS = {
   'docs/configuration.md': {
     'keys of all services': keyTable(commonKeys()),
     ...Object.fromEntries(PIPELINE.map(service => [`keys of ${service}`, keyTable(ownKeys(service))])),
+    'options of overseer commands': await optionTable('overseer', 'overseer'),
   },
-  'docs/distributed-cuckoo.md': { 'keys of distributed_cuckoo': keyTable(rowsOf('distributed_cuckoo')) },
+  'docs/distributed-cuckoo.md': {
+    'keys of distributed_cuckoo': keyTable(rowsOf('distributed_cuckoo')),
+    'options of distributed_cuckoo': await optionTable('distributed_cuckoo', 'distributedCuckoo'),
+  },
   'docs/failure-codes.md': { 'codes of failures': await failureTable() },
   'docs/scale.md': { 'needs of a million samples a day': scaleTable(), 'numbers of scale': numbersTable() },
   'docs/decisions/README.md': { decisions: decisionList() },
@@ -74,6 +78,35 @@ function ownKeys(service) {
 
 function keyTable(rows) {
   return ['| Key | Default | Meaning |', '|---|---|---|', ...rows, ''].join('\n')
+}
+
+/** Each option once for all commands that take it with the same meaning. */
+async function optionTable(service, name) {
+  const { [name]: definition } = await import(new URL(`services/${service}/build/src/service.js`, root).href)
+  const own = name === 'overseer' ? [] : [{ usage: 'the server', options: definition.options }]
+  const all = [...own, ...(definition.commands ?? []).flatMap(flat), ...(definition.setUps ?? []).flatMap(flat)]
+  const rows = new Map()
+  for (const { usage, options = {} } of all) {
+    for (const [option, { describe, default: value }] of Object.entries(options)) {
+      const shown = value === undefined || value === '.' ? '' : ` (${value} by default)`
+      const meaning = `${describe.replaceAll('|', '\\|')}${shown}`
+      const key = `\`--${option}\`\0${meaning}`
+      rows.set(key, [...(rows.get(key) ?? []), usage === 'the server' ? usage : `\`${usage}\``])
+    }
+  }
+  const lines = [...rows].map(([key, commands]) => {
+    const [option, meaning] = key.split('\0')
+    return `| ${option} | ${commands.join(', ')} | ${meaning} |`
+  })
+  return ['| Option | Of | Meaning |', '|---|---|---|', ...lines, ''].join('\n')
+}
+
+/** A command, or the commands of a group, by their names. */
+function flat({ usage, commands, options }) {
+  const [word] = usage.split(' ')
+  return commands === undefined
+    ? [{ usage: word, options }]
+    : commands.flatMap(flat).map(inner => ({ ...inner, usage: `${word} ${inner.usage}` }))
 }
 
 async function failureTable() {

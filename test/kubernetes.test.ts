@@ -3,10 +3,12 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { loadConfig } from '@cuckoo-distributed/core'
 import { parse, parseAllDocuments } from 'yaml'
+import { problemsOf, typeOf } from './manifest-types.js'
 import { at, filesIn, PIPELINE, read, root, schemaOf } from './project.js'
 
 const FOLDER = 'deploy/kubernetes'
 const files = (await filesIn(FOLDER)).filter(path => path.endsWith('.yaml'))
+const POD_TEMPLATE = typeOf('v1', 'PodTemplateSpec')
 const kustomization = parsed(`${FOLDER}/kustomization.yaml`)
 const pod = at(parsed(`${FOLDER}/pod.yaml`), 'spec', 'template', 'spec')
 const workloads = list(at(kustomization, 'resources'))
@@ -22,6 +24,22 @@ test('every manifest is well-formed, has a kind, and is named by a kustomization
   })
   assert.deepEqual([...kustomizations, ...named].sort(), files)
   for (const path of files) for (const { kind } of documentsOf(path)) assert.equal(typeof kind, 'string', path)
+})
+
+test('every manifest has the keys that the schema of its kind has, and no other', async () => {
+  const manifests = files.flatMap(path =>
+    documentsOf(path).map(({ kind, value }, place) => ({
+      name: `${path.slice(FOLDER.length + 1).replaceAll('/', '-')}-${place}`,
+      // The patch is none of them alone: only its template is one.
+      type: path.endsWith('/pod.yaml')
+        ? `{ [key: string]: unknown, spec: { template: ${POD_TEMPLATE} } }`
+        : typeOf(String(at(value, 'apiVersion')), String(kind)),
+      value,
+    })),
+  )
+  const template = { spec: { containers: [{ name: 'service', readinesProbe: { httpGet: { path: '/', port: 1 } } }] } }
+  const problems = await problemsOf([...manifests, { name: 'misspelt', type: POD_TEMPLATE, value: template }])
+  assert.match(problems.join('\n'), /^misspelt\.ts.*"readinesProbe".*$/)
 })
 
 test('each service of the pipeline is there, with an image of its own and a limit for its memory', () => {

@@ -33,7 +33,7 @@ export const whereCommand: Command<RunCommand<OverseerConfig>> = {
   usage: 'where <what..>',
   summary: 'Shows what happened to samples and where they are, by MD5, analysis id or task number.',
   options: {
-    json: { type: 'boolean', describe: 'Print one JSON object' },
+    json: { type: 'boolean', describe: 'As one JSON document' },
     ...WHOM_OPTIONS,
   },
   positionals: { what: { type: 'string', array: true, describe: 'MD5, analysis id or task number' } },

@@ -14,7 +14,7 @@ interface Shown {
 }
 
 const SERVER = {
-  json: { type: 'boolean', describe: 'Print one JSON object' },
+  json: { type: 'boolean', describe: 'As one JSON document' },
   url: { type: 'string', requiresArg: true, describe: 'Base URL of the server; default that of the configuration' },
   'token-file': { type: 'string', requiresArg: true, describe: 'File with the bearer token of the server' },
 } as const
