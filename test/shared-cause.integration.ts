@@ -1,7 +1,7 @@
 // A cause that lies in the place: the built services, 60 samples, and a CRITs that refuses their key for a while.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { waitFor } from '@cuckoo-distributed/testing'
+import { type CapeOptions, type CapeStandIn, waitFor } from '@cuckoo-distributed/testing'
 import { leftBehind } from './expectations.js'
 import { startScene } from './scene.js'
 
@@ -38,3 +38,53 @@ test('a refused key dumps none of 60 samples, and all arrive without a hand', as
     assert.ok(errors.length <= 1, `one line per cause, not ${errors.length}: ${errors[0]?.msg} ${errors[1]?.msg}`)
   }
 })
+
+interface Cause {
+  readonly code: string
+  readonly options?: CapeOptions
+  /** What goes wrong once the services have started. */
+  readonly arm?: (cape: CapeStandIn) => void
+  /** What is to be changed. */
+  readonly advice: RegExp
+}
+
+const CAUSES: readonly Cause[] = [
+  {
+    code: 'CUCKOO_TOKEN_REFUSED',
+    arm: ({ faults }) => faults.next({ kind: 'status', status: 401, times: Number.POSITIVE_INFINITY }),
+    advice: /Cuckoo refuses the token; check "CuckooTokens" and what its user may do/,
+  },
+  {
+    code: 'CUCKOO_ENDPOINT_OFF',
+    arm: cape => cape.switch('taskreport', 'off'),
+    advice: /set "enabled = yes" under \[taskreport\] in its conf\/api\.conf/,
+  },
+  {
+    code: 'ARCHIVE_PASSWORD',
+    options: { zipPassword: 'another', artefacts: () => ({ payloads: [Buffer.from('MZ unpacked')] }) },
+    advice: /set "ArchivePassword" to the "zip_pwd" in the \[zipped_download\] section/,
+  },
+]
+
+for (const { code, options, arm, advice } of CAUSES) {
+  test(`${code} is in CRITs' log of an analysis with its dump, and not before`, async t => {
+    const scene = await startScene(t)
+    const cape = await scene.startCape({ on: ['taskdelete', 'cuckoostatus'], ...options })
+    const [, , , patient] = await scene.startAll({
+      feed_cuckoo: { CuckooURL: cape.url, Sandbox: 'cape' },
+      parse_and_submit: { EnabledParsers: ['info', 'payloads'] },
+    })
+    arm?.(cape)
+    const sample = await scene.emit({ name: 'a.exe', bytes: Buffer.from(`MZ ${code}`) })
+    const analysis = scene.crits.analyses.get(sample.analysisId) ?? assert.fail('no analysis')
+    const lines = () => analysis.log.map(({ message }) => message).filter(message => advice.test(message))
+    assert.equal((await patient.waitForLog('will be tried again', { deadlineMs: 60_000 })).code, code)
+    assert.deepEqual([analysis.status, lines()], ['started', []])
+    assert.equal((await patient.stop()).code, 0)
+    await scene.start('overseer', { SharedCauseLimit: 0 })
+    await scene.allAre('error', [sample])
+    const [line = '', ...more] = lines()
+    assert.match(line, new RegExp(`^Given up \\(${code} has lasted for SharedCauseLimit, 0 s\\); the overseer keeps`))
+    assert.deepEqual(more, [])
+  })
+}

@@ -28,7 +28,7 @@ class Proxy(object):
                     client = context.wrap_socket(client, server_side=True)
             except ssl.SSLError:
                 continue
-            except OSError:
+            except (OSError, socket.error):
                 return
             server = socket.create_connection(('127.0.0.1', self._target))
             _start(self._copy, client, server, self._cut_after)

@@ -42,8 +42,9 @@ function redactValue(value: unknown, depth: number): unknown {
 const USER_INFO = /:\/\/[^\s"'<>]*@/g
 /** The values of the header `Authorization`. */
 const CREDENTIALS = /\b(ApiKey|Bearer|Basic)(\s+)[^\s"',;]+/gi
-/** `api_key=value`, `"api_key": "value"`, `ApiKey:value` of a Go struct, `api_key%3Dvalue`. */
-const NAMED = /(api_?key|password|passwd|pwd|secret|token)(\\?["']?(?:\s*[:=]\s*|%3D)\\?["']?)[^\s"'&,;\\)}\]]+/gi
+/** `api_key=value`, `"api_key": "value"`, `ApiKey:value` of a Go struct, `api_key%3Dvalue`; a text may come here more than once. */
+const NAMED =
+  /(api_?key|password|passwd|pwd|secret|token)(\\?["']?(?:\s*[:=]\s*|%3D)\\?["']?)(?!\[hidden\])[^\s"'&,;\\)}\]]+/gi
 
 /** A text of another program, e.g. the error of a Go worker, without the secrets that can be told from the rest. */
 export function redactText(text: string): string {

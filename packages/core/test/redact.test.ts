@@ -47,6 +47,7 @@ for (const text of [
     const shown = redactText(text)
     assert.doesNotMatch(shown, new RegExp(SECRET))
     assert.match(shown, /\[hidden\]/)
+    assert.equal(redactText(shown), shown)
   })
 }
 

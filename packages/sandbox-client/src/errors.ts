@@ -49,7 +49,7 @@ export class TokenRefusedError extends StatusError {
 
   constructor(answer: StatusError) {
     super(answer, answer, answer)
-    this.message = `${answer.message}; Cuckoo refuses the token: check "CuckooTokens" and what its user may do, or user and password in its URL`
+    this.message = `${answer.message}; Cuckoo refuses the token; check "CuckooTokens" and what its user may do, or user and password in its URL`
   }
 }
 
