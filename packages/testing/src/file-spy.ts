@@ -9,7 +9,8 @@ const { open, rename, unlink, rm, statfs } = promises
 
 /**
  * Steps such as `sync a`, `rename .tmp-ID a`, `sync dumps` (a directory), by base names with UUIDs shown as `ID`. They are
- * written down once they have succeeded, until the test ends. `note` adds a step of the test's own.
+ * written down once they have succeeded, until the test ends. Each begins a little later than it is asked for, so that what nobody
+ * waits for comes too late. `note` adds a step of the test's own.
  */
 export async function spyOnFiles(t: TestContext): Promise<{ readonly steps: string[]; note(step: string): void }> {
   const steps: string[] = []
@@ -24,10 +25,12 @@ export async function spyOnFiles(t: TestContext): Promise<{ readonly steps: stri
   await handle.close()
   const { sync, writeFile } = handles
   handles.sync = async function () {
+    await someTurns()
     await sync.call(this)
     note('sync', paths.get(this))
   }
   handles.writeFile = async function (...args) {
+    await someTurns()
     await writeFile.apply(this, args)
     note('write', paths.get(this))
   }
@@ -38,14 +41,17 @@ export async function spyOnFiles(t: TestContext): Promise<{ readonly steps: stri
       return file
     },
     async rename(from: string, to: string) {
+      await someTurns()
       await rename(from, to)
       note('rename', from, to)
     },
     async unlink(path: string) {
+      await someTurns()
       await unlink(path)
       note('unlink', path)
     },
     async rm(...args: Parameters<typeof rm>) {
+      await someTurns()
       await rm(...args)
       note('rm', args[0])
     },
@@ -57,6 +63,10 @@ export async function spyOnFiles(t: TestContext): Promise<{ readonly steps: stri
     syncBuiltinESMExports()
   })
   return { steps, note }
+}
+
+async function someTurns(): Promise<void> {
+  for (let turn = 0; turn < 3; turn += 1) await new Promise(resolve => setImmediate(resolve))
 }
 
 /**

@@ -71,7 +71,8 @@ export function fakeClock(t: TestContext): FakeClock {
 async function atRest(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) {
     await new Promise(resolve => setImmediate(resolve))
-    if (process.getActiveResourcesInfo().some(name => name.startsWith('FSReq'))) turn = 0
+    // `CloseReq`: of a file handle.
+    if (process.getActiveResourcesInfo().some(name => name.startsWith('FSReq') || name === 'CloseReq')) turn = 0
   }
 }
 

@@ -43,6 +43,34 @@ test('a directory that is open to others is warned of, and left as it is', async
   assert.deepEqual(warned, [{ mode: '750' }, { mode: '704' }])
 })
 
+test('a directory that cannot be made is told as such', async t => {
+  const dir = join(await temporaryDir(t), 'none', 'dumps')
+  await assert.rejects(makeDumpDir(dir, silentLog), { code: 'ENOENT', syscall: 'mkdir' })
+})
+
+test('each outage of the directory is told once', async t => {
+  const dir = await dumpDir(t)
+  let told = 0
+  const log = Object.assign(Object.create(silentLog), { error: () => (told += 1) })
+  const dumps = new DumpWriter({ dir, maxWaitingBytes: 10, maxWaiting: 9, log, pauses })
+  for (const outage of [1, 2]) {
+    await mkdir(join(dir, 'a'))
+    let tries = 0
+    const content = {
+      *[Symbol.iterator]() {
+        tries += 1
+        yield Buffer.from('x')
+      },
+    }
+    const written = dumps.write('a', content, never)
+    await waitFor(() => tries > 2, { describe: 'three tries' })
+    assert.equal(told, outage)
+    await rmdir(join(dir, 'a'))
+    assert.equal(await written, true)
+    await rm(join(dir, 'a'))
+  }
+})
+
 test('a second dump of the same message replaces the first', async t => {
   const dir = await dumpDir(t)
   const dumps = new DumpWriter({ dir, maxWaitingBytes: 10, maxWaiting: 0, log: silentLog })
@@ -190,24 +218,6 @@ test('a claim is renewed while it is held, and what was swept meanwhile is not t
   assert.equal(await Claim.take(dir, 'none'), undefined)
 })
 
-for (const end of ['remove', 'giveBack'] as const) {
-  test(`${end} waits for a renewal that is under way, and no other follows`, async t => {
-    const dir = await dumpDir(t)
-    await writeFile(join(dir, 'a'), '')
-    const clock = fakeClock(t)
-    const claim = await Claim.take(dir, 'a', 1000)
-    assert.ok(claim)
-    const renewing = claim.renew()
-    await claim[end]()
-    await renewing
-    const left = end === 'remove' ? [] : ['a']
-    assert.deepEqual(await readdir(dir), left)
-    await writeFile(join(dir, 'a'), '')
-    await clock.pass(10_000)
-    assert.deepEqual(await readdir(dir), ['a'])
-  })
-}
-
 test('a running overseer gives expired claims back, and goes on when its directory was away', async t => {
   const dir = await dumpDir(t)
   const stop = new AbortController()
@@ -224,6 +234,34 @@ test('a running overseer gives expired claims back, and goes on when its directo
   await waitFor(async () => (await readdir(dir)).includes('b'), { describe: 'the second' })
   stop.abort(new Error('stopping'))
   await swept
+})
+
+test('the directory is looked through once a minute, and a stop is not waited for', async t => {
+  const clock = fakeClock(t)
+  const stop = new AbortController()
+  let rounds = 0
+  const round = async () => {
+    rounds += 1
+  }
+  const ended = eachMinute(round, silentLog, stop.signal)
+  await clock.pass(59_999)
+  assert.equal(rounds, 1)
+  await clock.pass(1)
+  assert.equal(rounds, 2)
+  stop.abort(new Error('stopping'))
+  await ended
+  assert.equal(rounds, 2)
+})
+
+test('a half-written file is somebody’s for a minute, and not longer', async t => {
+  const dir = await dumpDir(t)
+  fakeClock(t)
+  for (const ms of [60_000, 60_001]) {
+    await writeFile(join(dir, `.tmp-${ms}`), '')
+    await utimes(join(dir, `.tmp-${ms}`), new Date(), new Date(Date.now() - ms))
+  }
+  await sweep(dir, silentLog)
+  assert.deepEqual(await readdir(dir), ['.tmp-60000'])
 })
 
 test('only the owner of the directory may put its dumps back', async t => {

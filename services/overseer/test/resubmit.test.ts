@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, rename, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type HeaderTable, UndeliverableError } from '@cuckoo-distributed/core'
 import { spyOnFiles, waitFor } from '@cuckoo-distributed/testing'
 import { makeDumpDir, sweep } from '../src/dump-dir.js'
-import { resubmitDumps, sendDump } from '../src/resubmit.js'
+import { resubmitDumps, type SendOptions, sendDump } from '../src/resubmit.js'
 import { readMark, writeMark } from '../src/sending-mark.js'
-import { dumpOf, failedFields, silentLog, temporaryDir, wrapped } from './support.js'
+import { dumpOf, failedFields, silentLog, taskBody, temporaryDir, wrapped } from './support.js'
 
 const never = new AbortController().signal
 
@@ -226,6 +226,100 @@ test('what the broker refuses leaves no mark but that of an earlier resubmission
   await writeMark(dir, ONE, earlier)
   assert.equal((await sendDump(ONE, options, never)).outcome, 'left')
   assert.deepEqual(await readMark(dir, ONE), earlier)
+})
+
+test('each dump has its line: sent, perhaps twice, left, in other hands', async t => {
+  const inHands = `.claim-${Date.now()}xabc-${'3'.repeat(32)}.json`
+  const dir = await dumpsWith(t, {
+    [ONE]: dump('worker/check', Buffer.from('{}')),
+    [TWO]: dump('worker/none', Buffer.from('{}')),
+    [inHands]: '',
+  })
+  await writeMark(dir, ONE, { at: '', by: 'bob@far', queue: 'worker/check' })
+  const lines: unknown[] = []
+  const line = (level: string) => (given: object, message: string) => void lines.push([level, given, message])
+  const log = Object.assign(Object.create(silentLog), { info: line('info'), warn: line('warn'), error: line('error') })
+  assert.deepEqual(await resubmitDumps({ dir, publisher: new FakePublisher(), log }, never), {
+    resubmitted: 1,
+    left: 2,
+  })
+  assert.deepEqual(lines, [
+    ['info', { file: ONE, target: 'worker/check' }, 'resubmitted'],
+    ['warn', { file: ONE, why: 'a resubmission by bob@far was cut off' }, 'the message may be there twice'],
+    [
+      'error',
+      { file: TWO, cause: new UndeliverableError('worker/none', 'returned').message },
+      'left in the dump directory',
+    ],
+    ['warn', { files: [inHands] }, 'claimed by another resubmission; if that has died, they will be dumps again soon'],
+  ])
+})
+
+test('why a dump is left: taken by others, lost while it was sent, not to be removed', async t => {
+  const dir = await dumpsWith(t, { [ONE]: dump('worker/check', Buffer.from('{}')) })
+  const claim = async () => join(dir, (await readdir(dir)).find(name => name.startsWith('.claim-')) ?? '')
+  const lost = new FakePublisher(async () => rename(await claim(), join(dir, ONE)))
+  const blocked = new FakePublisher(async () => {
+    const path = await claim()
+    await rm(path)
+    await mkdir(path)
+  })
+  const whys: string[] = []
+  for (const [name, publisher] of [
+    [TWO, new FakePublisher()],
+    [ONE, lost],
+    [ONE, blocked],
+  ] as const) {
+    const sent = await sendDump(name, { dir, publisher }, never)
+    whys.push(sent.outcome === 'left' ? sent.why : sent.outcome)
+  }
+  assert.equal(whys[0], 'in use by another process, or gone')
+  assert.match(whys[1] ?? '', /it was sent to "worker\/check", but its claim had expired/)
+  assert.match(whys[2] ?? '', /EISDIR|EPERM/)
+})
+
+test('what is left has its name again, and its notice with it, as soon as that is said', async t => {
+  const notice = `.notice-0123abcd-${ONE}`
+  const dir = await dumpsWith(t, { [ONE]: dump('worker/none', Buffer.from('{}')), [notice]: '{}' })
+  await spyOnFiles(t)
+  assert.equal((await sendDump(ONE, { dir, publisher: new FakePublisher() }, never)).outcome, 'left')
+  assert.deepEqual((await readdir(dir)).sort(), [ONE, notice].sort())
+  const gone = await dumpsWith(t, { [ONE]: dump('worker/check', Buffer.from('{}')), [notice]: '{}' })
+  assert.equal((await sendDump(ONE, { dir: gone, publisher: new FakePublisher() }, never)).outcome, 'sent')
+  assert.deepEqual(await readdir(gone), [])
+})
+
+test('the history of an analysis has who resubmitted it, from which dump and where to', async t => {
+  const dir = await dumpsWith(t, { [ONE]: dump('worker/check', Buffer.from(taskBody('a-1'))) })
+  const happened: unknown[] = []
+  const telemetry: NonNullable<SendOptions['telemetry']> = Object.assign(Object.create(null), {
+    happened: (subject: { analysisId?: string }, { at, ...event }: { at: number }) =>
+      happened.push([subject.analysisId, event, at <= Date.now()]),
+  })
+  await sendDump(ONE, { dir, publisher: new FakePublisher(), by: 'alice@host', telemetry }, never)
+  const event = { event: 'resubmitted', to: 'worker/check', file: ONE, reason: 'by alice@host' }
+  assert.deepEqual(happened, [['a-1', event, true]])
+})
+
+test('a mark that cannot be read still says that the dump was being sent; without one nothing was', async t => {
+  const dir = await dumpsWith(t, {
+    '.sending-damaged': '{',
+    '.sending-other': '{"at":1}',
+    '.sending-empty': '',
+  })
+  await mkdir(join(dir, '.sending-directory'))
+  for (const name of ['damaged', 'other', 'empty', 'directory'])
+    assert.deepEqual(await readMark(dir, name), { at: '', by: 'unknown', queue: '' }, name)
+  assert.equal(await readMark(dir, 'none'), undefined)
+})
+
+test('a count of resubmissions that was damaged begins anew', async t => {
+  const dir = await dumpsWith(t, {})
+  const publisher = new FakePublisher()
+  const body = Buffer.from('{}')
+  await writeFile(join(dir, ONE), dumpOf({ ...failedFields('q'), body }, { 'x-resubmitted': '{"count":"two"}' }))
+  await sendDump(ONE, { dir, publisher, by: 'a@b' }, never)
+  assert.match(String(publisher.published[0]?.headers['x-resubmitted']), /^\{"count":1,/)
 })
 
 test('another queue takes what is no failed message as well', async t => {
