@@ -81,17 +81,14 @@ export class Scheduler {
     this.#after = ''
     const onChange = () => this.#notifier.notify()
     const workers = new NodeWorkers({ ...this.#options, store, leadership, onChange }, signal)
-    using linked = linkedController(signal)
-    const { controller } = linked
     // Settled from the beginning: they may end while a plan still waits for the database.
     const cycles = Promise.allSettled([
-      this.#repeatCycles(workers, store.dispatch, controller.signal),
-      keepWithin({ ...this.#options, leadership }, controller.signal),
+      this.#repeatCycles(workers, store.dispatch, signal),
+      keepWithin({ ...this.#options, leadership }, signal),
     ])
     try {
       await this.#repeatPlans(workers, store.dispatch, signal)
     } finally {
-      controller.abort()
       await Promise.allSettled([cycles, workers.ended()])
     }
   }
