@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { fakeClock } from '@cuckoo-distributed/testing'
 import { Bulkhead, type Reachable, StopRequested } from '../src/index.js'
 
 const forever = new AbortController().signal
@@ -129,4 +130,83 @@ describe('Bulkhead', () => {
     const broken = { isWell: false, whenWell: () => Promise.reject(new Error('a bug')) }
     await assert.rejects(new Bulkhead({ prefetch: 2, stop: forever }).ready(broken, forever), /a bug/)
   })
+})
+
+test('a part of the prefetch is free again after each wait, however it ended', async t => {
+  const clock = fakeClock(t)
+  const bulkhead = new Bulkhead({ prefetch: 2, stop: forever })
+  for (let round = 0; round < 3; round += 1) {
+    const server = awayServer()
+    const ready = bulkhead.ready(server, forever)
+    await clock.pass(10_000)
+    server.comeBack()
+    assert.equal(await ready, true)
+  }
+  const failing = bulkhead.until(() => Promise.reject(new Error('no')), forever)
+  await assert.rejects(failing, /no/)
+  assert.equal(await bulkhead.until(async () => {}, forever), true)
+  const over = AbortSignal.abort(new Error('over'))
+  await assert.rejects(
+    bulkhead.until(() => assert.fail('not begun'), over),
+    /over/,
+  )
+  await assert.rejects(bulkhead.ready({ isWell: true, whenWell: () => assert.fail('it is well') }, over), /over/)
+})
+
+test('after the burst messages pass at the rate; time without any earns no more than the burst', async t => {
+  const clock = fakeClock(t)
+  const bulkhead = new Bulkhead({ prefetch: 1, stop: forever, passes: { atOnce: 2, perSecond: 10 } })
+  const server = awayServer()
+  let passed = 0
+  const pass = () => void bulkhead.ready(server, forever).then(() => passed++)
+  for (const restMs of [0, 60_000]) {
+    await clock.pass(restMs)
+    passed = 0
+    for (let n = 0; n < 5; n += 1) pass()
+    await clock.pass(restMs === 0 ? 199 : 0)
+    if (restMs === 0) {
+      assert.equal(passed, 0, 'a server that is well says so within 200 ms')
+      await clock.pass(1)
+    }
+    await clock.pass(0)
+    assert.equal(passed, 2)
+    await clock.pass(99)
+    assert.equal(passed, 2)
+    await clock.pass(1)
+    assert.equal(passed, 3)
+    await clock.pass(1000)
+    assert.equal(passed, 5)
+  }
+})
+
+test('who makes room asks its server no longer', async t => {
+  const clock = fakeClock(t)
+  const bulkhead = new Bulkhead({ prefetch: 1, stop: forever })
+  let asked: AbortSignal | undefined
+  const made = bulkhead.until(signal => {
+    asked = signal
+    return new Promise(() => {})
+  }, forever)
+  await clock.pass(1)
+  await clock.pass(1)
+  assert.equal(await made, false)
+  assert.equal(asked?.aborted, true)
+})
+
+test('a server that no message has asked for in ten minutes is not asked any more; one that is waited for is', async t => {
+  const clock = fakeClock(t)
+  const bulkhead = new Bulkhead({ prefetch: 4, stop: forever })
+  const [left, wanted] = [awayServer(), awayServer()]
+  const held = new AbortController()
+  const waits = [bulkhead.ready(left, held.signal), bulkhead.ready(wanted, forever)]
+  held.abort(new Error('HoldLimit'))
+  await assert.rejects(waits[0] ?? assert.fail(), /HoldLimit/)
+  await clock.pass(599_999)
+  assert.equal(left.asking.aborted, false)
+  await clock.pass(1)
+  assert.deepEqual([left.asking.aborted, wanted.asking.aborted], [true, false])
+  await clock.pass(3_600_000)
+  assert.equal(wanted.asking.aborted, false)
+  wanted.comeBack()
+  assert.equal(await waits[1], true)
 })

@@ -114,3 +114,39 @@ test('loopback and what was named are known, and nothing that only sounds so', (
   const strange = ['', '0.0.0.0', 'evil.example', '127.0.0.1.evil.example', 'localhost@evil.example', '10.0.0.8']
   assert.deepEqual([...known, ...strange].filter(isKnown), known)
 })
+
+test('a call to a server that nobody knows is counted, as are those to servers after the fiftieth, together', async () => {
+  using metrics = new Metrics('1')
+  const answered = channel('undici:request:headers')
+  for (const message of [undefined, null, 5, {}, { request: {} }, { request: null, response: { statusCode: 200 } }]) {
+    answered.publish(message)
+    channel('undici:request:error').publish({ request: undefined, ...Object(message), error: new Error('no') })
+  }
+  answered.publish({ request: {}, response: {} })
+  assert.deepEqual(await linesOf(metrics, 'http_calls_total'), ['{target="other",class="none"} 1'])
+  for (let n = 0; n < 52; n += 1) {
+    answered.publish({ request: { origin: `http://h${n}` }, response: { statusCode: 200 } })
+  }
+  answered.publish({ request: { origin: 'http://h0' }, response: { statusCode: 999 } })
+  const lines = await linesOf(metrics, 'http_calls_total')
+  assert.equal(lines.length, 52, 'fifty servers, one of them in two classes, and the others')
+  assert.ok(lines.includes('{target="other",class="2xx"} 3'), lines.join(' '))
+  assert.ok(lines.includes('{target="h0",class="none"} 1'))
+})
+
+test('times are taken by what they are of, the program is named, and what is disposed of counts nothing', async () => {
+  const metrics = new Metrics('1.2.3')
+  metrics.took('delivery', 'q', 2)
+  metrics.took('confirm', 'q', 3)
+  assert.deepEqual(await linesOf(metrics, 'delivery_seconds_sum'), ['{queue="q"} 2'])
+  assert.deepEqual(await linesOf(metrics, 'confirm_seconds_sum'), [' 3'])
+  assert.deepEqual(await linesOf(metrics, 'build_info'), ['{version="1.2.3"} 1'])
+  const text = await metrics.text()
+  assert.match(text, /^process_resident_memory_bytes \d+/m)
+  metrics.add([gauge('a', () => 1), { ...gauge('b', () => 1), kind: 'counter' }])
+  assert.match(await metrics.text(), /^# TYPE cuckoo_distributed_a gauge\n(.*\n)*# TYPE cuckoo_distributed_b counter$/m)
+  metrics[Symbol.dispose]()
+  assert.equal(channel('undici:request:headers').hasSubscribers, false)
+  assert.equal(channel('undici:request:error').hasSubscribers, false)
+  assert.equal((await metrics.text()).trim(), '')
+})

@@ -15,7 +15,13 @@ function scene() {
   const pass = (cause?: typeof waiting) => causes.passed({ headers: { attempts: 0, cause }, log })
   const told = () =>
     lines.splice(0).map(line => `${pino.levels.labels[JSON.parse(line).level]}: ${JSON.parse(line).msg}`)
-  return { fail, pass, told, clock }
+  /** What the next lines say of how often it was tried. */
+  const counts = () =>
+    lines.splice(0).map(line => {
+      const { attempts, tries } = JSON.parse(line)
+      return { attempts, tries }
+    })
+  return { fail, pass, told, counts, clock }
 }
 
 const BEGUN = 'error: failed with a shared cause; its messages are retried until it is fixed'
@@ -51,4 +57,18 @@ test('a cause that was met up to half an hour ago is known, one met before is ne
     fail(refused())
   }
   assert.deepEqual(told(), [BEGUN, AGAIN, BEGUN])
+})
+
+test('how often a message was tried is told with this failure', () => {
+  const { fail, counts } = scene()
+  fail(new Error('other'))
+  fail(refused())
+  fail(refused())
+  fail(refused(), waiting)
+  assert.deepEqual(counts(), [
+    { attempts: 1, tries: undefined },
+    { attempts: undefined, tries: undefined },
+    { attempts: undefined, tries: 1 },
+    { attempts: undefined, tries: 4 },
+  ])
 })

@@ -18,7 +18,6 @@ export function onCalls(begin: (call: Call) => Span | undefined): () => void {
   const spans = new WeakMap<object, Span>()
   const end = (message: object) => {
     const span = spans.get(message)
-    spans.delete(message)
     if (!span) return
     const error: unknown = 'error' in message ? message.error : undefined
     const status = statusOf(error) ?? statusOf('result' in message ? message.result : undefined)

@@ -76,7 +76,7 @@ export class Tracer implements Telemetry, Activities {
   }
 
   begin({ name, request, follows, attributes }: Activity): RunningActivity {
-    const link = follows === undefined ? undefined : trace.getSpanContext(contextIn({ traceparent: follows }))
+    const link = trace.getSpanContext(contextIn({ traceparent: follows }))
     const kind = request === undefined ? SpanKind.INTERNAL : SpanKind.SERVER
     const links = link ? [{ context: link }] : []
     const span = this.#tracer.startSpan(name, { kind, attributes, links }, contextIn(request ?? {}))
