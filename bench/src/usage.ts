@@ -34,7 +34,7 @@ export function residentMiB(field: 'VmRSS' | 'VmHWM'): number {
 }
 
 /** The child failed; its error output went to this process's. */
-export class ChildError extends Error {
+class ChildError extends Error {
   readonly code = 'CHILD_FAILED'
 }
 

@@ -23,7 +23,7 @@ export interface Watched {
 }
 
 /** Lets `instances` of check_results watch `tasks` tasks, of which some become reported one after another. */
-export async function watchTasks(amqp: string, tasks: number, instances: number): Promise<Watched> {
+async function watchTasks(amqp: string, tasks: number, instances: number): Promise<Watched> {
   await using cuckoo = await startCuckoo({
     analysisTime: Number.POSITIVE_INFINITY,
     machines: tasks,

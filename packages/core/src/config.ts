@@ -151,7 +151,7 @@ function hint({ field, problem }: Problem, schema: TObject): string {
 }
 
 /** The known name that is at most three edits away, case not counted. */
-export function nearestName(name: string, known: readonly string[]): string | undefined {
+function nearestName(name: string, known: readonly string[]): string | undefined {
   const ranked = known
     .filter(candidate => Math.abs(candidate.length - name.length) <= 3)
     .map(candidate => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))

@@ -1,5 +1,6 @@
 export { brokerAccount } from './broker/address.js'
 export { EventReader } from './broker/event-reader.js'
+export { instanceName } from './broker/event-sender.js'
 export { lookAtQueue, type QueueLook, withBroker } from './broker/look.js'
 export { Publisher, UndeliverableError } from './broker/publisher.js'
 export { declareQueue, type OwnQueue, stageQueues } from './broker/queues.js'
@@ -55,6 +56,7 @@ export type { Figure } from './metrics/figures.js'
 export { knownHosts } from './metrics/host-name.js'
 export { Metrics } from './metrics/metrics.js'
 export { serveMetrics } from './metrics/server.js'
+export { networkWords } from './network-words.js'
 export { asNumber, asNumbers, asTexts, NOTE_HEADERS, type Note, type NoteHeader, Notes } from './notes.js'
 export { type ProcessDefinition, type ProcessEnvironment, runProcess } from './process.js'
 export { isSecretName, redactText } from './redact.js'
@@ -87,7 +89,6 @@ export {
   BrokerKeys,
   holdLimitMs,
   prefetchKey,
-  type StageConfig,
   StageKeys,
 } from './stage-config.js'
 export {

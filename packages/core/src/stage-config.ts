@@ -68,7 +68,6 @@ export function prefetchKey(recommended: number, meaning: string) {
 }
 
 const Broker = Type.Object(BrokerKeys)
-const Stage = Type.Object(StageKeys)
 
 /** Milliseconds. */
 export function holdLimitMs({ HoldLimit }: Pick<BrokerConfig, 'HoldLimit'>): number {
@@ -77,4 +76,3 @@ export function holdLimitMs({ HoldLimit }: Pick<BrokerConfig, 'HoldLimit'>): num
 
 /** What every service that consumes has; `FailedQueue` is the consumer queue itself in the overseer. */
 export type BrokerConfig = Static<typeof Broker> & { readonly PrefetchCount: number }
-export type StageConfig = Static<typeof Stage> & { readonly PrefetchCount: number }

@@ -16,7 +16,7 @@ import { verdict } from './verdict.js'
 const END_MS = 60_000
 
 /** Not every sample had ended when the time of `--deadline` was over. */
-export class DemoDeadlineError extends Error {
+class DemoDeadlineError extends Error {
   override readonly name = 'DemoDeadlineError'
   readonly code = 'DEMO_DEADLINE'
 }

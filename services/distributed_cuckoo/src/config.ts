@@ -10,7 +10,7 @@ const GIB = 2 ** 30
 const DIRECTORY = 'made with its parents when missing'
 
 /** A report format is part of a file name, so that nothing that could leave the directory is one. */
-export const FORMAT_PATTERN = '^(?!.*\\.\\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
+const FORMAT_PATTERN = '^(?!.*\\.\\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
 
 export const DistributedSchema = Type.Object(
   {

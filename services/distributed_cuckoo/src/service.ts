@@ -1,6 +1,7 @@
 /** The service: store, files, HTTP server and scheduler in one process. */
 import { hostname } from 'node:os'
 import {
+  instanceName,
   type Logger,
   openTracer,
   type ProcessDefinition,
@@ -48,7 +49,7 @@ async function run(config: DistributedConfig, { log, shutdown }: ProcessEnvironm
   if (store === undefined) return 0
   const files = await openFiles(config, store, log)
   const janitor = new Janitor({ store, files, log })
-  const instance = `${hostname()}:${process.pid}`
+  const instance = instanceName(hostname(), process.pid)
   await using tracer = await openTracer(
     { service: 'distributed_cuckoo', version: SERVICE_VERSION, instance },
     process.env,

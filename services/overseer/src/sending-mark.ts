@@ -19,7 +19,7 @@ const isMark = validator(MarkFile)
 
 const MARK = /^\.sending-(?<dump>.+)$/
 
-export function markName(dump: string): string {
+function markName(dump: string): string {
   return `.sending-${dump}`
 }
 

@@ -6,7 +6,7 @@ import { type StagedFile, stageArchive } from '@cuckoo-distributed/staging'
 import type { Analysis } from './analysis.js'
 import { download, isIncomplete } from './calls.js'
 
-export const ARCHIVE_BYTES_MAX = 16 * 1024 ** 3
+const ARCHIVE_BYTES_MAX = 16 * 1024 ** 3
 
 /** What fails so that another try may do is tried again at once; a second failure counts. */
 const DOWNLOADS = 2

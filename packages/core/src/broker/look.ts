@@ -5,6 +5,7 @@ import { orAbort } from '@cuckoo-distributed/wait'
 import type { ChannelModel } from 'amqplib'
 import { describeError, errorCode, ServiceError, toError } from '../errors.js'
 import type { Look } from '../look.js'
+import { networkWords } from '../network-words.js'
 import type { BrokerConfig } from '../stage-config.js'
 import { type BrokerAddress, parseBrokers, showBrokers } from './address.js'
 import { closeQuietly, connectTo } from './connection.js'
@@ -75,13 +76,7 @@ export async function withBroker<T>(
   throw new ServiceError('BROKER_REFUSED', problem)
 }
 
-const WORDS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'nobody listens there: wrong port, or RabbitMQ is not running',
-  ENOTFOUND: 'there is no host with this name',
-  EAI_AGAIN: 'the host name cannot be resolved at present',
-  EHOSTUNREACH: 'the host cannot be reached',
-  ENETUNREACH: 'the network of the host cannot be reached',
-  ETIMEDOUT: 'the host does not answer: a firewall, or a wrong address',
+const CERTIFICATE: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: 'its certificate has expired, or the clock of this machine is wrong',
   CERT_NOT_YET_VALID: 'its certificate is not valid yet: most likely the clock of this machine is wrong',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name: use the host name that is in the certificate',
@@ -92,7 +87,7 @@ const CLIENT_CERTIFICATE = /ALERT_CERTIFICATE_REQUIRED|ALERT_HANDSHAKE_FAILURE|A
 
 async function connectProblem(error: Error, address: BrokerAddress): Promise<string> {
   const code = errorCode(error)
-  const words = WORDS[code]
+  const words = networkWords(code, 'RabbitMQ') ?? CERTIFICATE[code]
   if (words !== undefined) return words
   if (isRefusal(error)) return refusalHelp(error)
   if (UNTRUSTED.test(code)) return 'its certificate is not trusted: set "AmqpCA" to the file of its authority'

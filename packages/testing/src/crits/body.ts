@@ -9,7 +9,7 @@ import type { JournalEntry, Report } from './journal.js'
 import type { FileContent } from './store.js'
 
 /** `DATA_UPLOAD_MAX_MEMORY_SIZE` of Django >= 1.10, which CRITs does not raise. */
-export const DJANGO_BODY_LIMIT = 2_621_440
+const DJANGO_BODY_LIMIT = 2_621_440
 /** Text of forms and JSON that the stand-in itself is willing to hold. */
 const TEXT_LIMIT = 64 * 1024 * 1024
 

@@ -14,7 +14,7 @@ interface Evidence {
 }
 
 /** Signatures that matched. */
-export function evidenceOf({ mutexes, files, addresses, strings }: Behaviour): Evidence[] {
+function evidenceOf({ mutexes, files, addresses, strings }: Behaviour): Evidence[] {
   const all: Evidence[] = [
     {
       ...{ name: 'creates_mutex', description: 'Creates a mutex', severity: 1, technique: 'T1480' },

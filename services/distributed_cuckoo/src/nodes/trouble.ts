@@ -1,5 +1,6 @@
 /** What the failure of a request says about its node. */
 
+import { errorCode, toError } from '@cuckoo-distributed/core'
 import {
   AddressRefusedError,
   BodyTooLargeError,
@@ -90,7 +91,7 @@ function unreachable(reason: string): Trouble {
 
 function networkReason(cause: unknown): string {
   if (cause instanceof AddressRefusedError) return 'its address is not in NodeNetworks'
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  const code = errorCode(toError(cause))
   if (code === 'ECONNREFUSED') return 'connection refused'
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'unknown host'
   return 'connection failed'

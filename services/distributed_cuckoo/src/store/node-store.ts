@@ -1,3 +1,4 @@
+import { errorCode, toError } from '@cuckoo-distributed/core'
 import type { SandboxKind } from '@cuckoo-distributed/sandbox-client'
 import type { Insertable, Selectable, Updateable } from 'kysely'
 import { NameTakenError } from './errors.js'
@@ -131,7 +132,7 @@ export class SqlNodeStore implements NodeStore {
     try {
       return await this.#db.transaction().execute(work)
     } catch (error: unknown) {
-      if (!(error instanceof Error && 'code' in error && error.code === UNIQUE_VIOLATION)) throw error
+      if (errorCode(toError(error)) !== UNIQUE_VIOLATION) throw error
       throw new NameTakenError('There is already a node with this name or url', { cause: error })
     }
   }

@@ -1,7 +1,7 @@
 /** PostgreSQL, which may go away, or fall silent, at any moment. */
 import { Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
-import { describeError, errorCode, type Logger, toError } from '@cuckoo-distributed/core'
+import { describeError, errorCode, type Logger, networkWords, toError } from '@cuckoo-distributed/core'
 import type { PostgresCursor, PostgresPoolClient, PostgresQueryResult } from 'kysely'
 import { CompiledQuery, Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
@@ -227,7 +227,7 @@ export async function postgresProblems(url: string): Promise<string[]> {
     return answer.rows[0]?.may === true ? [] : ['the user may not make tables in its schema (GRANT CREATE)']
   } catch (error: unknown) {
     const code = errorCode(toError(error))
-    return [`${WORDS[code] ?? 'it cannot be used'}: ${describeError(error)}`]
+    return [`${networkWords(code, 'PostgreSQL') ?? WORDS[code] ?? 'it cannot be used'}: ${describeError(error)}`]
   } finally {
     await client.end().catch(() => undefined) // the connection has failed already
   }
@@ -239,6 +239,4 @@ const WORDS: Readonly<Record<string, string>> = {
   '28000': 'the user may not log in from here (pg_hba.conf)',
   '3D000': 'there is no such database',
   '42501': 'the user has no right to it',
-  ECONNREFUSED: 'nobody listens there: wrong port, or PostgreSQL is not running',
-  ENOTFOUND: 'there is no host with this name',
 }

@@ -8,7 +8,7 @@ import type { Db, Tx } from './tables.js'
 export const NODE_RUNNING = sql<string | null>`case when task.state = 'processing' then node.running end`
 
 /** Tasks with what their nodes say of them. */
-export function selectTasks(db: Db) {
+function selectTasks(db: Db) {
   return db
     .selectFrom('task')
     .leftJoin('node', 'node.id', 'task.node_id')

@@ -11,7 +11,7 @@ const RangeWire = Type.Object({
   firstAt: Type.Number(),
   lastAt: Type.Number(),
 })
-export const RangesWire = Type.Array(RangeWire)
+const RangesWire = Type.Array(RangeWire)
 export type Range = Static<typeof RangeWire>
 
 /** What is kept with a part of a journal. */
@@ -32,7 +32,7 @@ export interface Gap {
   readonly to: number
 }
 
-export const NO_META: Meta = { ranges: [], queues: {} }
+const NO_META: Meta = { ranges: [], queues: {} }
 
 /** What is damaged counts as nothing. */
 export function readMeta(value: unknown): Meta {

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { decodeEvent, type PipelineEvent } from '@cuckoo-distributed/core'
+import { decodeEvent, errorCode, type PipelineEvent, toError } from '@cuckoo-distributed/core'
 import { type JournalFile, journalFiles, type RunFile } from './files.js'
 import { digestOf, type Key, keysOf, metaOf, OpenRun, searchRun } from './index-run.js'
 import { type Meta, MetaCollector, mergeMeta, readMeta } from './ranges.js'
@@ -12,7 +12,7 @@ import type { LiveTail } from './writer.js'
 /** Bytes of a line; events have at most 1 KiB. */
 const LINE_BYTES = 1200
 /** Events that are read for one question, the newest. */
-export const MOST_EVENTS = 4000
+const MOST_EVENTS = 4000
 const FILES_AT_A_TIME = 8
 
 /** What a journal says about some keys. */
@@ -109,7 +109,7 @@ export class JournalReader {
 }
 
 function passOverRemoved(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+  if (errorCode(toError(error)) === 'ENOENT') return undefined
   throw error
 }
 
