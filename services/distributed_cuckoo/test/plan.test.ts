@@ -99,6 +99,11 @@ describe('a plan', () => {
     assert.deepEqual(planOf(given, [node(1)]).ids, { 1: [3, 4, 1, 2] })
   })
 
+  test('sends by age across tasks with different requirements', () => {
+    const given = [task(1, { platform: 'windows' }), task(2), task(3, { platform: 'windows' }), task(4)]
+    assert.deepEqual(planOf(given, [node(1)]).ids, { 1: [1, 2, 3, 4] })
+  })
+
   test('weighs priorities across tasks with different requirements', () => {
     const given = [task(1), task(2, { platform: 'windows', priority: 2 }), task(3, { tags: 'xp', priority: 3 })]
     const machine = { ...WINDOWS, tags: ['xp'] }

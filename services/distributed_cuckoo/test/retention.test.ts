@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { type Logger, ServiceError } from '@cuckoo-distributed/core'
 import { waitFor } from '@cuckoo-distributed/testing'
 import type { DistributedConfig } from '../src/config.js'
-import { keepWithin } from '../src/dispatch/retention.js'
+import { keepWithin, type RetentionOptions } from '../src/dispatch/retention.js'
 import { Janitor } from '../src/files/janitor.js'
 import { log, makeScene, type Scene } from './dispatch-scene.js'
 import { must } from './store-scene.js'
@@ -81,6 +81,12 @@ test('finished tasks go by their age, with their reports; failed ones, and what 
   await new Janitor({ store, files, log }).removeObsolete()
   assert(!existsSync(files.reportDirectory(old)))
   for (const id of kept.filter((_id, index) => index !== 1)) assert(existsSync(files.reportPath(id, 'json')))
+})
+
+test('nothing is looked for when everything is to be kept', async () => {
+  const config = { KeepReports: 0, KeepReportsBytes: 0, KeepFailed: 0, Interval: 1 }
+  const nobody: Pick<RetentionOptions, 'store' | 'leadership'> = Object.create(null)
+  await keepWithin({ ...nobody, config, log }, AbortSignal.timeout(60_000))
 })
 
 test('failed tasks go by their age', async t => {

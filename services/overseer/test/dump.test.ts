@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { chmod, mkdir, readdir, readFile, rename, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { fakeClock, waitFor } from '@cuckoo-distributed/testing'
+import { fakeClock, spyOnFiles, waitFor } from '@cuckoo-distributed/testing'
 import { Claim, claimedName, expiredClaim } from '../src/claim.js'
 import { DumpWriter } from '../src/dump.js'
 import { eachMinute, makeDumpDir, requireOwner, sweep } from '../src/dump-dir.js'
@@ -193,6 +193,19 @@ test('what dead processes left is tidied up, what live ones work on is left alon
   const expected = ['.tmp-fresh', ...live, 'dead', 'from-the-future', '.claim-x-y', '.claim-', '.hidden', 'dump']
   assert.deepEqual((await readdir(dir)).sort(), expected.sort())
   assert.equal(await readFile(join(dir, 'dead'), 'utf8'), dead[0])
+})
+
+test('two overseers may tidy up at the same time; what cannot be tidied up is told', async t => {
+  const dir = await dumpDir(t)
+  await writeFile(join(dir, '.claim-1xab-dead'), '')
+  await writeFile(join(dir, '.tmp-stale'), '')
+  await utimes(join(dir, '.tmp-stale'), 1, 1)
+  await spyOnFiles(t)
+  await Promise.all([sweep(dir, silentLog), sweep(dir, silentLog)])
+  assert.deepEqual(await readdir(dir), ['dead'])
+  await mkdir(join(dir, 'blocked'))
+  await writeFile(join(dir, '.claim-1xab-blocked'), '')
+  await assert.rejects(sweep(dir, silentLog), { syscall: 'rename' })
 })
 
 test('a claim is held for five minutes without a sign of life, and not longer', () => {

@@ -117,6 +117,16 @@ test('what could not be told is told after a restart', async t => {
   assert.equal(analysis.status, 'error')
 })
 
+test('what lies beside the notices is left alone', async t => {
+  const { start, dir } = await scene(t)
+  const others = [DUMP, '.notice-', `.notice-0123-${DUMP}`, `.sending-${DUMP}`, '.tmp-half', '1437000000_0'].sort()
+  for (const file of others) await writeFile(join(dir, file), '{}')
+  const notices = start()
+  await notices.tellAll()
+  await notices[Symbol.asyncDispose]()
+  assert.deepEqual((await readdir(dir)).sort(), others)
+})
+
 test('a stop leaves alone what is not in hand yet', async t => {
   const { crits, start, put, dir } = await scene(t)
   await crits.down()
