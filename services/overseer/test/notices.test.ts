@@ -21,11 +21,11 @@ async function scene(t: TestContext) {
     warn: (_: unknown, message: string) => warned.push(message),
   })
   const stop = new AbortController()
-  const start = (options: { sharedCauseLimit?: number; stop?: AbortController } = {}) => {
+  const start = (options: { sharedCauseLimit?: number; stop?: AbortController; dir?: string } = {}) => {
     const servers = new CritsServers({ verifySsl: true })
     const end = options.stop ?? stop
     const notices = new Notices({
-      dir,
+      dir: options.dir ?? dir,
       servers,
       log,
       sharedCauseLimit: options.sharedCauseLimit ?? 60,
@@ -125,6 +125,20 @@ test('what lies beside the notices is left alone', async t => {
   await notices.tellAll()
   await notices[Symbol.asyncDispose]()
   assert.deepEqual((await readdir(dir)).sort(), others)
+})
+
+test('a notice that is gone is nobody’s business; one that cannot be reached is told and left for later', async t => {
+  const { start, dir, crits, warned } = await scene(t)
+  const file = noticeName(DUMP, noticeFor(crits).notice.crits)
+  const beside = join(dir, 'no-directory')
+  await writeFile(beside, '')
+  const [there, away] = [start(), start({ dir: beside })]
+  there.tell(file)
+  await there[Symbol.asyncDispose]()
+  assert.deepEqual(warned, [])
+  away.tell(file)
+  await away[Symbol.asyncDispose]()
+  assert.deepEqual(warned, ['a notice for CRITs is left for later'])
 })
 
 test('a stop leaves alone what is not in hand yet', async t => {
