@@ -20,30 +20,42 @@ async function claimed(t: TestContext) {
   return { dir, claim, giveBackByForce }
 }
 
-function timers(): number {
-  return process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
+/** The intervals that run. */
+function intervals(t: TestContext): Set<unknown> {
+  const running = new Set<unknown>()
+  const { setInterval, clearInterval } = globalThis
+  t.mock.method(globalThis, 'setInterval', (run: () => void, ms: number) => {
+    const timer = setInterval(run, ms)
+    running.add(timer)
+    return timer
+  })
+  t.mock.method(globalThis, 'clearInterval', (timer: NodeJS.Timeout) => {
+    clearInterval(timer)
+    running.delete(timer)
+  })
+  return running
 }
 
 for (const end of ['remove', 'giveBack'] as const) {
   test(`${end} waits for the renewal that is under way, and no other follows`, async t => {
-    const before = timers()
+    const running = intervals(t)
     const { dir, claim } = await claimed(t)
-    assert.equal(timers(), before + 1)
+    assert.equal(running.size, 1)
     const renewed = claim.renew()
     await claim[end]()
     assert.deepEqual(await readdir(dir), end === 'remove' ? [] : ['a'])
     await renewed
-    assert.equal(timers(), before)
+    assert.equal(running.size, 0)
   })
 }
 
 test('a file that is gone is not taken, and an error of the file system is told; no timer remains', async t => {
   const { dir } = await claimed(t)
-  const before = timers()
+  const running = intervals(t)
   assert.equal(await Claim.take(dir, 'none'), undefined)
   await writeFile(join(dir, 'file'), '')
   await assert.rejects(Claim.take(join(dir, 'file'), 'a'), { code: 'ENOTDIR' })
-  assert.equal(timers(), before)
+  assert.equal(running.size, 0)
 })
 
 test('reading, replacing and renewing do not get in the way of one another', async t => {
