@@ -165,6 +165,12 @@ describe('a task that has to wait', () => {
     ])
   })
 
+  test('names the node that it is pinned to when that is disabled, whatever others are', () => {
+    const requirement = requirementOf({ machine: null, platform: null, tags: null, pinNodeId: 1 })
+    const reasons = reasonsOf({ requirement }, [node(1, { enabled: false }), node(2)])
+    assert.deepEqual(reasons, ['node n1, which it is pinned to, is disabled'])
+  })
+
   test('has none when it only waits for its turn', () => {
     assert.deepEqual(reasonsOf({}, [node(1)]), [])
   })
