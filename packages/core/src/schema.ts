@@ -68,7 +68,7 @@ function describeProblem(error: ErrorObject): Problem {
     case 'minLength':
       return { field, problem: 'is empty' }
     case 'type':
-      return { field, problem: `must be ${typeNames(error.params.type)}, not ${kindOf(error.data)}` }
+      return { field, problem: `must be ${typeName(error.params.type)}, not ${kindOf(error.data)}` }
     case 'enum':
       return { field, problem: `must be one of ${list(error.params.allowedValues)}, not ${shapeOf(error.data)}` }
     case 'const':
@@ -107,7 +107,7 @@ function alternatives(error: ErrorObject): string {
 function branchName(branch: unknown): string {
   if (typeof branch !== 'object' || branch === null) return String(branch)
   if ('const' in branch) return JSON.stringify(branch.const)
-  return 'type' in branch ? typeNames(branch.type) : 'another form'
+  return 'type' in branch ? typeName(branch.type) : 'another form'
 }
 
 const TYPE_NAMES: Record<string, string> = {
@@ -119,8 +119,9 @@ const TYPE_NAMES: Record<string, string> = {
   array: 'a list',
 }
 
-function typeNames(type: unknown): string {
-  return (Array.isArray(type) ? type : [type]).map(name => TYPE_NAMES[String(name)] ?? String(name)).join(' or ')
+/** One: in its strict mode ajv accepts no list of types. */
+function typeName(type: unknown): string {
+  return TYPE_NAMES[String(type)] ?? String(type)
 }
 
 function list(values: unknown): string {

@@ -158,3 +158,46 @@ test('8 KiB of failures are kept, and of one byte more the last that fit', () =>
     assert.equal(readHeaders(writeHeaders({ ...readHeaders(), failures })).failures.length, kept)
   }
 })
+
+test('what is nearly a header of ours counts as absent', () => {
+  const entry = { at: 'a', service: 's', error: 'e' }
+  const cause = { code: 'C', since: 1, tries: 1 }
+  const bad = [
+    ...[0, -1, 1.5, '3', 2 ** 53].map(value => ({ 'x-attempts': value })),
+    ...['at', 'service', 'error'].map(key => ({ 'x-failures': JSON.stringify([{ ...entry, [key]: 5 }]) })),
+    ...['{}', 'null', '[null,[],5]', [entry]].map(value => ({ 'x-failures': value })),
+    ...['code', 'since', 'tries'].map(key => ({ 'x-cause': JSON.stringify({ ...cause, [key]: null }) })),
+    ...['null', '[]', '5', cause].map(value => ({ 'x-cause': value })),
+    ...[0, 1.5, -1].map(value => ({ 'x-seen': value, 'x-permanent': value, 'x-due': value })),
+    { 'x-since': 5.5, 'x-visited': undefined, traceparent: 'x'.repeat(8193) },
+  ]
+  for (const raw of bad) assert.deepEqual(writeHeaders(readHeaders(raw)), {}, JSON.stringify(raw))
+  const good = { 'x-attempts': 1, 'x-failures': JSON.stringify([entry]), 'x-cause': JSON.stringify(cause), 'x-seen': 1 }
+  assert.deepEqual(writeHeaders(readHeaders({ ...good, 'x-permanent': 1, 'x-due': 1 })), {
+    ...good,
+    'x-permanent': 1,
+    'x-due': 1,
+  })
+})
+
+test('a history whose last entry alone is too large is left empty, and of many only the last that fit are kept', () => {
+  const written = (failures: MessageHeaders['failures']) =>
+    JSON.parse(String(writeHeaders({ ...readHeaders(), failures })['x-failures']))
+  const entry = (error: string) => ({ at: 'a', service: 's', error })
+  assert.deepEqual(written([entry('x'.repeat(9000))]), [])
+  const large = ['1', '2', '3', '4'].map(name => entry(name.padEnd(3000)))
+  assert.deepEqual(
+    written(large).map(({ error }: { error: string }) => error.trim()),
+    ['3', '4'],
+  )
+})
+
+test('a count, texts and numbers are read for what they are, and nothing else is', () => {
+  assert.deepEqual([1, 0, 1.5, '1', null].map(asNumber), [1, undefined, undefined, undefined, undefined])
+  assert.deepEqual([['a', 5], [], 'a', {}].map(asTexts), [['a'], [], undefined, undefined])
+  const numbers = [{ a: 1, b: '2', c: null }, {}, [1], null, 'x'].map(asNumbers)
+  assert.deepEqual(numbers, [{ a: 1 }, {}, undefined, undefined, undefined])
+  const bare = new Notes()
+  assert.equal(bare.get({ header: 'x-due', read: () => assert.fail('there is nothing to read') }), undefined)
+  assert.deepEqual(new Notes({ 'x-due': 7 }).get({ header: 'x-due', read: asNumber }), 7)
+})

@@ -109,6 +109,7 @@ test('a file that was renamed is followed by a new one when it is opened again; 
   file.write('2')
   file.reopen()
   file.write('3')
+  assert.equal(readdirSync('/proc/self/fd').filter(fd => isIn(folder, fd)).length, 1, 'the old one is closed')
   assert.deepEqual([readFileSync(join(folder, 'old'), 'utf8'), readFileSync(path, 'utf8')], ['12', '3'])
   assert.equal(statSync(path).mode & 0o777, 0o600)
   renameSync(join(folder, 'new'), join(folder, 'moved'))

@@ -22,6 +22,16 @@ test('what refers to itself ends', () => {
   assert.match(JSON.stringify(redactFields(loop)), /\[too deep\]/)
 })
 
+test('eight containers in each other are shown below a line, a ninth is not', () => {
+  const lists = (depth: number): unknown => (depth === 0 ? 'x' : [lists(depth - 1)])
+  const objects = (depth: number): unknown => (depth === 0 ? 'x' : { a: objects(depth - 1) })
+  for (const nested of [lists, objects]) {
+    assert.deepEqual(redactFields({ in: nested(8) }), { in: nested(8) })
+    const shown = JSON.stringify(redactFields({ in: nested(9) }))
+    assert.equal(shown, JSON.stringify({ in: nested(9) }).replace(/\["x"\]|\{"a":"x"\}/, '"[too deep]"'))
+  }
+})
+
 test('errors, numbers and texts without secrets stay as they are', () => {
   const error = new Error('no')
   const fields = { err: error, n: 1, no: null, yes: true, text: 'http://cuckoo:8090/tasks/view/7: status 500' }
