@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { fakeClock } from '@cuckoo-distributed/testing'
+import { type FakeClock, fakeClock } from '@cuckoo-distributed/testing'
 import { Bulkhead, type Reachable, StopRequested } from '../src/index.js'
 
 const forever = new AbortController().signal
@@ -32,14 +32,16 @@ function awayServer() {
 }
 
 /** How many of these are decided, and how, after all that can happen by itself has happened. */
-async function states(results: readonly Promise<boolean>[]): Promise<string> {
-  const state = (result: Promise<boolean>) => Promise.race([result.then(String), settled('waits')])
+async function states(clock: FakeClock, results: readonly Promise<boolean>[]): Promise<string> {
+  await clock.pass(0)
+  await afterGrace(clock)
+  const state = (result: Promise<boolean>) => Promise.race([result.then(String), Promise.resolve().then(() => 'waits')])
   return (await Promise.all(results.map(state))).join(' ')
 }
 
 /** Longer than the grace, and than the passes that these tests allow at once. */
-function settled(text: string): Promise<string> {
-  return new Promise(resolve => setTimeout(resolve, 400, text))
+async function afterGrace(clock: FakeClock): Promise<void> {
+  for (let step = 0; step < 8; step += 1) await clock.pass(50)
 }
 
 describe('Bulkhead', () => {
@@ -49,43 +51,47 @@ describe('Bulkhead', () => {
     assert.equal(server.asked, 0)
   })
 
-  test('half the prefetch waits for a server that is away, the rest makes room, and one watch asks for all', async () => {
+  test('half the prefetch waits for a server that is away, the rest makes room, and one watch asks for all', async t => {
+    const clock = fakeClock(t)
     const bulkhead = new Bulkhead({ prefetch: 5, stop: forever })
     const server = awayServer()
     const results = Array.from({ length: 5 }, () => bulkhead.ready(server, forever))
-    assert.equal(await states(results), 'waits waits false false false')
+    assert.equal(await states(clock, results), 'waits waits false false false')
     assert.equal(server.asked, 1)
     server.comeBack()
-    assert.equal(await states(results.slice(0, 2)), 'true true')
+    assert.equal(await states(clock, results.slice(0, 2)), 'true true')
   })
 
-  test('half the prefetch is for all servers together, and each is asked all the same', async () => {
+  test('half the prefetch is for all servers together, and each is asked all the same', async t => {
+    const clock = fakeClock(t)
     const bulkhead = new Bulkhead({ prefetch: 4, stop: forever })
     const [one, other] = [awayServer(), awayServer()]
     const results = [one, one, other, other].map(server => bulkhead.ready(server, forever))
-    assert.equal(await states(results), 'waits waits false false')
+    assert.equal(await states(clock, results), 'waits waits false false')
     assert.equal(other.asked, 1)
     other.comeBack()
     assert.equal(await bulkhead.ready(other, forever), true)
   })
 
-  test('what stops waiting leaves its part of the prefetch to others', async () => {
+  test('what stops waiting leaves its part of the prefetch to others', async t => {
+    const clock = fakeClock(t)
     const bulkhead = new Bulkhead({ prefetch: 2, stop: forever })
     const server = awayServer()
     const held = new AbortController()
     const first = bulkhead.ready(server, held.signal)
     held.abort(new Error('HoldLimit'))
     await assert.rejects(first, /HoldLimit/)
-    assert.equal(await states([bulkhead.ready(server, forever)]), 'waits')
+    assert.equal(await states(clock, [bulkhead.ready(server, forever)]), 'waits')
   })
 
-  test('no more pass than the rate allows, and one that waits for its turn notices that the server is back', async () => {
+  test('no more pass than the rate allows, and one that waits for its turn notices that the server is back', async t => {
+    const clock = fakeClock(t)
     const bulkhead = new Bulkhead({ prefetch: 1, stop: forever, passes: { atOnce: 2, perSecond: 1 / 3600 } })
     const server = awayServer()
     const results = Array.from({ length: 4 }, () => bulkhead.ready(server, forever))
-    assert.equal(await states(results), 'false false waits waits')
+    assert.equal(await states(clock, results), 'false false waits waits')
     server.comeBack()
-    assert.equal(await states(results), 'false false true true')
+    assert.equal(await states(clock, results), 'false false true true')
   })
 
   test('a server that answers within the grace is waited for by everybody', async () => {
@@ -96,7 +102,8 @@ describe('Bulkhead', () => {
     assert.deepEqual(new Set(await Promise.all(results)), new Set([true]))
   })
 
-  test('of a server that fails at all its items one message is tried, the next wait for their turn, the rest makes room', async () => {
+  test('of a server that fails at all its items one message is tried, the next wait for their turn, the rest makes room', async t => {
+    const clock = fakeClock(t)
     const bulkhead = new Bulkhead({ prefetch: 4, stop: forever })
     const server = { ...awayServer(), isWell: true, isFailing: true }
     assert.equal(await bulkhead.ready(server, forever), true)
@@ -106,16 +113,18 @@ describe('Bulkhead', () => {
     })
     assert.equal(await bulkhead.ready({ ...awayServer(), isWell: true }, forever), true)
     assert.deepEqual(order, [], 'a server that is well is not waited for')
+    await afterGrace(clock)
     await Promise.all(results)
     assert.deepEqual(order, ['d false', 'e false', 'b true', 'c true'])
   })
 
-  test('a prefetch of 1 tries a server that is failing, too', async () => {
+  test('a prefetch of 1 tries a server that is failing, too', async t => {
+    const clock = fakeClock(t)
     const bulkhead = new Bulkhead({ prefetch: 1, stop: forever })
     const server = { ...awayServer(), isWell: true, isFailing: true }
     assert.equal(await bulkhead.ready(server, forever), true)
-    assert.equal(await bulkhead.ready(server, forever), false)
-    await settled('')
+    assert.equal(await states(clock, [bulkhead.ready(server, forever)]), 'false')
+    await afterGrace(clock)
     assert.equal(await bulkhead.ready(server, forever), true)
   })
 
