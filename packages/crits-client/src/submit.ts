@@ -34,7 +34,6 @@ const REFUSED_IN_A_ROW_MAX = 20
  */
 export async function submitRows(client: CritsClient, store: RowStore, options: SubmitOptions): Promise<number> {
   const { from = 0, to = store.rowCount } = options
-  if (from >= to) return 0
   return new Submission(client, store, options).post(from, to)
 }
 

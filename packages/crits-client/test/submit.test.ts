@@ -28,6 +28,8 @@ describe('submitRows', () => {
   it('leaves out the rows that CRITs refuses, and names them in the log', async t => {
     const crits = await startCrits(t, rows => (rows.includes('row 13') || rows.includes('row 70') ? REFUSED : OK))
     assert.equal(await crits.submit(100), 2)
+    // About ten halvings around each of the two, and none of the batches is smaller for it afterwards.
+    assert.ok(crits.batches <= 30, `${crits.batches} batches`)
     assert.deepEqual(
       crits.stored,
       names(0, 100).filter(name => !['row 13', 'row 70'].includes(name)),
@@ -55,15 +57,28 @@ describe('submitRows', () => {
     assert.equal(crits.refused, 1)
   })
 
-  it('gives up when CRITs refuses one row after another', async t => {
-    const crits = await startCrits(t, () => REFUSED)
+  it('gives up when CRITs refuses 20 rows one after another', async t => {
+    let alone = 0
+    const crits = await startCrits(t, rows => {
+      if (rows.length === 1) alone += 1
+      return REFUSED
+    })
     await assert.rejects(crits.submit(200), { code: 'CRITS_RESULTS_REFUSED' })
     assert.equal(crits.stored.length, 0)
+    assert.equal(alone, 20)
+  })
+
+  it('goes on after 19 refused rows, and counts anew from a row that is taken', async t => {
+    const good = ['row 19', 'row 39']
+    const crits = await startCrits(t, rows => (rows.every(row => good.includes(row)) ? OK : REFUSED))
+    assert.equal(await crits.submit(40), 38)
+    assert.deepEqual(crits.stored, good)
   })
 
   const unknown: readonly (readonly [string, StubAnswer])[] = [
     ['a lost answer', { drop: true }],
     ['a gateway timeout', { status: 504, body: '<h1>504</h1>' }],
+    ['a bad gateway', { status: 502, body: '<h1>502</h1>' }],
     ['500 by a web server', { status: 500, body: '<h1>500</h1>' }],
   ]
   for (const [claim, answer] of unknown) {
@@ -82,6 +97,14 @@ describe('submitRows', () => {
       assert.ok(done > 0 && done < 2500)
     })
   }
+
+  it('an answer that is no refusal of rows fails at once, and no row is left out', async t => {
+    for (const status of [400, 415]) {
+      const crits = await startCrits(t, () => ({ status, body: { error_message: 'Sorry' } }))
+      await assert.rejects(crits.submit(2), { status })
+      assert.deepEqual([crits.batches, crits.stored], [1, []])
+    }
+  })
 
   it('tells of a CRITs that is away, and goes on from where it was', async t => {
     let batches = 0
@@ -122,6 +145,15 @@ describe('submitRows', () => {
     await assert.rejects(crits.submit(2500, { onConfirmed, stopSignal: controller.signal }), /time is over/)
     assert.deepEqual(crits.stored, names(0, done))
   })
+
+  it('gets further by a batch although it was to stop before, and is not stopped after the last one', async t => {
+    const crits = await startCrits(t)
+    const stopSignal = AbortSignal.abort(new Error('time is over'))
+    await assert.rejects(crits.submit(2500, { stopSignal }), /time is over/)
+    assert.equal(crits.batches, 1)
+    assert.equal(await crits.submit(1, { stopSignal }), 0)
+    assert.equal(crits.batches, 2)
+  })
 })
 
 /** Stores rows and log lines unless `onBatch` and `onLog` answer otherwise. */
@@ -132,7 +164,7 @@ async function startCrits(
 ) {
   const stored: string[] = []
   const log: string[] = []
-  const crits = { stored, log, refused: 0, submit }
+  const crits = { stored, log, batches: 0, refused: 0, submit }
   const { client } = await startStub(t, request => {
     const { fields } = request
     if (fields.log_message !== undefined) {
@@ -141,6 +173,7 @@ async function startCrits(
       return answer
     }
     const rows: string[] = JSON.parse(fields.result ?? '')
+    crits.batches += 1
     const answer = onBatch(rows, request)
     if (answer === OK) stored.push(...rows)
     else crits.refused += 1

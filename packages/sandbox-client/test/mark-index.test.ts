@@ -171,6 +171,17 @@ describe('the tasks of an upload', () => {
     assert.deepEqual(search.lists, [])
   })
 
+  test('are only those that are accepted', async () => {
+    const now = Date.now()
+    const index = indexOf(new FakeCuckoo(member(9, 'running', now), member(7, 'running', now)))
+    const accept = async ({ id }: TaskSummary) => id < 9
+    const tasks = await index.findUpload(mark, { after: performance.now(), signal: never, accept })
+    assert.deepEqual(
+      tasks.map(({ id }) => id),
+      [7],
+    )
+  })
+
   test('are not those of an earlier upload with the same mark', async () => {
     const cuckoo = new FakeCuckoo(member(3, 'reported', HOUR_AGO), member(9, 'running', Date.now()))
     assert.deepEqual(await upload(indexOf(cuckoo)), [9])
@@ -180,7 +191,11 @@ describe('the tasks of an upload', () => {
 
   test('are none when all have failed, or go on as others', async () => {
     const now = Date.now()
-    assert.deepEqual(await upload(indexOf(new FakeCuckoo(member(3, 'failed', now), member(4, 'replaced', now)))), [])
+    const tasks = [member(3, 'failed', now), member(4, 'replaced', now)]
+    assert.deepEqual(await upload(indexOf(new FakeCuckoo(...tasks))), [])
+    const searching = (...found: TaskSummary[]) => Object.assign(new FakeCuckoo(), { searchTasks: async () => found })
+    assert.deepEqual(await upload(indexOf(searching(...tasks))), [])
+    assert.deepEqual(await upload(indexOf(searching(...tasks, member(5, 'running', now)))), [3, 5])
   })
 
   test('are not those of another upload of the same minute: each has the same files', async () => {
@@ -209,7 +224,11 @@ describe('the tasks of an upload', () => {
 
   test('are one where a sandbox makes no more, however many have the mark', async () => {
     const cuckoo = new FakeCuckoo(task(7, 'running'), task(9, 'failed'), task(8, 'running'))
-    assert.deepEqual(await upload(indexOf(cuckoo)), [8])
+    const index = indexOf(cuckoo)
+    assert.deepEqual(await upload(index), [8])
+    const asked = cuckoo.asked.length
+    assert.deepEqual(await upload(index), [8])
+    assert.deepEqual(cuckoo.asked.slice(asked), ['view 8'], 'one that is known is enough')
   })
 })
 

@@ -33,7 +33,7 @@ export async function writeDurably(path: string, content: Iterable<Uint8Array>):
     }
     await rename(temporary, path)
   } catch (error: unknown) {
-    await rm(temporary, { force: true }).catch(() => undefined) // the first error tells more
+    await rm(temporary).catch(() => undefined) // the first error tells more
     throw error
   }
   await syncDirectory(directory)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,11 +36,15 @@ test('what fails leaves nothing behind, whether the content or the name cannot b
     yield Buffer.from('x')
     throw new Error('broken content')
   }
+  const descriptors = readdirSync('/proc/self/fd')
   await assert.rejects(writeDurably(join(dir, 'a'), broken()), /broken content/)
   assert.deepEqual(await readdir(dir), [])
   await mkdir(join(dir, 'taken'))
   await assert.rejects(writeDurably(join(dir, 'taken'), [Buffer.from('x')]), { syscall: 'rename' })
   assert.deepEqual(await readdir(dir), ['taken'])
+  await assert.rejects(writeDurably(join(dir, 'missing', 'a'), []), { code: 'ENOENT', syscall: 'open' })
+  await writeDurably(join(dir, 'b'), [])
+  assert.deepEqual(readdirSync('/proc/self/fd'), descriptors)
 })
 
 test('a half-written file is known by its name', async t => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { fstatSync, readdirSync, readSync } from 'node:fs'
-import promises, { type FileHandle, mkdtemp, open, readdir, rm, unlink } from 'node:fs/promises'
+import promises, { type FileHandle, mkdtemp, open, readdir, rm } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
-import { tmpdir } from 'node:os'
+import { devNull, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
 import { type Source, type StagedEntry, StagingError, stageArchive, stageEntry } from '../src/index.js'
@@ -69,11 +69,14 @@ test('a folder that is not there is an error of the file system', async () => {
   await assert.rejects(stageEntry(entryOf(Buffer.alloc(2_000_000)), missing, memory), stagingError('io'))
 })
 
+/** Of all file handles. */
+async function prototypeOfFiles(): Promise<FileHandle> {
+  await using handle = await open(devNull)
+  return Object.getPrototypeOf(handle)
+}
+
 test('a full disk is told apart', async t => {
-  const probe = await open(join(folder, 'probe'), 'w')
-  await probe.close()
-  await unlink(join(folder, 'probe'))
-  t.mock.method(Object.getPrototypeOf(probe), 'write', () =>
+  t.mock.method(await prototypeOfFiles(), 'write', () =>
     Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })),
   )
   await assert.rejects(stageArchive(of('abc'), folder, { maxBytes: 4 }), stagingError('no-space'))
@@ -114,11 +117,7 @@ test('a dropped file can be read again and again, from memory or from the disk',
 
 /** Files whose every write takes `most` bytes at most and is asynchronous for longer than usual. */
 async function slowWrites(t: TestContext, most: number): Promise<() => number> {
-  const path = join(folder, 'any')
-  const handle = await open(path, 'w')
-  const prototype: FileHandle = Object.getPrototypeOf(handle)
-  await handle.close()
-  await unlink(path)
+  const prototype = await prototypeOfFiles()
   type Write = (this: FileHandle, bytes: Buffer, from: number, length: number, at: number) => Promise<unknown>
   const write: Write = prototype.write
   let running = 0
@@ -166,4 +165,72 @@ test('a file whose name cannot be taken away is none, and is closed', async t =>
     syncBuiltinESMExports()
   }
   assert.deepEqual(readdirSync('/proc/self/fd'), descriptors)
+})
+
+/** Resolves with the descriptors that `work` has left open, whether it succeeds or not. */
+async function leftOpen(work: () => Promise<unknown>): Promise<string[]> {
+  const before = readdirSync('/proc/self/fd')
+  await work().catch(() => undefined)
+  return readdirSync('/proc/self/fd').filter(fd => !before.includes(fd))
+}
+
+test('a file is closed when it is disposed of, and when it could not be completed', async () => {
+  const failing = (size: number): Source => ({
+    name: 'a',
+    stream: async function* () {
+      yield Buffer.alloc(size)
+      throw new Error('a damaged archive')
+    },
+  })
+  const small = Buffer.alloc(10)
+  const cases: Readonly<Record<string, () => Promise<unknown>>> = {
+    'archive disposed of': async () => (await stageArchive(of('abc'), folder, { maxBytes: 4 }))[Symbol.asyncDispose](),
+    'archive above the limit': () => stageArchive(of('abcde'), folder, { maxBytes: 4 }),
+    'archive of another length': () => stageArchive(of('abc'), folder, { maxBytes: 4, length: 2 }),
+    'archive that fails': () => stageArchive(failing(3).stream(), folder, { maxBytes: 4 }),
+    'entry disposed of': async () =>
+      (await stageEntry(entryOf(Buffer.alloc(11)), folder, small))[Symbol.asyncDispose](),
+    'entry that fails': () => stageEntry(failing(11), folder, small),
+  }
+  for (const [what, work] of Object.entries(cases)) assert.deepEqual(await leftOpen(work), [], what)
+})
+
+test('a dropped file needs the disk only when it is a byte longer than the memory', async () => {
+  const missing = join(folder, 'missing')
+  const small = Buffer.alloc(10)
+  const pieces = (...sizes: readonly number[]): Source => ({
+    name: 'a',
+    stream: async function* () {
+      for (const size of sizes) yield Buffer.alloc(size, 'x')
+    },
+  })
+  for (const sizes of [[10], [1], [4, 6], []])
+    assert.equal(
+      (await contents(await stageEntry(pieces(...sizes), missing, small))).length,
+      sizes.reduce((sum, size) => sum + size, 0),
+    )
+  for (const sizes of [[11], [4, 7], [10, 1]])
+    await assert.rejects(stageEntry(pieces(...sizes), missing, small), stagingError('io'))
+})
+
+test('the MD5 of a dropped file is that of its bytes, in memory or on the disk', async () => {
+  const bytes = Buffer.from('a dropped file')
+  const digest = createHash('md5').update(bytes).digest('hex')
+  for (const size of [bytes.length, bytes.length - 1]) {
+    await using staged = await stageEntry(entryOf(bytes), folder, Buffer.alloc(size))
+    assert.deepEqual([staged.name, staged.md5], ['a.exe', digest])
+  }
+})
+
+test('of a write that fails while the source fails as well, nothing is left unheard', async t => {
+  t.mock.method(await prototypeOfFiles(), 'write', () =>
+    Promise.reject(Object.assign(new Error('full'), { code: 'EDQUOT' })),
+  )
+  const failing = (async function* () {
+    yield Buffer.alloc(600_000)
+    await new Promise(resolve => setImmediate(resolve))
+    throw new Error('connection reset')
+  })()
+  await assert.rejects(stageArchive(failing, folder, { maxBytes: 1e6 }), /connection reset/)
+  await assert.rejects(stageArchive(of('abc'), folder, { maxBytes: 4 }), stagingError('no-space'))
 })

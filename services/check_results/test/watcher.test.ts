@@ -534,6 +534,64 @@ test('several tasks of a sample are over when all are, and one at least is repor
   assert.ok(none.error instanceof PermanentError && none.error.code === 'TASK_FAILED')
 })
 
+test('of several tasks, one that cannot be watched sends the message back whatever became of the others', async t => {
+  const { cuckoo, watchAll, pass } = setUp(t)
+  cuckoo.set(1, 'reported')
+  cuckoo.set(2, 'running')
+  const watched = watchAll(1, [2])
+  await pass(10 * SECOND)
+  cuckoo.viewError = broken
+  await pass(15 * MINUTE)
+  assert.deepEqual([watched.state, watched.error], ['failed', broken])
+})
+
+test('a message of several tasks makes room as a whole while Cuckoo is away, and is not watched on', async t => {
+  const { cuckoo, watchAll, pass } = setUp(t, { prefetch: 4 })
+  for (const id of [1, 2, 3, 4]) cuckoo.set(id, 'running')
+  const watched = watchAll(1, [2, 3, 4])
+  await pass(MINUTE)
+  cuckoo.error = away
+  await pass(MINUTE)
+  assert.equal(watched.state, 'later')
+  cuckoo.error = undefined
+  await pass(2 * MINUTE)
+  const requests = cuckoo.requests.length
+  await pass(MINUTE)
+  assert.equal(cuckoo.requests.length, requests)
+})
+
+test('the deadline of several tasks counts from the first watch of the message', async t => {
+  const { cuckoo, watchAll, pass } = setUp(t, { deadlineMs: 10 * MINUTE })
+  for (const id of [1, 2]) cuckoo.set(id, 'running')
+  const watched = watchAll(1, [2], { watchedSince: Date.now() - 11 * MINUTE })
+  await pass(MINUTE)
+  assert.equal(watched.state, 'failed')
+})
+
+test('a message that is held while Cuckoo is away comes back with its clocks', async t => {
+  const { cuckoo, watch, pass } = setUp(t)
+  cuckoo.error = away
+  const held = new AbortController()
+  const one = watch(1, {}, held.signal)
+  await pass(MINUTE)
+  held.abort(new HoldLimitReached())
+  await pass(5 * SECOND)
+  assert.ok(one.error instanceof HoldLimitReached)
+  assert.deepEqual(Object.keys(one.clocks).sort(), ['awaySince', 'watchedSince'])
+})
+
+test('a word that is not known is told once, however often a task shows it', async t => {
+  const told: unknown[] = []
+  const { cuckoo, watch, pass } = setUp(t)
+  t.mock.method(log, 'warn', (...parts: unknown[]) => void told.push(parts))
+  for (const id of [1, 2]) {
+    cuckoo.set(id, 'unknown', { status: 'dreaming' })
+    watch(id)
+  }
+  await pass(5 * MINUTE)
+  assert.deepEqual(told, [[{ status: 'dreaming' }, 'a task has an unknown status; still watching it']])
+})
+
 test('the hold limit ends the watch of all of them', async t => {
   const { cuckoo, watchAll, pass } = setUp(t)
   for (const id of [1, 2]) cuckoo.set(id, 'running')

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { after, type TestContext, test } from 'node:test'
 import { createLogger, Intake } from '@cuckoo-distributed/core'
 import type { CuckooStatus } from '@cuckoo-distributed/sandbox-client'
@@ -250,4 +251,104 @@ test('where requests are few, five uploads share a status', async t => {
   const { cuckoo, room } = setUp(t, { intervalMs: () => 10_000, times: { fresh: 0 } })
   for (let n = 0; n < 3; n += 1) (await room.enter(end.signal))?.leave()
   assert.equal(cuckoo.requests, 1)
+})
+
+const refusedToken = () => Object.assign(new Error('401'), { sharedCause: true })
+
+test('an error that lies in the place is that of all who wait, and of nobody who comes later', async t => {
+  const { cuckoo, room } = setUp(t)
+  const refused = refusedToken()
+  cuckoo.error = refused
+  const entering = [room.enter(end.signal), room.enter(end.signal)]
+  for (const enter of entering) await assert.rejects(enter, refused)
+  cuckoo.error = undefined
+  assert.ok(await room.enter(end.signal))
+})
+
+test('who has stopped waiting before is let in nowhere, and asks for nothing', async t => {
+  const { cuckoo, room } = setUp(t)
+  await assert.rejects(room.enter(AbortSignal.abort(new Error('gone'))), /gone/)
+  assert.equal(cuckoo.requests, 0)
+})
+
+test('whoever has a place or has left the queue listens to its signal no longer', async t => {
+  const { cuckoo, room } = setUp(t, { times: { patience: 20 } })
+  const held = new AbortController()
+  const count = () => getEventListeners(held.signal, 'abort').length
+  await room.enter(held.signal)
+  assert.equal(count(), 0)
+  room.expire()
+  cuckoo.error = refusedToken()
+  await assert.rejects(room.enter(held.signal))
+  assert.equal(count(), 0)
+  cuckoo.error = undefined
+  cuckoo.pending = 3
+  assert.equal(await room.enter(held.signal), undefined)
+  assert.equal(count(), 0)
+})
+
+test('a status may be used for five seconds, or for as long as five uploads take, and not a millisecond longer', async t => {
+  for (const [options, ms] of [
+    [{}, 5000],
+    [{ intervalMs: () => 10_000 }, 50_000],
+    [{ intervalMs: () => 100 }, 5000],
+  ] as const) {
+    let now = 1_000_000
+    const clock = t.mock.method(performance, 'now', () => now)
+    const { cuckoo, room } = setUp(t, { maxPending: 10, ...options, times: { fresh: 5000 } })
+    await room.enter(end.signal)
+    now += ms - 1
+    await room.enter(end.signal)
+    assert.equal(cuckoo.requests, 1)
+    now += 1
+    await room.enter(end.signal)
+    assert.equal(cuckoo.requests, 2)
+    clock.mock.restore()
+  }
+})
+
+test('patience is counted anew from each time somebody was let in', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const settle = async () => {
+    for (let turns = 0; turns < 20; turns += 1) await new Promise(resolve => setImmediate(resolve))
+  }
+  const { cuckoo, intake, room } = setUp(t, {
+    maxPending: 1,
+    times: { patience: 1000, askAgain: 600, askAgainMax: 600 },
+  })
+  cuckoo.pending = 1
+  const { places, refused } = enterMany(room, 2)
+  await settle()
+  cuckoo.pending = 0
+  t.mock.timers.tick(600)
+  await settle()
+  assert.equal(places.length, 1)
+  cuckoo.pending = 1
+  t.mock.timers.tick(999)
+  await settle()
+  assert.deepEqual([refused(), intake.isOpen], [0, true])
+  t.mock.timers.tick(1)
+  await settle()
+  assert.deepEqual([refused(), intake.isOpen], [1, false])
+})
+
+test('trouble with the status is told once, and once more after it was well', async t => {
+  const told: unknown[] = []
+  const { cuckoo, room } = setUp(t, {
+    log: Object.assign(Object.create(log), { warn: (...parts: unknown[]) => told.push(parts.at(-1)) }),
+  })
+  const text = 'Cuckoo returns no usable status; waiting'
+  for (const times of [1, 2]) {
+    cuckoo.error = new Error('500')
+    room.expire()
+    const seen = cuckoo.requests
+    const entering = room.enter(end.signal)
+    await waitFor(() => cuckoo.requests > seen + 2, { describe: 'three status requests' })
+    cuckoo.error = undefined
+    assert.ok(await entering)
+    assert.deepEqual(
+      told,
+      Array.from({ length: times }, () => text),
+    )
+  }
 })

@@ -170,6 +170,14 @@ test('null is absent, as for the decoder of the Go suite', () => {
   assert.equal(decodeSubmission(message({ file: { data } })).fileName, '')
 })
 
+test('a custom of 255 printable characters is taken; a name of an option has at most 64', () => {
+  const custom = ` ~${'x'.repeat(253)}`
+  assert.equal(decodeSubmission(message({ payload: { custom } })).custom, custom)
+  assert.equal(decodeSubmission(message({ crits_data: { ...crits, analysis_id: custom } })).custom, custom)
+  const name = 'a_B-9.'.padEnd(64, 'x')
+  assert.deepEqual(decodeSubmission(message({ payload: { [name]: false } })).options, { [name]: 'false' })
+})
+
 test('a message without payload has no options', () => {
   assert.deepEqual(decodeSubmission(message({ payload: undefined })).options, {})
 })
@@ -179,7 +187,12 @@ const wrongMessages: readonly (readonly [field: string, change: object])[] = [
   ['payload.options', { payload: { options: { a: 1 } } }],
   ['payload.file', { payload: { file: 'x' } }],
   ['payload.a"; b', { payload: { 'a"; b': 'x' } }],
+  [`payload.${'x'.repeat(65)}`, { payload: { ['x'.repeat(65)]: '' } }],
+  ['payload.', { payload: { '': 'x' } }],
   ['payload.custom', { payload: { custom: 'ü' } }],
+  ['payload.custom', { payload: { custom: 'a\nb' } }],
+  ['payload.custom', { payload: { custom: '\x7f' } }],
+  ['crits_data.analysis_id', { crits_data: { ...crits, analysis_id: 'x'.repeat(256) } }],
   ['payload.custom', { payload: { custom: 'x'.repeat(256) } }],
   ['file', { file: undefined }],
   ['file', { file: 'x' }],
