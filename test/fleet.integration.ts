@@ -73,7 +73,7 @@ test('60 samples over a Cuckoo 1.2, a 2.0 with a token, a throttled CAPE with a 
   const fleet: Emitted[][] = []
   for (const queue of Object.values(feeds)) fleet.push(await emitTo(scene, queue))
   const all = fleet.flat()
-  await scene.allAre('completed', all, 90_000)
+  await scene.allAre('completed', all, 240_000)
   for (const [index, sandboxes] of [[old], [recent], [cape], nodes].entries()) {
     assertAnalysedOnce(fleet[index] ?? [], ...sandboxes)
   }

@@ -115,7 +115,9 @@ const THROTTLED: Cell = {
       rig.pace.rate = null
     })
     rig.pace.rate = 6
-    const { journal } = rig.sandbox
+    const { faults, journal } = rig.sandbox
+    // On a slow machine they would not be too fast for it.
+    faults.next({ kind: 'status', status: 429, headers: { 'retry-after': '1' }, times: 4 })
     const before = journal.length
     return async () => {
       const refused = () => journal.slice(before).filter(({ status }) => status === 429).length

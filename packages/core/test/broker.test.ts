@@ -1,8 +1,8 @@
 // Publishing on one channel, against a channel that answers when the test says so.
 import assert from 'node:assert/strict'
 import { EventEmitter, getEventListeners } from 'node:events'
-import { test } from 'node:test'
-import { waitFor } from '@cuckoo-distributed/testing'
+import { type TestContext, test } from 'node:test'
+import { type FakeClock, fakeClock } from '@cuckoo-distributed/testing'
 import type { ChannelModel } from 'amqplib'
 import { pino } from 'pino'
 import {
@@ -37,6 +37,7 @@ class FakeChannel extends EventEmitter {
 }
 
 interface SetUp {
+  clock?: FakeClock
   places?: number
   patienceMs?: number
   quietMs?: number
@@ -44,8 +45,8 @@ interface SetUp {
   maxBytes?: number
 }
 
-function setUp(options: SetUp = {}) {
-  const { patienceMs = 60_000 } = options
+function setUp(t: TestContext, options: SetUp = {}) {
+  const { patienceMs = 60_000, clock = fakeClock(t) } = options
   const lines: Record<string, unknown>[] = []
   const log = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) })
   const channels: FakeChannel[] = []
@@ -86,25 +87,16 @@ function setUp(options: SetUp = {}) {
     return outcome
   }
   const sent = (index = 0) => channels[index]?.sent ?? []
-  const untilSent = (times: number, index = 0) =>
-    waitFor(() => sent(index).length === times, { describe: `${times} publishes`, everyMs: 1 })
+  const untilSent = async (times: number, index = 0) => {
+    await clock.pass(0)
+    assert.equal(sent(index).length, times)
+  }
   const holdOpening = (until: Promise<void>) => {
     open = () => until
   }
-  /** Until nothing more is sent to a queue. */
-  const untilSilent = (queue = 'q') =>
-    waitFor(
-      async () => {
-        const sending = await unanswered.take(queue, 0, controller.signal)
-        const isSilent = !sending.isAdmitted
-        sending.end(false)
-        return isSilent
-      },
-      { describe: `${queue} to be silent`, everyMs: 1 },
-    )
   return {
     publish,
-    untilSilent,
+    clock,
     sent,
     untilSent,
     channels,
@@ -116,12 +108,8 @@ function setUp(options: SetUp = {}) {
   }
 }
 
-const turns = async () => {
-  for (let turn = 0; turn < 5; turn += 1) await new Promise(resolve => setImmediate(resolve))
-}
-
-test('confirmed, nacked and returned are told apart', async () => {
-  const { publish, sent, untilSent, channels } = setUp()
+test('confirmed, nacked and returned are told apart', async t => {
+  const { publish, sent, untilSent, channels } = setUp(t)
   const outcomes = [publish(), publish(), publish()]
   await untilSent(3)
   channels[0]?.emit('return', { properties: { messageId: 'm3' } })
@@ -132,8 +120,8 @@ test('confirmed, nacked and returned are told apart', async () => {
   assert.deepEqual(await Promise.all(outcomes), ['confirmed', 'nacked', 'returned'])
 })
 
-test('a wait that ends before the channel is open sends nothing', async () => {
-  const { publish, sent, channels, controller, holdOpening } = setUp()
+test('a wait that ends before the channel is open sends nothing', async t => {
+  const { publish, sent, channels, controller, holdOpening, clock } = setUp(t)
   let opened = () => {}
   holdOpening(
     new Promise(resolve => {
@@ -141,39 +129,40 @@ test('a wait that ends before the channel is open sends nothing', async () => {
     }),
   )
   const outcome = publish()
-  await turns()
+  await clock.pass(0)
   opened()
   controller.abort(new Error('HoldLimit'))
   await assert.rejects(outcome, /HoldLimit/)
-  await waitFor(() => channels.length === 1, { describe: 'the channel', everyMs: 1 })
-  await turns()
+  await clock.pass(0)
+  assert.equal(channels.length, 1)
   assert.deepEqual(sent(), [])
 })
 
-test('whenever a wait ends, nothing is sent from then on', async () => {
+test('whenever a wait ends, nothing is sent from then on', async t => {
+  const clock = fakeClock(t)
   for (let steps = 0; steps < 40; steps += 1) {
-    const { publish, sent, controller } = setUp()
+    const { publish, sent, controller } = setUp(t, { clock })
     const outcome = publish()
     for (let step = 0; step < steps; step += 1) await Promise.resolve()
     const before = sent().length
     controller.abort(new Error('HoldLimit'))
     await assert.rejects(outcome, /HoldLimit/)
-    await turns()
+    await clock.pass(0)
     assert.equal(sent().length, before, `after ${steps} steps`)
   }
 })
 
-test('a wait that ends while the channel opens ends at once', async () => {
-  const { publish, controller, holdOpening } = setUp()
+test('a wait that ends while the channel opens ends at once', async t => {
+  const { publish, controller, holdOpening, clock } = setUp(t)
   holdOpening(new Promise(() => undefined))
   const outcome = publish()
-  await turns()
+  await clock.pass(0)
   controller.abort(new Error('HoldLimit'))
   await assert.rejects(outcome, /HoldLimit/)
 })
 
-test('a wait that ends frees its place at once, and its bytes when the answer comes; no listener stays', async () => {
-  const { publish, sent, untilSent, controller } = setUp({ places: 1, maxBytes: 10 })
+test('a wait that ends frees its place at once, and its bytes when the answer comes; no listener stays', async t => {
+  const { publish, sent, untilSent, controller, clock } = setUp(t, { places: 1, maxBytes: 10 })
   const first = publish(10)
   await untilSent(1)
   const { signal } = controller
@@ -181,10 +170,10 @@ test('a wait that ends frees its place at once, and its bytes when the answer co
   await assert.rejects(first, /HoldLimit/)
   assert.equal(getEventListeners(signal, 'abort').length, 0)
 
-  const other = setUp({ places: 1, maxBytes: 10 })
+  const other = setUp(t, { clock, places: 1, maxBytes: 10 })
   const waits = [other.publish(10), other.publish(1)]
   await other.untilSent(1)
-  await turns()
+  await clock.pass(0)
   assert.equal(other.sent().length, 1)
   other.sent()[0]?.answer(null)
   await other.untilSent(2)
@@ -195,14 +184,14 @@ test('a wait that ends frees its place at once, and its bytes when the answer co
 })
 
 for (const end of ['answered', 'lost with their channel']) {
-  test(`bytes that nobody waits for any more count until they are ${end}`, async () => {
-    const { publish, sent, untilSent, controller, channels } = setUp({ maxBytes: 10 })
+  test(`bytes that nobody waits for any more count until they are ${end}`, async t => {
+    const { publish, sent, untilSent, controller, channels, clock } = setUp(t, { maxBytes: 10 })
     const first = publish(10)
     await untilSent(1)
     controller.abort(new Error('HoldLimit'))
     await assert.rejects(first, /HoldLimit/)
     const second = publish(1, new AbortController().signal)
-    await turns()
+    await clock.pass(0)
     assert.equal(sent().length, 1)
     if (end === 'answered') sent()[0]?.answer(null)
     else channels[0]?.fail(new Error('connection lost'))
@@ -213,12 +202,18 @@ for (const end of ['answered', 'lost with their channel']) {
   })
 }
 
-test('a publish without an answer is named, leaves its place, and its late answer counts', async () => {
-  const { publish, sent, untilSent, lines } = setUp({ places: 1, silentMs: 5, patienceMs: 20 })
+test('a publish without an answer is named, leaves its place, and its late answer counts', async t => {
+  const { publish, sent, untilSent, lines, clock } = setUp(t, { places: 1, silentMs: 5, patienceMs: 20 })
   const [first, second] = [publish(), publish()]
   await untilSent(1)
+  await clock.pass(4)
   assert.equal(lines.length, 0)
-  await untilSent(2)
+  await clock.pass(1)
+  assert.equal(lines.length, 1)
+  await clock.pass(14)
+  assert.equal(sent().length, 1)
+  await clock.pass(1)
+  assert.equal(sent().length, 2)
   assert.deepEqual(
     lines.map(({ msg, step, seconds }) => [msg, step, seconds]),
     [['the broker does not answer; waiting', 'confirm of a message for "q"', 0.005]],
@@ -232,36 +227,36 @@ test('a publish without an answer is named, leaves its place, and its late answe
   )
 })
 
-test('a publish keeps its place while it is not too late, and while the broker reads nothing', async () => {
-  const { publish, sent, readingTime, lines } = setUp({ places: 1, silentMs: 5, patienceMs: 10 })
+test('a publish keeps its place while it is not too late, and while the broker reads nothing', async t => {
+  const { publish, sent, untilSent, readingTime, lines, clock } = setUp(t, { places: 1, silentMs: 5, patienceMs: 10 })
   readingTime.block()
   const [first, second] = [publish(), publish()]
-  await new Promise(resolve => setTimeout(resolve, 60))
+  await clock.pass(60)
   assert.equal(sent().length, 1)
   assert.deepEqual(lines, [])
   sent()[0]?.answer(null)
   assert.equal(await first, 'confirmed')
-  await waitFor(() => sent().length === 2, { describe: 'the second', everyMs: 1 })
+  await untilSent(2)
   sent()[1]?.answer(null)
   assert.equal(await second, 'confirmed')
 })
 
-test('to a queue that is silent nothing more is sent until it answers; to others it is', async () => {
-  const { publish, sent, untilSent, untilSilent, lateAnswers } = setUp({ quietMs: 5 })
+test('to a queue that is silent nothing more is sent until it answers; to others it is', async t => {
+  const { publish, sent, untilSent, clock, lateAnswers } = setUp(t, { quietMs: 5 })
   const early = [publish(), publish()]
   await untilSent(2)
-  await untilSilent()
+  await clock.pass(6)
   const late = [publish(), publish()]
   const other = publish(1, undefined, { queue: 'other' })
   await untilSent(3)
-  await turns()
+  await clock.pass(0)
   assert.deepEqual(
     sent().map(({ id }) => id),
     ['m1', 'm2', 'm5'],
   )
   sent()[2]?.answer(null)
   assert.equal(await other, 'confirmed')
-  await turns()
+  await clock.pass(0)
   assert.equal(sent().length, 3, 'the answer of another queue says nothing')
   sent()[1]?.answer(null)
   await untilSent(5)
@@ -270,17 +265,22 @@ test('to a queue that is silent nothing more is sent until it answers; to others
   assert.equal(lateAnswers(), 0)
 })
 
-test('a silent queue is asked by one message at a time, ever more rarely', async () => {
-  const { publish, sent, untilSent, untilSilent, lateAnswers } = setUp({ quietMs: 1, patienceMs: 15 })
-  const sentAt: number[] = []
-  const admit = () => void sentAt.push(performance.now())
-  const outcomes = [publish(1, undefined, { admit })]
+test('a silent queue is asked by one message at a time, ever more rarely', async t => {
+  const { publish, sent, untilSent, clock, lateAnswers } = setUp(t, { quietMs: 1, patienceMs: 15 })
+  const outcomes = [publish()]
   await untilSent(1)
-  await untilSilent()
-  for (let more = 0; more < 4; more += 1) outcomes.push(publish(1, undefined, { admit }))
-  await untilSent(4)
-  const [first = 0, second = 0, third = 0, fourth = 0] = sentAt
-  assert.ok(second - first >= 59 && third - second >= 119 && fourth - third >= 239, String(sentAt))
+  await clock.pass(2)
+  for (let more = 0; more < 4; more += 1) outcomes.push(publish())
+  for (const [count, ms] of [
+    [2, 58],
+    [3, 120],
+    [4, 240],
+  ] as const) {
+    await clock.pass(ms - 1)
+    assert.equal(sent().length, count - 1)
+    await clock.pass(1)
+    assert.equal(sent().length, count)
+  }
   sent()[0]?.answer(null)
   await untilSent(5)
   assert.equal(lateAnswers(), 1)
@@ -288,17 +288,15 @@ test('a silent queue is asked by one message at a time, ever more rarely', async
   await Promise.all(outcomes)
 })
 
-test('who comes when it is time to ask a silent queue does so at once', async () => {
-  const { publish, sent, untilSent, untilSilent } = setUp({ quietMs: 1, patienceMs: 10 })
+test('who comes when it is time to ask a silent queue does so at once', async t => {
+  const { publish, sent, untilSent, clock } = setUp(t, { quietMs: 1, patienceMs: 10 })
   const first = publish()
   await untilSent(1)
-  await untilSilent()
-  await new Promise(resolve => setTimeout(resolve, 60))
+  await clock.pass(60)
   const second = publish()
-  await turns()
-  assert.equal(sent().length, 2)
+  await untilSent(2)
   const third = publish()
-  await turns()
+  await clock.pass(79)
   assert.equal(sent().length, 2)
   for (const { answer } of sent()) answer(null)
   await untilSent(3)
@@ -306,22 +304,26 @@ test('who comes when it is time to ask a silent queue does so at once', async ()
   await Promise.all([first, second, third])
 })
 
-test('what follows from a delivery that came during the silence asks at once, and then more rarely', async () => {
-  const { publish, sent, untilSent, untilSilent } = setUp({ quietMs: 30 })
-  const sentAt: number[] = []
-  const admit = () => void sentAt.push(performance.now())
-  const outcomes = [publish(1, undefined, { arrivedAt: performance.now(), admit })]
-  await untilSent(1)
+test('what follows from a delivery that came during the silence asks at once, and then more rarely', async t => {
+  const { publish, sent, untilSent, clock } = setUp(t, { quietMs: 30 })
   const early = performance.now()
-  await untilSilent()
-  await new Promise(resolve => setTimeout(resolve, 5))
+  const outcomes = [publish(1, undefined, { arrivedAt: early })]
+  await untilSent(1)
+  await clock.pass(31)
+  await clock.pass(5)
   outcomes.push(publish(1, undefined, { arrivedAt: early }))
-  await turns()
-  assert.equal(sent().length, 1)
-  for (let more = 0; more < 3; more += 1) outcomes.push(publish(1, undefined, { arrivedAt: performance.now(), admit }))
-  await untilSent(4)
-  const [, second = 0, third = 0, fourth = 0] = sentAt
-  assert.ok(third - second >= 29 && fourth - third >= 59, String(sentAt))
+  await untilSent(1)
+  for (let more = 0; more < 3; more += 1) outcomes.push(publish(1, undefined, { arrivedAt: performance.now() }))
+  await untilSent(2)
+  for (const [count, ms] of [
+    [3, 30],
+    [4, 60],
+  ] as const) {
+    await clock.pass(ms - 1)
+    assert.equal(sent().length, count - 1)
+    await clock.pass(1)
+    assert.equal(sent().length, count)
+  }
   assert.ok(!sent().some(({ id }) => id === 'm2'))
   sent()[0]?.answer(null)
   await untilSent(5)
@@ -329,11 +331,11 @@ test('what follows from a delivery that came during the silence asks at once, an
   await Promise.all(outcomes)
 })
 
-test('what waits for a silent queue can be called off: by its signal, and by what is known once it may be sent', async () => {
-  const { publish, sent, untilSent, untilSilent, lateAnswers } = setUp({ quietMs: 1, patienceMs: 10 })
+test('what waits for a silent queue can be called off: by its signal, and by what is known once it may be sent', async t => {
+  const { publish, sent, untilSent, clock, lateAnswers } = setUp(t, { quietMs: 1, patienceMs: 10 })
   const first = publish()
   await untilSent(1)
-  await untilSilent()
+  await clock.pass(2)
   const patience = new AbortController()
   const second = publish(1, patience.signal)
   patience.abort(new Error('HoldLimit'))
@@ -343,7 +345,10 @@ test('what waits for a silent queue can be called off: by its signal, and by wha
     if (lateAnswers() > 0) throw new Error('given to someone else')
   }
   const asking = publish(1, undefined, { admit })
-  await untilSent(2)
+  await clock.pass(37)
+  assert.equal(sent().length, 1)
+  await clock.pass(1)
+  assert.equal(sent().length, 2)
   const third = publish(1, undefined, { admit })
   sent()[0]?.answer(null)
   await assert.rejects(third, /given to someone else/)
@@ -352,13 +357,13 @@ test('what waits for a silent queue can be called off: by its signal, and by wha
   assert.deepEqual(await Promise.all([first, asking]), ['confirmed', 'confirmed'])
 })
 
-test('nobody is left to answer once the channel is dead: what waited is sent on the next one', async () => {
-  const { publish, sent, untilSent, untilSilent, channels, lateAnswers } = setUp({ quietMs: 1 })
+test('nobody is left to answer once the channel is dead: what waited is sent on the next one', async t => {
+  const { publish, sent, untilSent, clock, channels, lateAnswers } = setUp(t, { quietMs: 1 })
   const first = publish()
   await untilSent(1)
-  await untilSilent()
+  await clock.pass(2)
   const second = publish()
-  await turns()
+  await clock.pass(0)
   channels[0]?.fail(new Error('connection lost'))
   await assert.rejects(first, UnknownOutcomeError)
   await untilSent(1, 1)
@@ -367,12 +372,12 @@ test('nobody is left to answer once the channel is dead: what waited is sent on 
   assert.equal(lateAnswers(), 0)
 })
 
-test('a channel that dies late is no late answer', async () => {
-  const { publish, untilSent, untilSilent, channels, sent, lateAnswers } = setUp({ quietMs: 1, patienceMs: 2 })
+test('a channel that dies late is no late answer', async t => {
+  const { publish, untilSent, clock, channels, sent, lateAnswers } = setUp(t, { quietMs: 1, patienceMs: 2 })
   const first = publish()
   await untilSent(1)
-  await untilSilent()
-  await new Promise(resolve => setTimeout(resolve, 20))
+  await clock.pass(2)
+  await clock.pass(20)
   channels[0]?.fail(new Error('connection lost'))
   await assert.rejects(first, UnknownOutcomeError)
   const second = publish()
@@ -382,30 +387,30 @@ test('a channel that dies late is no late answer', async () => {
   assert.equal(lateAnswers(), 0)
 })
 
-test('under an alarm of the broker no queue is silent', async () => {
-  const { publish, sent, untilSent, readingTime } = setUp({ quietMs: 1, patienceMs: 2 })
+test('under an alarm of the broker no queue is silent', async t => {
+  const { publish, sent, untilSent, readingTime, clock } = setUp(t, { quietMs: 1, patienceMs: 2 })
   readingTime.block()
   const first = publish()
   await untilSent(1)
-  await new Promise(resolve => setTimeout(resolve, 20))
+  await clock.pass(20)
   const second = publish()
   await untilSent(2)
   for (const { answer } of sent()) answer(null)
   await Promise.all([first, second])
 })
 
-test('an answer in time is never named as late', async () => {
-  const { publish, sent, untilSent, lines } = setUp({ silentMs: 20, patienceMs: 30 })
+test('an answer in time is never named as late', async t => {
+  const { publish, sent, untilSent, lines, clock } = setUp(t, { silentMs: 20, patienceMs: 30 })
   const outcome = publish()
   await untilSent(1)
   sent()[0]?.answer(null)
   await outcome
-  await new Promise(resolve => setTimeout(resolve, 60))
+  await clock.pass(60)
   assert.deepEqual(lines, [])
 })
 
-test('a channel that dies leaves the outcome unknown, and the next publish has a channel of its own', async () => {
-  const { publish, sent, untilSent, channels } = setUp({ places: 1, maxBytes: 1 })
+test('a channel that dies leaves the outcome unknown, and the next publish has a channel of its own', async t => {
+  const { publish, sent, untilSent, channels } = setUp(t, { places: 1, maxBytes: 1 })
   const first = publish()
   await untilSent(1)
   channels[0]?.fail(new Error('CHANNEL_ERROR - second "channel.open" seen'))
@@ -419,8 +424,8 @@ test('a channel that dies leaves the outcome unknown, and the next publish has a
   assert.equal(channels.length, 2)
 })
 
-test('a channel that is closed before it says so is no fault of the message', async () => {
-  const { publish, sent, untilSent, channels } = setUp()
+test('a channel that is closed before it says so is no fault of the message', async t => {
+  const { publish, sent, untilSent, channels } = setUp(t)
   const first = publish()
   await untilSent(1)
   sent()[0]?.answer(null)
@@ -430,8 +435,8 @@ test('a channel that is closed before it says so is no fault of the message', as
   await assert.rejects(publish(), UnknownOutcomeError)
 })
 
-test('a channel that cannot be opened is no channel, and another one is tried', async () => {
-  const { publish, sent, untilSent, holdOpening } = setUp()
+test('a channel that cannot be opened is no channel, and another one is tried', async t => {
+  const { publish, sent, untilSent, holdOpening } = setUp(t)
   holdOpening(Promise.reject(new Error('no more channels')))
   await assert.rejects(publish(), (error: unknown) => {
     return error instanceof UnknownOutcomeError && error.cause instanceof Error && /no more/.test(error.cause.message)
@@ -443,8 +448,8 @@ test('a channel that cannot be opened is no channel, and another one is tried', 
   assert.equal(await second, 'confirmed')
 })
 
-test('of what was in flight only that which is above the limit of the broker is too large', async () => {
-  const { publish, untilSent, channels } = setUp()
+test('of what was in flight only that which is above the limit of the broker is too large', async t => {
+  const { publish, untilSent, channels } = setUp(t)
   const [atLimit, above] = [publish(4), publish(5)]
   await untilSent(2)
   const refusal = new Error('PRECONDITION_FAILED - message size 5 is larger than configured max size 4')
@@ -453,8 +458,8 @@ test('of what was in flight only that which is above the limit of the broker is 
   await assert.rejects(above, BrokerSizeLimitError)
 })
 
-test('all who publish share one channel', async () => {
-  const { publish, sent, untilSent, channels } = setUp()
+test('all who publish share one channel', async t => {
+  const { publish, sent, untilSent, channels } = setUp(t)
   const outcomes = [publish(), publish(), publish()]
   await untilSent(3)
   assert.equal(channels.length, 1)

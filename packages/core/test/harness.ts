@@ -21,6 +21,8 @@ export interface Harness {
   readonly force: AbortController
   /** Of the consumer. */
   state(): Consumer['state']
+  /** Deliveries that are not settled yet. */
+  inWork(): number
   /** Loses the consuming connection. */
   cut(): void
   /** Waits until nothing is in work and closes everything, as a service does at its end. */
@@ -122,7 +124,18 @@ export async function startHarness(t: TestContext, options: HarnessOptions): Pro
   await publisher.open(stop.signal)
   await link.open(stop.signal)
   const cut = () => link.drop(new Error('cut by the test'))
-  return { broker, queues, publisher, lines, stop, force, state: () => consumer.state, cut, end }
+  return {
+    broker,
+    queues,
+    publisher,
+    lines,
+    stop,
+    force,
+    state: () => consumer.state,
+    inWork: () => consumer.inWork,
+    cut,
+    end,
+  }
 }
 
 async function ownBroker(t: TestContext, url: string): Promise<TestBroker> {

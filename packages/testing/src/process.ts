@@ -120,7 +120,7 @@ export class ServiceProcess {
     })
   }
 
-  /** The first log line that matches, which may have come already. Throws ServiceEndedError, or WaitError after `deadlineMs` (10,000). */
+  /** The first log line that matches, which may have come already. Throws ServiceEndedError, or WaitError after `deadlineMs` (60,000). */
   async waitForLog(match: LogMatch, options: { deadlineMs?: number } = {}): Promise<LogLine> {
     return waitFor(
       () => {

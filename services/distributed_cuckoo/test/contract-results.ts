@@ -159,7 +159,7 @@ export function testResults(serve: Serve): void {
     node.answers.set('/tasks/report/1', 'hang').set('/tasks/report/1/json', 'hang')
     const id = await front.submit('MZ')
     await waitFor(() => node.paths().some(path => path.includes('/tasks/report/')), { describe: 'the fetch to begin' })
-    const { code } = await front.process.stop({ deadlineMs: 10_000 })
+    const { code } = await front.process.stop()
     assert.equal(code, 0)
     assert.deepEqual(existsSync(join(front.folder, 'reports', String(id), 'report.json')), false)
   })

@@ -61,7 +61,7 @@ export class Scene {
       files,
       config,
       log,
-      patience: { uploadMs: 500, reportMs: 5000, ...patience },
+      patience: { uploadMs: 5000, reportMs: 5000, ...patience },
     })
     this.#running = this.scheduler.run(this.#stopped.signal).catch((error: unknown) => {
       if (!this.#stopped.signal.aborted) throw error
@@ -95,7 +95,7 @@ export class Scene {
   }
 
   /** Waits until the task is in this state. */
-  async reaches(id: number, state: TaskState, deadlineMs = 15_000): Promise<Task> {
+  async reaches(id: number, state: TaskState, deadlineMs = 60_000): Promise<Task> {
     let last: Task | undefined
     return waitFor(
       async () => {
@@ -106,7 +106,7 @@ export class Scene {
     )
   }
 
-  async allReach(ids: readonly number[], state: TaskState, deadlineMs = 30_000): Promise<Task[]> {
+  async allReach(ids: readonly number[], state: TaskState, deadlineMs = 60_000): Promise<Task[]> {
     const reached: Task[] = []
     for (const id of ids) reached.push(await this.reaches(id, state, deadlineMs))
     return reached

@@ -46,7 +46,7 @@ describe('a node whose reports all fail', () => {
     }
     scene.start()
     await isQuarantined(scene, 'broken', /json: .*500/)
-    const tasks = await scene.allReach(ids, 'finished', 60_000)
+    const tasks = await scene.allReach(ids, 'finished')
     assert(tasks.every(({ nodeName }) => nodeName === 'healthy'))
     assert(broken.submissions.length <= 32, `${broken.submissions.length} tasks went to the broken node`)
     assert.deepEqual(unfinished, [])
@@ -65,11 +65,11 @@ describe('a node whose reports all fail', () => {
     const { requirement } = await scene.reaches(later.at(-1) ?? 0, 'pending')
     const isSaid = async () => /^node n1, .* quarantine: /.test((await scene.store.tasks.waitReason(requirement)) ?? '')
     await waitFor(isSaid, { describe: 'the reason for waiting' })
-    await waitFor(() => node.submissions.length > 3, { deadlineMs: 30_000, describe: 'a task on trial' })
+    await waitFor(() => node.submissions.length > 3, { describe: 'a task on trial' })
     assert(node.submissions.length < 12, `${node.submissions.length} tasks were tried`)
     assert.deepEqual(deletions(node), [])
     node.faults.clear()
-    await scene.allReach([...first, ...later], 'finished', 60_000)
+    await scene.allReach([...first, ...later], 'finished')
     await waitFor(async () => (await scene.store.nodes.get('n1'))?.state === 'up', { describe: 'the node to be up' })
     assert.equal((await scene.store.nodes.get('n1'))?.lastError, null)
   })
@@ -134,7 +134,7 @@ describe('a task of which one report fails', () => {
     assert.match(missing[0]?.reason ?? '', /ends/)
     assert.equal(node.tasks.size, 1, 'the copy stays')
     node.reports.set('json', '{"info": {"id": 1}}')
-    await waitFor(() => node.tasks.size === 0, { deadlineMs: 30_000, describe: 'the copy to be deleted' })
+    await waitFor(() => node.tasks.size === 0, { describe: 'the copy to be deleted' })
     assert.equal((await scene.report(id)).toString(), '{"info": {"id": 1}}')
     assert.equal((await scene.reaches(id, 'finished')).error, null)
     const reports = (await scene.store.tasks.reports(id)).map(({ format, size, retry }) => [format, size, retry])
@@ -150,7 +150,7 @@ describe('a task of which one report fails', () => {
   test('has its copy deleted when the node turns out not to have the report at all', async t => {
     const { scene, node, id } = await unusable(t)
     node.reports.delete('json')
-    await waitFor(() => node.tasks.size === 0, { deadlineMs: 30_000, describe: 'the copy to be deleted' })
+    await waitFor(() => node.tasks.size === 0, { describe: 'the copy to be deleted' })
     const json = (await scene.store.tasks.reports(id)).find(({ format }) => format === 'json')
     assert.deepEqual(json, { format: 'json', size: null, reason: 'the node does not have it', retry: false })
   })
@@ -175,7 +175,7 @@ describe('a report that drips', () => {
   }
 
   test('is given up, which harms neither the node nor its other tasks', async t => {
-    const { scene, id } = await dripping(t, 500)
+    const { scene, id } = await dripping(t, 2000)
     await scene.reaches(id, 'processing')
     const states = new Set<string | undefined>()
     const others = await scene.addTasks(3)
@@ -184,7 +184,7 @@ describe('a report that drips', () => {
         states.add((await scene.store.nodes.get('n1'))?.state)
         return (await scene.store.tasks.get(id))?.state === 'failed'
       },
-      { deadlineMs: 30_000, describe: 'the task to be given up' },
+      { describe: 'the task to be given up' },
     )
     assert.match((await scene.reaches(id, 'failed')).error ?? '', /bytes of it came in/)
     await scene.allReach(others, 'finished')
@@ -229,7 +229,7 @@ test('a node that gives no clear answer to uploads is quarantined, and none is a
   const ids = await scene.addTasks(20)
   scene.start()
   await isQuarantined(scene, 'broken', /uploads: HTTP 500/)
-  await scene.allReach(ids, 'finished', 60_000)
+  await scene.allReach(ids, 'finished')
   assert.equal(broken.submissions.length + healthy.submissions.length, ids.length)
 })
 

@@ -87,7 +87,7 @@ export function testMoments(makeUrl: MakeUrl): void {
     node.faults.next({ kind: 'hang', match: { path: '/tasks/report/1/dropped' } })
     const id = await front.submit('MZ')
     await waitFor(() => asked(node, '/tasks/report/1/dropped'), { describe: 'the download' })
-    assert.deepEqual(await front.process.stop({ deadlineMs: 10_000 }), { code: 0, signal: null })
+    assert.deepEqual(await front.process.stop(), { code: 0, signal: null })
     await front.start()
     await front.reaches(id, 'finished')
   })

@@ -9,8 +9,6 @@ import type { Store } from '../src/store/store.js'
 import { NOW, TASK } from './store-scene.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
-/** The promise. */
-const TAKEN_OVER = { deadlineMs: 15_000 }
 const { signal } = new AbortController()
 
 describe('the lease', () => {
@@ -33,9 +31,9 @@ describe('the lease', () => {
     return (sql: string) => client.query(sql)
   }
 
-  async function leads(store: Store, options: { deadlineMs?: number } = {}) {
+  async function leads(store: Store) {
     const attempt = new AbortController()
-    return waitFor(() => store.lead(attempt.signal), { ...options, describe: 'the next leader' })
+    return waitFor(() => store.lead(attempt.signal), { describe: 'the next leader' })
   }
 
   test('is held by one process; the next takes over when it gives up', async t => {
@@ -79,7 +77,7 @@ describe('the lease', () => {
       const [cutOff, other] = [await open(t, proxy.through(url)), await open(t, url)]
       const leadership = await cutOff.lead(signal)
       fall(proxy)
-      const next = await leads(other, TAKEN_OVER)
+      const next = await leads(other)
       assert(leadership.lost.aborted)
       assert.throws(() => leadership.look(), { code: 'LEADERSHIP_LOST' })
       await next[Symbol.asyncDispose]()
@@ -151,7 +149,7 @@ describe('the lease', () => {
     await waitFor(async () => (await blocked(look)) > 0, { describe: 'the leader to wait for the lock' })
     proxy.stall()
     await ask('commit')
-    const next = await leads(other, TAKEN_OVER)
+    const next = await leads(other)
     await next.dispatch.recover()
     await next[Symbol.asyncDispose]()
     proxy.close()

@@ -92,7 +92,7 @@ test('with ManagementURL: what is in hands, and what comes and goes', async t =>
       const delayed = states.find(({ name }) => name === 'queues/failed.delay.600')
       return delayed?.consumers === 1 && delayed.unacked === 1
     },
-    { deadlineMs: 20_000, describe: 'a message in hands' },
+    { describe: 'a message in hands' },
   )
 })
 
@@ -110,7 +110,7 @@ test('queues of running services are learned from their events, and so is the ol
       const looked = await queues('--seconds', '0')
       return /check_results/.test(looked.output) && /an analysis/.test(looked.output) && looked
     },
-    { deadlineMs: 20_000, describe: 'the queue and the sample' },
+    { describe: 'the queue and the sample' },
   )
   assert.match(output, /^queues\/check +0 +1 .*check_results$/m)
   assert.match(output, /^1 sample under way; the oldest is an analysis, since /m)
@@ -131,7 +131,7 @@ test('whether a sandbox has room is learned from events, and not from one that i
       const told = JSON.parse((await queues('--json', '--seconds', '0')).output).rooms
       return told.length === 2 && told
     },
-    { deadlineMs: 20_000, describe: 'two sandboxes' },
+    { describe: 'two sandboxes' },
   )
   const { at, instance } = origin
   assert.deepEqual(rooms, [

@@ -55,17 +55,20 @@ test('messages of a Cuckoo that fails at every report are tried one by one, and 
     }
   }
   const reports = () => other.journal.filter(({ path }) => /report/.test(path)).length
+  const begun = performance.now()
   const failed = Array.from({ length: 12 }, (_, i) => untilFailed(i + 1))
   await Promise.race(failed)
   assert.equal((await deliverUntilSettled()).kind, 'done')
-  assert.ok(reports() < failed.length, 'not all were tried before one that a healthy Cuckoo has')
+  // Whatever time that has taken: one turn in 200 ms, beside those who were in hand when it began to fail.
+  const turns = Math.ceil((performance.now() - begun) / 200)
+  assert.ok(reports() <= 4 + turns, `${reports()} were tried in ${turns} turns`)
   assert.deepEqual([...new Set(await Promise.all(failed))], ['StatusError'])
   assert.ok(givenUp > 0)
   assert.equal(reports(), failed.length, 'each was tried once')
 })
 
 test('a Cuckoo whose reports all end too early holds its places, but no more than half the prefetch waits for one', async t => {
-  const { cuckoo, sample, analysis, messageTo, deliver, deliverUntilSettled } = await submitterScene(t)
+  const { cuckoo, cuckoos, sample, analysis, messageTo, deliver, deliverUntilSettled } = await submitterScene(t)
   const other = await startCuckoo({ analysisTime: 1 })
   t.after(() => other.close())
   await analyse(other, sample)
@@ -88,14 +91,14 @@ test('a Cuckoo whose reports all end too early holds its places, but no more tha
     })
     return isOver
   }
-  const reports = () => other.journal.filter(({ path }) => /report/.test(path)).length
   const first = [next(1), next(2)]
-  await waitFor(() => reports() >= 4, { describe: 'the second try of both', deadlineMs: 20_000 })
+  const { availability } = cuckoos.at(new URL(other.url))
+  await waitFor(() => availability.isFailing, { describe: 'both to have failed again and again' })
   const more = Array.from({ length: 8 }, (_, i) => next(i + 3))
   const hadTheirTurn = () => analysis().log.filter(({ message }) => message.includes('reading its results')).length
-  await waitFor(() => hadTheirTurn() === 7, { describe: 'half the prefetch to have its turn', deadlineMs: 20_000 })
+  await waitFor(() => hadTheirTurn() >= 7, { describe: 'half the prefetch to have its turn' })
   more.push(next(11), next(12))
-  await waitFor(() => givenUp >= 5, { describe: 'all others to make room', deadlineMs: 20_000 })
+  await waitFor(() => givenUp >= 5, { describe: 'all others to make room' })
   assert.equal(inHand, 7, 'two with a place, and half the prefetch')
   assert.equal((await deliverUntilSettled()).kind, 'done')
   assert.ok(cuckoo.journal.some(({ path }) => /report/.test(path)))

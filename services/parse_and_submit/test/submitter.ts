@@ -121,7 +121,7 @@ export async function submitterScene(
   }
 
   const analysis = () => crits.analyses.get(running.analysisId) ?? { status: 'deleted', log: [], results: [] }
-  return { cuckoo, crits, running, sample, analysis, lines, messageTo, deliver, deliverUntilSettled }
+  return { cuckoo, cuckoos, crits, running, sample, analysis, lines, messageTo, deliver, deliverUntilSettled }
 }
 
 /** Resolves when the sample has a report; its task is the first one of this Cuckoo. */
