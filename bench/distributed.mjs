@@ -1,4 +1,4 @@
-// node bench/distributed.mjs [submissions|growth|servers|lives|report]: measures the built distributed_cuckoo against its goals. Fails nothing.
+// npm run bench -- distributed [submissions|growth|servers|lives|report]: measures the built distributed_cuckoo against its goals. Fails nothing.
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
@@ -21,6 +21,11 @@ const MANY = [1_000_000, 100_000]
 
 const measures = { submissions, growth, servers, lives, report }
 const asked = process.argv.slice(2)
+const unknown = asked.filter(name => measures[name] === undefined)
+if (unknown.length > 0) {
+  console.error(`no part ${unknown.join(', ')}; there are: ${Object.keys(measures).join(', ')}`)
+  process.exit(2)
+}
 for (const [name, measure] of Object.entries(measures)) {
   if (asked.length > 0 && !asked.includes(name)) continue
   const folder = await mkdtemp(join(tmpdir(), 'bench-'))

@@ -1,4 +1,6 @@
 // npm run bench [-- NAME…] [-- --write]: runs the benchmarks and prints their tables; `--write` also renews their tables in docs/performance.md.
+// npm run bench -- distributed [PART…]: runs bench/distributed.mjs, whose figures are written down by hand.
+import { spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -36,6 +38,11 @@ const SUITES: Readonly<Record<string, Suite>> = {
 const DOCS = new URL('../../../docs/', import.meta.url)
 
 const args = process.argv.slice(2)
+if (args[0] === 'distributed') {
+  // It needs no broker, and its parts are asked for one by one.
+  const script = fileURLToPath(new URL('../../distributed.mjs', import.meta.url))
+  process.exit(spawnSync(process.execPath, [script, ...args.slice(1)], { stdio: 'inherit' }).status ?? 1)
+}
 const wanted = args.filter(arg => arg !== '--write')
 const unknown = wanted.filter(name => SUITES[name] === undefined)
 if (unknown.length > 0) {
@@ -56,7 +63,8 @@ async function run(names: readonly string[], write: boolean): Promise<void> {
   }
   if (!write) return
   const file = fileURLToPath(new URL('performance.md', DOCS))
-  const document = renewed(await readFile(file, 'utf8'), preface(), Object.keys(SUITES), measured)
+  const sections = [...Object.keys(SUITES), 'distributed']
+  const document = renewed(await readFile(file, 'utf8'), preface(), sections, measured)
   await writeFile(file, document)
 }
 

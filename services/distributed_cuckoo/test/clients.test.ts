@@ -85,6 +85,37 @@ test('PeekabooAV and Cortex: the status once, a file with its name only, views u
   assert(Array.isArray((await get(`/tasks/report/${id}/json`)).signatures))
 })
 
+test('IntelOwl: a bearer it may not need, one id in the answer, views until it is reported, the report', async t => {
+  const { scene, url, untilReported } = await analysed(t)
+  const bearer = (request: string) => request.replace('Accept: */*', 'Accept: */*\r\nAuthorization: Bearer key')
+  const answer = await sendRaw(url, bearer(pythonPost('/tasks/create/file', { files: [['file', 'a.exe', 'MZ']] })))
+  const { id, filename } = await taskMade(scene, answer)
+  assert.equal(filename, 'a.exe')
+  // It would take the first of them.
+  assert.equal('task_ids' in jsonOf(answer), false)
+  await untilReported(id)
+  const view = jsonOf(await sendRaw(url, bearer(pythonRequest(`GET /tasks/view/${id}`))))
+  assert.equal(Object(view.task).status, 'reported')
+  const report = await sendRaw(url, bearer(pythonRequest(`GET /tasks/report/${id}/json`)))
+  assert.deepEqual(jsonOf(report), { info: { id: 1 } })
+})
+
+test('Strelka: options as files, which Cuckoo does not read either, and a user without a name', async t => {
+  const scene = await makeScene(t)
+  const { url } = await serveScene(t, scene)
+  const files = [
+    ['file', 'strelka_6f1c', 'MZ'],
+    ['priority', 'priority', '3'],
+    ['unique', 'unique', 'True'],
+  ] as const
+  const post = pythonPost('/tasks/create/file', { files })
+  const asNobody = post.replace('Accept: */*', `Accept: */*\r\nAuthorization: Basic ${btoa('None:None')}`)
+  for (const turn of ['first', 'again']) {
+    const { filename, priority } = await taskMade(scene, await sendRaw(url, asNobody))
+    assert.deepEqual([filename, priority], ['strelka_6f1c', 1], turn)
+  }
+})
+
 test('keithjjones/cuckoo-api: machines, files by digest and the sample itself', async t => {
   const { scene, url, id, content } = await submitted(t)
   const get = (path: string) => sendRaw(url, pythonRequest(`GET ${path}`))

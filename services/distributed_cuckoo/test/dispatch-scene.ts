@@ -126,7 +126,7 @@ export class Scene {
 export async function makeScene(t: TestContext, given: Partial<DistributedConfig> = {}): Promise<Scene> {
   const folder = await mkdtemp(join(tmpdir(), 'dispatch-'))
   const config = configWith(folder, given)
-  const store = await openStore({ url: 'sqlite://', keepSamples: config.KeepSamples, log })
+  const store = await openStore({ url: given.Database ?? 'sqlite://', keepSamples: config.KeepSamples, log })
   const scene = new Scene({ store, files: await openFiles(config, store, log), folder, config })
   t.after(async () => {
     await scene.stop()

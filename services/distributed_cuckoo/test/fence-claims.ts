@@ -153,6 +153,30 @@ export function testFences(makeUrl: MakeUrl): void {
       assert.deepEqual(stateOf(await store.tasks.get(id)), ['submitting', 'n2', null])
     })
 
+    test('the result of a copy that was given up is never taken for that of its task’s current one', async t => {
+      const { store, first, second } = await withNodes(t)
+      const { id, copy: old } = await accepted(store, first.id)
+      await store.dispatch.abandoned(old, REQUEUE)
+      const untaken = async (state: string) => {
+        await store.dispatch.fetching(old)
+        assert.equal((await store.tasks.get(id))?.state, state)
+        await store.dispatch.fetchFailed(old, 'of the old one')
+        assert.equal(await store.dispatch.finish(old, [KEPT], NOW), false, state)
+        const task = await store.tasks.get(id)
+        assert.deepEqual([task?.state, task?.error], [state, REQUEUE.error])
+        assert.deepEqual(await store.tasks.reports(id), [])
+      }
+      await untaken('pending')
+      const { id: current } = must(await store.dispatch.begin(id, second.id, NOW))
+      await untaken('submitting')
+      assert.equal(await store.dispatch.finish(current, [KEPT], NOW), false, 'its node has not accepted it')
+      await store.dispatch.accepted(current, 9, NOW)
+      assert.equal((await store.tasks.get(id))?.submissionId, current)
+      await store.dispatch.finish(old, [KEPT], NOW)
+      assert.deepEqual(stateOf(await store.tasks.get(id)), ['processing', 'n2', 9])
+      assert.equal(await store.dispatch.finish(current, [KEPT], NOW), true)
+    })
+
     test('the loss of the copy that a task was finished or failed with does not begin it anew', async t => {
       const { store, first } = await withNodes(t)
       for (const end of ['finished', 'failed'] as const) {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { startPostgres, type TestPostgres, waitFor } from '@cuckoo-distributed/testing'
-import { isEmptied, makeNode } from './dispatch-scene.js'
+import { isEmptied, makeNode, makeScene } from './dispatch-scene.js'
+import { startFakeNode } from './fake-node.js'
 import { type Front, makeFront } from './front.js'
 
 const SCHEDULES = 'this process is now the scheduler'
@@ -42,6 +43,35 @@ describe('servers with PostgreSQL', () => {
     const analyses = nodes.reduce((sum, { submissions }) => sum + submissions.length, 0)
     assert(analyses <= ids.length + nodes.length, `${analyses} analyses`)
     for (const id of ids) assert.equal((await fetch(`${second.url}/report/${id}`)).status, 200)
+  })
+
+  test('wait no hour for a task that a leader whose clock was an hour ahead has put off before it died', async t => {
+    const Database = await postgres.createDatabase()
+    const node = await startFakeNode()
+    t.after(() => node.close())
+    node.newStatus = 'reported'
+    node.answers.set('/tasks/create/file', [400, '{"message": "not now"}'])
+    const real = Date.now
+    t.after(() => {
+      Date.now = real
+    })
+    Date.now = () => real() + 3_600_000
+    const ahead = await makeScene(t, { Database, Interval: 2 })
+    await ahead.addNode('n1', node.url)
+    const id = await ahead.addTask('MZ')
+    ahead.start()
+    const isPutOff = async () => {
+      const task = await ahead.store.tasks.get(id)
+      return task?.state === 'pending' && task.requeues > 0
+    }
+    await waitFor(isPutOff, { describe: 'the task to be put off', deadlineMs: 30_000 })
+    await ahead.stop()
+    Date.now = real
+    node.answers.clear()
+    const { SamplesDirectory, ReportsDirectory } = ahead.config
+    const next = await makeScene(t, { Database, SamplesDirectory, ReportsDirectory })
+    next.start()
+    await next.reaches(id, 'finished', 60_000)
   })
 
   test('are refused directories that belong to another database', async t => {

@@ -21,7 +21,7 @@ export async function* listDocument(store: Store, filter: TaskFilter, range: Ran
   let beginning = '{"tasks": ['
   if (filter.states?.length !== 0) {
     for await (const tasks of pagesOf(store, filter, range)) {
-      yield beginning + tasks.map(task => JSON.stringify(taskJson(task))).join(', ')
+      yield beginning + JSON.stringify(tasks.map(taskJson)).slice(1, -1)
       beginning = ', '
     }
   }

@@ -1,9 +1,8 @@
 /** Reading the queue: by requirement, as many at a time as are asked for, so that its length does not matter. */
 import { sql } from 'kysely'
 import type { Requirements, Task } from './model.js'
-import { type ListedRow, toTask } from './rows.js'
 import type { Db, Tx } from './tables.js'
-import { withNames } from './task-list.js'
+import { readTasks } from './task-list.js'
 
 /** Tasks that are put into the queue at a time. */
 const RELEASED = 500
@@ -37,9 +36,7 @@ export async function firstOf(db: Db, requirements: readonly string[], limit: nu
       select id from task where ${WAITS} and requirement = ${requirement} order by priority desc, id limit ${limit}
     ) as part`,
   )
-  const { rows } = await sql<ListedRow>`${withNames(sql.join(parts, sql` union all `))}
-    order by task.priority desc, task.id`.execute(db)
-  return rows.map(toTask)
+  return readTasks(db, sql.join(parts, sql` union all `), sql`task.priority desc, task.id`)
 }
 
 /** As `TaskStore.pendingOf`. */

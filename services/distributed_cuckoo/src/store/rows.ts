@@ -6,8 +6,17 @@ import type { NodeTable, ReportTable, SubmissionTable, TaskTable } from './table
 
 export type TaskRow = Selectable<TaskTable>
 
+/** What a list reads of a task. */
+export const LISTED_COLUMNS = [
+  ...(['id', 'state', 'filename', 'url', 'sample_path', 'sample_size', 'md5', 'sha256', 'package', 'timeout'] as const),
+  ...(['priority', 'options', 'machine', 'platform', 'tags', 'custom', 'memory', 'clock', 'enforce_timeout'] as const),
+  ...(['owner', 'requirement', 'attempt', 'submission_id', 'requeues', 'avoid_node', 'node_id'] as const),
+  ...(['node_task_id', 'error', 'added_on', 'started_on', 'running_on', 'completed_on'] as const),
+  ...(['pin_node', 'retries', 'node_state'] as const),
+] as const
+
 /** A task with what its nodes say of it. */
-export interface ListedRow extends TaskRow {
+export interface ListedRow extends Pick<TaskRow, (typeof LISTED_COLUMNS)[number]> {
   readonly node_name: string | null
   /** `NodeTable.running`, while the task is processing. */
   readonly node_running: string | null
@@ -103,7 +112,7 @@ export function newTaskRow(task: NewTask, at: number): Omit<TaskRow, 'id'> {
 /** Each is a text of a node, and there may be many. */
 const MAX_RETRIES = 20
 
-function retriesOf({ retries }: TaskRow): Retry[] {
+function retriesOf({ retries }: Pick<TaskRow, 'retries'>): Retry[] {
   return retries === null ? [] : JSON.parse(retries)
 }
 

@@ -5,7 +5,7 @@ import { stateColumns, type TaskRow, toSubmission, toTask } from './rows.js'
 import type { Db, Tx } from './tables.js'
 
 /** What the node says of a task that it may run; of others nothing, as lists are long. */
-export const NODE_RUNNING = sql<string | null>`case when task.state = 'processing' then node.running end`
+export const NODE_RUNNING = "case when task.state = 'processing' then node.running end"
 
 /** Tasks with what their nodes say of them. */
 function selectTasks(db: Db) {
@@ -14,7 +14,7 @@ function selectTasks(db: Db) {
     .leftJoin('node', 'node.id', 'task.node_id')
     .leftJoin('node as pin', 'pin.id', 'task.pin_node')
     .selectAll('task')
-    .select(['node.name as node_name', NODE_RUNNING.as('node_running'), 'pin.name as pin_name'])
+    .select(['node.name as node_name', sql.raw<string | null>(NODE_RUNNING).as('node_running'), 'pin.name as pin_name'])
 }
 
 export async function readTask(db: Db, id: number): Promise<Task | undefined> {
@@ -31,7 +31,7 @@ export function lockTask(tx: Tx, id: number): Promise<TaskRow | undefined> {
   return (isSqlite(tx) ? row : row.forUpdate()).executeTakeFirst()
 }
 
-function isSqlite(db: Db): boolean {
+export function isSqlite(db: Db): boolean {
   return db.getExecutor().adapter instanceof SqliteAdapter
 }
 
