@@ -177,7 +177,9 @@ test('killed in the middle: each is sent once, or said to be there twice', async
   const twice = [...counts.values()].filter(count => count > 1).length
   const said = rest.lines.filter(line => line.includes('possibly twice: a resubmission by ')).length
   assert.ok(twice <= said && said <= 1, `${twice} twice, ${said} said to be so`)
-  assert.deepEqual(await readdir(dumpDir), [])
+  // A kill may leave a mark half written, which an overseer sweeps once it is old.
+  const left = (await readdir(dumpDir)).filter(name => !name.startsWith('.tmp-'))
+  assert.deepEqual(left, [])
 })
 
 test('a kill between the confirm and the removal is reported as possibly twice, and the message is marked', async t => {
