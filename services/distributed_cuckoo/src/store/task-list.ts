@@ -1,7 +1,7 @@
 /** Lists of tasks: the ids of a page out of an index that holds all that is asked for, then the rows of these. */
 import { type RawBuilder, sql } from 'kysely'
 import type { Task, TaskFilter, TaskState } from './model.js'
-import { LISTED_COLUMNS, toTask } from './rows.js'
+import { LISTED_COLUMNS, type ListedRow, toTask } from './rows.js'
 import type { Db } from './tables.js'
 import { isSqlite, NODE_RUNNING } from './task-rows.js'
 
@@ -17,22 +17,25 @@ export async function listTasks(db: Db, filter: TaskFilter): Promise<Task[]> {
 }
 
 const LISTED = [
-  ...LISTED_COLUMNS.map(column => `'${column}', task.${column}`),
-  `'node_name', node.name, 'node_running', ${NODE_RUNNING}, 'pin_name', pin.name`,
-].join(', ')
-/** Each task comes as one text: SQLite's driver takes three times as long for the columns one by one. */
-const TASK_TEXT = {
-  sqlite: sql.raw(`json_object(${LISTED})`),
-  postgres: sql.raw(`cast(json_build_object(${LISTED}) as text)`),
-}
+  ...LISTED_COLUMNS.map(column => [column, `task.${column}`]),
+  ...[
+    ['node_name', 'node.name'],
+    ['node_running', NODE_RUNNING],
+    ['pin_name', 'pin.name'],
+  ],
+]
+const COLUMNS = sql.raw(LISTED.map(([name, value]) => `${value} as ${name}`).join(', '))
+/** A task as one text: SQLite's driver takes three times as long for the columns one by one. PostgreSQL would take longer to make the text. */
+const TEXT = sql.raw(`json_object(${LISTED.map(([name, value]) => `'${name}', ${value}`).join(', ')}) as task`)
 
 /** The tasks whose ids these are, with the names of their nodes, in this order. */
 export async function readTasks(db: Db, ids: RawBuilder<unknown>, order: RawBuilder<unknown>): Promise<Task[]> {
   // SQLite takes the tables of a cross join in this order: it would read all tasks to spare the sorting of a page.
-  const { rows } = await sql<{ task: string }>`select ${TASK_TEXT[isSqlite(db) ? 'sqlite' : 'postgres']} as task
-    from (${ids}) as page cross join task
+  const tables = sql`from (${ids}) as page cross join task
     left join node on node.id = task.node_id left join node as pin on pin.id = task.pin_node
-    where task.id = page.id order by ${order}`.execute(db)
+    where task.id = page.id order by ${order}`
+  if (!isSqlite(db)) return (await sql<ListedRow>`select ${COLUMNS} ${tables}`.execute(db)).rows.map(toTask)
+  const { rows } = await sql<{ task: string }>`select ${TEXT} ${tables}`.execute(db)
   return rows.map(({ task }) => toTask(JSON.parse(task)))
 }
 
