@@ -30,6 +30,8 @@ export class Tab {
   readonly problems: string[] = []
   readonly #devTools: DevTools
   readonly #session: string
+  /** Of the document that is shown. */
+  #axeWorld: unknown
 
   /** @internal Use `Browser.open`. */
   constructor(devTools: DevTools, session: string) {
@@ -59,6 +61,7 @@ export class Tab {
   async goTo(url: string): Promise<void> {
     const { errorText } = await this.#send('Page.navigate', { url })
     if (errorText !== undefined) throw new DevToolsError(`${url}: ${errorText}`)
+    this.#axeWorld = undefined
     await this.waitFor('document.readyState === "complete" && location.href !== "about:blank"')
   }
 
@@ -138,15 +141,11 @@ export class Tab {
 
   /** What axe-core finds to be wrong for people who cannot see or use a mouse, one line each; empty = nothing. */
   async accessibilityProblems(): Promise<string[]> {
-    const source = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-    // A world of its own, which the policy of the page does not bind, and which the page does not see.
-    const { frameTree } = await this.#send('Page.getFrameTree')
-    const { frame } = frameTree as { readonly frame: { readonly id: string } }
-    const { executionContextId } = await this.#send('Page.createIsolatedWorld', { frameId: frame.id })
+    this.#axeWorld ??= await this.#loadAxe()
     const found = await this.#evaluate(
-      `${source}; axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations.flatMap(({ id, help, nodes }) =>
+      `axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations.flatMap(({ id, help, nodes }) =>
         nodes.map(({ html, any, all, none }) => id + ': ' + help + ': ' + html + ' ' + [...any, ...all, ...none].map(({ message }) => message).join('; '))))`,
-      executionContextId,
+      this.#axeWorld,
     )
     return found as string[]
   }
@@ -173,6 +172,16 @@ export class Tab {
   async screenshot(path: string): Promise<void> {
     const { data } = await this.#send('Page.captureScreenshot', { captureBeyondViewport: true })
     await writeFile(path, Buffer.from(String(data), 'base64'))
+  }
+
+  /** In a world of its own, which the policy of the page does not bind, and which the page does not see. Ends with the document. */
+  async #loadAxe(): Promise<unknown> {
+    const source = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+    const { frameTree } = await this.#send('Page.getFrameTree')
+    const { frame } = frameTree as { readonly frame: { readonly id: string } }
+    const { executionContextId } = await this.#send('Page.createIsolatedWorld', { frameId: frame.id })
+    await this.#evaluate(`${source}; undefined`, executionContextId)
+    return executionContextId
   }
 
   async #evaluate(expression: string, contextId?: unknown): Promise<unknown> {
