@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Static, TObject } from 'typebox'
-import { ConfigError, describeError, errorCode, toError } from './errors.js'
+import { ConfigError, describeError, errorCode } from './errors.js'
 import { parseJsonText } from './json.js'
 import { redactText } from './redact.js'
 import { type Problem, problemsOf, validator } from './schema.js'
@@ -65,7 +65,7 @@ export async function loadConfig<S extends TObject, C = Static<S>>(
 }
 
 function unreadable(error: unknown): string {
-  const code = errorCode(toError(error))
+  const code = errorCode(error)
   if (code === 'ENOENT') return 'there is no such file'
   return code === 'EISDIR' ? 'is a directory, not a file' : `cannot be read: ${describeError(error)}`
 }

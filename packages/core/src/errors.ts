@@ -73,8 +73,9 @@ export function toError(thrown: unknown): Error {
   return new ServiceError('NOT_AN_ERROR', text)
 }
 
-/** The `code` of an error: a string code as it is, AMQP's numbers as text, else `UNEXPECTED`. */
-export function errorCode(error: Error): string {
+/** The `code` of what was thrown: a string code as it is, AMQP's numbers as text, else `UNEXPECTED`. */
+export function errorCode(thrown: unknown): string {
+  const error = toError(thrown)
   const code: unknown = 'code' in error ? error.code : undefined
   return typeof code === 'string' || typeof code === 'number' ? String(code) : 'UNEXPECTED'
 }

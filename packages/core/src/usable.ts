@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { accessSync, closeSync, constants, existsSync, openSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { describeError, errorCode, toError } from './errors.js'
+import { describeError, errorCode } from './errors.js'
 import type { Look } from './look.js'
 
 /** What is wrong with directories that files are to be made in, by key, one line each. */
@@ -14,7 +14,7 @@ export function directoryProblems(directories: Readonly<Record<string, string>>)
       return []
     } catch (error: unknown) {
       return [
-        `"${key}": ${path} ${errorCode(toError(error)) === 'ENOENT' ? 'does not exist' : `cannot be written to: ${describeError(error)}`}`,
+        `"${key}": ${path} ${errorCode(error) === 'ENOENT' ? 'does not exist' : `cannot be written to: ${describeError(error)}`}`,
       ]
     }
   })

@@ -1,5 +1,5 @@
 /** What may keep the service from starting: said in a sentence, or waited for where it can come back. */
-import { ConfigError, errorCode, toError } from '@cuckoo-distributed/core'
+import { ConfigError, errorCode } from '@cuckoo-distributed/core'
 import { delay } from '@cuckoo-distributed/wait'
 import type { FastifyInstance } from 'fastify'
 import type { DistributedConfig } from './config.js'
@@ -42,7 +42,7 @@ export async function listen(app: FastifyInstance, { Host, Port }: DistributedCo
   try {
     await app.listen({ host: Host, port: Port })
   } catch (error: unknown) {
-    const reason = REFUSALS[errorCode(toError(error))]
+    const reason = REFUSALS[errorCode(error)]
     if (reason === undefined) throw error
     throw new ConfigError('listen', [`cannot listen on port ${Port} of ${Host}: ${reason}`], { cause: error })
   }

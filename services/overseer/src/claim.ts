@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errorCode, toError } from '@cuckoo-distributed/core'
+import { errorCode } from '@cuckoo-distributed/core'
 import { writeDurably } from '@cuckoo-distributed/staging'
 
 const RENEW_MS = 30_000
@@ -48,7 +48,7 @@ export class Claim implements AsyncDisposable {
       return claim
     } catch (error: unknown) {
       clearInterval(claim.#timer)
-      if (errorCode(toError(error)) === 'ENOENT') return undefined
+      if (errorCode(error) === 'ENOENT') return undefined
       throw error
     }
   }

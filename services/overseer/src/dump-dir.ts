@@ -1,7 +1,7 @@
 // The dump directory: whose it is, which of its files are dumps, and what processes that have died left in it.
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ConfigError, describeError, errorCode, type Logger, toError } from '@cuckoo-distributed/core'
+import { ConfigError, describeError, errorCode, type Logger } from '@cuckoo-distributed/core'
 import { isHalfWritten } from '@cuckoo-distributed/staging'
 import { delay } from '@cuckoo-distributed/wait'
 import { claimedName, expiredClaim } from './claim.js'
@@ -14,7 +14,7 @@ const STALE_MS = 60_000
 /** Makes the directory if it is missing (mode 0700). */
 export async function makeDumpDir(dir: string, log: Logger): Promise<void> {
   await mkdir(dir, { mode: 0o700 }).catch((error: unknown) => {
-    if (errorCode(toError(error)) !== 'EEXIST') throw error
+    if (errorCode(error) !== 'EEXIST') throw error
   })
   const { mode } = await stat(dir)
   if ((mode & 0o077) !== 0) {
@@ -66,6 +66,6 @@ async function tidy(dir: string, file: string, isLeft: boolean, log: Logger): Pr
       log.warn({ file: name }, 'was claimed by a process that has died; it has its name again')
     }
   } catch (error: unknown) {
-    if (errorCode(toError(error)) !== 'ENOENT') throw error // another overseer was faster
+    if (errorCode(error) !== 'ENOENT') throw error // another overseer was faster
   }
 }

@@ -100,7 +100,7 @@ export async function sendDump(name: string, options: SendOptions, signal: Abort
     })
     // Whoever finds the dump again after a power cut must find the mark beside it.
     await dump.remove().catch((error: unknown) => {
-      throw errorCode(toError(error)) === 'ENOENT' ? claimLost(sent) : error
+      throw errorCode(error) === 'ENOENT' ? claimLost(sent) : error
     })
     await syncDirectory(dir)
     await removeMark(dir, name)

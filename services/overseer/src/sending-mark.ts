@@ -2,7 +2,7 @@
 // gone already: a kill between the broker's confirm and the removal of the dump leaves nothing else.
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errorCode, parseJson, toError, validator } from '@cuckoo-distributed/core'
+import { errorCode, parseJson, validator } from '@cuckoo-distributed/core'
 import { writeDurably } from '@cuckoo-distributed/staging'
 import Type, { type Static } from 'typebox'
 
@@ -34,7 +34,7 @@ export async function readMark(dir: string, dump: string): Promise<SendingMark |
     const mark = parseJson(await readFile(join(dir, markName(dump))))
     if (isMark(mark)) return mark
   } catch (error: unknown) {
-    if (errorCode(toError(error)) === 'ENOENT') return undefined
+    if (errorCode(error) === 'ENOENT') return undefined
   }
   return { at: '', by: 'unknown', queue: '' }
 }

@@ -42,7 +42,7 @@ export function brokerLooks(config: BrokerConfig, queues: readonly OwnQueue[]): 
       })
       return work.catch((error: unknown) => {
         signal.throwIfAborted()
-        if (errorCode(toError(error)) !== 'BROKER_REFUSED') throw error
+        if (errorCode(error) !== 'BROKER_REFUSED') throw error
         return ['not checked: no broker accepts the connection']
       })
     },
@@ -168,7 +168,7 @@ async function refusalOf(
     return { code: '', message: '' }
   } catch (error: unknown) {
     signal.throwIfAborted()
-    return { code: errorCode(toError(error)), message: describeError(error) }
+    return { code: errorCode(error), message: describeError(error) }
   }
 }
 
@@ -187,7 +187,7 @@ export async function lookAtQueue(connection: ChannelModel, name: string, signal
     return { name, state: 'there', messages: messageCount, consumers: consumerCount }
   } catch (error: unknown) {
     signal.throwIfAborted()
-    if (errorCode(toError(error)) === '404' && /NOT_FOUND - no queue/.test(describeError(error)))
+    if (errorCode(error) === '404' && /NOT_FOUND - no queue/.test(describeError(error)))
       return { name, state: 'missing' }
     return { name, state: 'unknown', why: describeError(error) }
   }

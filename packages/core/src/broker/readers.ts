@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { orAbort, timeLimit } from '@cuckoo-distributed/wait'
 import type { ChannelModel, ConsumeMessage } from 'amqplib'
-import { errorCode, toError } from '../errors.js'
+import { errorCode } from '../errors.js'
 import { readersExchange } from '../events.js'
 
 /** The broker's way of answering without a queue (`rabbitmq/rabbitmq-server:deps/rabbit/src/rabbit_channel.erl`). */
@@ -40,7 +40,7 @@ export async function askReaders(
     await orAbort(asked, limit.signal)
   } catch (error: unknown) {
     // The exchange goes with its last listener.
-    if (!limit.signal.aborted && errorCode(toError(error)) !== '404') throw error
+    if (!limit.signal.aborted && errorCode(error) !== '404') throw error
   } finally {
     channel.close().catch(() => undefined) // an error has closed it already
   }

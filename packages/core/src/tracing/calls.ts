@@ -1,7 +1,7 @@
 // Spans of HTTP requests, which the HTTP client tells of on a tracing channel of its own.
 import { tracingChannel } from 'node:diagnostics_channel'
 import { type Attributes, type Span, SpanStatusCode } from '@opentelemetry/api'
-import { errorCode, toError } from '../errors.js'
+import { errorCode } from '../errors.js'
 
 /** `@cuckoo-distributed/http` says so. */
 const HTTP_CALLS = 'cuckoo_distributed:http'
@@ -23,7 +23,7 @@ export function onCalls(begin: (call: Call) => Span | undefined): () => void {
     const status = statusOf(error) ?? statusOf('result' in message ? message.result : undefined)
     if (status !== undefined) span.setAttribute('http.response.status_code', status)
     if (error !== undefined) {
-      span.setAttribute('error.type', status === undefined ? errorCode(toError(error)) : String(status))
+      span.setAttribute('error.type', status === undefined ? errorCode(error) : String(status))
       span.setStatus({ code: SpanStatusCode.ERROR })
     }
     span.end()

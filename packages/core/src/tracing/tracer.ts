@@ -18,7 +18,7 @@ import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { errorCode, toError } from '../errors.js'
+import { errorCode } from '../errors.js'
 import type { HeaderTable } from '../headers.js'
 import type { Arrival, Departure, Happening, Subject, Telemetry } from '../telemetry.js'
 import type { Activities, Activity, RunningActivity } from './activity.js'
@@ -86,7 +86,7 @@ export class Tracer implements Telemetry, Activities {
       end({ status, error }) {
         work.isOver = true
         if (status !== undefined) span.setAttribute('http.response.status_code', status)
-        if (error !== undefined) fails(span, errorCode(toError(error)))
+        if (error !== undefined) fails(span, errorCode(error))
         else if (status !== undefined && status >= 500) fails(span, String(status))
         span.end()
       },
@@ -138,7 +138,7 @@ export class Tracer implements Telemetry, Activities {
     try {
       return await publish(traced)
     } catch (thrown: unknown) {
-      fails(span, errorCode(toError(thrown)))
+      fails(span, errorCode(thrown))
       throw thrown
     } finally {
       span.end()

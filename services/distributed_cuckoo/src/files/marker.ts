@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { errorCode, toError } from '@cuckoo-distributed/core'
+import { errorCode } from '@cuckoo-distributed/core'
 import { syncDirectory } from '@cuckoo-distributed/staging'
 
 export const MARKER = '.distributed_cuckoo'
@@ -58,5 +58,5 @@ async function name(temporary: string, marker: string): Promise<void> {
 
 /** Whether it is an error of the system with one of these codes. */
 export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
-  return codes.includes(errorCode(toError(error)))
+  return codes.includes(errorCode(error))
 }

@@ -1,6 +1,6 @@
 /** What the failure of a request says about its node. */
 
-import { errorCode, toError } from '@cuckoo-distributed/core'
+import { errorCode } from '@cuckoo-distributed/core'
 import {
   AddressRefusedError,
   BodyTooLargeError,
@@ -91,7 +91,7 @@ function unreachable(reason: string): Trouble {
 
 function networkReason(cause: unknown): string {
   if (cause instanceof AddressRefusedError) return 'its address is not in NodeNetworks'
-  const code = errorCode(toError(cause))
+  const code = errorCode(cause)
   if (code === 'ECONNREFUSED') return 'connection refused'
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'unknown host'
   return 'connection failed'

@@ -1,7 +1,7 @@
 /** Errors as clients see them: always JSON, with `message` and `status`. */
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import { errorCode, type Logger, toError } from '@cuckoo-distributed/core'
+import { errorCode, type Logger } from '@cuckoo-distributed/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { DirectoryAwayError } from '../files/shared-directory.js'
 import { NameTakenError, StoreFullError, StoreLostError } from '../store/errors.js'
@@ -47,7 +47,7 @@ export function errorBody(error: unknown): ErrorBody {
 
 /** True when a disk, or SQLite's, is full. */
 export function isOutOfSpace(error: unknown): boolean {
-  return NO_SPACE.has(errorCode(toError(error)))
+  return NO_SPACE.has(errorCode(error))
 }
 
 /** What is wrong with the place, and not with one request. */

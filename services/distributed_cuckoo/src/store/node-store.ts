@@ -1,4 +1,4 @@
-import { errorCode, toError } from '@cuckoo-distributed/core'
+import { errorCode } from '@cuckoo-distributed/core'
 import type { SandboxKind } from '@cuckoo-distributed/sandbox-client'
 import type { Insertable, Selectable, Updateable } from 'kysely'
 import { NameTakenError } from './errors.js'
@@ -132,7 +132,7 @@ export class SqlNodeStore implements NodeStore {
     try {
       return await this.#db.transaction().execute(work)
     } catch (error: unknown) {
-      if (errorCode(toError(error)) !== UNIQUE_VIOLATION) throw error
+      if (errorCode(error) !== UNIQUE_VIOLATION) throw error
       throw new NameTakenError('There is already a node with this name or url', { cause: error })
     }
   }

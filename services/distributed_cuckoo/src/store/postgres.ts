@@ -1,7 +1,7 @@
 /** PostgreSQL, which may go away, or fall silent, at any moment. */
 import { Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
-import { describeError, errorCode, type Logger, networkWords, toError } from '@cuckoo-distributed/core'
+import { describeError, errorCode, type Logger, networkWords } from '@cuckoo-distributed/core'
 import type { PostgresCursor, PostgresPoolClient, PostgresQueryResult } from 'kysely'
 import { CompiledQuery, Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
@@ -226,7 +226,7 @@ export async function postgresProblems(url: string): Promise<string[]> {
     )
     return answer.rows[0]?.may === true ? [] : ['the user may not make tables in its schema (GRANT CREATE)']
   } catch (error: unknown) {
-    const code = errorCode(toError(error))
+    const code = errorCode(error)
     return [`${networkWords(code, 'PostgreSQL') ?? WORDS[code] ?? 'it cannot be used'}: ${describeError(error)}`]
   } finally {
     await client.end().catch(() => undefined) // the connection has failed already

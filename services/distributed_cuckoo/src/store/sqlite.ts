@@ -1,7 +1,7 @@
 /** SQLite: one file, one process. */
 import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { describeError, errorCode, toError } from '@cuckoo-distributed/core'
+import { describeError, errorCode } from '@cuckoo-distributed/core'
 import { Kysely, type SqliteDatabase, SqliteDialect, sql } from 'kysely'
 import type Sqlite from 'libsql'
 import { StoreError } from './errors.js'
@@ -35,7 +35,7 @@ export async function openSqlite(path: string): Promise<Kysely<Tables>> {
     database.exec('begin immediate; commit')
   } catch (error: unknown) {
     database?.close()
-    const busy = errorCode(toError(error)).startsWith('SQLITE_BUSY')
+    const busy = errorCode(error).startsWith('SQLITE_BUSY')
     if (busy) throw new StoreError('STORE_IN_USE', `${path} is used by another process`, { cause: error })
     const problem = isDirectory(path) ? 'it is a directory' : describeError(error)
     throw new StoreError('STORE', `${path} cannot be used: ${problem}`, { cause: error })

@@ -1,6 +1,6 @@
 // The dumps of a directory for somebody who asks again and again: they are read anew when a name in it has come, gone or changed.
 import { stat } from 'node:fs/promises'
-import { errorCode, toError } from '@cuckoo-distributed/core'
+import { errorCode } from '@cuckoo-distributed/core'
 import { type Dump, listDumps } from './envelope.js'
 
 /** A clock of the file system may tell two changes by the same time if they are closer than this. */
@@ -34,7 +34,7 @@ async function changeOf(dir: string): Promise<number> {
   try {
     return (await stat(dir)).mtimeMs
   } catch (error: unknown) {
-    if (errorCode(toError(error)) !== 'ENOENT') throw error
+    if (errorCode(error) !== 'ENOENT') throw error
     return 0
   }
 }

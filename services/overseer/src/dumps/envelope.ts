@@ -4,7 +4,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { errorCode, type FailureEntry, readHeaders, redactText, toError } from '@cuckoo-distributed/core'
+import { errorCode, type FailureEntry, readHeaders, redactText } from '@cuckoo-distributed/core'
 import { JsonError, JsonReader, type Node, type ObjectNode } from '@cuckoo-distributed/json-scanner'
 import { claimedName } from '../claim.js'
 import { historyOf, isDumpName } from '../dump-file.js'
@@ -45,7 +45,7 @@ const LONGEST_TEXT = 4096
 /** Every dump in the directory, oldest first; none while the directory is missing. Throws the errors of the file system. */
 export async function listDumps(dir: string): Promise<Dump[]> {
   const entries = await readdir(dir, { withFileTypes: true }).catch((error: unknown) => {
-    if (errorCode(toError(error)) !== 'ENOENT') throw error
+    if (errorCode(error) !== 'ENOENT') throw error
     return [] // no overseer has run yet
   })
   const marked = new Set(entries.map(({ name }) => dumpOfMark(name)))
@@ -73,7 +73,7 @@ function readDump(path: string, buffer: Buffer): Pick<Dump, 'bytes' | 'at' | 'fa
     const at = Date.parse(failedAt)
     return { bytes: size, at: Number.isNaN(at) ? Math.floor(mtimeMs) : at, failed }
   } catch (error: unknown) {
-    if (errorCode(toError(error)) === 'ENOENT') return undefined
+    if (errorCode(error) === 'ENOENT') return undefined
     throw error
   } finally {
     if (fd !== undefined) closeSync(fd)

@@ -1,7 +1,7 @@
 // Copies of dumps elsewhere, in one tar file or as files, and what they hold.
 import { type FileHandle, mkdir, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errorCode, InvalidMessageError, toError } from '@cuckoo-distributed/core'
+import { errorCode, InvalidMessageError } from '@cuckoo-distributed/core'
 import { cutString } from '@cuckoo-distributed/json-scanner'
 import { Body } from '../body.js'
 import { decodeDump } from '../dump-file.js'
@@ -58,7 +58,7 @@ async function writeNew(path: string, write: (file: FileHandle) => Promise<void>
 async function* contents(dir: string, dumps: readonly Dump[], exported: Exported) {
   for (const dump of dumps) {
     const bytes = await readFile(join(dir, dump.file)).catch((error: unknown) => {
-      if (errorCode(toError(error)) !== 'ENOENT') throw error
+      if (errorCode(error) !== 'ENOENT') throw error
     })
     if (bytes === undefined) {
       exported.gone.push(dump.name)

@@ -1,7 +1,7 @@
 // Which dumps are meant: by name, or by what they say of themselves.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Arguments, ConfigError, errorCode, InvalidMessageError, toError } from '@cuckoo-distributed/core'
+import { type Arguments, ConfigError, errorCode, InvalidMessageError } from '@cuckoo-distributed/core'
 import { cutString } from '@cuckoo-distributed/json-scanner'
 import { Body, type BodySubject } from '../body.js'
 import { decodeDump } from '../dump-file.js'
@@ -143,7 +143,7 @@ export async function subjectOf(dir: string, { file }: Pick<Dump, 'file'>): Prom
     const bytes = await readFile(join(dir, file))
     return bodyOf(bytes).findSubject()
   } catch (error: unknown) {
-    if (error instanceof InvalidMessageError || errorCode(toError(error)) === 'ENOENT') return undefined
+    if (error instanceof InvalidMessageError || errorCode(error) === 'ENOENT') return undefined
     throw error
   }
 }

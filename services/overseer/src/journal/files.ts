@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errorCode, toError } from '@cuckoo-distributed/core'
+import { errorCode } from '@cuckoo-distributed/core'
 
 const JOURNAL = /^(?<base>(?<day>\d{4}-\d\d-\d\d)-[0-9a-f]{12})\.jsonl$/
 const RUN = /^(?<base>\d{4}-\d\d-\d\d-[0-9a-f]{12})\.(?<from>\d+)-(?<to>\d+)-(?<entries>\d+)\.idx$/
@@ -47,7 +47,7 @@ export function runName(base: string, { from, to, entries }: Omit<RunFile, 'name
 /** The journal's files, oldest first; none while there is no directory. Rejects with other errors of the file system. */
 export async function journalFiles(dir: string): Promise<JournalFile[]> {
   const names = await readdir(dir).catch((error: unknown) => {
-    if (errorCode(toError(error)) === 'ENOENT') return []
+    if (errorCode(error) === 'ENOENT') return []
     throw error
   })
   const runs = new Map<string, RunFile[]>()

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { decodeEvent, errorCode, type PipelineEvent, toError } from '@cuckoo-distributed/core'
+import { decodeEvent, errorCode, type PipelineEvent } from '@cuckoo-distributed/core'
 import { type JournalFile, journalFiles, type RunFile } from './files.js'
 import { digestOf, type Key, keysOf, metaOf, OpenRun, searchRun } from './index-run.js'
 import { type Meta, MetaCollector, mergeMeta, readMeta } from './ranges.js'
@@ -109,7 +109,7 @@ export class JournalReader {
 }
 
 function passOverRemoved(error: unknown): undefined {
-  if (errorCode(toError(error)) === 'ENOENT') return undefined
+  if (errorCode(error) === 'ENOENT') return undefined
   throw error
 }
 
