@@ -114,6 +114,17 @@ export function testSubmissions(makeUrl: MakeUrl): void {
       assert.equal(await store.dispatch.finish(copy, [], NOW), true)
     })
 
+    test('whose fetch ended without being noted, as the database was away, is fetched again', async t => {
+      const { store, first } = await withNodes(t)
+      const id = await store.tasks.create(TASK, NOW)
+      const { id: copy } = must(await store.dispatch.begin(id, first.id, NOW))
+      await store.dispatch.accepted(copy, 7, NOW)
+      await store.dispatch.beginFetch(copy)
+      await store.dispatch.fetching(copy)
+      assert.deepEqual(await store.dispatch.beginFetch(copy), { late: false, settled: [] })
+      assert.equal(await store.dispatch.finish(copy, [JSON_REPORT], NOW), true)
+    })
+
     test('of a task that was deleted meanwhile is removed from its node, and only then the task is gone', async t => {
       const { store, first } = await withNodes(t)
       const id = await store.tasks.create(TASK, NOW)

@@ -28,7 +28,9 @@ function isKept({ size }: Report): boolean {
 }
 
 export async function beginFetch(tx: Tx, submission: Submission, task: TaskRow): Promise<Fetch | undefined> {
-  if (submission.state !== 'accepted' || task.state === 'fetching') return undefined
+  if (submission.state !== 'accepted') return undefined
+  // Of the same copy it is a fetch that ended without a word to the database: whoever asks would know of a live one.
+  if (task.state === 'fetching' && task.submission_id !== submission.id) return undefined
   if (task.state === 'failed') {
     // What an ended fetch had left is still to be removed.
     const leftovers = tx.selectFrom('obsolete_file').select('path').where('kind', '=', 'reports')

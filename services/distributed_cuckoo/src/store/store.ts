@@ -173,7 +173,7 @@ export interface DispatchStore {
   /**
    * Whether the result of this copy is to be fetched. Of a stale copy, of a failed task, and of a finished one of which reports may come
    * yet, it is for `amend`. Undefined when another copy is being fetched, and when the task needs no result any more; then the copy
-   * becomes `discarding`.
+   * becomes `discarding`. That no fetch of the same copy is under way is the caller's to know.
    */
   beginFetch(submissionId: number): Promise<Fetch | undefined>
   /** processing → fetching, for those who look on: it takes long. */
