@@ -1,4 +1,4 @@
-// The page of the overseer as an operator uses it: CRITs breaks, the page says so, its dump says why, and what was dumped goes on.
+// The page of the overseer as an operator without a mouse uses it: CRITs breaks, the page says so, its dump says why, and what was dumped goes on.
 // SCREENSHOTS names a folder for pictures of it (`npm run docs:screenshots`).
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -59,35 +59,43 @@ test('CRITs breaks, the page says so, the dump says why, and what was dumped goe
   await tab.waitFor('/2 dumps/.test(document.querySelector("[data-box=dumps]").textContent)', 120_000)
 
   // Read why.
-  await tab.click('a[href="#/dumps"]')
+  await tab.pressOn('nav a[href="#/dumps"]')
+  await tab.hasFocus('main h2')
   await tab.shows(/2 × CRITS_AUTH in feed_cuckoo/)
   await tab.shows(/To do:.*key/s, '[data-code=CRITS_AUTH]')
   await isFine(tab, 'dumps')
-  await tab.click('.cause tbody a')
+  await tab.pressOn('.cause summary', ' ')
+  await tab.waitFor('!document.querySelector(".cause details").open')
+  await tab.pressOn('.cause summary')
+  await tab.pressOn('.cause tbody a')
   await tab.shows(/401/, '.time-line')
+  await tab.hasFocus('main h2')
   assert.match(await tab.text('pre'), /"api_key": "\[hidden/)
   await isFine(tab, 'dump')
 
-  // Mend it, and put the dumps back to work: by keyboard, but not by accident.
+  // Mend it, and put the dumps back to work, but not by accident.
   scene.crits.faults.clear()
-  await tab.click('a[href="#/dumps"]')
-  await tab.tabTo('.cause button')
-  await tab.press('Enter')
+  await tab.pressOn('main a[href="#/dumps"]')
+  await tab.pressOn('.cause button')
   await tab.shows(/Resubmit 2 dumps\?/, 'dialog')
   await isFine(tab, 'confirm')
   await tab.press('Escape')
   await tab.waitFor('document.querySelector("dialog") === null')
-  await tab.click('.cause button')
-  await tab.click('dialog button.primary')
+  await tab.hasFocus('.cause button')
+  await tab.press(' ')
+  await tab.pressOn('dialog button.primary')
   await tab.shows(/2 sent, 0 left/, '#done')
   await tab.shows(/No dumps/, '#no-dumps')
+  await tab.hasFocus('#work')
+  await isFine(tab, 'resubmitted')
 
   // Watch it finish.
-  await tab.click('a[href="#/samples"]')
+  await tab.pressOn('nav a[href="#/samples"]')
   await tab.tabTo('input[name=what]')
   await tab.type(emitted[0]?.md5 ?? '')
   await tab.press('Enter')
   await tab.shows(/complete/, '.now[data-state=complete]')
+  await tab.hasFocus('main h2')
   await tab.shows(/dumped.*resubmitted.*the page of .*complete/s, '.time-line')
   await isFine(tab, 'sample')
   await scene.allAre('completed', emitted)

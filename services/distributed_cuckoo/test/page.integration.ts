@@ -214,7 +214,5 @@ test('a server that is gone is told, and shown again when it is back', async t =
 
 /** By Tab and Enter, as somebody without a mouse does. */
 async function pressButton(tab: Tab, label: string): Promise<void> {
-  await tab.waitFor(`document.querySelector('button[aria-label="${label}"]:not([disabled])')`)
-  await tab.tabTo(`button[aria-label="${label}"]`)
-  await tab.press('Enter')
+  await tab.pressOn(`button[aria-label="${label}"]`)
 }

@@ -24,6 +24,14 @@ const KEYS: Readonly<Record<string, { readonly code: number; readonly text?: str
 }
 const SHIFT = 8
 
+/** An outline, in the window. */
+const FOCUS_IS_SEEN = `(({ outlineStyle, outlineWidth }, { top, bottom }) => outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2 &&
+  bottom > 0 && top < innerHeight)(getComputedStyle(document.activeElement), document.activeElement.getBoundingClientRect())`
+
+function focused(selector: string): string {
+  return `(document.activeElement?.matches(${JSON.stringify(selector)}) ?? false)`
+}
+
 /** One tab of a browser. What is asked of its document are JavaScript expressions. */
 export class Tab {
   /** Exceptions, errors on the console, and what its policy has refused; empty if all is well. Failed requests are not among them. */
@@ -106,7 +114,7 @@ export class Tab {
   /** Clicks with the mouse in the middle of the first element that fits, once it is there. */
   async click(selector: string): Promise<void> {
     const element = `document.querySelector(${JSON.stringify(selector)})`
-    await this.waitFor(`${element} && !${element}.disabled`)
+    await this.waitFor(`${element} && !${element}.disabled && ${element}.ariaDisabled !== 'true'`)
     const [x, y] = (await this.#evaluate(`(() => {
       ${element}.scrollIntoView({ block: 'center' })
       const { x, y, width, height } = ${element}.getBoundingClientRect()
@@ -130,13 +138,30 @@ export class Tab {
     await this.#send('Input.insertText', { text })
   }
 
-  /** Presses Tab until what has the focus fits; rejects when nothing of the first two hundred does. */
+  /** Presses Tab until what has the focus fits; rejects when nothing of the first two hundred does, and when nobody sees that it has. */
   async tabTo(selector: string): Promise<void> {
     for (let presses = 0; presses < 200; presses += 1) {
-      if (await this.#evaluate(`document.activeElement?.matches(${JSON.stringify(selector)}) ?? false`)) return
+      if (await this.#evaluate(focused(selector))) {
+        if ((await this.#evaluate(FOCUS_IS_SEEN)) !== true)
+          throw new DevToolsError(`nobody sees that ${selector} has the focus`)
+        return
+      }
       await this.press('Tab')
     }
     throw new DevToolsError(`Tab does not lead to ${selector}`)
+  }
+
+  /** Goes by Tab to what fits, once it can be used, and presses a key there. */
+  async pressOn(selector: string, key = 'Enter'): Promise<void> {
+    const element = `document.querySelector(${JSON.stringify(selector)})`
+    await this.waitFor(`${element} && !${element}.disabled && ${element}.ariaDisabled !== 'true'`)
+    await this.tabTo(selector)
+    await this.press(key)
+  }
+
+  /** Waits until what fits has the focus, and is seen to have it. */
+  async hasFocus(selector: string): Promise<void> {
+    await this.waitFor(`${focused(selector)} && ${FOCUS_IS_SEEN}`)
   }
 
   /** What axe-core finds to be wrong for people who cannot see or use a mouse, one line each; empty = nothing. */

@@ -93,7 +93,9 @@ export class Cluster {
     })
   }
 
+  /** One thing at a time: what is asked for meanwhile is left. */
   async #do(work: () => Promise<string>): Promise<void> {
+    if (this.isBusy) return
     this.problem = this.told = ''
     this.isBusy = true
     this.#changed()

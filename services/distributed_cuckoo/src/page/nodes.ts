@@ -58,12 +58,10 @@ function actionsOf({ name, enabled, in_flight }: Row, cluster: Cluster): Templat
     const text = `It gets no new tasks. The ${in_flight} that it has are collected.`
     if (await confirmed({ title: `Drain ${name}?`, text, action: 'Drain' })) await cluster.setEnabled(name, false)
   }
+  // One button that turns into the other keeps the focus; so does one that is not disabled while its work goes on.
+  const [word, turn] = enabled ? ['Drain', drain] : ['Enable', () => cluster.setEnabled(name, true)]
   return html`<div class="buttons">
-    ${
-      enabled
-        ? html`<button type="button" aria-label="Drain ${name}" ?disabled=${cluster.isBusy} @click=${drain}>Drain</button>`
-        : html`<button type="button" aria-label="Enable ${name}" ?disabled=${cluster.isBusy} @click=${() => cluster.setEnabled(name, true)}>Enable</button>`
-    }
-    <button type="button" aria-label="Refresh the machines of ${name}" ?disabled=${cluster.isBusy} @click=${() => cluster.readMachines(name)}>Refresh</button>
+    <button type="button" aria-label="${word} ${name}" aria-disabled=${cluster.isBusy} @click=${turn}>${word}</button>
+    <button type="button" aria-label="Refresh the machines of ${name}" aria-disabled=${cluster.isBusy} @click=${() => cluster.readMachines(name)}>Refresh</button>
   </div>`
 }

@@ -39,13 +39,13 @@ export function failedPart({ tasks, timestamp }: Status, cluster: Cluster): Temp
   return html`<h2>Failed tasks</h2>
     ${dataTable({ label: 'Failed tasks', columns, rows: failed, key: ({ id }) => id, empty: 'None has failed.' })}
     <p class="muted" ?hidden=${tasks.failed <= failed.length}>The newest ${failed.length} of ${tasks.failed}.</p>
-    ${failed.length === 0 ? nothing : html`<p><button type="button" ?disabled=${isBusy} @click=${all}>Try all again</button></p>`}`
+    ${failed.length === 0 ? nothing : html`<p><button type="button" aria-disabled=${isBusy} @click=${all}>Try all again</button></p>`}`
 }
 
 function actionsOf({ id }: Task, cluster: Cluster): TemplateResult {
   return html`<div class="buttons">
-    <button type="button" aria-label="Look at task ${id}" @click=${() => lookAt(id, cluster)}>Look</button>
-    <button type="button" aria-label="Try again: task ${id}" ?disabled=${cluster.isBusy} @click=${() => cluster.tryAgain(id)}>Try again</button>
+    <button type="button" aria-label="Look at task ${id}" aria-disabled=${cluster.isBusy} @click=${() => lookAt(id, cluster)}>Look</button>
+    <button type="button" aria-label="Try again: task ${id}" aria-disabled=${cluster.isBusy} @click=${() => cluster.tryAgain(id)}>Try again</button>
   </div>`
 }
 
@@ -66,7 +66,7 @@ export function taskPart(cluster: Cluster): TemplateResult {
   return html`<h2 id="task" tabindex="-1">${task === undefined ? 'A task' : `Task ${task.id}`}</h2>
     <form @submit=${submit}>
       <label>Number <input name="id" type="number" min="1" required></label>
-      <button>Look</button>
+      <button aria-disabled=${cluster.isBusy}>Look</button>
     </form>
     ${task === undefined ? nothing : taskView(task, cluster)}`
 }
@@ -83,7 +83,7 @@ function taskView(task: WholeTask, cluster: Cluster): TemplateResult {
     ['missing reports', missing.map(([format, { reason }]) => `${format}: ${reason ?? 'unknown'}`).join('; ')],
   ]
   return html`<dl class="facts">${facts.filter(([, value]) => value).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
-    ${status === 'finished' ? html`<p><button type="button" @click=${() => cluster.saveReport(id)}>Save the report</button></p>` : nothing}
+    ${status === 'finished' ? html`<p><button type="button" aria-disabled=${cluster.isBusy} @click=${() => cluster.saveReport(id)}>Save the report</button></p>` : nothing}
     ${timeLine(`Life of task ${id}`, momentsOf(task))}`
 }
 

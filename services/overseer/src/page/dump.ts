@@ -2,7 +2,7 @@
 import { alertText, html, nothing, type TemplateResult, timeLine } from '@cuckoo-distributed/page/browser'
 import type { DumpText } from '../admin/wire.js'
 import type { Details } from '../dumps/show.js'
-import { type Context, messageOf, sampleLink, type View } from './view.js'
+import { type Context, focusOn, messageOf, sampleLink, type View } from './view.js'
 import { type Action, Work } from './work.js'
 
 export class DumpView implements View {
@@ -58,14 +58,16 @@ export class DumpView implements View {
       this.#isGone = this.#work.isAllDone
       this.#context.changed()
     }
-    const edit = () =>
-      this.#try(async () => {
+    const edit = async () => {
+      await this.#try(async () => {
         this.#note = ''
         this.#edited = await this.#context.api.text(this.#name)
       })
+      focusOn('#text')
+    }
     return html`<div class="buttons">
       <button type="button" class="primary" ?disabled=${isBusy} @click=${act('resubmit')}>Resubmit</button>
-      <button type="button" ?disabled=${isBusy} @click=${edit}>Edit</button>
+      <button type="button" id="edit" ?disabled=${isBusy} @click=${edit}>Edit</button>
       <button type="button" class="final" ?disabled=${isBusy} @click=${act('delete')}>Delete</button>
     </div>`
   }
@@ -75,21 +77,23 @@ export class DumpView implements View {
       this.#edited = undefined
       this.#problem = ''
       this.#context.changed()
+      focusOn('#edit')
     }
-    const save = (event: SubmitEvent) => {
+    const save = async (event: SubmitEvent) => {
       event.preventDefault()
       if (!(event.currentTarget instanceof HTMLFormElement)) return
       const text = String(new FormData(event.currentTarget).get('text'))
-      void this.#try(async () => {
+      await this.#try(async () => {
         const isChanged = await this.#context.api.edit(this.#name, { ...edited, text: text.replaceAll('\r\n', '\n') })
         this.#edited = undefined
         this.#note = isChanged ? 'Changed. Resubmit sends it.' : 'Nothing was changed.'
         this.#details = await this.#context.api.details(this.#name)
       })
+      focusOn(this.#edited ? '#text' : '#edit')
     }
     return html`<form class="editor" @submit=${save}>
       <label for="text">Queue and message; keys and sample stay where the placeholders are</label>
-      <textarea id="text" name="text" rows="18" spellcheck="false" .value=${edited.text}></textarea>
+      <textarea id="text" name="text" rows="18" spellcheck="false" aria-invalid=${this.#problem !== ''} .value=${edited.text}></textarea>
       <div class="buttons"><button class="primary">Save</button><button type="button" @click=${leave}>Cancel</button></div>
     </form>`
   }

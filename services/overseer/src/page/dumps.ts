@@ -6,6 +6,7 @@ import {
   html,
   localTime,
   nothing,
+  repeat,
   type TemplateResult,
 } from '@cuckoo-distributed/page/browser'
 import type { DumpCause, DumpLine } from '../admin/wire.js'
@@ -60,7 +61,7 @@ export class DumpsView implements View {
       ${alertText(this.#problem)}
       ${this.#work.show()}
       ${chosen.length === 0 ? nothing : html`<div class="chosen">${counted(chosen.length, 'dump')} chosen ${this.#buttons(chosen, 'chosen')}</div>`}
-      ${this.#causes === undefined ? html`<p class="muted">Reading …</p>` : this.#causes.length === 0 ? html`<p id="no-dumps">No dumps.</p>` : this.#causes.map(cause => this.#cause(cause))}
+      ${this.#causes === undefined ? html`<p class="muted">Reading …</p>` : this.#causes.length === 0 ? html`<p id="no-dumps">No dumps.</p>` : repeat(this.#causes, keyOf, cause => this.#cause(cause))}
       ${this.#elsewhere.show()}`
   }
 
@@ -124,6 +125,10 @@ export class DumpsView implements View {
       <button type="button" class="final" ?disabled=${this.#work.isRunning} @click=${act('delete')}>Delete ${which}</button>
     </div>`
   }
+}
+
+function keyOf({ code, service }: DumpCause): string {
+  return `${service} ${code}`
 }
 
 function stateOf({ isInHands, isPerhapsSent }: DumpLine): unknown {

@@ -15,7 +15,7 @@ import { DumpsView } from './dumps.js'
 import { DumpElsewhereView } from './elsewhere.js'
 import { OverviewView } from './overview.js'
 import { SampleView } from './samples.js'
-import type { Context, View } from './view.js'
+import { type Context, focusOn, type View } from './view.js'
 
 const FRESH_MS = 3000
 const PARTS = [
@@ -78,7 +78,7 @@ addEventListener('hashchange', () => {
   draw()
   refresh()
   // A screen reader goes on where the new part begins.
-  queueMicrotask(() => page?.querySelector<HTMLElement>('main h2')?.focus())
+  focusOn('main h2')
 })
 
 const refresh = keepFresh(session, async () => view.refresh?.(), FRESH_MS)

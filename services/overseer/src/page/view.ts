@@ -27,6 +27,11 @@ export function counted(count: number, one: string, several = `${one}s`): string
   return `${count} ${count === 1 ? one : several}`
 }
 
+/** Gives the focus to the first element that fits, once what was changed before is drawn. */
+export function focusOn(selector: string): void {
+  queueMicrotask(() => document.querySelector<HTMLElement>(selector)?.focus())
+}
+
 /** Where a dump is shown. */
 export function dumpLink(name: string): string {
   return `#/dumps/${encodeURIComponent(name)}`

@@ -1,7 +1,7 @@
 // Work on dumps: asked for, confirmed, and shown while it goes on.
 import { alertText, confirmed, html, nothing, progress, type TemplateResult } from '@cuckoo-distributed/page/browser'
 import type { DumpResult } from '../admin/wire.js'
-import { type Context, counted, messageOf } from './view.js'
+import { type Context, counted, focusOn, messageOf } from './view.js'
 
 export type Action = 'resubmit' | 'delete'
 
@@ -61,6 +61,8 @@ export class Work {
     this.#problem = ''
     this.#isRunning = true
     this.#context.changed()
+    // The button that was pressed cannot be now, and what it was for may vanish.
+    focusOn('#work')
     try {
       for await (const result of this.#context.api.work(action, names, to)) {
         this.#results.push(result)
@@ -74,11 +76,12 @@ export class Work {
   }
 
   show(): TemplateResult {
-    if (this.#total === 0) return html`${alertText('')}`
     const results = this.#results.slice(-MOST_SHOWN)
-    return html`${alertText(this.#problem)}
-      ${this.#isRunning ? progress(DOING[this.#action], { done: this.#results.length, total: this.#total }) : html`<p role="status" id="done">${this.#summary()}</p>`}
-      ${results.length === 0 ? nothing : html`<ul class="results" aria-label="What became of each">${results.map(({ name, text, isDone }) => html`<li class=${isDone ? '' : 'left'}>${name} ${text}</li>`)}</ul>`}`
+    return html`<div id="work" role="group" aria-label="Work on dumps" tabindex="-1">
+      ${alertText(this.#problem)}
+      ${this.#total === 0 ? nothing : this.#isRunning ? progress(DOING[this.#action], { done: this.#results.length, total: this.#total }) : html`<p role="status" id="done">${this.#summary()}</p>`}
+      ${results.length === 0 ? nothing : html`<ul class="results" aria-label="What became of each">${results.map(({ name, text, isDone }) => html`<li class=${isDone ? '' : 'left'}>${name} ${text}</li>`)}</ul>`}
+    </div>`
   }
 
   #summary(): string {
