@@ -1,9 +1,9 @@
 // The page with dumps that somebody else has made: chosen, edited, deleted; texts that are no markup; the token; nothing to change.
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { browserForTests, isReadable, spawnService, waitFor } from '@cuckoo-distributed/testing'
+import { browserForTests, isReadable, spawnService, TcpProxy, waitFor } from '@cuckoo-distributed/testing'
 import { scene } from './scene.js'
 import { API_KEY, dumpNames, taskBody, wrapped } from './support.js'
 
@@ -12,19 +12,26 @@ const openTab = browserForTests()
 const TOKEN = 'a-token-that-is-long-enough'
 const HOSTILE = `<img src=x onerror="document.body.dataset.hacked=1">${'a-word-without-any-blank.'.repeat(20)}`
 
-async function pageScene(t: TestContext, ...args: string[]) {
+/** The page beside a running overseer, and nothing else. `proxy` is between the page and the broker. */
+async function emptyScene(t: TestContext, ...args: string[]) {
   const base = await scene(t)
   await base.start()
-  const config = { ...base.config, AdminToken: TOKEN }
+  const proxy = await TcpProxy.start({ port: Number(new URL(base.broker.url).port) })
+  t.after(() => proxy.close())
+  const config = { ...base.config, Amqp: proxy.through(base.broker.url), AdminToken: TOKEN }
   const page = await spawnService(t, 'overseer', { config, args: ['admin', '--listen', '0', ...args] })
   const line = await waitFor(() => page.output.find(each => each.startsWith('http://')), { describe: 'the address' })
   const [url = ''] = line.split(' ')
+  return { ...base, proxy, page, url, tab: await openTab(t, `${url}#token=${TOKEN}`) }
+}
+
+async function pageScene(t: TestContext, ...args: string[]) {
+  const base = await emptyScene(t, ...args)
   for (const number of [1, 2, 3]) {
     const failed = { error: HOSTILE, desc: number === 3 ? 'OTHER' : 'HTTP_TIMEOUT' }
     await writeFile(join(base.dumpDir, `1437000000_${number}`), wrapped(base.work, taskBody(String(number)), failed))
   }
-  const tab = await openTab(t, `${url}#token=${TOKEN}`)
-  return { ...base, url, tab }
+  return base
 }
 
 test('dumps are chosen, edited, sent elsewhere and deleted, and their texts are no markup', async t => {
@@ -36,21 +43,25 @@ test('dumps are chosen, edited, sent elsewhere and deleted, and their texts are 
 
   await tab.click('[data-code=OTHER] tbody a')
   await tab.shows(/Each try/)
-  await tab.click('main .buttons button:nth-child(2)')
-  await tab.waitFor('document.querySelector("textarea")')
+  await tab.pressOn('#edit')
+  await tab.hasFocus('textarea')
   await isReadable(tab)
   await tab.evaluate(`document.querySelector('textarea').value = '{'`)
-  await tab.click('.editor .primary')
+  await tab.pressOn('.editor .primary')
   await tab.shows(/JSON/, '[role=alert]:not([hidden])')
-  await tab.click('.editor button:not(.primary)')
+  await tab.hasFocus('textarea[aria-invalid=true]')
+  await isReadable(tab)
+  await tab.pressOn('.editor button:not(.primary)', ' ')
   await tab.waitFor('document.querySelector("textarea") === null')
-  await tab.click('main .buttons button:nth-child(2)')
-  await tab.waitFor('document.querySelector("textarea")')
+  await tab.hasFocus('#edit')
+  await tab.press('Enter')
+  await tab.hasFocus('textarea')
   await tab.evaluate(
     `document.querySelector('textarea').value = document.querySelector('textarea').value.replace('cuckoo.invalid', 'cuckoo.example')`,
   )
-  await tab.click('.editor .primary')
+  await tab.pressOn('.editor .primary')
   await tab.shows(/Changed/, 'main > [role=status]')
+  await tab.hasFocus('#edit')
   assert.match(await readFile(join(dumpDir, '1437000000_3'), 'utf8'), /cuckoo\.example/)
   await tab.click('main .buttons .primary')
   await tab.tabTo('dialog input')
@@ -73,6 +84,64 @@ test('dumps are chosen, edited, sent elsewhere and deleted, and their texts are 
   await tab.shows(/No dumps/, '#no-dumps')
   assert.equal(await tab.evaluate('document.body.dataset.hacked ?? ""'), '')
   assert.deepEqual(tab.problems, [])
+})
+
+test('where nothing is, and when the server is gone, the page says so', async t => {
+  const { tab, page } = await emptyScene(t)
+  const md5 = 'f'.repeat(32)
+  await tab.shows(/0 samples under way/, '#open')
+  await isReadable(tab)
+  await tab.pressOn('nav a[href="#/dumps"]')
+  await tab.shows(/No dumps/, '#no-dumps')
+  await isReadable(tab)
+  await tab.pressOn('nav a[href="#/samples"]')
+  await tab.hasFocus('main h2')
+  await tab.tabTo('input[name=what]')
+  await tab.type(md5)
+  await tab.press('Enter')
+  await tab.shows(new RegExp(`${md5}.*never seen`), '#not-found')
+  await isReadable(tab)
+  await page.kill()
+  await tab.shows(/the server does not answer/, '#connection')
+  await tab.shows(/The server does not answer/, 'main [role=alert]')
+  await tab.pressOn('nav a[href="#/"]')
+  await tab.shows(/under way/, '#open')
+  await isReadable(tab)
+  await tab.pressOn('nav a[href="#/dumps"]')
+  await tab.shows(/The server does not answer/, 'main [role=alert]:not([hidden])')
+  await isReadable(tab)
+})
+
+test('many dumps that are sent one by one show how far they are, and the focus stays with them', async t => {
+  const { broker, tab, dumpDir, work, proxy } = await emptyScene(t)
+  for (let number = 1; number <= 12; number += 1)
+    await writeFile(join(dumpDir, `1437000000_${number}`), wrapped(work, taskBody(String(number))))
+  await tab.pressOn('nav a[href="#/dumps"]')
+  await tab.pressOn('.cause button')
+  await tab.pressOn('dialog button.primary')
+  await tab.hasFocus('#work')
+  await tab.shows(/Resubmitting: [1-9] of 12/, '.progress')
+  proxy.stall()
+  await isReadable(tab)
+  await tab.shows(/Resubmitting: \d+ of 12/, '.progress')
+  proxy.resume()
+  await tab.shows(/12 sent, 0 left/, '#done')
+  await tab.shows(/No dumps/, '#no-dumps')
+  await tab.hasFocus('#work')
+  assert.equal(await broker.depth(work), 12)
+})
+
+test('what has the focus and is taken away gives it to the next one', async t => {
+  const { tab, dumpDir } = await pageScene(t)
+  await tab.pressOn('nav a[href="#/dumps"]')
+  const row = (number: number) => `tr[data-key="1437000000_${number}"] a`
+  await tab.waitFor(`document.querySelector('${row(1)}')`)
+  await tab.tabTo(row(1))
+  await rm(join(dumpDir, '1437000000_1'))
+  await tab.hasFocus(row(2))
+  await rm(join(dumpDir, '1437000000_2'))
+  await tab.waitFor('document.querySelectorAll(".cause").length === 1')
+  await tab.hasFocus('main h2')
 })
 
 test('which sandboxes have room, as their feeders tell it', async t => {
