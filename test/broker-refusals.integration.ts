@@ -57,11 +57,10 @@ test('later, a password that is wrong and a queue with other arguments are waite
   await broker.delete('later')
   await broker.declare('later', { arguments: { 'x-max-priority': 5 } })
   await node.ctl('change_password', 'worker', 'first')
-  await service.waitForLog(waitingBecause(/exists with other arguments/), { deadlineMs: 30_000 })
+  await service.waitForLog(waitingBecause(/exists with other arguments/))
   await broker.delete('later')
   await waitFor(async () => (await broker.consumers('later')) === 1, {
     describe: 'the consumer to come back',
-    deadlineMs: 30_000,
   })
   assert.deepEqual(await service.stop(), { code: 0, signal: null })
 })

@@ -49,7 +49,7 @@ test('a CAPE that restarts in the middle, an upload whose answer is lost, an end
     overseer: { RetryDelays: [1, 1, 1] },
   })
   const samples = [await scene.emit(sample(1)), await scene.emit(sample(2))]
-  await waitFor(() => cape.submissions.length === 2, { describe: 'both samples to be submitted', deadlineMs: 30_000 })
+  await waitFor(() => cape.submissions.length === 2, { describe: 'both samples to be submitted' })
   await cape.down()
   await cape.up()
   const parser = services[2]

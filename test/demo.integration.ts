@@ -36,7 +36,7 @@ async function startDemo(t: TestContext, ...given: (string | NodeJS.ProcessEnv)[
   // Without a broker for the tests the demo would start one of its own.
   const broker = await brokerForTests(t)
   const temp = await mkdtemp(join(tmpdir(), 'demo-test-'))
-  const child = spawn(process.execPath, [demo, '--deadline', '90', ...args], {
+  const child = spawn(process.execPath, [demo, '--deadline', '240', ...args], {
     env: { ...process.env, ...env, TMPDIR: temp },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
@@ -123,7 +123,7 @@ test('--fail shows four failures, the dump without its secrets, and the way back
 
 test('--cape --verbose --page: every row, what a CAPE finds beyond a Cuckoo, and the page until Enter', async t => {
   const run = await startDemo(t, '--cape', '--verbose', '--page')
-  await waitFor(() => run.output().includes('Enter ends both'), { deadlineMs: 90_000, describe: run.output })
+  await waitFor(() => run.output().includes('Enter ends both'), { deadlineMs: 240_000, describe: run.output })
   const [, url = '', token = ''] = /^page {6}(\S+)#token=(\S+)$/m.exec(run.output()) ?? []
   const headers = { authorization: `Bearer ${token}`, connection: 'close' }
   const answer = await fetch(`${url}api/samples?what=1`, { headers })
@@ -201,7 +201,7 @@ test('what takes longer than the deadline is given up, with nothing left behind'
 
 test('SIGINT ends the demo in order, with nothing left behind', async t => {
   const run = await startDemo(t)
-  await waitFor(() => /queued/.test(run.output()), { deadlineMs: 30_000, describe: 'the first sample to be queued' })
+  await waitFor(() => /queued/.test(run.output()), { describe: 'the first sample to be queued' })
   run.child.kill('SIGINT')
   assert.equal(await run.exit, 130, run.output())
   assert.match(run.output(), /ended by SIGINT/)

@@ -84,7 +84,7 @@ test('what is no message at all ends in DumpDir, byte for byte, from whatever qu
     const dumped = new Set((await dumpedBodies(rig.dumpDir)).map(body => body.toString('hex')))
     return bodies.filter(body => !dumped.has(body.toString('hex'))).length
   }
-  await waitFor(async () => (await missing()) === 0, { deadlineMs: 30_000, describe: 'every body in a dump' })
+  await waitFor(async () => (await missing()) === 0, { describe: 'every body in a dump' })
 })
 
 test('a task message that comes twice with CuckooCleanup on: the second one does not undo the first', async () => {

@@ -72,7 +72,7 @@ async function atRest(service: ServiceProcess, busyMs: number): Promise<void> {
       if (now - used > busyMs) [since, used] = [Date.now(), now]
       return Date.now() - since >= 500
     },
-    { deadlineMs: 30_000, everyMs: 50, describe: `${service.name} to come to rest` },
+    { everyMs: 50, describe: `${service.name} to come to rest` },
   )
 }
 

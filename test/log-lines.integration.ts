@@ -29,7 +29,7 @@ test('each line about a message names MD5, analysis, task, attempt and instance,
     match: { path: /services/, method: 'POST' },
     times: Number.POSITIVE_INFINITY,
   })
-  await overseer.waitForLog('CRITs could not be told that the analysis was given up', { deadlineMs: 30_000 })
+  await overseer.waitForLog('CRITs could not be told that the analysis was given up')
   await waitFor(async () => (await scene.broker.depth(scene.queues.failed)) === 0, { describe: 'an empty FailedQueue' })
 
   const about = services.map(({ log }) => log.filter(({ msg }) => !ABOUT_NO_MESSAGE.has(msg)))

@@ -134,7 +134,6 @@ test('what fails four times is dumped and shown as an error in CRITs; --resubmit
 /** The moment when parse_and_submit has a message in work and has not sent a result of it. */
 async function downloadBegun(cuckoo: CuckooStandIn): Promise<void> {
   await waitFor(() => cuckoo.journal.some(({ path }) => reports.test(path)), {
-    deadlineMs: 30_000,
     describe: 'the download of a report',
   })
 }
@@ -194,7 +193,6 @@ test('parse_and_submit stopped between two batches goes on from there when it is
   ])
   const samples = await emitSamples(scene, 4)
   await waitFor(() => [...scene.crits.analyses.values()].some(({ results }) => results.length > 0), {
-    deadlineMs: 30_000,
     describe: 'the first results',
   })
   assert.deepEqual(await parse.stop(), { code: 0, signal: null })

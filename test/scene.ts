@@ -52,7 +52,7 @@ export interface Scene {
   resubmitDumped(): Promise<ServiceProcess>
   /** What CRITs does when the service is run on a sample. */
   emit(sample: { name: string; bytes: Buffer }): Promise<Emitted>
-  /** Waits, a minute by default, until every analysis has this status. */
+  /** Waits until every analysis has this status. */
   allAre(status: 'completed' | 'error', samples: readonly Emitted[], deadlineMs?: number): Promise<void>
 }
 
@@ -103,7 +103,7 @@ export async function startScene(t: TestContext): Promise<Scene> {
       await publishAsCrits(broker, queues.feed, running.body)
       return { ...sample, ...running }
     },
-    async allAre(status, samples, deadlineMs = 60_000) {
+    async allAre(status, samples, deadlineMs) {
       const missing = () => samples.filter(({ analysisId }) => crits.analyses.get(analysisId)?.status !== status)
       await waitFor(() => missing().length === 0, {
         deadlineMs,

@@ -26,9 +26,13 @@ test('a refused key dumps none of 60 samples, and all arrive without a hand', as
     const depths = [1, 10, 60].map(async seconds => (await broker.depth(`${queues.failed}.delay.${seconds}`)) ?? 0)
     return await Promise.all(depths)
   }
-  await waitFor(async () => ((await waiting())[1] ?? 0) >= SAMPLES - 1, {
+  const haveFailedTwice = async () => {
+    const [, third = 0, fourth = 0] = await waiting()
+    return third + fourth >= SAMPLES - 1
+  }
+  await waitFor(haveFailedTwice, {
     deadlineMs: 300_000,
-    describe: () => `all to wait for their third try:\n${overseer.tail()}`,
+    describe: () => `all to wait for a third try:\n${overseer.tail()}`,
   })
   crits.faults.clear()
   await scene.allAre('completed', samples, 300_000)
@@ -78,7 +82,7 @@ for (const { code, options, arm, advice } of CAUSES) {
     const sample = await scene.emit({ name: 'a.exe', bytes: Buffer.from(`MZ ${code}`) })
     const analysis = scene.crits.analyses.get(sample.analysisId) ?? assert.fail('no analysis')
     const lines = () => analysis.log.map(({ message }) => message).filter(message => advice.test(message))
-    assert.equal((await patient.waitForLog('will be tried again', { deadlineMs: 60_000 })).code, code)
+    assert.equal((await patient.waitForLog('will be tried again')).code, code)
     assert.deepEqual([analysis.status, lines()], ['started', []])
     assert.equal((await patient.stop()).code, 0)
     await scene.start('overseer', { SharedCauseLimit: 0 })

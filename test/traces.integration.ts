@@ -164,13 +164,14 @@ test('behind a cluster the upload is a part of the trace, and what is done with 
   const sample = await scene.emit({ name: 'clustered.exe', bytes: Buffer.from('MZ\x90 clustered') })
   const of = (name: string) => spans.filter(span => span.service === 'distributed_cuckoo' && span.name === name)
   await waitFor(() => of('fetch task').length === 1, {
-    deadlineMs: 60_000,
     describe: () => spans.map(s => s.name).join(),
   })
   const [created, ...more] = of('POST /tasks/create/file')
   assert.ok(created && more.length === 0)
-  const upload = spans.find(({ id }) => id === created.parent)
-  assert.deepEqual([upload?.service, upload?.name, upload?.trace], ['feed_cuckoo', 'POST', created.trace])
+  const upload = await waitFor(() => spans.find(({ id }) => id === created.parent), {
+    describe: 'the span of the upload',
+  })
+  assert.deepEqual([upload.service, upload.name, upload.trace], ['feed_cuckoo', 'POST', created.trace])
   assert.equal(created.attributes['http.response.status_code'], 200)
   for (const name of ['send task', 'fetch task']) {
     const [work] = of(name)

@@ -49,7 +49,7 @@ async function untilIs(t: TestContext, scene: Scene, { md5 }: Emitted, state: st
       const life = last.found[0]?.lives[0]
       return life?.now.state === state && life
     },
-    { deadlineMs: 60_000, everyMs: 100, describe: () => `"${state}" in ${JSON.stringify(last, null, 1)}` },
+    { everyMs: 100, describe: () => `"${state}" in ${JSON.stringify(last, null, 1)}` },
   )
 }
 
@@ -180,7 +180,7 @@ test('one of two overseers has all events, both answer, and one that was killed 
   t.after(() => rm(elsewhere, { recursive: true, force: true }))
   const second = await scene.start('overseer', { JournalDir: elsewhere })
   const answered = async () => (await reportOf(t, scene, analysis.md5)).answered.length
-  await waitFor(async () => (await answered()) === 2, { deadlineMs: 30_000, describe: 'both to answer' })
+  await waitFor(async () => (await answered()) === 2, { describe: 'both to answer' })
   await second.kill()
   const report = await reportOf(t, scene, analysis.md5)
   assert.equal(report.found[0]?.lives[0]?.now.state, 'queued')

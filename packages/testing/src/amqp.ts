@@ -133,7 +133,7 @@ export class TestBroker {
     }
   }
 
-  /** Takes the next message out of the queue, waiting for it at most `deadlineMs` (60,000). */
+  /** Takes the next message out of the queue, waiting for it at most `deadlineMs` (120,000). */
   async expectMessage(queue: string, options: { deadlineMs?: number } = {}): Promise<TakenMessage> {
     return waitFor(() => this.take(queue), { ...options, describe: `a message in ${queue}` })
   }

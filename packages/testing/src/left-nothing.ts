@@ -13,7 +13,7 @@ import { runInNewContext } from 'node:vm'
 import { isMainThread } from 'node:worker_threads'
 
 /** What ends by itself does so within this time, in milliseconds. */
-const GRACE_MS = 5000
+const GRACE_MS = 30_000
 
 // Threads and forks inherit the flag.
 if (isMainThread && process.env.LEFT_NOTHING === undefined) watch()

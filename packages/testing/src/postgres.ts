@@ -75,7 +75,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
   const ended = once(guard, 'close')
   const url = `postgres://test@127.0.0.1:${port}/postgres`
   const answering = async () => {
-    await waitFor(() => answers(url), { deadlineMs: 60_000, everyMs: 100, describe: 'PostgreSQL to answer' })
+    await waitFor(() => answers(url), { everyMs: 100, describe: 'PostgreSQL to answer' })
   }
   await answering()
   return administer(url, {

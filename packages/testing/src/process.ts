@@ -120,7 +120,7 @@ export class ServiceProcess {
     })
   }
 
-  /** The first log line that matches, which may have come already. Throws ServiceEndedError, or WaitError after `deadlineMs` (60,000). */
+  /** The first log line that matches, which may have come already. Throws ServiceEndedError, or WaitError after `deadlineMs` (120,000). */
   async waitForLog(match: LogMatch, options: { deadlineMs?: number } = {}): Promise<LogLine> {
     return waitFor(
       () => {
@@ -138,10 +138,10 @@ export class ServiceProcess {
     this.#child.kill(signal)
   }
 
-  /** Ends the process as an operator would (SIGTERM), and with SIGKILL after `deadlineMs` (30,000). A second call is harmless. */
+  /** Ends the process as an operator would (SIGTERM), and with SIGKILL after `deadlineMs` (120,000). A second call is harmless. */
   async stop(options: { deadlineMs?: number } = {}): Promise<ServiceExit> {
     this.#child.kill('SIGTERM')
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), options.deadlineMs ?? 30_000)
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), options.deadlineMs ?? 120_000)
     const exit = await this.exit
     clearTimeout(timer)
     return exit

@@ -55,7 +55,7 @@ export async function startRabbitMq(options: RabbitMqOptions = {}): Promise<Priv
     const { join: seed } = options
     const epmdPort = seed?.epmdPort ?? (await freePort())
     const port = options.port ?? (await freePort())
-    const { user = 'guest', password = 'guest', deadlineMs = 60_000 } = options
+    const { user = 'guest', password = 'guest', deadlineMs = 120_000 } = options
     const { host } = options
     const address = host?.address ?? '127.0.0.1'
     const env = nodeEnvironment(folder, { epmdPort, distPort: await freePort(), address })

@@ -2,8 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 export interface WaitOptions {
-  /** How long to wait at most, in milliseconds. Default 60,000: only a test that fails waits so long, and on a busy machine much takes seconds. */
-  deadlineMs?: number
+  /** How long to wait at most, in milliseconds. Default 120,000: only a test that fails waits so long, and on a busy machine much takes seconds. */
+  deadlineMs?: number | undefined
   /** Pause between two looks, in milliseconds. Default: a tenth of what it has waited so far, from 20 to 100. */
   everyMs?: number
   /** What is waited for, as in "waited for …"; a function is called when the deadline has passed and can tell the state. */
@@ -29,7 +29,7 @@ function isFound<T>(value: T): value is Found<T> {
  * A condition that throws ends the wait with its error; one that hangs is given up at the deadline.
  */
 export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitOptions): Promise<Found<T>> {
-  const { deadlineMs = 60_000, describe, signal } = options
+  const { deadlineMs = 120_000, describe, signal } = options
   const begun = performance.now()
   const pauseMs = () => options.everyMs ?? Math.min(100, Math.max(20, (performance.now() - begun) / 10))
   signal?.throwIfAborted()

@@ -95,7 +95,7 @@ export class Scene {
   }
 
   /** Waits until the task is in this state. */
-  async reaches(id: number, state: TaskState, deadlineMs = 60_000): Promise<Task> {
+  async reaches(id: number, state: TaskState, deadlineMs?: number): Promise<Task> {
     let last: Task | undefined
     return waitFor(
       async () => {
@@ -106,7 +106,7 @@ export class Scene {
     )
   }
 
-  async allReach(ids: readonly number[], state: TaskState, deadlineMs = 60_000): Promise<Task[]> {
+  async allReach(ids: readonly number[], state: TaskState, deadlineMs?: number): Promise<Task[]> {
     const reached: Task[] = []
     for (const id of ids) reached.push(await this.reaches(id, state, deadlineMs))
     return reached

@@ -58,7 +58,7 @@ export class Front {
   async start(): Promise<void> {
     const config = { ...this.#config, Port: this.#port }
     this.#process = await spawnService(this.#t, 'distributed_cuckoo', { config })
-    const { port } = await this.#process.waitForLog('listening', { deadlineMs: 30_000 })
+    const { port } = await this.#process.waitForLog('listening')
     this.#port = Number(port)
   }
 
@@ -88,7 +88,7 @@ export class Front {
     return Object.values<ShownTask>({ ...(answer.tasks as Record<string, ShownTask>) })
   }
 
-  async reaches(id: number, status: string, deadlineMs = 30_000): Promise<void> {
+  async reaches(id: number, status: string, deadlineMs?: number): Promise<void> {
     let last: ShownTask | undefined
     await waitFor(
       async () => {

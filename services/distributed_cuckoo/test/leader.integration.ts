@@ -33,9 +33,8 @@ describe('servers with PostgreSQL', () => {
     await waitFor(async () => (await second.tasks('status=finished')).length >= 4, { describe: 'the first results' })
     assert.equal(schedules(second), false)
     await first.kill()
-    await second.process.waitForLog(SCHEDULES, { deadlineMs: 30_000 })
+    await second.process.waitForLog(SCHEDULES)
     await waitFor(async () => (await second.tasks('status=finished')).length === ids.length, {
-      deadlineMs: 60_000,
       everyMs: 200,
       describe: 'all tasks to be finished',
     })
@@ -64,14 +63,14 @@ describe('servers with PostgreSQL', () => {
       const task = await ahead.store.tasks.get(id)
       return task?.state === 'pending' && task.requeues > 0
     }
-    await waitFor(isPutOff, { describe: 'the task to be put off', deadlineMs: 30_000 })
+    await waitFor(isPutOff, { describe: 'the task to be put off' })
     await ahead.stop()
     Date.now = real
     node.answers.clear()
     const { SamplesDirectory, ReportsDirectory } = ahead.config
     const next = await makeScene(t, { Database, SamplesDirectory, ReportsDirectory })
     next.start()
-    await next.reaches(id, 'finished', 60_000)
+    await next.reaches(id, 'finished')
   })
 
   test('are refused directories that belong to another database', async t => {

@@ -25,7 +25,7 @@ test('a kill while tasks are removed shows none without its report, and leaves n
         const tasks = await front.tasks('status=finished')
         return tasks.length > 0 && tasks
       },
-      { deadlineMs: 30_000, describe: 'finished tasks' },
+      { describe: 'finished tasks' },
     )
     for (const { id } of finished) {
       const response = await fetch(`${front.url}/report/${id}`, { headers: { connection: 'close' } })
@@ -51,6 +51,6 @@ test('a kill while tasks are removed shows none without its report, and leaves n
     }
   }
   for (const directory of ['reports', 'samples']) {
-    await waitFor(() => isEmpty(directory), { deadlineMs: 30_000, describe: `nothing in ${directory}` })
+    await waitFor(() => isEmpty(directory), { describe: `nothing in ${directory}` })
   }
 })

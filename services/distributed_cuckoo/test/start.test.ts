@@ -25,7 +25,7 @@ async function ends(service: ServiceProcess): Promise<{ readonly code: number | 
 }
 
 async function listening(service: ServiceProcess): Promise<string> {
-  const { host, port } = await service.waitForLog('listening', { deadlineMs: 30_000 })
+  const { host, port } = await service.waitForLog('listening')
   return `http://${host}:${port}`
 }
 

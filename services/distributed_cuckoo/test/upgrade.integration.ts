@@ -32,9 +32,9 @@ describe('a rolling upgrade', () => {
     return url
   }
 
-  /** With the time-outs of a server, so that waiting for the migration is a failure. */
+  /** With time-outs, as a server has them, so that waiting for the end of the migration is a failure. */
   async function connect(t: TestContext, url: string): Promise<pg.Client> {
-    const client = new pg.Client({ connectionString: url, lock_timeout: 3000, statement_timeout: 4000 })
+    const client = new pg.Client({ connectionString: url, lock_timeout: 20_000, statement_timeout: 30_000 })
     await client.connect()
     t.after(() => client.end())
     return client

@@ -74,7 +74,7 @@ export async function startScene(
       const message = JSON.stringify({ CuckooURL: cuckoo.url, TaskId: taskId, CritsData: running.critsData })
       return { ...running, taskId, message }
     },
-    async ended({ analysisId }, status = 'completed', deadlineMs = 30_000) {
+    async ended({ analysisId }, status = 'completed', deadlineMs) {
       return waitFor(
         () => {
           const analysis = crits.analyses.get(analysisId)

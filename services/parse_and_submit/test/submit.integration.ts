@@ -139,7 +139,7 @@ test('an instance that relays does not finish the analysis, and passes the body 
   await start({ ProducerQueue: queues.next })
   const analysis = await analyse(sample)
   await broker.publish(queues.parse, analysis.message, { headers: { traceparent: '00-1-2-01' } })
-  const message = await broker.expectMessage(queues.next, { deadlineMs: 30_000 })
+  const message = await broker.expectMessage(queues.next)
   assert.equal(message.body.toString(), analysis.message)
   const { notes } = readHeaders(message.headers)
   assert.deepEqual(notes.get(VISITED), [queues.parse])
@@ -186,7 +186,7 @@ test('SIGTERM between two batches: the message goes back with its progress, and 
   const analysis = await analyse(sample)
   const posts = { method: 'POST', path: '/api/v1/services/' }
   // The third call follows the first batch of results.
-  crits.faults.next({ kind: 'slow', milliseconds: 1000, match: { ...posts, nth: 4 } })
+  crits.faults.next({ kind: 'slow', milliseconds: 4000, match: { ...posts, nth: 4 } })
   await broker.publish(queues.parse, analysis.message)
   await waitFor(() => (crits.analyses.get(analysis.analysisId)?.results.length ?? 0) > 0, {
     describe: 'the first batch',
@@ -212,7 +212,7 @@ test('an archive that takes longer than HoldLimit gets through file by file', as
   const analysis = await analyse(sample)
   cuckoo.faults.next({ kind: 'slow', milliseconds: 1100, times: Number.POSITIVE_INFINITY, match: { path: /dropped$/ } })
   await broker.publish(queues.parse, analysis.message)
-  const stored = await ended(analysis, 'completed', 60_000)
+  const stored = await ended(analysis)
   const uploads = crits.journal.filter(entry => entry.method === 'POST' && entry.path === '/api/v1/samples/')
   const relations = crits.samples.get(analysis.objectId)?.relationships ?? []
   assert.equal(uploads.length, relations.filter(one => one.relationship === 'Dropped').length)
@@ -226,7 +226,7 @@ test('an answer of CRITs that was lost fails the message with its progress, and 
   const analysis = await analyse(sample)
   crits.faults.next({ kind: 'lostAfterStore', match: { method: 'POST', path: '/api/v1/services/', nth: 2 } })
   await broker.publish(queues.parse, analysis.message)
-  const failed = await broker.expectMessage(queues.failed, { deadlineMs: 30_000 })
+  const failed = await broker.expectMessage(queues.failed)
   const { notes, attempts } = readHeaders(failed.headers)
   assert.equal(attempts, 1)
   assert.equal(notes.get(PROGRESS)?.queue, queues.parse)
@@ -258,7 +258,7 @@ for (const [name, change, config, code] of permanent) {
     const changed = change(JSON.parse(analysis.message))
     const body = typeof changed === 'string' ? changed : JSON.stringify(changed)
     await broker.publish(queues.parse, body)
-    const failed = await broker.expectMessage(queues.failed, { deadlineMs: 30_000 })
+    const failed = await broker.expectMessage(queues.failed)
     assert.equal(readHeaders(failed.headers).permanent, true)
     const { desc, body: original } = decodeFailedMessage(failed.body)
     assert.equal(desc, code)
@@ -275,7 +275,7 @@ test('a report about another sample is never sent', async t => {
     queues.parse,
     JSON.stringify({ CuckooURL: cuckoo.url, TaskId: other.taskId, CritsData: mine.critsData }),
   )
-  const failed = await broker.expectMessage(queues.failed, { deadlineMs: 30_000 })
+  const failed = await broker.expectMessage(queues.failed)
   assert.equal(decodeFailedMessage(failed.body).desc, 'WRONG_SAMPLE')
   assert.deepEqual(crits.analyses.get(mine.analysisId)?.results, [])
 })
@@ -286,7 +286,7 @@ test('a redelivered message whose task was cleaned up counts as done', async t =
   const analysis = await analyse(sample)
   cuckoo.vanish(analysis.taskId)
   await broker.publish(queues.parse, analysis.message, { headers: { 'x-seen': 1 } })
-  await service.waitForLog(/assumed done before/, { deadlineMs: 30_000 })
+  await service.waitForLog(/assumed done before/)
   await waitFor(() => crits.analyses.get(analysis.analysisId)?.log.some(line => /assumed done/.test(line.message)), {
     describe: 'the line in CRITs',
   })
@@ -299,7 +299,7 @@ test('a task that is gone although nothing was done before is dumped without end
   const analysis = await analyse(sample)
   cuckoo.vanish(analysis.taskId)
   await broker.publish(queues.parse, analysis.message)
-  const failed = await broker.expectMessage(queues.failed, { deadlineMs: 30_000 })
+  const failed = await broker.expectMessage(queues.failed)
   assert.equal(decodeFailedMessage(failed.body).desc, 'TASK_GONE_AFTER_CLEANUP')
   assert.equal(readHeaders(failed.headers).permanent, true)
 })
@@ -310,7 +310,7 @@ test('a message that failed before is not taken as done because its task is gone
   const analysis = await analyse(sample)
   cuckoo.vanish(analysis.taskId)
   await broker.publish(queues.parse, analysis.message, { headers: { 'x-attempts': 1 } })
-  const failed = await broker.expectMessage(queues.failed, { deadlineMs: 30_000 })
+  const failed = await broker.expectMessage(queues.failed)
   assert.equal(decodeFailedMessage(failed.body).desc, 'TASK_GONE_AFTER_CLEANUP')
 })
 

@@ -1,7 +1,7 @@
 /** The DevTools protocol over a pair of pipes (`--remote-debugging-pipe`): JSON texts with a null byte after each. */
 import type { Readable, Writable } from 'node:stream'
 
-const ANSWER_MS = 60_000
+const ANSWER_MS = 120_000
 
 type Fields = Readonly<Record<string, unknown>>
 type Listener = (fields: Fields) => void

@@ -85,7 +85,7 @@ export class Tab {
   }
 
   /** Waits until the expression is true. */
-  async waitFor(expression: string, deadlineMs = 30_000): Promise<void> {
+  async waitFor(expression: string, deadlineMs?: number): Promise<void> {
     let text: unknown
     await waitFor(
       async () => {
