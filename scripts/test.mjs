@@ -11,8 +11,8 @@ import { withBroker } from './with-broker.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const kinds = {
-  unit: { files: /\.test\.ts$/, minutes: 5 },
-  integration: { files: /\.integration\.ts$/, minutes: 8, needsBroker: true },
+  unit: { files: /\.test\.ts$/, minutes: 10 },
+  integration: { files: /\.integration\.ts$/, minutes: 20, needsBroker: true },
   // The unit tests that fuzz, with twenty times as many cases.
   fuzz: { files: /^fuzz.*\.test\.ts$/, minutes: 15, env: { FUZZ_TIMES: '20' }, leastFuzzCases: 100_000 },
   // The tests of a release with the programs of all services.

@@ -32,7 +32,7 @@ export async function startCluster(
     ReportsDirectory: join(folder, 'reports'),
     ReportFormats: ['json'],
     Interval: 0.2,
-    NodeTimeout: 5,
+    NodeTimeout: 2,
   }
   const process = await spawnService(t, program, { config: { ...usual, ...config }, env })
   const { port } = await process.waitForLog('listening')

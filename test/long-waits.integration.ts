@@ -58,7 +58,7 @@ async function passFlat(scene: Scene, services: readonly ServiceProcess[]): Prom
   for (const [index, service] of services.entries()) {
     const [first, last] = [before[index], after[index]]
     assert.ok(first && last)
-    assertFlat(service, first, last, { bytes: 2 * MiB, rss: 24 * MiB })
+    assertFlat(service, first, last, { bytes: 2 * MiB, rss: 48 * MiB })
   }
 }
 

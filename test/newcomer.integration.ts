@@ -8,5 +8,10 @@ test('whoever follows the documentation gets a first sample through, and a dump 
   const node = await startRabbitMq()
   t.after(() => node.stop())
   const around = await surroundings(t)
-  await followDocumentation(await FolderMachine.make(t, node, around.names), node.url, around)
+  try {
+    await followDocumentation(await FolderMachine.make(t, node, around.names), node.url, around)
+  } catch (error: unknown) {
+    t.diagnostic(await node.log())
+    throw error
+  }
 })

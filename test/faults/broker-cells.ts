@@ -16,7 +16,7 @@ export function queueRemade(queue: string): Cell {
       await rig.node.ctl('delete_queue', queue)
       const isRemade = async () =>
         (await rig.node.queues()).some(({ name, consumers }) => name === queue && consumers > 0)
-      await waitFor(isRemade, { describe: `${queue} to be remade`, deadlineMs: 30_000, everyMs: 200 })
+      await waitFor(isRemade, { describe: `${queue} to be remade`, everyMs: 200 })
       return async () => undefined
     },
   }

@@ -41,7 +41,7 @@ function switchedOff([section, endpoint]: (typeof SECTIONS)[number]): Cell {
       await letAsk(rig, target, after)
       const before = requests(rig, target)
       return async () => {
-        await waitFor(() => requests(rig, target) > before, { describe: `a request: ${endpoint}`, deadlineMs: 60_000 })
+        await waitFor(() => requests(rig, target) > before, { describe: `a request: ${endpoint}` })
         await delay(1000)
         cape.switch(section, 'on')
       }
@@ -61,7 +61,7 @@ const SEARCH_OFF: Cell = {
     script(rig, ENDPOINTS.upload, { kind: 'lostAfterStore' })
     const before = requests(rig, SEARCH)
     return async () => {
-      await waitFor(() => requests(rig, SEARCH) > before, { describe: 'a search', deadlineMs: 60_000 })
+      await waitFor(() => requests(rig, SEARCH) > before, { describe: 'a search' })
     }
   },
 }
@@ -79,7 +79,7 @@ function searchFails(moment: string, fault: HttpFault): Cell {
       script(rig, SEARCH, fault, 2)
       const { faults } = rig.sandbox
       return async () => {
-        await waitFor(() => faults.pending === 0, { describe: 'the searches', deadlineMs: 60_000 })
+        await waitFor(() => faults.pending === 0, { describe: 'the searches' })
       }
     },
   }
@@ -98,7 +98,7 @@ function reportOnDisk(what: string, body: string): Cell {
       script(rig, ENDPOINTS.report, { kind: 'status', status: 200, headers, body }, 2)
       const { faults } = rig.sandbox
       return async () => {
-        await waitFor(() => faults.pending < 2, { describe: 'the fault to strike', deadlineMs: 60_000 })
+        await waitFor(() => faults.pending < 2, { describe: 'the fault to strike' })
       }
     },
   }

@@ -54,7 +54,7 @@ export function duringRequest(action: ActionName, endpoint: EndpointName, moment
       script(rig, target, { kind: 'slow', milliseconds: 1000 })
       const before = requests(rig, target)
       return async () => {
-        await waitFor(() => requests(rig, target) > before, { describe: `a request: ${endpoint}`, deadlineMs: 60_000 })
+        await waitFor(() => requests(rig, target) > before, { describe: `a request: ${endpoint}` })
         await ACTIONS[action](rig, target.service)
         repair(rig)
       }
@@ -75,7 +75,6 @@ export function afterUpload(action: ActionName): Cell {
         await waitFor(() => rig.sandbox.submissions.length > before, {
           describe: 'a task',
           everyMs: 1,
-          deadlineMs: 60_000,
         })
         await ACTIONS[action](rig, 'feed_cuckoo')
         repair(rig)
@@ -94,7 +93,7 @@ export function inRetryDelay(action: ActionName): Cell {
       failTwice(rig)
       const before = retries(rig)
       return async () => {
-        await waitFor(() => retries(rig) > before, { describe: 'a retry', deadlineMs: 30_000 })
+        await waitFor(() => retries(rig) > before, { describe: 'a retry' })
         await ACTIONS[action](rig, 'overseer')
         repair(rig)
       }
@@ -172,7 +171,7 @@ function struck(rig: Rig, target: Endpoint, fault: HttpFault): Strike {
   script(rig, target, fault, 2)
   const { faults } = rig[target.server]
   return async () => {
-    await waitFor(() => faults.pending < 2, { describe: 'the fault to strike', deadlineMs: 60_000 })
+    await waitFor(() => faults.pending < 2, { describe: 'the fault to strike' })
   }
 }
 

@@ -111,7 +111,7 @@ async function doubted(cluster: Cluster): Promise<string[]> {
   await cluster.submit(LATER)
   const open = async () => (await cluster.tasks()).filter(({ status }) => status !== 'finished')
   const isOpen = async () => (await open()).length <= LOST && broken.journal.length > asked + 10
-  await waitFor(isOpen, { deadlineMs: 60_000, everyMs: 50, describe: 'all other tasks to be finished' })
+  await waitFor(isOpen, { everyMs: 50, describe: 'all other tasks to be finished' })
   const left = (await open()).length
   return [
     ...(left === LOST ? [] : [`${left} tasks wait for the node, which may have ${LOST}`]),
@@ -169,14 +169,14 @@ async function isShown(cluster: Cluster, wanted: string, error: RegExp): Promise
       const shown = await cluster.node(BROKEN)
       return shown.state === wanted && error.test(shown.error ?? '')
     },
-    { deadlineMs: 60_000, describe: `the node to be ${wanted} with ${error}` },
+    { describe: `the node to be ${wanted} with ${error}` },
   )
 }
 
 /** Waits for the end of all tasks; in words, those of which the JSON report is not here although nothing says so. */
 async function allFinished(cluster: Cluster): Promise<string[]> {
   const look = async () => (await cluster.tasks()).every(({ status }) => status === 'finished')
-  await waitFor(look, { deadlineMs: 60_000, everyMs: 50, describe: 'all tasks to be finished' })
+  await waitFor(look, { everyMs: 50, describe: 'all tasks to be finished' })
   const problems: string[] = []
   for (const id of cluster.samples.keys()) {
     const flaw = await cluster.flawOf(id)

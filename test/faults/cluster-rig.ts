@@ -90,7 +90,7 @@ export class Cluster {
     void process.exit.then(({ code, signal }) => {
       if (!this.#stopping) this.crashes.push(`${SERVICE} (${signal ?? code}): ${process.tail(5)}`)
     })
-    await process.waitForLog('listening', { deadlineMs: 30_000 })
+    await process.waitForLog('listening')
   }
 
   /** SIGKILL, and started again at once. */

@@ -30,7 +30,7 @@ export const FILES_REJECTED: Cell = {
     const headers = { 'content-type': 'application/json' }
     script(rig, ENDPOINTS['CRITs upload'], { kind: 'status', status: 200, headers, body: REFUSAL }, Infinity)
     return async samples => {
-      await allCompleted(rig.crits, samples, 60_000)
+      await allCompleted(rig.crits, samples, 180_000)
     }
   },
   async unmet(rig, samples) {
@@ -49,7 +49,7 @@ export const CRITS_SLOW: Cell = {
   async arm(rig) {
     rig.crits.faults.next({ kind: 'slow', milliseconds: 300, times: Infinity })
     return async samples => {
-      await allCompleted(rig.crits, samples, 80_000)
+      await allCompleted(rig.crits, samples, 180_000)
     }
   },
 }

@@ -34,11 +34,10 @@ export const HIDDEN_TASK: Cell = {
     script(rig, ENDPOINTS.upload, { kind: 'lostAfterStore' })
     const path = DATABASE_READERS['task list']
     return async () => {
-      await waitFor(() => rig.sandbox.faults.pending === 0, { describe: 'an upload', everyMs: 1, deadlineMs: 60_000 })
+      await waitFor(() => rig.sandbox.faults.pending === 0, { describe: 'an upload', everyMs: 1 })
       cuckooOf(rig).faults.next({ kind: 'databaseError', match: { path }, times: 8 })
       await waitFor(() => rig.sandbox.faults.pending === 0, {
         describe: 'the lists to be asked for',
-        deadlineMs: 60_000,
       })
     }
   },
@@ -57,7 +56,7 @@ function scriptTwice(rig: Rig, fault: FaultRule<CuckooFault>): Strike {
   const { faults } = cuckooOf(rig)
   faults.next({ ...fault, times: 2 })
   return async () => {
-    await waitFor(() => faults.pending < 2, { describe: 'the fault to strike', deadlineMs: 60_000 })
+    await waitFor(() => faults.pending < 2, { describe: 'the fault to strike' })
   }
 }
 

@@ -31,7 +31,7 @@ function serverKilled(kind: NodeKind): KindsCell {
       const node = nodeOf(cluster, kind)
       for (const path of [UPLOAD, REPORT, DELETION]) {
         node.faults.next({ kind: 'slow', milliseconds: 1000, match: { path } })
-        await waitFor(() => node.faults.pending === 0, { deadlineMs: 60_000, everyMs: 5, describe: `${path}` })
+        await waitFor(() => node.faults.pending === 0, { everyMs: 5, describe: `${path}` })
         await cluster.kill()
         await cluster.submit(3)
       }
@@ -65,7 +65,7 @@ const ANSWERS_LOST: KindsCell = {
       const { faults } = nodeOf(cluster, kind)
       faults.next({ kind: 'lostAfterStore', match: { path: UPLOAD } })
       await cluster.submit(6)
-      await waitFor(() => faults.pending === 0, { deadlineMs: 60_000, everyMs: 5, describe: 'an upload' })
+      await waitFor(() => faults.pending === 0, { everyMs: 5, describe: 'an upload' })
       await cluster.kill()
     }
   },
@@ -78,10 +78,10 @@ const THROTTLED: KindsCell = {
   async strike(cluster) {
     const { journal } = nodeOf(cluster, 'CAPE')
     const refused = () => journal.filter(({ status }) => status === 429).length
-    await waitFor(() => refused() > 0, { deadlineMs: 60_000, describe: 'a request to be refused' })
+    await waitFor(() => refused() > 0, { describe: 'a request to be refused' })
     await cluster.kill()
     const before = refused()
-    await waitFor(() => refused() > before, { deadlineMs: 60_000, describe: 'another one to be refused' })
+    await waitFor(() => refused() > before, { describe: 'another one to be refused' })
   },
 }
 
@@ -112,6 +112,6 @@ function nodeOf({ nodes }: Cluster, kind: NodeKind): SandboxStandIn {
 
 async function runningOn(node: SandboxStandIn): Promise<CuckooTask[]> {
   const running = () => [...node.tasks.values()].filter(({ status }) => status === 'running')
-  await waitFor(() => running().length > 0, { deadlineMs: 60_000, everyMs: 5, describe: 'a task to run' })
+  await waitFor(() => running().length > 0, { everyMs: 5, describe: 'a task to run' })
   return running()
 }

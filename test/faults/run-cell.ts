@@ -114,7 +114,7 @@ async function strikeAndJudge(rig: Rig, cell: Cell, strike: Strike, expected: Ro
 /** When each sample ended; without those that are open at the deadline. */
 async function endsOf(
   rig: Rig,
-  { fault, moment, deadlineMs = 90_000 }: Cell,
+  { fault, moment, deadlineMs = 240_000 }: Cell,
   samples: readonly RunningAnalysis[],
 ): Promise<ReadonlyMap<string, number>> {
   const ended = new Map<string, number>()
@@ -156,7 +156,7 @@ export async function undisturbedRows(rig: Rig): Promise<RowCounts> {
       const found = rig.crits.analyses.get(sample.analysisId)
       return found?.status === 'completed' && found
     },
-    { describe: 'a sample without faults to be finished', deadlineMs: 60_000 },
+    { describe: 'a sample without faults to be finished' },
   )
   return countRows(analysis)
 }
@@ -180,7 +180,7 @@ async function settleQueues(rig: Rig): Promise<string[]> {
     return filled.length === 0
   }
   try {
-    await waitFor(look, { deadlineMs: 90_000, everyMs: 500, describe: 'the queues to be empty' })
+    await waitFor(look, { deadlineMs: 240_000, everyMs: 500, describe: 'the queues to be empty' })
   } catch (error: unknown) {
     if (!(error instanceof WaitError)) throw error
   }

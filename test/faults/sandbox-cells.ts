@@ -43,7 +43,6 @@ export function vanishedBeforeReport(CuckooCleanup: boolean): Cell {
         const reported = () => rig.services.check_results.log.filter(line => line.msg === 'reported' && isOurs(line))
         await waitFor(() => reported().length === samples.length, {
           describe: 'all to be reported',
-          deadlineMs: 60_000,
         })
         for (const { id } of tasks) rig.sandbox.vanish(id)
         rig.taps.parse_and_submit.release()
@@ -170,7 +169,7 @@ export function setPace(rig: Rig, analysisMs: number, after: Run['after']): void
 /** The tasks of samples, once each has one. */
 export async function tasksOf(rig: Rig, samples: readonly RunningAnalysis[]): Promise<CuckooTask[]> {
   const tasks = () => samples.flatMap(sample => rig.sandbox.submissions.find(by(sample)) ?? [])
-  await waitFor(() => tasks().length === samples.length, { describe: 'a task for each sample', deadlineMs: 60_000 })
+  await waitFor(() => tasks().length === samples.length, { describe: 'a task for each sample' })
   return tasks()
 }
 

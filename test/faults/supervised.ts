@@ -35,7 +35,7 @@ export class Supervised {
     this.#wanted = true
     this.#starting = this.#launch()
     await this.#starting
-    await this.#process?.waitForLog('consuming', { deadlineMs: 60_000 })
+    await this.#process?.waitForLog('consuming')
   }
 
   /** Ends the process with this signal; it is started again at once. */
@@ -79,12 +79,12 @@ export class Supervised {
   }
 
   /** What waits for a line that is logged from now on, by this process or a later one. */
-  nextLog(pattern: RegExp, deadlineMs = 60_000): () => Promise<void> {
+  nextLog(pattern: RegExp): () => Promise<void> {
     const { log } = this
     const before = log.length
     const isThere = () => this.log.slice(this.log === log ? before : 0).some(line => pattern.test(line.msg))
     return async () => {
-      await waitFor(isThere, { describe: `${this.#build} to log ${pattern}`, deadlineMs })
+      await waitFor(isThere, { describe: `${this.#build} to log ${pattern}` })
     }
   }
 

@@ -76,7 +76,7 @@ export class FolderMachine implements Machine {
     const paths = [join(this.#folder, 'bin'), join(this.#folder, 'usr/local/sbin'), process.env.PATH]
     const env = { ...process.env, PATH: paths.join(':'), MACHINE: this.#folder }
     return new Promise(resolve => {
-      execFile('/bin/sh', ['-e', '-c', script], { cwd: root, env, timeout: 60_000 }, (error, stdout, stderr) => {
+      execFile('/bin/sh', ['-e', '-c', script], { cwd: root, env, timeout: 300_000 }, (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
         resolve({ code, output: stdout + stderr })
       })

@@ -61,7 +61,7 @@ async function followRunbook(machine: Machine, broker: TestBroker, { crits, cuck
   cuckoo.faults.next({ kind: 'status', status: 413, match: { method: 'POST', path: '/tasks/create/file' }, times: 99 })
   const second = await send(broker, crits, 'second.exe')
   const isIn = (status: string) => () => crits.analyses.get(second.analysisId)?.status === status
-  await waitFor(isIn('error'), { deadlineMs: 60_000, describe: 'the second analysis to be given up' })
+  await waitFor(isIn('error'), { describe: 'the second analysis to be given up' })
   cuckoo.faults.clear()
   machine.names.CRITS_AUTH = 'CUCKOO_TASK_REFUSED'
   machine.names['9e107d9d372bb6826bd81d3542a419d6'] = second.md5
@@ -72,7 +72,7 @@ async function followRunbook(machine: Machine, broker: TestBroker, { crits, cuck
     if (dump !== undefined) machine.names[' NAME'] = ` ${dump}`
     if (block.text.includes('--dry-run')) {
       assert.match(output, /^1 sent, 0 left$/m)
-      await waitFor(isIn('completed'), { deadlineMs: 60_000, describe: 'the second sample to arrive' })
+      await waitFor(isIn('completed'), { describe: 'the second sample to arrive' })
     }
     if (block.text.includes('overseer where')) assert.match(output, /now: complete/)
   }
@@ -99,5 +99,5 @@ async function untilLogged(machine: Machine, message: string, times: number): Pr
     return seen >= times
   }
   const describe = () => `"${message}" to be logged ${times} times, not ${seen} times`
-  await waitFor(isThere, { deadlineMs: 60_000, everyMs: 100, describe })
+  await waitFor(isThere, { everyMs: 100, describe })
 }

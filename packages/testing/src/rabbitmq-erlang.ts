@@ -89,9 +89,9 @@ export function erlCall(
   node: { distPort: string; cookie: string; folder: string },
   expression: string,
 ) {
-  const args = ['-r', '-address', `localhost:${node.distPort}`, '-c', node.cookie, '-timeout', '60', '-e']
+  const args = ['-r', '-address', `localhost:${node.distPort}`, '-c', node.cookie, '-timeout', '180', '-e']
   return new Promise<string>((resolve, reject) => {
-    const child = execFile(program, args, { cwd: node.folder, timeout: 60_000 }, (error, stdout, stderr) => {
+    const child = execFile(program, args, { cwd: node.folder, timeout: 180_000 }, (error, stdout, stderr) => {
       const value = /^\{ok, (.*)\}\s*$/s.exec(stdout)?.[1]
       if (error !== null) reject(new Error(`${stdout}${stderr}` || error.message))
       else if (value === undefined || /^\{(error|badrpc|error_string)\b/.test(value)) reject(new Error(stdout))

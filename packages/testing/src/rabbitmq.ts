@@ -200,7 +200,7 @@ export class PrivateRabbitMq {
       const { stdout } = await run(...command, {
         cwd: folder,
         env,
-        timeout: 60_000,
+        timeout: 180_000,
         maxBuffer: 16 * 1024 * 1024,
       })
       return stdout
