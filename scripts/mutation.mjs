@@ -1,15 +1,15 @@
-// npm run test:mutation -- [--integration] [--sample N [--seed N]] [--only TEXT] [--tests TEXT,…] [PACKAGE[/ROOM]…]: which small mistakes would
-// the tests notice? Every mutant is one change in one compiled file; only the tests that run the changed place are asked.
+// npm run test:mutation -- [--integration] [--sample N [--seed N]] [--only TEXT] [--tests TEXT,…] [--verbose] [PACKAGE[/ROOM]…]: which small mistakes would
+// the tests notice? Every mutant is one change in one compiled file; only the tests that run the changed place are asked. A mutant is noticed when
+// they fail with it, and pass without it in the same process.
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { SourceMap } from 'node:module'
-import { availableParallelism } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { coverageOf } from './mutation/coverage.mjs'
-import { mutantsOf } from './mutation/mutants.mjs'
-import { runTest } from './mutation/run-test.mjs'
+import { examined, notices } from './mutation/asked.mjs'
+import { allMutants, keyOf } from './mutation/package-mutants.mjs'
+import { Runner } from './mutation/workers.mjs'
 import { withBroker } from './with-broker.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -21,6 +21,7 @@ const { values, positionals } = parseArgs({
     tests: { type: 'string', default: '' },
     only: { type: 'string', default: '' },
     integration: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
   },
 })
 const excused = new Map(
@@ -58,98 +59,84 @@ process.exitCode = rows.every(({ survived }) => survived === 0) ? 0 : 1
 /** A row for each folder of its source, or for the one that is asked for. */
 async function examine(name, onlyRoom) {
   const folder = known.get(name)
+  const all = allMutants(folder).map((mutant, index) => ({ ...mutant, index }))
   const byRoom = new Map()
-  for (const mutant of allMutants(folder)) {
+  for (const mutant of all) {
     if (onlyRoom !== undefined && mutant.room !== onlyRoom) continue
     if (!`${mutant.place} ${mutant.kind}`.includes(values.only)) continue
     byRoom.set(mutant.room, [...(byRoom.get(mutant.room) ?? []), mutant])
   }
-  const tests = await coveredTests(folder)
-  const counts = []
-  for (const [room, mutants] of byRoom) {
-    counts.push(await examineRoom(room === '' ? name : `${name}/${room}`, mutants, tests))
+  const directory = mkdtempSync(join(tmpdir(), 'mutation-'))
+  const list = join(directory, 'mutants.json')
+  writeFileSync(list, JSON.stringify(all))
+  const anew = `${pathToFileURL(join(folder, 'build')).href}/`
+  const runners = Array.from({ length: availableParallelism() }, () => new Runner(list, anew))
+  try {
+    const tests = await examinedTests(folder, runners)
+    const counts = []
+    for (const [room, mutants] of byRoom) {
+      counts.push(await examineRoom(room === '' ? name : `${name}/${room}`, mutants, tests, runners))
+    }
+    return counts
+  } finally {
+    for (const runner of runners) runner.renew()
+    rmSync(directory, { recursive: true })
   }
-  return counts
 }
 
-async function examineRoom(name, mutants, tests) {
+async function examineRoom(name, mutants, tests, runners) {
   const sample = sampleOf(mutants)
   const count = { name, total: mutants.length, examined: sample.length, killed: 0, survived: 0, equivalent: 0 }
-  const next = sample.values()
-  const work = async () => {
-    for (const mutant of next) {
-      const why = excused.get(mutant.key)
-      const outcome = why === undefined ? await judge(mutant, tests) : 'equivalent'
-      count[outcome] += 1
-      if (outcome === 'survived') console.log(`survived    ${mutant.place}  ${mutant.kind}: ${mutant.shown}`)
-    }
-  }
-  await Promise.all(Array.from({ length: availableParallelism() }, work))
+  await shareOut(sample, runners, async (mutant, runner) => {
+    const why = excused.get(mutant.key)
+    const outcome = why === undefined ? await judge(mutant, tests, runner) : 'equivalent'
+    count[outcome] += 1
+    if (outcome === 'survived') console.log(`survived    ${mutant.place}  ${mutant.kind}: ${mutant.shown}`)
+  })
   const { killed, examined, survived, equivalent } = count
   console.log(`${name}: ${killed} of ${examined} noticed, ${survived} survived, ${equivalent} equivalent`)
   return count
 }
 
 /** The tests that run the place: first those that have noticed most in its file for their time, then the fastest. */
-async function judge({ url, start, end, replacement, from }, tests) {
-  const worth = ({ noticed, ms }) => (1 + 10 * (noticed.get(url) ?? 0)) / ms
-  for (const test of tests.filter(({ covers }) => covers(url, from)).sort((a, b) => worth(b) - worth(a))) {
-    const timeoutMs = 3 * test.ms + 10_000
-    const { passed } = await runTest(test.file, { mutant: { url, start, end, replacement }, timeoutMs })
-    if (passed) continue
-    test.noticed.set(url, (test.noticed.get(url) ?? 0) + 1)
+async function judge(mutant, tests, runner) {
+  const ranked = tests.flatMap(test => {
+    const covering = test.covering(mutant.url, mutant.from)
+    const ms = covering.reduce((sum, each) => sum + each.ms, 50)
+    return covering.length > 0 ? [{ test, worth: (1 + 10 * (test.noticed.get(mutant.url) ?? 0)) / ms }] : []
+  })
+  for (const { test } of ranked.sort((a, b) => b.worth - a.worth)) {
+    const failure = await notices(test, mutant, runner)
+    if (failure === undefined) continue
+    if (values.verbose)
+      console.log(`noticed     ${mutant.place}  ${mutant.kind}: ${mutant.shown}  by ${basename(test.file)}, ${failure}`)
+    test.noticed.set(mutant.url, (test.noticed.get(mutant.url) ?? 0) + 1)
     return 'killed'
   }
   return 'survived'
 }
 
-async function coveredTests(folder) {
+async function examinedTests(folder, runners) {
   const pattern = values.integration ? /\.(test|integration)\.js$/ : /\.test\.js$/
   const build = join(folder, 'build', 'test')
-  const files = existsSync(build) ? readdirSync(build).filter(file => pattern.test(file)) : []
+  const files = (existsSync(build) ? readdirSync(build) : [])
+    .filter(name => pattern.test(name) && values.tests.split(',').some(text => name.includes(text)))
+    .filter(name => existsSync(join(folder, 'test', name.replace(/js$/, 'ts'))))
   const tests = []
-  for (const name of files) {
-    if (
-      !values.tests.split(',').some(text => name.includes(text)) ||
-      !existsSync(join(folder, 'test', name.replace(/js$/, 'ts')))
-    )
-      continue
-    const file = join(build, name)
-    const { passed, ms, firstFailure, covers } = await coverageOf(file, root)
-    if (passed) tests.push({ file, ms, covers, noticed: new Map() })
-    else console.log(`left out: ${relative(root, file)} fails without a mutant: ${firstFailure}`)
-  }
+  await shareOut(files, runners, async (name, runner) => {
+    const test = await examined(join(build, name), runner)
+    if (test.failure === undefined) tests.push(test)
+    else console.log(`left out: ${relative(root, test.file)} fails without a mutant: ${test.failure}`)
+  })
   return tests
 }
 
-function allMutants(folder) {
-  return compiledFiles(join(folder, 'build', 'src')).flatMap(file => {
-    const source = readFileSync(file, 'utf8')
-    const map = new SourceMap(JSON.parse(readFileSync(`${file}.map`, 'utf8')))
-    const lines = lineStarts(source)
-    const counts = new Map()
-    return mutantsOf(source).flatMap(mutant => {
-      const { start, end, replacement, kind, from } = mutant
-      const line = lines.findLastIndex(from => from <= start)
-      const original = map.findEntry(line, start - lines[line])
-      // What the compiler has added is not ours to test.
-      if (original.originalSource === undefined) return []
-      const path = relative(root, join(dirname(file), original.originalSource))
-      const shown = source.slice(start, end).replace(/\s+/g, ' ').slice(0, 80)
-      const same = `${path}\n${kind}\n${shown}`
-      const nth = counts.get(same) ?? 0
-      counts.set(same, nth + 1)
-      const place = `${path}:${original.originalLine + 1}`
-      const key = keyOf({ file: path, kind, code: shown, nth })
-      const room = dirname(relative(join(folder, 'build', 'src'), file)).replace(/^\.$|\/.*$/, '')
-      return { url: pathToFileURL(file).href, start, end, replacement, kind, from, place, shown, key, room }
-    })
-  })
-}
-
-/** Survives edits elsewhere in the file: what was changed into what, and which of several such places. */
-function keyOf({ file, kind, code, nth = 0 }) {
-  return JSON.stringify([file, kind, code, nth])
+async function shareOut(items, runners, work) {
+  const next = items.values()
+  const workOn = async runner => {
+    for (const item of next) await work(item, runner)
+  }
+  await Promise.all(runners.map(workOn))
 }
 
 /** By a hash of each with the seed: a greater sample holds the smaller one, and an edit elsewhere changes little. */
@@ -158,19 +145,6 @@ function sampleOf(mutants) {
   const rank = ({ key }) => createHash('sha256').update(`${values.seed} ${key}`).digest('hex')
   const ranked = mutants.map(mutant => [rank(mutant), mutant]).sort(([a], [b]) => (a < b ? -1 : 1))
   return ranked.slice(0, Number(values.sample)).map(([, mutant]) => mutant)
-}
-
-function compiledFiles(folder) {
-  return readdirSync(folder, { recursive: true })
-    .filter(name => name.endsWith('.js') && existsSync(join(folder, '..', '..', 'src', name.replace(/js$/, 'ts'))))
-    .filter(name => !name.startsWith('generated/'))
-    .map(name => join(folder, name))
-}
-
-function lineStarts(source) {
-  const starts = [0]
-  for (let at = source.indexOf('\n'); at >= 0; at = source.indexOf('\n', at + 1)) starts.push(at + 1)
-  return starts
 }
 
 function projectFolders() {

@@ -3,7 +3,7 @@ import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { compiledTest } from './compiled-test.mjs'
-import { runTest } from './mutation/run-test.mjs'
+import { runTest } from './run-test.mjs'
 import { withBroker } from './with-broker.mjs'
 
 const TIMEOUT_MS = 10 * 60_000

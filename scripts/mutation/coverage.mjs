@@ -1,80 +1,48 @@
-// Which parts of which compiled files a test file runs, from the coverage that V8 writes.
-import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import { runTest } from './run-test.mjs'
+// Which places with mutants this process runs, as V8 counts them.
 
-const SLOWEST_TEST_MS = 5 * 60_000
+import { readFileSync } from 'node:fs'
+import { Session } from 'node:inspector/promises'
 
-/**
- * Runs the test file, and resolves with `{ passed, ms, firstFailure, covers }`, where `covers(url, offset)` says whether it ran that place; offsets are in
- * UTF-16 units. What it did the last time is kept in node_modules/.cache until one of the project's files that it ran changes.
- */
-export async function coverageOf(file, root) {
-  const kept = join(root, 'node_modules', '.cache', 'mutation', `${relative(root, file).replaceAll('/', '-')}.json`)
-  const run = readKept(kept) ?? (await runCovered(file, root))
-  if (run.passed) {
-    mkdirSync(join(kept, '..'), { recursive: true })
-    writeFileSync(kept, JSON.stringify(run))
+const ROOT = new URL('../..', import.meta.url).href
+
+export class Coverage {
+  #places = new Map()
+  #session = new Session()
+  /** What of the project was run. */
+  files = new Set()
+
+  constructor(mutants) {
+    for (const { url, from } of JSON.parse(readFileSync(mutants, 'utf8')))
+      this.#places.set(url, (this.#places.get(url) ?? new Set()).add(from))
   }
-  const places = new Map(run.places)
-  return { ...run, covers: (url, offset) => (places.get(url) ?? []).some(parts => countAt(parts, offset) > 0) }
-}
 
-function readKept(path) {
-  try {
-    const run = JSON.parse(readFileSync(path, 'utf8'))
-    return run.digests.every(([url, digest]) => digestOf(url) === digest) ? run : undefined
-  } catch {
-    return undefined
+  /** Before the modules are loaded. */
+  async start() {
+    this.#session.connect()
+    await this.#session.post('Profiler.enable')
+    await this.#session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true })
   }
-}
 
-async function runCovered(file, root) {
-  const directory = mkdtempSync(join(tmpdir(), 'mutation-'))
-  try {
-    const { passed, ms, firstFailure } = await runTest(file, { coverage: directory, timeoutMs: SLOWEST_TEST_MS })
-    const places = readPlaces(directory, pathToFileURL(root).href)
-    const digests = [...places.keys()].map(url => [url, digestOf(url)])
-    return { passed, ms, firstFailure, places: [...places], digests }
-  } finally {
-    rmSync(directory, { recursive: true })
+  /** The places that were run since the last call, as `[url, offsets]`; offsets are in UTF-16 units. */
+  async take() {
+    const { result } = await this.#session.post('Profiler.takePreciseCoverage')
+    return result.flatMap(({ url, functions }) => {
+      const path = url.replace(/\?run=.*$/, '')
+      if (path.startsWith(ROOT) && !path.includes('/node_modules/')) this.files.add(path)
+      const ranges = functions.flatMap(each => each.ranges)
+      const run = [...(this.#places.get(path) ?? [])].filter(offset => countAt(ranges, offset) > 0)
+      return run.length > 0 ? [[path, run]] : []
+    })
   }
-}
-
-function readPlaces(directory, under) {
-  const places = new Map()
-  for (const name of readdirSync(directory)) {
-    const { result } = JSON.parse(readFileSync(join(directory, name), 'utf8'))
-    for (const { url, functions } of result) {
-      if (!url.startsWith(`${under}/`) || url.includes('/node_modules/')) continue
-      const runs = places.get(url) ?? []
-      places.set(url, runs)
-      runs.push(
-        functions.flatMap(({ ranges }) =>
-          ranges.map(({ startOffset, endOffset, count }) => [startOffset, endOffset, count]),
-        ),
-      )
-    }
-  }
-  return places
-}
-
-function digestOf(url) {
-  return createHash('sha256')
-    .update(readFileSync(fileURLToPath(url)))
-    .digest('hex')
 }
 
 /** The count of the innermost range around `offset`. */
-function countAt(parts, offset) {
+function countAt(ranges, offset) {
   let innermost
-  for (const part of parts) {
-    const [start, end] = part
-    if (start > offset || end <= offset) continue
-    if (!innermost || end - start <= innermost[1] - innermost[0]) innermost = part
+  for (const range of ranges) {
+    if (range.startOffset > offset || range.endOffset <= offset) continue
+    const length = ({ startOffset, endOffset }) => endOffset - startOffset
+    if (!innermost || length(range) <= length(innermost)) innermost = range
   }
-  return innermost?.[2] ?? 0
+  return innermost?.count ?? 0
 }

@@ -6,23 +6,16 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
 /**
- * Resolves with `{ passed, timedOut, ms, firstFailure }`. `mutant`: `{url, start, end, replacement}`; `coverage`: a directory for
- * what V8 writes. The process and its children are killed after `timeoutMs`, and its temporary files removed.
+ * Resolves with `{ passed, timedOut, ms, firstFailure }`. The process and its children are killed after `timeoutMs`, and its temporary files removed.
  */
-export function runTest(file, { mutant, coverage, timeoutMs }) {
+export function runTest(file, { timeoutMs }) {
   const begun = performance.now()
-  const loader = mutant ? ['--import', new URL('./preload.mjs', import.meta.url).href] : []
   // Short, as sockets have their place in it.
   const temporary = mkdtempSync(join(tmpdir(), 'm-'))
-  const child = spawn(process.execPath, [...loader, '--test-reporter=tap', file], {
+  const child = spawn(process.execPath, ['--test-reporter=tap', file], {
     detached: true,
     stdio: ['ignore', 'pipe', 'ignore'],
-    env: {
-      ...process.env,
-      TMPDIR: temporary,
-      ...(mutant && { MUTANT: JSON.stringify(mutant) }),
-      ...(coverage && { NODE_V8_COVERAGE: coverage }),
-    },
+    env: { ...process.env, TMPDIR: temporary },
   })
   let firstFailure
   createInterface({ input: child.stdout }).on('line', line => {
