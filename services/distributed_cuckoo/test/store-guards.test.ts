@@ -84,7 +84,7 @@ const WRITES: { readonly [name: string]: (store: DispatchStore) => Promise<unkno
   failedOnNode: store => store.failedOnNode(1, 'x', NOW),
   discarded: store => store.discarded([1]),
   foldCounts: store => store.foldCounts(),
-  recount: store => store.recount(),
+  recount: store => store.recount(new AbortController().signal),
   recover: store => store.recover(),
 }
 const READS = ['pendingRequirements', 'nextPending', 'isWanted', 'submissions', 'submissionsOf', 'isClaimed']

@@ -7,6 +7,7 @@ import { StoreError } from '../src/store/errors.js'
 import { openStore } from '../src/store/open.js'
 import { openPostgres, USUAL } from '../src/store/postgres.js'
 import { testMillion, testWrites } from './million-claims.js'
+import { testRecount } from './recount-claims.js'
 import { testStore } from './store-claims.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
@@ -37,6 +38,11 @@ describe('in PostgreSQL', () => {
   testStore(() => server.createDatabase())
 
   testWrites(
+    () => server.createDatabase(),
+    url => openPostgres(url, log, USUAL),
+  )
+
+  testRecount(
     () => server.createDatabase(),
     url => openPostgres(url, log, USUAL),
   )

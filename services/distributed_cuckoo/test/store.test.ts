@@ -11,6 +11,7 @@ import { openStore } from '../src/store/open.js'
 import { openSqlite, sqlitePath } from '../src/store/sqlite.js'
 import type { Tables } from '../src/store/tables.js'
 import { testMillion, testWrites } from './million-claims.js'
+import { testRecount } from './recount-claims.js'
 import { testStore } from './store-claims.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
@@ -27,6 +28,8 @@ describe('in SQLite', () => {
 
   testWrites(async () => databaseFile(), openSqlite)
 
+  testRecount(async () => databaseFile(), openSqlite)
+
   testMillion(async () => databaseFile(), {
     // Not as the store does: the driver does not end statements that explain.
     openDatabase: file => new Kysely<Tables>({ dialect: new SqliteDialect({ database: new Sqlite(file) }) }),
@@ -38,7 +41,7 @@ describe('in SQLite', () => {
       // an index covering of which an expression is asked for.
       assert.doesNotMatch(
         plan,
-        /SCAN task\b(?! USING)|USING INDEX (?!task_(sha256|live_minute)\b)/,
+        /SCAN task\b(?! USING)|USING INDEX (?!task_(sha256|live_minute)\b|task_ended \(state=\? AND completed_on>\? AND completed_on<\?\))/,
         `${query.sql}\n${plan}`,
       )
       assert.doesNotMatch(plan, /SCAN task.*TEMP B-TREE.*SCAN live/s, 'what is not over would be sorted')

@@ -84,7 +84,7 @@ describe('a rolling upgrade', () => {
       { state: 'failed', n: failed },
       { state: 'finished', n: finished },
     ])
-    assert.deepEqual(await store.dispatch.recount(), {})
+    assert.deepEqual(await store.dispatch.recount(t.signal), {})
     await store.dispatch.foldCounts()
     assert.deepEqual(await store.tasks.counts(), { ...(await store.tasks.counts()), finished, failed })
   })

@@ -83,7 +83,8 @@ export class Scheduler {
     const workers = new NodeWorkers({ ...this.#options, store, leadership, onChange }, signal)
     // Settled from the beginning: they may end while a plan still waits for the database.
     const cycles = Promise.allSettled([
-      this.#repeatCycles(workers, store.dispatch, signal),
+      this.#repeatCycles(workers, signal),
+      this.#repeatCounts(store.dispatch, signal),
       keepWithin({ ...this.#options, leadership }, signal),
     ])
     try {
@@ -101,13 +102,12 @@ export class Scheduler {
     }
   }
 
-  async #repeatCycles(workers: NodeWorkers, dispatch: DispatchStore, signal: AbortSignal): Promise<never> {
+  async #repeatCycles(workers: NodeWorkers, signal: AbortSignal): Promise<never> {
     const { store, config, log } = this.#options
     for (;;) {
       await delay(config.Interval * 1000, signal)
       const at = store.now()
       await this.#trouble.outlast(() => store.recordCycle(at), FAILURE, signal)
-      await this.#trouble.outlast(() => this.#count(dispatch), FAILURE, signal)
       if (config.UptimeLogfile === '') continue
       try {
         await logUptime(config.UptimeLogfile, at, workers.counters())
@@ -117,12 +117,19 @@ export class Scheduler {
     }
   }
 
+  async #repeatCounts(dispatch: DispatchStore, signal: AbortSignal): Promise<never> {
+    for (;;) {
+      await delay(this.#options.config.Interval * 1000, signal)
+      await this.#trouble.outlast(() => this.#count(dispatch, signal), FAILURE, signal)
+    }
+  }
+
   /** Nothing is decided by these numbers; what makes them wrong is a fault all the same. */
-  async #count(dispatch: DispatchStore): Promise<void> {
+  async #count(dispatch: DispatchStore, signal: AbortSignal): Promise<void> {
     await dispatch.foldCounts()
     if (performance.now() < this.#recountAt) return
+    const missing = await dispatch.recount(signal)
     this.#recountAt = performance.now() + RECOUNT_MS
-    const missing = await dispatch.recount()
     if (Object.keys(missing).length > 0) this.#options.log.warn({ missing }, 'the totals of tasks were wrong')
   }
 

@@ -1,13 +1,14 @@
 import { beginFetch, canAmend, endFetches, finish, isAwaited, isProcessing } from './fetching.js'
-import type { Report, Requirements, Submission, Task, TaskState } from './model.js'
+import type { Report, Requirements, Submission, Task } from './model.js'
 import { isAsPlanned, isDisabled } from './planned.js'
 import { delayedUntil, firstOf, release, requirementsAfter, writeReasons } from './queue.js'
+import { type Missing, recount } from './recount.js'
 import { fail, requeue } from './requeueing.js'
 import { ownMark, stateColumns, type TaskRow, toSubmission } from './rows.js'
 import { addSiblings, follow, passOn } from './siblings.js'
 import type { DispatchStore, Fetch, Planned, Requeue } from './store.js'
 import type { Db, Tx } from './tables.js'
-import { differences, foldChanges, mendMinutes, missingMinutes, noteChanges } from './task-counts.js'
+import { foldChanges } from './task-counts.js'
 import {
   forgetDeleted,
   isUnfinished,
@@ -195,13 +196,8 @@ export class SqlDispatchStore implements DispatchStore {
     while (await this.#transact(foldChanges));
   }
 
-  async recount(): Promise<Partial<Record<TaskState, number>>> {
-    const missing = await differences(this.#db)
-    // Not in one transaction: a new leader waits for those of the one before.
-    if (missing.length > 0) await this.#transact(tx => noteChanges(tx, missing))
-    const minutes = await missingMinutes(this.#db)
-    await this.#transact(tx => mendMinutes(tx, minutes))
-    return Object.fromEntries(missing.map(({ state, tasks }) => [state, tasks]))
+  recount(signal: AbortSignal): Promise<Missing> {
+    return recount(work => this.#transact(work), signal)
   }
 
   recover(): Promise<void> {

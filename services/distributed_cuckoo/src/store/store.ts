@@ -209,8 +209,8 @@ export interface DispatchStore {
   isClaimed(nodeId: number, nodeTaskId: number): Promise<boolean>
   /** Adds the ends of tasks up, so that counting them does not grow with their number. */
   foldCounts(): Promise<void>
-  /** Counts the tasks that are over one by one and mends their totals; resolves with what was added to them, which should be nothing. */
-  recount(): Promise<Partial<Record<TaskState, number>>>
+  /** Counts the tasks that are over, some at a time, and mends their totals; resolves with what was added to them. Not beside `foldCounts`. */
+  recount(signal: AbortSignal): Promise<Partial<Record<TaskState, number>>>
   /** fetching → processing for all: to be called by a new leader, as its predecessor's fetches ended with it. */
   recover(): Promise<void>
 }

@@ -3,12 +3,11 @@
  * adds to with each end of a task. No decision rests on them.
  */
 import { sql } from 'kysely'
-import { ALL_MINUTES, minuteDifferences } from './migrations/011-minutes.js'
+import { ALL_MINUTES } from './migrations/011-minutes.js'
 import type { TaskCounts, TaskState } from './model.js'
 import type { ChangeTable, Db, MinuteTable, Tx } from './tables.js'
 
 const LIVE = sql.raw("('pending', 'submitting', 'processing', 'fetching')")
-const ENDED = sql.raw("('finished', 'failed')")
 /** Changes that are added up at a time. */
 const BATCH = 2000
 
@@ -42,35 +41,6 @@ export async function foldChanges(tx: Tx): Promise<boolean> {
   return gone.length === BATCH
 }
 
-/** By how much the totals differ from what there is: what is to be added to them. */
-export async function differences(db: Db): Promise<{ readonly state: TaskState; readonly tasks: number }[]> {
-  // One statement, so that all three are of the same moment.
-  const { rows } = await sql<{ state: TaskState; tasks: number }>`
-    select state, cast(sum(tasks) as integer) as tasks from (
-      select state, count(*) as tasks from task where state in ${ENDED} group by state
-      union all select state, -tasks from task_total
-      union all select state, -tasks from task_change
-    ) as found group by state having sum(tasks) <> 0`.execute(db)
-  return rows
-}
-
-export async function noteChanges(tx: Tx, changes: Awaited<ReturnType<typeof differences>>): Promise<void> {
-  await tx
-    .insertInto('task_change')
-    .values(changes.map(change => ({ ...change, priority: null, minute: null })))
-    .execute()
-}
-
-/** By how much the ends by minute differ from what there is. */
-export async function missingMinutes(db: Db): Promise<MinuteTable[]> {
-  return (await sql<MinuteTable>`${minuteDifferences()}`.execute(db)).rows
-}
-
-export async function mendMinutes(tx: Tx, missing: readonly MinuteTable[]): Promise<void> {
-  await addMinutes(tx, missing)
-  await tx.deleteFrom('task_minute').where('tasks', '=', 0).execute()
-}
-
 function minutesOf(changes: readonly Omit<ChangeTable, 'id'>[]): MinuteTable[] {
   const sums = new Map<number, MinuteTable>()
   for (const { minute, priority, tasks } of changes) {
@@ -86,7 +56,8 @@ function minutesOf(changes: readonly Omit<ChangeTable, 'id'>[]): MinuteTable[] {
   return [...sums.values()]
 }
 
-async function addMinutes(tx: Tx, rows: readonly MinuteTable[]): Promise<void> {
+/** Adds to the numbers of minutes. */
+export async function addMinutes(tx: Tx, rows: readonly MinuteTable[]): Promise<void> {
   for (let i = 0; i < rows.length; i += BATCH) {
     const insert = tx.insertInto('task_minute').values(rows.slice(i, i + BATCH))
     const add = insert.onConflict(known => {

@@ -30,7 +30,7 @@ export async function fillMinutes(db: Kysely<unknown>, dialect: Dialect): Promis
 }
 
 /** What is to be added to `task_minute`, as its columns. One statement, so that all is of the same moment. */
-export function minuteDifferences() {
+function minuteDifferences() {
   const sums = (tasks: string) =>
     sql.raw(`sum(${tasks}) as tasks, sum(case when priority = 1 then ${tasks} else 0 end) as prio1,
       sum(case when priority = 2 then ${tasks} else 0 end) as prio2`)
