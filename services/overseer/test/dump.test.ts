@@ -213,6 +213,11 @@ test('a claim is held for five minutes without a sign of life, and not longer', 
   assert.equal(expiredClaim('.claim-1000000xab-a-b.json', 1_300_001), 'a-b.json')
 })
 
+test('a claim from later than five minutes ahead was given before the clock was set back, and has expired', () => {
+  assert.equal(expiredClaim('.claim-1300000xab-a-b.json', 1_000_000), undefined)
+  assert.equal(expiredClaim('.claim-1300001xab-a-b.json', 1_000_000), 'a-b.json')
+})
+
 test('a claim is renewed while it is held, and what was swept meanwhile is not taken away', async t => {
   const dir = await dumpDir(t)
   await writeFile(join(dir, 'a'), '')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { type HeaderTable, UndeliverableError } from '@cuckoo-distributed/core'
+import { type HeaderTable, ServiceError, UndeliverableError } from '@cuckoo-distributed/core'
 import { spyOnFiles, waitFor } from '@cuckoo-distributed/testing'
 import { makeDumpDir, sweep } from '../src/dump-dir.js'
 import { resubmitDumps, type SendOptions, sendDump } from '../src/resubmit.js'
@@ -17,6 +17,8 @@ interface Published {
   readonly headers: HeaderTable
 }
 
+const MAX_MESSAGE_SIZE = 10_000
+
 /** Takes messages for the queues it knows, as the broker would; `during` runs before each confirm. */
 class FakePublisher {
   readonly published: Published[] = []
@@ -26,7 +28,14 @@ class FakePublisher {
     this.#during = during
   }
 
-  async publish(queue: string, body: Buffer, headers: HeaderTable, signal: AbortSignal): Promise<'once'> {
+  async publish(
+    queue: string,
+    body: Buffer,
+    headers: HeaderTable,
+    signal: AbortSignal,
+    { maxBytes = MAX_MESSAGE_SIZE }: { readonly maxBytes?: number | undefined } = {},
+  ): Promise<'once'> {
+    if (body.length > maxBytes) throw new ServiceError('MESSAGE_TOO_LARGE', 'above MaxMessageSize')
     await this.#during()
     signal.throwIfAborted()
     if (queue === 'worker/none') throw new UndeliverableError(queue, 'returned')
@@ -77,6 +86,14 @@ test('dumps of both suites go straight to their queues with a fresh count, and a
     { queue: 'worker/feed', body: '\xff\0', headers: { 'x-failures': FAILURES, 'x-visited': '["a"]', ...note } },
   ])
   assert.deepEqual(await readdir(dir), [])
+})
+
+test('what has come through the broker once goes back, even if MaxMessageSize is below it by now', async t => {
+  const body = Buffer.alloc(MAX_MESSAGE_SIZE + 1, 0x20)
+  const dir = await dumpsWith(t, { [ONE]: dump('worker/check', body) })
+  const publisher = new FakePublisher()
+  assert.deepEqual(await resubmitDumps({ dir, publisher, log: silentLog }, never), { resubmitted: 1, left: 0 })
+  assert.equal(publisher.published[0]?.body.length, body.length)
 })
 
 test('a dump is still on disk while the broker has not confirmed it, under a name nobody else takes', async t => {
