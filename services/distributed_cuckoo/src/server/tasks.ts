@@ -47,20 +47,18 @@ export async function tidyUp({ janitor, closing, wake }: ServerContext): Promise
 
 /**
  * The tasks by id as a JSON text that begins with `beginning`, an object in an object. The first page comes with the beginning, so that a
- * failure before it still gets an answer of its own. `shown` begins with `task_id` or `id`.
+ * failure before it still gets an answer of its own.
  */
 export async function* tasksDocument(
   beginning: string,
   pages: AsyncIterable<readonly Task[]>,
-  shown: (task: Task) => { readonly id: number },
+  shown: (task: Task) => unknown,
 ): AsyncGenerator<string> {
   let before = beginning
   for await (const tasks of pages) {
-    // One call for all takes a quarter of the time of one for each. What is looked for is in no text of a client, whose quotes are escaped.
-    yield before +
-      JSON.stringify(tasks.map(shown))
-        .slice(1, -1)
-        .replace(/\{"(?:task_)?id":(\d+),/g, '"$1":$&')
+    // One call for all takes a quarter of the time of one for each. Numbers as keys are in their order, which is that of the pages.
+    const byId = Object.fromEntries(tasks.map(task => [task.id, shown(task)]))
+    yield before + JSON.stringify(byId).slice(1, -1)
     before = ','
   }
   yield before === ',' ? '}}' : `${before}}}`
