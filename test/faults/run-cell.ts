@@ -40,7 +40,7 @@ export interface Cell extends CellTerms {
   readonly copies?: number
   /** Bytes of a sample at least. */
   readonly sampleBytes?: number
-  /** How long the run may take, in milliseconds. Default 90,000. */
+  /** How long the run may take, in milliseconds. Default 240,000. */
   readonly deadlineMs?: number
   /** Compares times, and so wants nothing beside it. */
   readonly comparesTimes?: boolean

@@ -1,4 +1,4 @@
-// The broker itself fails: alarms, restarts, power cuts, timeouts and limits of its own. Each at a private node.
+// The broker itself fails: alarms, restarts, power cuts, timeouts and limits of its own. At a private node.
 import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
@@ -7,13 +7,11 @@ import { asNumber, asNumbers, decodeFailedMessage, done, forward, readHeaders, w
 import { gate, type Harness, startHarness } from './harness.js'
 
 let node: PrivateRabbitMq
-/** Its `max_message_size`, in bytes, is below ours. */
-let narrow: PrivateRabbitMq
 
 before(async () => {
-  ;[node, narrow] = await Promise.all([startRabbitMq(), startRabbitMq({ config: ['max_message_size = 100000'] })])
+  node = await startRabbitMq()
 })
-after(() => Promise.all([node.stop(), narrow.stop()]))
+after(() => node.stop())
 
 const BODIES = Array.from({ length: 30 }, (_, index) => `body ${index}`)
 
@@ -97,8 +95,12 @@ test('consumer timeout: the channel is lost, the late outcome is dropped, the me
 })
 
 test('a body above the size limit of the broker alone fails, unchanged, and others are not harmed', async t => {
+  // Each channel has the limit of when it was opened.
+  const setLimit = (bytes: number) => node.ctl('eval', `application:set_env(rabbit, max_message_size, ${bytes}).`)
+  await setLimit(100_000)
+  t.after(() => setLimit(134_217_728))
   const { broker, queues, inWork, end } = await startHarness(t, {
-    url: narrow.url,
+    url: node.url,
     handle: async (context, { out }) => {
       if (context.delivery.body.length > 10) return forward(out, Buffer.alloc(200_000, 'x'))
       return forward(out, context.delivery.body)
