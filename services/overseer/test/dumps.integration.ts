@@ -67,28 +67,31 @@ test('dumps of another overseer are listed and shown, without a key, and say whe
   await start()
   const other = await start({ DumpDir: away })
   const place = `${hostname()}:${away}`
-  // Each is to know of the other.
-  const list = await waitFor(
-    async () => {
-      const answer = await dumps('list')
-      return answer.output.includes('3 dumps') && answer
-    },
-    { describe: 'dumps of both' },
-  )
+  // Each is to know of the other, and to answer within two seconds.
+  const until = async (said: RegExp, ...args: string[]) => {
+    let last = ''
+    const look = async () => {
+      const answer = await dumps(...args)
+      last = answer.output
+      return said.test(last) && answer
+    }
+    return waitFor(look, { describe: () => `${args.join(' ')} to say ${said}; it said ${last}` })
+  }
+  const list = await until(/3 dumps/, 'list')
   assert.deepEqual(list.lines.slice(0, 2), [
     '3 × HTTP_TIMEOUT in check_results, 2026-01-02 03:04:05 to 2026-01-02 03:04:05',
     `    hosts:  ${place} 1, ${hostname()}:${dumpDir} 2`,
   ])
-  const each = await dumps('list', '--each', '--analysis', '9')
+  const each = await until(new RegExp(theirs), 'list', '--each', '--analysis', '9')
   assert.match(each.lines.at(0) ?? '', new RegExp(`^${place}  ${theirs}  `))
-  const [cause] = JSON.parse((await dumps('list', '--json')).output)
+  const [cause] = JSON.parse((await until(/"count": ?3/, 'list', '--json')).output)
   assert.deepEqual(cause.hosts, { [place]: 1, [`${hostname()}:${dumpDir}`]: 2 })
 
-  const shown = await dumps('show', theirs.slice(0, 10))
+  const shown = await until(/api_key/, 'show', theirs.slice(0, 10))
   assert.deepEqual([shown.code, shown.lines[0]], [0, `in ${place}`])
   assert.match(shown.output, /"api_key": "\[hidden /)
   assert.ok(!shown.output.includes(API_KEY))
-  assert.equal(JSON.parse((await dumps('show', theirs, '--json')).output).analysis.analysisId, '9')
+  assert.equal(JSON.parse((await until(/analysisId/, 'show', theirs, '--json')).output).analysis.analysisId, '9')
   for (const args of [
     ['show', theirs, '--raw'],
     ['resubmit', theirs],
@@ -96,7 +99,7 @@ test('dumps of another overseer are listed and shown, without a key, and say whe
     ['delete', theirs],
     ['export', join(dumpDir, '..', 'all.tar'), theirs],
   ]) {
-    const refused = await dumps(...args)
+    const refused = await until(/run the command there/, ...args)
     assert.equal(refused.code, 2, args.join())
     assert.ok(
       /(?<where>\S+)( has it)?: run the command there/.exec(refused.output)?.groups?.where === place,
@@ -109,13 +112,13 @@ test('dumps of another overseer are listed and shown, without a key, and say whe
     ['resubmit', '--analysis', '9', '--dry-run'],
     ['delete', '--analysis', '9', '--yes'],
   ]) {
-    const { code, lines } = await dumps(...args)
+    const { code, lines } = await until(/run the command there/, ...args)
     assert.deepEqual([code, lines], [0, [`1 dump in ${place}: run the command there`]], args.join())
   }
   assert.deepEqual(await dumpNames(away), [theirs])
 
   await other.kill()
-  const rest = await dumps('list', '--hosts', 'far', '--wait', '0.5')
+  const rest = await until(/no answer .*away/, 'list', '--hosts', 'far')
   assert.match(rest.output, /^2 × /)
   assert.match(
     rest.output,
