@@ -206,7 +206,7 @@ test('a node is asked for its status and its results while it takes its uploads 
   const node = await makeNode(t)
   node.faults.next({ kind: 'slow', milliseconds: 300, times: FOREVER, match: { path: '/tasks/create/file' } })
   await scene.addNode('n1', node.url)
-  const ids = await scene.addTasks(12)
+  const ids = await scene.addTasks(40)
   scene.start()
   await scene.allReach(ids.slice(0, 3), 'finished')
   assert(node.submissions.length < ids.length, 'it had got all of its tasks before')

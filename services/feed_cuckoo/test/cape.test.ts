@@ -36,7 +36,7 @@ async function setUp(t: TestContext, options: CapeOptions = {}, client: Partial<
   const feeder = new Feeder({
     producerQueue: 'check',
     ...{ cuckoo, room, crits },
-    teller: new Teller({ log, limitMs: 200 }),
+    teller: new Teller({ log, limitMs: 2000 }),
     bulkhead: new Bulkhead({ prefetch: 100, stop: stop.signal }),
     maxSampleSize: 2 ** 20,
     tmpDir: '',

@@ -79,7 +79,7 @@ async function setUp(t: TestContext, cuckooOptions: CuckooOptions = {}, options:
     cuckoo,
     room,
     crits,
-    teller: new Teller({ log, limitMs: 200 }),
+    teller: new Teller({ log, limitMs: 2000 }),
     bulkhead: new Bulkhead({ prefetch: 100, stop: stop.signal }),
     maxSampleSize: 2 ** 20,
     tmpDir: '',

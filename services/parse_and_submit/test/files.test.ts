@@ -159,7 +159,7 @@ test('two files that fail while others are taken are each given up', async t => 
   const { crits, analysis, deliver, deliverUntilSettled } = await submitterScene(
     t,
     {},
-    { ...dropping(...files), uploadPauseMs: 2000 },
+    { ...dropping(...files), uploadPauseMs: 5000 },
   )
   for (const { content } of files.slice(0, 2)) crits.failingUploads.set(md5(content.toString()), 504)
   const first = deliver({})
