@@ -72,3 +72,27 @@ test('commands list, change and purge, as lines or as JSON; what the server refu
   const nothing = await run('tasks', 'delete')
   assert.deepEqual([nothing.code, /Say which tasks by a filter/.test(nothing.text)], [1, true])
 })
+
+test('what does not fit is named as it was given, with what does, and nothing is asked of the server', async t => {
+  const config = { SamplesDirectory: '/x', ReportsDirectory: '/x', ReportFormats: ['json'], Port: 1 }
+  for (const [said, ...args] of [
+    [/^name a node$/, 'nodes', 'drain'],
+    [/^name the limit as --pending$/, 'nodes', 'limit', 'n'],
+    [/^--pending must be a whole number, or empty for any$/, 'nodes', 'limit', 'n', '--pending', 'many'],
+    [/^--priority must be a whole number$/, 'tasks', '--priority', 'high'],
+    [/^--limit must be a whole number, 0 or more$/, 'reschedule', '--limit', '-2'],
+    [/^liste is neither list, delete, change, nor the id of a task$/, 'tasks', 'liste'],
+    [/^x is not the id of a task$/, 'tasks', 'delete', '1', 'x'],
+    [/^x is not the id of a task$/, 'reschedule', 'x'],
+    [/^name the tasks to change$/, 'tasks', 'change'],
+    [/^say what to change: --priority, --tags or --node$/, 'tasks', 'change', '1'],
+    [/choices: "list", "drain"/i, 'nodes', 'liste'],
+    [/Unknown argument: nothing/, 'nodes', '--nothing'],
+  ] as const) {
+    const command = await spawnService(t, 'distributed_cuckoo', { config, args })
+    const { code } = await command.exit
+    const text = command.output.join('\n')
+    assert.equal(code, 2, `${args}: ${text}`)
+    assert.match(text, new RegExp(said.source.replace(/^\^|\$$/g, ''), said.flags), `${args}`)
+  }
+})

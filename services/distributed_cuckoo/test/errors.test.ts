@@ -42,24 +42,30 @@ test('what the framework and the HTTP parser refuse has the shape of all errors'
   isPlain(await post('nonsense', 'x'), 415)
 })
 
-test('JSON has one type on all routes', async t => {
+test('JSON has one type on all routes, and so have refusals', async t => {
   const scene = await makeScene(t)
   const { app } = await serveScene(t, scene)
   const id = await scene.addTask('MZ')
-  const urls = [
-    '/node',
-    '/task',
-    `/task/${id}`,
-    '/status',
-    '/openapi.json',
-    '/cuckoo/status',
-    '/machines/list',
-    '/nope',
-    '/node/%zz',
-  ]
-  for (const url of [...urls, '/tasks/list', `/tasks/view/${id}`, '/task?limit=x']) {
-    assert.equal((await app.inject(url)).headers['content-type'], 'application/json', url)
+  await scene.addNode('n1', 'http://127.0.0.1:1/')
+  const { sha256, md5 } = (await scene.store.tasks.get(id)) ?? {}
+  const values: Record<string, unknown> = { id, format: 'json', name: 'n1', limit: 1, offset: 0, priority: 1 }
+  const documented: { paths: Record<string, object> } = (await app.inject('/openapi.json')).json()
+  const paths = Object.entries(documented.paths).filter(
+    ([path, methods]) => 'get' in methods && path !== '/' && !path.includes('/files/get'),
+  )
+  assert(paths.length > 60, `${paths.length} paths`)
+  const urls = paths.map(([path]) => {
+    const digest = path.includes('md5') ? md5 : sha256
+    return path.replace(/\{(\w+)\}/g, (_, name: string) => String(name === 'digest' ? digest : (values[name] ?? 'x')))
+  })
+  const answers = new Set<number>()
+  for (const url of [...urls, '/nope', '/node/%zz', '/task?limit=x', '/api/nope', '/v1/nope']) {
+    const answer = await app.inject(url)
+    answers.add(answer.statusCode)
+    assert.equal(answer.headers['content-type'], 'application/json', url)
+    answer.json()
   }
+  assert(answers.has(200) && answers.has(404) && answers.has(400), [...answers].join())
   assert.equal((await app.inject({ method: 'DELETE', url: `/task/${id}` })).headers['content-type'], 'application/json')
 })
 

@@ -34,6 +34,7 @@ test('screenshots are a format: the archive of the node, as it came, on each API
     const length = head.headers.get('content-length')
     assert.deepEqual([head.status, length, (await head.arrayBuffer()).byteLength], [200, String(bytes.length), 0], path)
   }
+  assert.equal((await fetch(`${url}/tasks/screenshots/${id}/0001`)).status, 404, 'a single one')
   const [archive = '', ...different] = archives
   assert.deepEqual(
     [archive.slice(0, 4), archive.includes(PICTURE.toString('latin1')), different],

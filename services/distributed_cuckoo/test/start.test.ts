@@ -154,6 +154,10 @@ describe('what cannot be used', () => {
     const { code, output } = await ends(await spawnService(t, alone, { cwd, args: [...REQUIRED, '127.0.0.1', '0'] }))
     assert.deepEqual([code, /libsql\.node, which belongs beside .*, cannot be loaded/.test(output)], [2, true], output)
     assert.match((await ends(await spawnService(t, alone, { cwd, args: ['--version'] }))).output, /\d/)
+    const args = [...REQUIRED, '--db', 'postgres://u@127.0.0.1:1/x', '127.0.0.1', '0']
+    const other = await spawnService(t, alone, { cwd, args })
+    await other.waitForLog('the database does not answer; waiting for it')
+    assert.equal((await other.stop()).code, 0)
   })
 
   test('but may come back is waited for: a PostgreSQL that does not answer', async t => {

@@ -82,6 +82,7 @@ export const commands: Commands<Run> = [
 /** The command's exit code is 1 when the server refuses, or cannot be reached. */
 function asking(command: (ask: Ask, args: Arguments) => Promise<Shown>): Run {
   return async (config, { args, shutdown }) => {
+    checkArguments(args)
     const server = { url: text(args.url), signal: shutdown.stop }
     try {
       const { answer, lines } = await withServer(config, server, ask => command(ask, args))
@@ -111,7 +112,7 @@ async function nodes(ask: Ask, { action, name, pending }: Arguments): Promise<Sh
 }
 
 async function tasks(ask: Ask, args: Arguments): Promise<Shown> {
-  const ids = Array.isArray(args.ids) ? args.ids.map(String) : []
+  const ids = idsOf(args)
   if (args.action === 'delete')
     return ids.length > 0 ? eachTask(ids, id => ask('DELETE', pathOf(id))) : deleteFitting(ask, args)
   if (args.action === 'change') return change(ask, ids, args)
@@ -119,6 +120,8 @@ async function tasks(ask: Ask, args: Arguments): Promise<Shown> {
     const answer = await ask('GET', '/task', { query: filterOf(args) })
     return { answer, lines: taskLines(answer) }
   }
+  if (!IS_ID.test(String(args.action)))
+    throw new ConfigError('arguments', [`${args.action} is neither list, delete, change, nor the id of a task`])
   const answer = await ask('GET', pathOf(String(args.action)))
   return { answer, lines: outcomeLines(answer) }
 }
@@ -148,7 +151,7 @@ function pathOf(id: string): string {
 }
 
 async function reschedule(ask: Ask, args: Arguments): Promise<Shown> {
-  const ids = Array.isArray(args.ids) ? args.ids.map(String) : []
+  const ids = idsOf(args)
   if (ids.length > 0) return eachTask(ids, id => ask('POST', `${pathOf(id)}/reschedule`))
   const answer = await ask('POST', '/task/reschedule', { query: { ...filterOf(args), ...dryOf(args) } })
   return { answer, lines: outcomeLines(answer) }
@@ -167,6 +170,29 @@ function filterOf(args: Arguments): Record<string, string> {
 
 function dryOf(args: Arguments): Record<string, string> {
   return args['dry-run'] === true ? { dry_run: '1' } : {}
+}
+
+const IS_ID = /^\d+$/
+/** What the server would refuse by the names of its own fields. */
+const FITS = [
+  ['priority', /^-?\d+$/, 'a whole number'],
+  ['limit', /^\d+$/, 'a whole number, 0 or more'],
+  ['pending', /^\d*$/, 'a whole number, or empty for any'],
+] as const
+
+/** Names what does not fit as it was given. @throws ConfigError */
+function checkArguments(args: Arguments): void {
+  const wrong = FITS.filter(([name, fits]) => args[name] !== undefined && !fits.test(String(args[name])))
+  const unknown = idsOf(args).filter(id => !IS_ID.test(id))
+  const problems = [
+    ...wrong.map(([name, , fits]) => `--${name} must be ${fits}`),
+    ...unknown.map(id => `${id} is not the id of a task`),
+  ]
+  if (problems.length > 0) throw new ConfigError('arguments', problems)
+}
+
+function idsOf({ ids }: Arguments): string[] {
+  return Array.isArray(ids) ? ids.map(String) : []
 }
 
 function needed(value: unknown, what: string): string {
