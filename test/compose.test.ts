@@ -74,6 +74,7 @@ test('each service is asked for its health where it listens, and is well only wh
   })
   const [script = '', ...others] = new Set(scripts)
   assert.match(script, /:9110\/readyz'/)
+  assert.doesNotMatch(script, / /, 'Podman cuts it there')
   assert.deepEqual(others, [])
   const isHealthy = async () => {
     const asked = script.replace(':9110', `:${address.port}`)
@@ -86,6 +87,13 @@ test('each service is asked for its health where it listens, and is well only wh
   server.close()
   await once(server, 'close')
   assert.equal(await isHealthy(), false)
+})
+
+test('the services that ask the sandbox for results may use its URL, with the user and password of the one that feeds it', () => {
+  const { CuckooURL } = readJson('configs/docker/feed_cuckoo.conf.json')
+  for (const name of ['check_results', 'parse_and_submit']) {
+    assert.deepEqual(readJson(`configs/docker/${name}.conf.json`).AllowedCuckooURLs, [CuckooURL], name)
+  }
 })
 
 test('three brokers are a cluster: each of them knows all, by one secret, and keeps data of its own', () => {

@@ -43,14 +43,17 @@ async function reportOf(t: TestContext, scene: Scene, what: string, ...args: str
   return JSON.parse(text.slice(text.search(/^\{$/m)))
 }
 
-/** Waits until `where` says that the sample is in this state. */
+/** Waits until `where` says that the sample is in this state; tells how long that answer took, which depends on the machine. */
 async function untilIs(t: TestContext, scene: Scene, { md5 }: Emitted, state: string): Promise<Life> {
   let last: Report | undefined
   return await waitFor(
     async () => {
+      const asked = performance.now()
       last = await reportOf(t, scene, md5)
       const life = last.found[0]?.lives[0]
-      return life?.now.state === state && life
+      if (life?.now.state !== state) return false
+      t.diagnostic(`"${state}" in ${((performance.now() - asked) / 1000).toFixed(2)} s`)
+      return life
     },
     { everyMs: 100, describe: () => `"${state}" in ${JSON.stringify(last, null, 1)}` },
   )

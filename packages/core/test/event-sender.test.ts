@@ -24,7 +24,7 @@ function scene(t: TestContext) {
 }
 
 test('it connects when there is something to tell, and sends each event with its number', async t => {
-  const { clock, broker, sender, tell, seqs } = scene(t)
+  const { clock, broker, sender, tell } = scene(t)
   await clock.pass(0)
   assert.deepEqual(broker.steps, [])
   tell()
@@ -36,9 +36,28 @@ test('it connects when there is something to tell, and sends each event with its
   })
   assert.equal(JSON.parse(broker.events[1]?.body ?? '').at, 5)
   assert.ok(broker.events.every(({ persistent }) => persistent))
-  tell()
-  assert.deepEqual(seqs(), [1, 2, 3], 'at once')
   assert.equal(broker.connections.length, 1)
+})
+
+test('events are gathered for a tenth of a second, or until there are fifty', async t => {
+  const { clock, tell, seqs } = scene(t)
+  tell()
+  await clock.pass(0)
+  tell(2)
+  await clock.pass(99)
+  assert.deepEqual(seqs(), [1])
+  await clock.pass(1)
+  assert.deepEqual(seqs(), [1, 2, 3])
+  tell(49)
+  assert.equal(seqs().length, 3)
+  tell()
+  assert.equal(seqs().length, 53, 'at once')
+  await clock.pass(50)
+  tell()
+  await clock.pass(99)
+  assert.equal(seqs().length, 53, 'the time begins with the first of them')
+  await clock.pass(1)
+  assert.equal(seqs().length, 54)
 })
 
 test('their queue is durable and classic, has limits, drops the oldest and is dead-lettered nowhere', async t => {
@@ -72,6 +91,7 @@ test('what a broker does not read waits, up to a bound; then it is dropped, said
   assert.deepEqual([seqs().length, seqs().at(-1)], [1001, 1001])
   assert.match(messages().join(), /sending events again/)
   tell()
+  await clock.pass(100)
   assert.equal(seqs().at(-1), 1004)
 })
 
@@ -84,11 +104,13 @@ test('while the broker blocks events are dropped, and go on afterwards or on the
   assert.deepEqual([sender.dropped, seqs()], [1, [1]])
   broker.connection.emit('unblocked')
   tell()
+  await clock.pass(100)
   assert.deepEqual(seqs(), [1, 3])
   broker.connection.emit('blocked', 'memory')
   broker.connection.break('cut')
   await clock.pass(200)
   tell()
+  await clock.pass(100)
   assert.deepEqual(seqs(), [1, 3, 4])
 })
 
@@ -123,6 +145,7 @@ for (const [code, isFinal] of [
     await clock.pass(0)
     await clock.pass(200)
     tell()
+    await clock.pass(100)
     assert.deepEqual(seqs(), isFinal ? [] : [1, 2])
     const off = 'events are disabled: the broker rejects their queue'
     assert.deepEqual([messages().includes(off), sender.dropped], [isFinal, 0])

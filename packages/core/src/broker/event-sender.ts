@@ -9,6 +9,9 @@ import type { Happening, Subject, Telemetry } from '../telemetry.js'
 import { BrokerConnection, type BrokerConnectionOptions } from './connection.js'
 
 const MAX_BUFFERED = 1000
+/** How long events are gathered, and how many at most: those that are sent together cost a fraction of as many sent by themselves. */
+const GATHER_MS = 100
+const MAX_GATHERED = 50
 const DECLARE_LIMIT_MS = 30_000
 const LAST_WORDS_MS = 1000
 const REFUSALS = new Set(['403', '405', '406'])
@@ -65,6 +68,7 @@ export class EventSender implements Telemetry, AsyncDisposable {
   #seq = 0
   #dropped = 0
   #isDropping = false
+  #gathering: NodeJS.Timeout | undefined
 
   constructor(options: EventSenderOptions) {
     this.#options = options
@@ -94,7 +98,8 @@ export class EventSender implements Telemetry, AsyncDisposable {
       encodeEvent({ at: happening.at ?? Date.now(), service, instance, seq: this.#seq }, subject, happening),
     )
     this.#opening ??= this.#open()
-    this.#flush()
+    if (this.#buffer.length >= MAX_GATHERED) this.#flush()
+    else this.#gathering ??= setTimeout(() => this.#flush(), GATHER_MS).unref()
   }
 
   /** Sends what is left, if the broker takes it within a second. */
@@ -103,6 +108,7 @@ export class EventSender implements Telemetry, AsyncDisposable {
     // What is lost here is lost as that of a process that is killed.
     if (!this.#isOff && !this.#isBlocked) await this.#finish(limit.signal).catch(() => undefined)
     this.#isOff = true
+    clearTimeout(this.#gathering)
     await this.#connection[Symbol.asyncDispose]()
     await this.#opening
   }
@@ -156,6 +162,8 @@ export class EventSender implements Telemetry, AsyncDisposable {
   }
 
   #flush(): void {
+    clearTimeout(this.#gathering)
+    this.#gathering = undefined
     const channel = this.#channel
     if (!channel || this.#isBlocked || this.#isOff) return
     const queue = eventQueue(this.#options.failedQueue)

@@ -24,7 +24,7 @@ function isDisabled(element: Element): boolean {
 function neighboursOf(focused: Element): HTMLElement[] {
   const row = focused.closest('tr')
   const rows = [...(row?.parentElement?.children ?? [])]
-  const place = rows.findIndex(each => each === row)
+  const place = row === null ? -1 : rows.indexOf(row)
   const column = row === null ? -1 : [...row.querySelectorAll(USABLE)].indexOf(focused)
   return [...rows.slice(place + 1), ...rows.slice(0, Math.max(0, place)).reverse()].flatMap(each => {
     return [...each.querySelectorAll<HTMLElement>(USABLE)].slice(column, column + 1)
