@@ -40,6 +40,8 @@ if (unknown.length > 0) {
   )
   process.exit(2)
 }
+// Workers have groups of their own, and are ended at the exit.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
 const rows = []
 const examineAll = async () => {
   for (const [name, room] of wanted) rows.push(...(await examine(name, room)))

@@ -42,6 +42,7 @@ process.on('beforeExit', async () => {
   await send({ ...current, left: ['a test'], rss: 0 })
   process.exit()
 })
+process.on('disconnect', () => process.exit())
 process.send('ready')
 
 async function runFile(run, url, only, covers) {

@@ -165,6 +165,13 @@ describe('a task that has to wait', () => {
     ])
   })
 
+  test('hears of nodes that are full, whether of tasks that wait or of all that they may have', () => {
+    const MAY_HAVE = 'every node that could run it has as many pending tasks as it may have'
+    assert.deepEqual(reasonsOf({}, [node(1, { room: 0 })]), [MAY_HAVE])
+    assert.deepEqual(reasonsOf({}, [node(1, { pending: 5 }), node(2, { pending: 1, room: 0 })]), [MAY_HAVE])
+    assert.deepEqual(reasonsOf({}, [node(1, { pending: 4 }), node(2, { room: 0 })]), [])
+  })
+
   test('names the node that it is pinned to when that is disabled, whatever others are', () => {
     const requirement = requirementOf({ machine: null, platform: null, tags: null, pinNodeId: 1 })
     const reasons = reasonsOf({ requirement }, [node(1, { enabled: false }), node(2)])
