@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 
 /** Rows, whose numbers are of eight bytes as PostgreSQL has them; the code of an error; or silence, or the end of the connection. */
 export type Answer =
-  | readonly Readonly<Record<string, string | number>>[]
+  | readonly Readonly<Record<string, string | number | boolean>>[]
   | { readonly code: string }
   | 'silence'
   | 'cut'
@@ -92,14 +92,14 @@ function tell(socket: Socket, fake: FakePostgres, sql: string, how?: 'extended')
   socket.write(Buffer.concat([...begin, ...parts, READY]))
 }
 
-function rows(answer: readonly Readonly<Record<string, string | number>>[], sql: string): Buffer[] {
+function rows(answer: readonly Readonly<Record<string, string | number | boolean>>[], sql: string): Buffer[] {
   const columns = Object.entries(answer[0] ?? {})
   const described = columns.map(([name, value]) => {
-    const type = typeof value === 'number' ? INT8 : TEXT
+    const type = TYPES[typeof value] ?? 0
     return Buffer.concat([text(name), int32(0), int16(0), int32(type), int16(-1), int32(-1), int16(0)])
   })
   const data = answer.map(row => {
-    const values = Object.values(row).map(value => Buffer.from(String(value)))
+    const values = Object.values(row).map(value => Buffer.from(value === true ? 't' : String(value)))
     return message('D', int16(values.length), ...values.flatMap(value => [int32(value.length), value]))
   })
   const head = columns.length === 0 ? [] : [message('T', int16(columns.length), ...described)]
@@ -132,6 +132,6 @@ function text(value: string): Buffer {
   return Buffer.from(`${value}\0`)
 }
 
-const INT8 = 20
-const TEXT = 25
+/** Of `pg_type`. */
+const TYPES: Readonly<Record<string, number>> = { number: 20, string: 25, boolean: 16 }
 const READY = message('Z', Buffer.from('I'))

@@ -66,6 +66,57 @@ test('a copy that has another number now tells nothing of a task that waits for 
   ])
 })
 
+test('a copy that is lost passes its task on to another one of the same upload, which is not tried anew', async t => {
+  const { store, copy, task, copies } = await sent(t, [8])
+  await store.dispatch.vanished(copy, REQUEUE)
+  assert.deepEqual(stateOf(await task()), ['processing', 'n1', 8])
+  assert.deepEqual(await copies(), [[8, 'accepted']])
+})
+
+test('a task fails once, and the copy that it waited for is late from then on', async t => {
+  const { store, id, copy, task } = await sent(t)
+  assert.deepEqual(await store.dispatch.beginFetch(copy), { late: false, settled: [] })
+  assert.equal(await store.dispatch.fail(id, 'it broke', NOW), true)
+  assert.equal(await store.dispatch.fail(id, 'again', NOW + 1), false)
+  assert.equal((await task())?.error, 'it broke')
+  assert.equal(await store.dispatch.finish(copy, [KEPT], NOW), false)
+})
+
+test('a fetch of a leader that is gone is begun anew by the next one', async t => {
+  const { store, copy, task } = await sent(t)
+  await store.dispatch.fetching(copy)
+  assert.equal((await task())?.state, 'fetching')
+  await store.dispatch.recover()
+  assert.equal((await task())?.state, 'processing')
+})
+
+test('nothing is fetched of a copy that is to be removed', async t => {
+  const { store, copy } = await sent(t)
+  await store.dispatch.failedOnNode(copy, 'failed_analysis', NOW)
+  assert.equal(await store.dispatch.isWanted(copy), false)
+  assert.equal(await store.dispatch.beginFetch(copy), undefined)
+})
+
+test('totals that are wrong are counted anew, and said to be', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'store-'))
+  const url = join(folder, 'dist.db')
+  const { open } = openerOf(async () => url)
+  const before = await open(t)
+  const id = await before.tasks.create(TASK, NOW)
+  await before.dispatch.fail(id, 'it broke', NOW)
+  await before.dispatch.foldCounts()
+  await before[Symbol.asyncDispose]()
+  const db = await openSqlite(url)
+  await db.updateTable('task_total').set({ tasks: 0 }).execute()
+  const dispatch = new SqlDispatchStore(db, false)
+  assert.deepEqual(await dispatch.recount(), { failed: 1 })
+  assert.deepEqual(await dispatch.recount(), {})
+  await db.destroy()
+  const again = await open(t)
+  t.after(() => rm(folder, { recursive: true }))
+  assert.equal((await again.tasks.counts()).failed, 1)
+})
+
 /** Everything that a leader writes, for task 1, which is being sent as copy 1, and task 2, which is delayed. */
 const WRITES: { readonly [name: string]: (store: DispatchStore) => Promise<unknown> } = {
   release: store => store.release(NOW + 10),
@@ -109,6 +160,7 @@ test('who has lost the lease writes nothing at all', async t => {
   const lost = new Error('the lease is lost')
   const store = new SqlDispatchStore(db, false, () => Promise.reject(lost))
   for (const [name, write] of Object.entries(WRITES)) await assert.rejects(write(store), lost, name)
+  await store.discarded([])
   const names = Object.getOwnPropertyNames(SqlDispatchStore.prototype).filter(name => name !== 'constructor')
   assert.deepEqual([...READS, ...Object.keys(WRITES)].sort(), names.sort(), 'each is written or read by name here')
 })

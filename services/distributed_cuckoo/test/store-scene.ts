@@ -5,6 +5,7 @@ import { createLogger } from '@cuckoo-distributed/core'
 import type { Machine, NewTask, Node, Submission } from '../src/store/model.js'
 import { openStore } from '../src/store/open.js'
 import type { Requeue, Store } from '../src/store/store.js'
+import { oneByOne } from './one-by-one.js'
 
 const log = createLogger('test', { LogFile: '', LogLevel: 'warning' })
 export const MACHINES: Machine[] = [
@@ -55,6 +56,7 @@ export interface Opener {
 /** Stores that are closed at the end of their test. */
 export function openerOf(makeUrl: MakeUrl): Opener {
   const open: Opener['open'] = async (t, options = {}) => {
+    oneByOne(t)
     const url = options.url ?? (await makeUrl())
     const store = await openStore({ url, keepSamples: options.keepSamples ?? false, log })
     t.after(() => store[Symbol.asyncDispose]())
