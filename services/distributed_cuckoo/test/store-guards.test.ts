@@ -97,26 +97,6 @@ test('nothing is fetched of a copy that is to be removed', async t => {
   assert.equal(await store.dispatch.beginFetch(copy), undefined)
 })
 
-test('totals that are wrong are counted anew, and said to be', async t => {
-  const folder = await mkdtemp(join(tmpdir(), 'store-'))
-  const url = join(folder, 'dist.db')
-  const { open } = openerOf(async () => url)
-  const before = await open(t)
-  const id = await before.tasks.create(TASK, NOW)
-  await before.dispatch.fail(id, 'it broke', NOW)
-  await before.dispatch.foldCounts()
-  await before[Symbol.asyncDispose]()
-  const db = await openSqlite(url)
-  await db.updateTable('task_total').set({ tasks: 0 }).execute()
-  const dispatch = new SqlDispatchStore(db, false)
-  assert.deepEqual(await dispatch.recount(), { failed: 1 })
-  assert.deepEqual(await dispatch.recount(), {})
-  await db.destroy()
-  const again = await open(t)
-  t.after(() => rm(folder, { recursive: true }))
-  assert.equal((await again.tasks.counts()).failed, 1)
-})
-
 /** Everything that a leader writes, for task 1, which is being sent as copy 1, and task 2, which is delayed. */
 const WRITES: { readonly [name: string]: (store: DispatchStore) => Promise<unknown> } = {
   release: store => store.release(NOW + 10),
