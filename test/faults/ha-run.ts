@@ -9,7 +9,7 @@ const TASKS = 60
 /** Submitted before the fault. */
 const BEFORE = 20
 const BETWEEN_MS = 100
-const SETTLED_MS = 240_000
+const SETTLED_MS = 600_000
 
 export interface HaCell extends CellTerms {
   /** What the servers are built with. */
