@@ -37,7 +37,7 @@ export async function notices(test, mutant, runner) {
   // A test may need those before it.
   for (const asked of covering.length < test.tests.length ? [covering, test.tests] : [covering]) {
     const only = asked.map(({ index }) => index)
-    const timeoutMs = 5000 + 4 * asked.reduce((sum, { ms }) => sum + ms, 0)
+    const timeoutMs = 10_000 + 4 * asked.reduce((sum, { ms }) => sum + ms, 0)
     for (const _try of [1, 2]) {
       const { failure, begun } = await runner.run({ file: test.file, mutant: mutant.index, only, timeoutMs })
       if (failure === undefined) return undefined
