@@ -14,7 +14,7 @@ const SHORT = ['the leader SIGSTOP', 'the leader stopped between commit and requ
 describe('three servers', { concurrency: 3 }, () => {
   for (const cell of HA_CELLS.filter(({ moment }) => SHORT.includes(moment))) {
     test(`lose nothing: ${cell.moment}`, async () => {
-      assert.deepEqual(problemsOf(await runHaCell(cell)), [])
+      assert.deepEqual(problemsOf(await runHaCell(cell, { patience: 4 })), [])
     })
   }
 

@@ -1,7 +1,7 @@
 // One cell with three servers: tasks for the nodes, one fault, and what became of the tasks.
 import { setTimeout as delay } from 'node:timers/promises'
 import { type PostgresOptions, WaitError, waitFor } from '@cuckoo-distributed/testing'
-import { type HaRig, startHa } from './ha-rig.js'
+import { type HaRig, type Patience, startHa } from './ha-rig.js'
 import { type CellTerms, describe, type Outcome } from './run-cell.js'
 import type { Change } from './variant.js'
 
@@ -22,8 +22,9 @@ export interface HaCell extends CellTerms {
   strike(rig: HaRig): Promise<void>
 }
 
-export async function runHaCell(cell: HaCell): Promise<Outcome> {
-  const rig = await startHa(cell.changes ?? [], cell.postgres)
+/** `patience`: how many times as long as promised is waited, on a machine that does other work as well. Default 1. */
+export async function runHaCell(cell: HaCell, { patience }: Patience = { patience: 1 }): Promise<Outcome> {
+  const rig = await startHa(cell.changes ?? [], { ...cell.postgres, patience })
   const unmet: string[] = []
   const over = new AbortController()
   try {

@@ -12,7 +12,7 @@ import { CLUSTER_MUTATIONS, MUTATIONS, type Mutation, unseenBy, unseenInCluster 
 import { randomCell, seeded } from './random-run.js'
 import { Report } from './report.js'
 import { type Rig, startRig } from './rig.js'
-import { type Cell, type CellTerms, runCell, undisturbedRows } from './run-cell.js'
+import { type Cell, type CellTerms, type Outcome, runCell, undisturbedRows } from './run-cell.js'
 import type { SandboxKind } from './sandboxes.js'
 import { tableOf, writeProof } from './table.js'
 
@@ -43,6 +43,7 @@ const PARTS = {
   cuckoo: (report: Report) => runPipeline(report, 'cuckoo', cellsToRun()),
   cape: (report: Report) => runPipeline(report, 'cape', capeCells().filter(isWanted)),
   clusters: runClusters,
+  ha: runServers,
 }
 type Part = keyof typeof PARTS
 const parts = Object.keys(PARTS).filter((part): part is Part => values.part === '' || part === values.part)
@@ -116,22 +117,39 @@ async function onRig(kind: SandboxKind, work: (rig: Rig) => Promise<void>): Prom
   }
 }
 
-/** distributed_cuckoo: half broken nodes, nodes of three kinds, three servers. */
+/** distributed_cuckoo: half broken nodes, and nodes of three kinds. */
 async function runClusters(report: Report): Promise<void> {
   const kinds = KINDS_CELLS.map(cell => ({ ...cell, fault: THREE_KINDS }))
-  const canFill = mounts && process.env.POSTGRES_URL === undefined
-  const servers = [...HA_CELLS, ...(canFill ? FULL_CELLS : [])]
-  const runs = [
-    ...CLUSTER_CELLS.filter(isWanted).map(cell => ({ cell, run: () => runClusterCell(cell) })),
-    ...kinds.filter(isWanted).map(cell => ({ cell, run: () => runKindsCell(cell) })),
-    ...servers.filter(isWanted).map(cell => ({ cell, run: () => runHaCell(cell) })),
-  ]
-  for (const [index, { cell, run }] of runs.entries()) {
-    await report.cell(index, `${index + 1}/${runs.length} ${cell.fault}, ${cell.moment}`, run)
-  }
+  await runEach(report, [
+    ...CLUSTER_CELLS.map(cell => ({ cell, run: () => runClusterCell(cell) })),
+    ...kinds.map(cell => ({ cell, run: () => runKindsCell(cell) })),
+  ])
   for (const mutation of CLUSTER_MUTATIONS.filter(isNamed)) {
     await report.mutation(mutation.name, () => unseenInCluster(mutation))
   }
+}
+
+/** distributed_cuckoo: three servers with one PostgreSQL, each promise by its number. */
+async function runServers(report: Report): Promise<void> {
+  const canFill = mounts && process.env.POSTGRES_URL === undefined
+  const cells = [...HA_CELLS, ...(canFill ? FULL_CELLS : [])]
+  await runEach(
+    report,
+    cells.map(cell => ({ cell, run: () => runHaCell(cell) })),
+  )
   const splitBrain = { name: 'fences that hold nobody' }
   if (isNamed(splitBrain)) await report.mutation(splitBrain.name, splitBrainUnseen)
+}
+
+interface Run {
+  readonly cell: CellTerms
+  run(): Promise<Outcome>
+}
+
+/** One after another. */
+async function runEach(report: Report, all: readonly Run[]): Promise<void> {
+  const runs = all.filter(({ cell }) => isWanted(cell))
+  for (const [index, { cell, run }] of runs.entries()) {
+    await report.cell(index, `${index + 1}/${runs.length} ${cell.fault}, ${cell.moment}`, run)
+  }
 }
