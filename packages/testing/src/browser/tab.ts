@@ -24,8 +24,9 @@ const KEYS: Readonly<Record<string, { readonly code: number; readonly text?: str
 }
 const SHIFT = 8
 
-/** An outline, in the window. */
-const FOCUS_IS_SEEN = `(({ outlineStyle, outlineWidth }, { top, bottom }) => outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2 &&
+/** An outline, the browser's own or one of ours, in the window. */
+const FOCUS_IS_SEEN = `(({ outlineStyle, outlineWidth }, { top, bottom }) =>
+  (outlineStyle === 'auto' || (outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2)) &&
   bottom > 0 && top < innerHeight)(getComputedStyle(document.activeElement), document.activeElement.getBoundingClientRect())`
 
 function focused(selector: string): string {
