@@ -8,7 +8,7 @@ import { sql } from 'kysely'
 import { ALL_MINUTES, minuteOf } from './migrations/011-minutes.js'
 import type { TaskState } from './model.js'
 import type { MinuteTable, Tx } from './tables.js'
-import { addMinutes } from './task-counts.js'
+import { add, addMinutes, noTasks, sumOf } from './task-counts.js'
 
 /** Tasks of a state that are counted at a time, and the rest of their last minute: some milliseconds, in which SQLite answers nobody else. */
 const TASKS = 1000
@@ -48,8 +48,8 @@ async function mendMinutes(tx: Tx, after: number): Promise<{ readonly upTo: numb
   const found = await tasksOf(tx, after, upTo)
   const known = tx.selectFrom('task_minute').selectAll().where('minute', '>', after).where('minute', '<=', upTo)
   const wrong = new Map<number, MinuteTable>()
-  for (const one of found) add(ofMinute(wrong, one.minute), one, 1)
-  for (const one of await known.execute()) add(ofMinute(wrong, one.minute), one, -1)
+  for (const one of found) add(sumOf(wrong, one.minute), one, 1)
+  for (const one of await known.execute()) add(sumOf(wrong, one.minute), one, -1)
   await addMinutes(tx, [...wrong.values()].filter(isSome))
   const empty = tx.deleteFrom('task_minute').where('minute', '>', after).where('minute', '<=', upTo)
   await empty.where('tasks', '=', 0).execute()
@@ -97,22 +97,6 @@ async function mendTotals(tx: Tx, ofState: ReadonlyMap<TaskState, number>, all: 
     await tx.insertInto('task_change').values(values).execute()
   }
   return Object.fromEntries(changes)
-}
-
-function noTasks(minute: number): MinuteTable {
-  return { minute, tasks: 0, prio1: 0, prio2: 0 }
-}
-
-function ofMinute(sums: Map<number, MinuteTable>, minute: number): MinuteTable {
-  const sum = sums.get(minute) ?? noTasks(minute)
-  sums.set(minute, sum)
-  return sum
-}
-
-function add(sum: MinuteTable, { tasks, prio1, prio2 }: MinuteTable, sign: 1 | -1): void {
-  sum.tasks += sign * tasks
-  sum.prio1 += sign * prio1
-  sum.prio2 += sign * prio2
 }
 
 function isSome({ tasks, prio1, prio2 }: MinuteTable): boolean {

@@ -45,15 +45,27 @@ function minutesOf(changes: readonly Omit<ChangeTable, 'id'>[]): MinuteTable[] {
   const sums = new Map<number, MinuteTable>()
   for (const { minute, priority, tasks } of changes) {
     if (minute === null) continue
-    for (const key of [minute, ALL_MINUTES]) {
-      const sum = sums.get(key) ?? { minute: key, tasks: 0, prio1: 0, prio2: 0 }
-      sum.tasks += tasks
-      if (priority === 1) sum.prio1 += tasks
-      if (priority === 2) sum.prio2 += tasks
-      sums.set(key, sum)
-    }
+    const change = { tasks, prio1: priority === 1 ? tasks : 0, prio2: priority === 2 ? tasks : 0 }
+    for (const key of [minute, ALL_MINUTES]) add(sumOf(sums, key), change, 1)
   }
   return [...sums.values()]
+}
+
+export function noTasks(minute: number): MinuteTable {
+  return { minute, tasks: 0, prio1: 0, prio2: 0 }
+}
+
+/** The sum of this minute, which is begun if there is none. */
+export function sumOf(sums: Map<number, MinuteTable>, minute: number): MinuteTable {
+  const sum = sums.get(minute) ?? noTasks(minute)
+  sums.set(minute, sum)
+  return sum
+}
+
+export function add(sum: MinuteTable, { tasks, prio1, prio2 }: Omit<MinuteTable, 'minute'>, sign: 1 | -1): void {
+  sum.tasks += sign * tasks
+  sum.prio1 += sign * prio1
+  sum.prio2 += sign * prio2
 }
 
 /** Adds to the numbers of minutes. */

@@ -18,11 +18,9 @@ export async function listTasks(db: Db, filter: TaskFilter): Promise<Task[]> {
 
 const LISTED = [
   ...LISTED_COLUMNS.map(column => [column, `task.${column}`]),
-  ...[
-    ['node_name', 'node.name'],
-    ['node_running', NODE_RUNNING],
-    ['pin_name', 'pin.name'],
-  ],
+  ['node_name', 'node.name'],
+  ['node_running', NODE_RUNNING],
+  ['pin_name', 'pin.name'],
 ]
 const COLUMNS = sql.raw(LISTED.map(([name, value]) => `${value} as ${name}`).join(', '))
 /** A task as one text: SQLite's driver takes three times as long for the columns one by one. PostgreSQL would take longer to make the text. */
