@@ -4,7 +4,7 @@ import { describe, type TestContext, test } from 'node:test'
 import { NameTakenError } from '../src/store/errors.js'
 import type { Report } from '../src/store/model.js'
 import type { Store } from '../src/store/store.js'
-import { type MakeUrl, must, NOW, openerOf, REQUEUE, stateOf, TASK } from './store-scene.js'
+import { accepted, type MakeUrl, must, NOW, openerOf, REQUEUE, stateOf, TASK } from './store-scene.js'
 
 const ROUNDS = 12
 const KEPT: Report = { format: 'json', size: 3, reason: null, retry: false }
@@ -18,12 +18,6 @@ export function testFences(makeUrl: MakeUrl): void {
     const scene = await withNodes(t)
     await Promise.all(Array.from({ length: 20 }, () => scene.store.tasks.counts()))
     return scene
-  }
-  const accepted = async (store: Store, nodeId: number, nodeTaskId = 7) => {
-    const id = await store.tasks.create(TASK, NOW)
-    const copy = must(await store.dispatch.begin(id, nodeId, NOW)).id
-    await store.dispatch.accepted(copy, nodeTaskId, NOW)
-    return { id, copy }
   }
   const fetching = async (store: Store, nodeId: number) => {
     const made = await accepted(store, nodeId)

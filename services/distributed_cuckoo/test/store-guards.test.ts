@@ -8,7 +8,7 @@ import { SqlDispatchStore } from '../src/store/dispatch-store.js'
 import type { Report } from '../src/store/model.js'
 import { openSqlite } from '../src/store/sqlite.js'
 import type { DispatchStore } from '../src/store/store.js'
-import { must, NOW, openerOf, REQUEUE, stateOf, TASK } from './store-scene.js'
+import { accepted, must, NOW, openerOf, REQUEUE, stateOf, TASK } from './store-scene.js'
 
 const { withNodes } = openerOf(async () => 'sqlite://')
 const KEPT: Report = { format: 'json', size: 3, reason: null, retry: false }
@@ -16,9 +16,7 @@ const MISSING: Report = { format: 'html', size: null, reason: 'HTTP 500', retry:
 
 async function sent(t: TestContext, others: number[] = []) {
   const { store, first } = await withNodes(t)
-  const id = await store.tasks.create(TASK, NOW)
-  const copy = must(await store.dispatch.begin(id, first.id, NOW)).id
-  await store.dispatch.accepted(copy, 7, NOW, others)
+  const { id, copy } = await accepted(store, first.id, others)
   const task = () => store.tasks.get(id)
   const copies = async () => (await store.dispatch.submissionsOf(id)).map(each => [each.nodeTaskId, each.state])
   return { store, node: first, id, copy, task, copies }

@@ -79,6 +79,14 @@ export function must(submission: Submission | undefined): Submission {
   return submission
 }
 
+/** A task whose copy a node has accepted as its task 7, and others. */
+export async function accepted(store: Store, nodeId: number, others: readonly number[] = []) {
+  const id = await store.tasks.create(TASK, NOW)
+  const copy = must(await store.dispatch.begin(id, nodeId, NOW)).id
+  await store.dispatch.accepted(copy, 7, NOW, others)
+  return { id, copy }
+}
+
 export function stateOf(task: Awaited<ReturnType<Store['tasks']['get']>>) {
   return [task?.state, task?.nodeName, task?.nodeTaskId]
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Report } from '../src/store/model.js'
-import { type MakeUrl, must, NOW, openerOf, REQUEUE, stateOf, TASK } from './store-scene.js'
+import { accepted, type MakeUrl, must, NOW, openerOf, REQUEUE, stateOf, TASK } from './store-scene.js'
 
 const JSON_REPORT: Report = { format: 'json', size: 3, reason: null, retry: false }
 
@@ -99,9 +99,7 @@ export function testSubmissions(makeUrl: MakeUrl): void {
 
     test('whose fetch failed or whose scheduler died is fetched again', async t => {
       const { store, first } = await withNodes(t)
-      const id = await store.tasks.create(TASK, NOW)
-      const { id: copy } = must(await store.dispatch.begin(id, first.id, NOW))
-      await store.dispatch.accepted(copy, 7, NOW)
+      const { id, copy } = await accepted(store, first.id)
       await store.dispatch.beginFetch(copy)
       await store.dispatch.fetchFailed(copy, 'cut short')
       assert.deepEqual(
@@ -116,9 +114,7 @@ export function testSubmissions(makeUrl: MakeUrl): void {
 
     test('whose fetch ended without being noted, as the database was away, is fetched again', async t => {
       const { store, first } = await withNodes(t)
-      const id = await store.tasks.create(TASK, NOW)
-      const { id: copy } = must(await store.dispatch.begin(id, first.id, NOW))
-      await store.dispatch.accepted(copy, 7, NOW)
+      const { copy } = await accepted(store, first.id)
       await store.dispatch.beginFetch(copy)
       await store.dispatch.fetching(copy)
       assert.deepEqual(await store.dispatch.beginFetch(copy), { late: false, settled: [] })
@@ -140,9 +136,7 @@ export function testSubmissions(makeUrl: MakeUrl): void {
 
     test('of a task that was deleted during the fetch is no result', async t => {
       const { store, first } = await withNodes(t)
-      const id = await store.tasks.create(TASK, NOW)
-      const { id: copy } = must(await store.dispatch.begin(id, first.id, NOW))
-      await store.dispatch.accepted(copy, 7, NOW)
+      const { id, copy } = await accepted(store, first.id)
       await store.dispatch.beginFetch(copy)
       await store.tasks.remove(id)
       assert.equal(await store.dispatch.finish(copy, [JSON_REPORT], NOW), false)
@@ -153,9 +147,7 @@ export function testSubmissions(makeUrl: MakeUrl): void {
 
   test('a sample is kept if that is wanted, until its task is deleted', async t => {
     const { store, first } = await withNodes(t, { keepSamples: true })
-    const id = await store.tasks.create(TASK, NOW)
-    const { id: copy } = must(await store.dispatch.begin(id, first.id, NOW))
-    await store.dispatch.accepted(copy, 7, NOW)
+    const { id, copy } = await accepted(store, first.id)
     await store.dispatch.beginFetch(copy)
     await store.dispatch.finish(copy, [], NOW)
     assert.deepEqual(await store.files.obsolete(9), [])

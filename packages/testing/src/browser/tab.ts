@@ -114,8 +114,7 @@ export class Tab {
 
   /** Clicks with the mouse in the middle of the first element that fits, once it is there. */
   async click(selector: string): Promise<void> {
-    const element = `document.querySelector(${JSON.stringify(selector)})`
-    await this.waitFor(`${element} && !${element}.disabled && ${element}.ariaDisabled !== 'true'`)
+    const element = await this.#usable(selector)
     const [x, y] = (await this.#evaluate(`(() => {
       ${element}.scrollIntoView({ block: 'center' })
       const { x, y, width, height } = ${element}.getBoundingClientRect()
@@ -154,8 +153,7 @@ export class Tab {
 
   /** Goes by Tab to what fits, once it can be used, and presses a key there. */
   async pressOn(selector: string, key = 'Enter'): Promise<void> {
-    const element = `document.querySelector(${JSON.stringify(selector)})`
-    await this.waitFor(`${element} && !${element}.disabled && ${element}.ariaDisabled !== 'true'`)
+    await this.#usable(selector)
     await this.tabTo(selector)
     await this.press(key)
   }
@@ -198,6 +196,13 @@ export class Tab {
   async screenshot(path: string): Promise<void> {
     const { data } = await this.#send('Page.captureScreenshot', { captureBeyondViewport: true })
     await writeFile(path, Buffer.from(String(data), 'base64'))
+  }
+
+  /** The expression for the first element that fits, once it is there and can be used. */
+  async #usable(selector: string): Promise<string> {
+    const element = `document.querySelector(${JSON.stringify(selector)})`
+    await this.waitFor(`${element} && !${element}.disabled && ${element}.ariaDisabled !== 'true'`)
+    return element
   }
 
   /** In a world of its own, which the policy of the page does not bind, and which the page does not see. Ends with the document. */
