@@ -1,8 +1,6 @@
 // Runs test files in processes that are used again until one hangs, crashes, or has something left.
 import { fork } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { ownGroup } from '../own-group.mjs'
 
 // Modules that have been loaded stay in memory.
 const GREATEST_RSS = 700 * 1024 * 1024
@@ -37,23 +35,11 @@ export class Runner {
 }
 
 async function startWorker(mutants, folder) {
-  // Short, as sockets have their place in it.
-  const temporary = mkdtempSync(join(tmpdir(), 'm-'))
-  const child = fork(new URL('./worker.mjs', import.meta.url), [mutants, folder], {
-    detached: true,
-    execArgv: [`--test-reporter=${new URL('./reporter.mjs', import.meta.url).href}`, '--no-warnings'],
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    env: { ...process.env, TMPDIR: temporary },
+  const execArgv = [`--test-reporter=${new URL('./reporter.mjs', import.meta.url).href}`, '--no-warnings']
+  const { child, end } = ownGroup(options => {
+    const stdio = ['ignore', 'ignore', 'ignore', 'ipc']
+    return fork(new URL('./worker.mjs', import.meta.url), [mutants, folder], { ...options, execArgv, stdio })
   })
-  const end = () => {
-    try {
-      process.kill(-child.pid, 'SIGKILL')
-    } catch {
-      // the whole group has ended already
-    }
-    rmSync(temporary, { recursive: true, force: true, maxRetries: 3 })
-  }
-  child.on('exit', end)
   process.once('exit', end)
   child.on('exit', () => process.off('exit', end))
   await new Promise(resolve => child.once('message', resolve))
